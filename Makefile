@@ -1,0 +1,49 @@
+# Two commands: `make run` and `make test`. Everything else helps those who work on Tenure.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tenure needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## the environment, .venv, alone
+
+run: setup  ## environment, then the whole flow on the built-in demo company
+	$(BIN)/tenure run demo
+
+test: setup  ## environment, then the whole test suite
+	$(BIN)/python -m pytest
+
+check: setup  ## format, lint, types, notebook rules
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks notebooks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_notebook_rules.py tests/test_import_direction.py
+
+format: setup  ## bring the code into shape
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks notebooks
+
+lab: setup  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+mlflow: setup  ## the MLflow UI on the local store, loopback only
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db
+
+bench: setup  ## the benchmarks, printed
+	$(BIN)/python benchmarks/lapse.py
+
+clean:  ## remove what was built, keep the raw data
+	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: setup run test check format lab mlflow bench clean help

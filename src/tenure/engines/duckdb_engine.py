@@ -1,0 +1,230 @@
+"""Definitions and cutoffs to tables, on DuckDB. With the mapping of raw files, the only place where SQL is assembled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
+from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression, to_duckdb
+from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.ingest import StagedSource
+from tenure.sources.raw_files import literal, quoted
+from tenure.targets.definition import Condition, Target
+
+# Part of every snapshot's fingerprint: raise it when the same definition would come to other numbers.
+ENGINE_VERSION = 1
+# Float features are rounded where they leave the engine: the last bits depend on the number of threads.
+SIGNIFICANT_DIGITS = 9
+
+
+@contextmanager
+def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB that keeps to its memory and spills beyond it."""
+    with TemporaryDirectory(prefix="tenure-", dir=spill_folder) as spill:
+        connection = duckdb.connect()
+        try:
+            connection.execute(f"SET temp_directory = {literal(spill)}")
+            connection.execute(f"SET memory_limit = {literal(os.environ.get('TENURE_MEMORY', '2GiB'))}")
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET preserve_insertion_order = false")
+            yield connection
+        finally:
+            connection.close()
+
+
+class DuckDBEngine:
+    """Builds features, eligibility and labels of one staged source.
+
+    Every query joins facts to cutoffs in one of two ways, written once each: ``_observed`` (known before the cutoff)
+    and ``_outcome`` (in the outcome window, known before the as-of).
+    """
+
+    def __init__(self, staged: StagedSource, connection: duckdb.DuckDBPyConnection) -> None:
+        self._staged = staged
+        self._connection = connection
+
+    def build_snapshot(
+        self,
+        targets: Iterable[Target],
+        columns: Sequence[FeatureColumn],
+        cutoffs: Sequence[date],
+        paths: Mapping[date, Path],
+    ) -> None:
+        """Write one snapshot file per cutoff.
+
+        customer_id, cutoff, eligible__<target> ..., feature columns; one row per customer eligible for any target.
+        """
+        self._set_cutoffs(cutoffs)
+        targets = list(targets)
+        self._build_population(targets)
+        joins = self._build_aggregates(columns)
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE snapshot AS {self._assembled(targets, columns, joins)}")
+        for name in joins:
+            self._connection.execute(f"DROP TABLE {name}")
+        for cutoff in cutoffs:
+            self._connection.execute(
+                f"COPY (SELECT * FROM snapshot WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) TO {literal(str(paths[cutoff]))} "
+                "(FORMAT parquet, COMPRESSION zstd)"
+            )
+        self._connection.execute("DROP TABLE snapshot")
+
+    def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
+        """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
+
+        Sees facts inside the outcome window that were known before the as-of.
+        """
+        self._set_cutoffs([cutoff])
+        condition = target.outcome
+        expression = self._sql(target.fill(condition.expression))
+        absent = "1" if condition.when_no_rows else "0"
+        self._connection.execute(
+            f"COPY (SELECT customer_id, CAST(coalesce(outcome.label, {absent}) AS TINYINT) AS label "
+            f"FROM (SELECT customer_id FROM read_parquet({literal(str(snapshot))}) WHERE {quoted('eligible__' + target.name)}) "
+            f"LEFT JOIN (SELECT customer_id, CAST(({expression}) AS INTEGER) AS label FROM ({self._outcome(target, as_of)}) "
+            f"GROUP BY customer_id) outcome USING (customer_id) ORDER BY customer_id) "
+            f"TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+    def eligible(self, target: Target, cutoffs: Sequence[date]) -> str:
+        """Give the SQL of ``customer_id, cutoff``, one row per customer who may be asked."""
+        parts = []
+        for condition in target.eligible:
+            parsed = parse_expression(target.fill(condition.expression), target.name)
+            rows = self._observed(condition.table, target.days_of(condition), [*columns_of(parsed), *_per(condition)])
+            groups = ", ".join(["customer_id", "cutoff", *map(quoted, _per(condition))])
+            parts.append(
+                f"SELECT DISTINCT customer_id, cutoff FROM (SELECT {groups} FROM ({rows}) GROUP BY {groups} HAVING {to_duckdb(parsed)})"
+            )
+        return " INTERSECT ".join(parts)
+
+    def _set_cutoffs(self, cutoffs: Sequence[date]) -> None:
+        values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE cutoffs AS SELECT * FROM (VALUES {values}) AS t(cutoff)"
+        )
+
+    def _build_population(self, targets: Sequence[Target]) -> None:
+        parts = [
+            f"SELECT customer_id, cutoff, {literal(target.name)} AS target FROM ({self.eligible(target, ())})"
+            for target in targets
+        ]
+        flags = ", ".join(f"bool_or(target = {literal(t.name)}) AS {quoted('eligible__' + t.name)}" for t in targets)
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE population AS SELECT customer_id, cutoff, {flags} FROM ({' UNION ALL '.join(parts)}) GROUP BY 1, 2"
+        )
+
+    def _build_aggregates(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
+        """Aggregate each table over each window; one temporary table each."""
+        groups: dict[tuple[str, int | None], list[FeatureColumn]] = {}
+        for column in columns:
+            if not column.is_row_wise:
+                groups.setdefault((column.table, column.window_days), []).append(column)
+        joins: dict[str, list[FeatureColumn]] = {}
+        for (table, window), group in groups.items():
+            parsed = {column.name: parse_expression(column.expression, column.name) for column in group}
+            used = dict.fromkeys(name for expression in parsed.values() for name in columns_of(expression))
+            selected = ", ".join(f"{to_duckdb(expression)} AS {quoted(name)}" for name, expression in parsed.items())
+            name = quoted(f"agg_{table}_{window or 'ever'}")
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT customer_id, cutoff, {selected} "
+                f"FROM ({self._observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff) GROUP BY customer_id, cutoff"
+            )
+            joins[name] = group
+        return joins
+
+    def _assembled(
+        self, targets: Sequence[Target], columns: Sequence[FeatureColumn], joins: Mapping[str, Sequence[FeatureColumn]]
+    ) -> str:
+        """Join the aggregates to the population, say what absence means, then add the row-wise features in their order."""
+        kinds: dict[str, str] = {}
+        for name in joins:
+            kinds |= {row[0]: str(row[1]) for row in self._connection.execute(f"DESCRIBE {name}").fetchall()}
+        selected = {column.name: _outgoing(column, kinds[column.name]) for group in joins.values() for column in group}
+        joined = " ".join(f"LEFT JOIN {name} USING (customer_id, cutoff)" for name in joins)
+        flags = ", ".join(quoted("eligible__" + target.name) for target in targets)
+        base = [f"{selected[column.name]} AS {quoted(column.name)}" for column in columns if not column.is_row_wise]
+        query = f"SELECT customer_id, cutoff, {', '.join([flags, *base])} FROM population {joined}"
+        for column in columns:
+            if column.is_row_wise:
+                formula = to_duckdb(parse_expression(column.expression, column.name))
+                value = _rounded(f"CAST(({formula}) AS DOUBLE)")
+                absent = "NULL" if column.when_no_rows is None else repr(float(column.when_no_rows))
+                query = f"SELECT *, coalesce({value}, {absent}) AS {quoted(column.name)} FROM ({query})"
+        order = ", ".join(["customer_id", "cutoff", flags, *(quoted(column.name) for column in columns)])
+        return f"SELECT {order} FROM ({query})"
+
+    def _observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:
+        """Give the rows a feature may see: in ``[cutoff - n, cutoff)``, and known before the cutoff."""
+        since = f" AND f.occurred_at >= c.cutoff - INTERVAL {window_days} DAY" if window_days else ""
+        return (
+            f"SELECT f.customer_id, c.cutoff, date_diff('day', CAST(f.occurred_at AS DATE), c.cutoff) AS age_days, "
+            f"date_diff('microsecond', f.occurred_at, CAST(c.cutoff AS TIMESTAMP)) AS age_us, "
+            f"isodow(f.occurred_at) AS weekday, hour(f.occurred_at) AS hour{self._used(table, used)} FROM {self._facts(table)} f "
+            f"JOIN cutoffs c ON f.occurred_at < c.cutoff AND f.known_at < c.cutoff{since}"
+        )
+
+    def _outcome(self, target: Target, as_of: date) -> str:
+        """Give the rows a label may see: in the outcome window, and known before the as-of."""
+        condition = target.outcome
+        days = target.days_of(condition) or target.horizon_days
+        start = f"c.cutoff + INTERVAL {target.lead_days} DAY"
+        parsed = parse_expression(target.fill(condition.expression), target.name)
+        return (
+            f"SELECT f.customer_id, c.cutoff, date_diff('day', CAST({start} AS DATE), CAST(f.occurred_at AS DATE)) AS days_ahead, "
+            f"-date_diff('microsecond', CAST({start} AS TIMESTAMP), f.occurred_at) AS age_us{self._used(condition.table, columns_of(parsed))} "
+            f"FROM {self._facts(condition.table)} f JOIN cutoffs c ON f.occurred_at >= {start} "
+            f"AND f.occurred_at < {start} + INTERVAL {days} DAY AND f.known_at < DATE '{as_of}'"
+        )
+
+    def _used(self, table: str, used: Iterable[str]) -> str:
+        supplied = {*OBSERVED_COLUMNS, "days_ahead"}
+        return "".join(f", f.{quoted(name)}" for name in dict.fromkeys(used) if name not in supplied)
+
+    def _facts(self, table: str) -> str:
+        facts = f"read_parquet({literal(str(self._staged.path(table)))})"
+        if table != "order_lines":
+            return facts
+        if "products" not in self._staged.tables:
+            return f"(SELECT *, CAST(NULL AS VARCHAR) AS category, CAST(NULL AS VARCHAR) AS product_brand FROM {facts})"
+        category, brand = PRODUCT_COLUMNS
+        products = (
+            f"(SELECT product_id, any_value(category ORDER BY category) AS {category}, any_value(brand ORDER BY brand) AS {brand} "
+            f"FROM read_parquet({literal(str(self._staged.path('products')))}) GROUP BY product_id)"
+        )
+        return f"(SELECT l.*, p.{category}, p.{brand} FROM {facts} l LEFT JOIN {products} p USING (product_id))"
+
+    @staticmethod
+    def _sql(expression: str) -> str:
+        return to_duckdb(parse_expression(expression, "outcome"))
+
+
+def _per(condition: Condition) -> tuple[str, ...]:
+    return (condition.per,) if condition.per else ()
+
+
+def _outgoing(column: FeatureColumn, kind: str) -> str:
+    """Cast a feature as it leaves the engine: text stays text, every number a rounded DOUBLE, absence as stated."""
+    name = quoted(column.name)
+    if kind == "VARCHAR":
+        return name if column.when_no_rows is None else f"coalesce({name}, {literal(str(column.when_no_rows))})"
+    value = _rounded(f"CAST({name} AS DOUBLE)") if kind in ("DOUBLE", "FLOAT") else f"CAST({name} AS DOUBLE)"
+    return value if column.when_no_rows is None else f"coalesce({value}, {float(column.when_no_rows)!r})"
+
+
+def _rounded(value: str) -> str:
+    digits = f"CAST({SIGNIFICANT_DIGITS - 1} - floor(log10(abs({value}))) AS INTEGER)"
+    return f"CASE WHEN {value} = 0 OR NOT isfinite({value}) THEN nullif({value}, CAST('nan' AS DOUBLE)) ELSE round({value}, {digits}) END"
+
+
+def tables_with_rows(staged: StagedSource) -> dict[str, tuple[str, ...]]:
+    """Map each staged table that has rows to its columns."""
+    return {
+        name: table.columns for name, table in staged.tables.items() if table.staged and STAGED_TABLES[name].is_dated
+    }

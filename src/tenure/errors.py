@@ -1,0 +1,65 @@
+"""Every error a user may meet: one message that says where, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TenureError(Exception):
+    """Anything Tenure refuses to do, told in one message."""
+
+    exit_code = 1
+
+
+class UsageError(TenureError, ValueError):
+    """A command, parameter or option that makes no sense as given."""
+
+    exit_code = 2
+
+
+class WorkspaceError(UsageError):
+    """No workspace was named or found, or it cannot be written."""
+
+
+class DefinitionError(UsageError):
+    """A feature, target or source definition that breaks its own rules."""
+
+
+class DataContractError(TenureError, ValueError):
+    """Raw data that does not hold what the source's mapping promises."""
+
+    exit_code = 2
+
+
+class NotEnoughDataError(TenureError, ValueError):
+    """Too little data for an honest answer; the message says what would suffice."""
+
+
+class LeakageError(TenureError, ValueError):
+    """Something would let the future into a feature, or the past into a test."""
+
+
+class RegistryError(TenureError):
+    """The MLflow store is unreachable, or a model in it cannot be used."""
+
+
+class RunError(TenureError):
+    """A step of a run failed; the message names the step and keeps its cause."""
+
+
+class UnknownNameError(UsageError, KeyError):
+    """A source, target, parameter or column that nobody defined."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        known = sorted(known)
+        nearest = get_close_matches(name.lower(), [k.lower() for k in known], n=1)
+        message = f"{kind} '{name}' is not defined. Defined: {', '.join(known) or 'none'}."
+        if nearest:
+            original = next(k for k in known if k.lower() == nearest[0])
+            message += f" Did you mean '{original}'?"
+        super().__init__(f"{message} {hint}".strip())
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument; a message is to be read.
+        return str(self.args[0])

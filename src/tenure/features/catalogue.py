@@ -1,0 +1,147 @@
+"""All features there are, and those a source can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from tenure.errors import DefinitionError
+from tenure.features.definition import (
+    EVER,
+    Feature,
+    FeatureColumn,
+    FeatureView,
+    RowFeature,
+    columns_of_view,
+)
+from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.source import Source
+
+_TOML_KEYS = ("table", "name", "expression", "windows_days", "when_no_rows", "unit", "meaning", "noun", "driver")
+
+
+def feature_views() -> tuple[FeatureView, ...]:
+    """Gather the view of every staged table that has a file here, in the order of the contract."""
+    package = __name__.rsplit(".", maxsplit=1)[0]
+    modules = {module.name for module in iter_modules(import_module(package).__path__)}
+    return tuple(import_module(f"{package}.{table}").VIEW for table in STAGED_TABLES if table in modules)
+
+
+def row_features() -> tuple[RowFeature, ...]:
+    """List the row-wise features, in the order of their definition."""
+    from tenure.features.row_wise import ROW_FEATURES
+
+    return ROW_FEATURES
+
+
+def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) -> tuple[FeatureView, ...]:
+    """Make the views that the source itself brings: ``[[features]]`` of its TOML, and its customers' attributes.
+
+    Raises
+    ------
+    DefinitionError : an entry lacks a key, or its expression breaks a rule.
+    """
+    views: list[FeatureView] = []
+    for entry in source.features:
+        place = f"{source.where} [[features]] {entry.get('name', '(no name)')}"
+        missing = [key for key in _TOML_KEYS[:-2] if key not in entry and key != "when_no_rows"]
+        unknown = [key for key in entry if key not in _TOML_KEYS]
+        if missing or unknown:
+            raise DefinitionError(f"{place}: missing {missing}, unknown {unknown}. Expected {', '.join(_TOML_KEYS)}.")
+        table = entry["table"]
+        feature = Feature(
+            name=entry["name"], expression=entry["expression"], windows_days=tuple(entry["windows_days"]) or (EVER,),
+            when_no_rows=entry.get("when_no_rows"), unit=entry["unit"], meaning=entry["meaning"],
+            noun=entry.get("noun", entry["name"].replace("_", " ")), driver=entry.get("driver", table),
+        )  # fmt: skip
+        views.append(FeatureView(table, table, (feature,), extra_columns=staged_columns.get(table, ())))
+    attributes = _attributes(staged_columns.get("customers", ()))
+    if attributes:
+        views.append(_attribute_view(attributes))
+    return tuple(views)
+
+
+def _attributes(columns: Iterable[str]) -> tuple[str, ...]:
+    # Consent travels with the scores; it does not explain them.
+    return tuple(
+        c for c in columns if c not in ("customer_id", "occurred_at", "known_at") and not c.startswith("consent_")
+    )
+
+
+def _attribute_view(attributes: tuple[str, ...]) -> FeatureView:
+    features = tuple(
+        Feature(
+            f"customer_{name}", f'latest("{name}")', (EVER,), None, "category",
+            f"The customer's {name.replace('_', ' ')}, as known at the cutoff.", name.replace("_", " "), "who they are",
+        )
+        for name in attributes
+    )  # fmt: skip
+    return FeatureView("customers", "who they are", features, extra_columns=attributes)
+
+
+def available_columns(
+    source: Source, staged_columns: Mapping[str, tuple[str, ...]]
+) -> tuple[list[FeatureColumn], list[str]]:
+    """List the feature columns a source can answer, and say in one line each what it cannot.
+
+    ``staged_columns`` maps each staged table that has rows to its columns. A feature on a missing table, or one made of
+    such a feature, is left out: it is never silently zero.
+
+    Raises
+    ------
+    DefinitionError : two features make a column of the same name.
+    """
+    columns: dict[str, FeatureColumn] = {}
+    unavailable: list[str] = []
+    for view in (*feature_views(), *source_views(source, staged_columns)):
+        if view.table not in staged_columns:
+            unavailable.append(
+                f"{len(list(columns_of_view(view)))} features of {view.table}: the source has no such table"
+            )
+            continue
+        for column in columns_of_view(view):
+            if column.name in columns:
+                raise DefinitionError(f"Feature column {column.name} is defined twice. Rename one.")
+            columns[column.name] = column
+    for feature in row_features():
+        lacking = [name for name in feature.inputs if name not in columns]
+        if lacking:
+            unavailable.append(f"{feature.name}: needs {', '.join(lacking)}")
+            continue
+        columns[feature.name] = FeatureColumn(
+            name=feature.name, table="", expression=feature.expression, window_days=None, when_no_rows=feature.when_no_rows,
+            unit=feature.unit, meaning=feature.meaning, noun=feature.noun, driver=feature.driver, inputs=feature.inputs,
+        )  # fmt: skip
+    return list(columns.values()), unavailable
+
+
+def longest_window(column: FeatureColumn, columns: Mapping[str, FeatureColumn]) -> int:
+    """Return the days of history a column needs: its own window, or the longest of its inputs; 0 for a state."""
+    if column.is_row_wise:
+        return max(longest_window(columns[name], columns) for name in column.inputs)
+    return column.window_days or 0
+
+
+def tables_of(column: FeatureColumn, columns: Mapping[str, FeatureColumn]) -> set[str]:
+    """Return the staged tables a column is made from."""
+    if column.is_row_wise:
+        return set().union(*(tables_of(columns[name], columns) for name in column.inputs))
+    return {column.table}
+
+
+def describe(column: FeatureColumn) -> dict[str, Any]:
+    """Return a column's entry in the data dictionary."""
+    window = (
+        "row-wise"
+        if column.is_row_wise
+        else "whole history"
+        if column.window_days is None
+        else f"{column.window_days} days"
+    )
+    return {
+        "feature": column.name, "driver": column.driver, "table": column.table, "window": window, "unit": column.unit,
+        "when_no_rows": "unknown" if column.when_no_rows is None else column.when_no_rows, "meaning": column.meaning,
+        "expression": column.expression,
+    }  # fmt: skip

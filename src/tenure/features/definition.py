@@ -1,0 +1,140 @@
+"""What a feature is: one entry, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tenure.errors import DefinitionError
+from tenure.features.expression import (
+    OBSERVED_COLUMNS,
+    check_columns,
+    columns_of,
+    is_aggregate,
+    parse_expression,
+)
+from tenure.sources.contract import staged_table
+
+Unit = Literal["count", "days", "currency", "share", "ratio", "number", "category"]
+
+# Columns of `products` that an order line gains by its product.
+PRODUCT_COLUMNS = ("category", "product_brand")
+# The whole history known at the cutoff: for states (plan, tenure), not for totals.
+EVER: None = None
+
+
+def column_name(name: str, window_days: int | None) -> str:
+    """Name a feature's column by rule: ``count_orders`` over 90 days is ``count_orders_90d``."""
+    return name if window_days is None else f"{name}_{window_days}d"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One SQL aggregate over a customer's rows in an observation window.
+
+    Parameters
+    ----------
+    expression : over the table's columns and ``age_days`` (1 = yesterday), ``weekday`` (1 = Monday), ``hour``; never a date.
+    windows_days : one column per window ``[cutoff - n, cutoff)``; ``EVER`` for a state.
+    when_no_rows : what absence means; None is unknown.
+    noun : how a reason reads it: "2 failed payments".
+    """
+
+    name: str
+    expression: str
+    windows_days: tuple[int | None, ...]
+    when_no_rows: float | str | None
+    unit: Unit
+    meaning: str
+    noun: str
+    driver: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.windows_days:
+            raise DefinitionError(f"Feature {self.name}: no window. Expected days, or EVER for a state.")
+        if not is_aggregate(parse_expression(self.expression, f"Feature {self.name}")):
+            raise DefinitionError(
+                f"Feature {self.name}: {self.expression!r} does not aggregate. Expected one value per customer."
+            )
+
+
+@dataclass(frozen=True)
+class RowFeature:
+    """A ratio, trend or other formula over a customer's other features; null where an input is.
+
+    ``expression`` names feature columns (``count_orders_90d``); divide through ``nullif``, zero is no number to divide by.
+    """
+
+    name: str
+    expression: str
+    unit: Unit
+    meaning: str
+    noun: str
+    driver: str
+    when_no_rows: float | None = None
+
+    def __post_init__(self) -> None:
+        if is_aggregate(parse_expression(self.expression, f"Feature {self.name}")):
+            raise DefinitionError(f"Feature {self.name}: aggregates. Expected a formula over other features.")
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return columns_of(parse_expression(self.expression, f"Feature {self.name}"))
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """The features of one staged table."""
+
+    table: str
+    driver: str
+    features: tuple[Feature, ...]
+    extra_columns: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        allowed = self.allowed_columns
+        for feature in self.features:
+            check_columns(
+                parse_expression(feature.expression, feature.name), allowed, f"Feature {feature.name} of {self.table}"
+            )
+
+    @property
+    def allowed_columns(self) -> tuple[str, ...]:
+        joined = PRODUCT_COLUMNS if self.table == "order_lines" else ()
+        return (*staged_table(self.table).column_names, *OBSERVED_COLUMNS, *joined, *self.extra_columns)
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One column of a snapshot: a feature over one window, with all that a reader needs to know of it."""
+
+    name: str
+    table: str
+    expression: str
+    window_days: int | None
+    when_no_rows: float | str | None
+    unit: Unit
+    meaning: str
+    noun: str
+    driver: str
+    inputs: tuple[str, ...] = ()  # of a row-wise formula: the columns it is made of
+
+    @property
+    def is_row_wise(self) -> bool:
+        return bool(self.inputs)
+
+    @property
+    def is_category(self) -> bool:
+        return self.unit == "category"
+
+
+def columns_of_view(view: FeatureView) -> Iterable[FeatureColumn]:
+    """Spell a view out into its columns, in the order of the entries."""
+    for feature in view.features:
+        for window in feature.windows_days:
+            yield FeatureColumn(
+                name=column_name(feature.name, window), table=view.table, expression=feature.expression, window_days=window,
+                when_no_rows=feature.when_no_rows, unit=feature.unit, meaning=feature.meaning, noun=feature.noun,
+                driver=feature.driver or view.driver,
+            )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Features of orders: how often, how much, what, and in which rhythm."""
+
+from tenure.features.definition import EVER, Feature, FeatureView
+
+ORDERED = "filter (where quantity > 0)"
+RECENT = (30, 60, 90, 180, 365)
+
+VIEW = FeatureView(
+    table="order_lines",
+    driver="orders",
+    features=(
+        Feature(
+            "days_since_order", f"min(age_days) {ORDERED}", (EVER,), None, "days",
+            "Days from the last order to the cutoff.", "since the last order", "order recency",
+        ),
+        Feature(
+            "days_since_first_order", f"max(age_days) {ORDERED}", (EVER,), None, "days",
+            "Days from the first known order to the cutoff.", "since the first order", "tenure",
+        ),
+        Feature(
+            "count_orders", f"count(distinct order_id) {ORDERED}", RECENT, 0, "count",
+            "Orders placed.", "orders", "order frequency",
+        ),
+        Feature(
+            "count_order_days", f"count(distinct age_days) {ORDERED}", (90, 365), 0, "count",
+            "Days with an order.", "days with an order", "order frequency",
+        ),
+        Feature(
+            "order_amount", "sum(amount)", RECENT, 0, "currency",
+            "Amount ordered, net of returns.", "ordered", "order value",
+        ),
+        Feature(
+            "count_products", f"count(distinct product_id) {ORDERED}", (90, 365), 0, "count",
+            "Different products ordered.", "different products", "assortment",
+        ),
+        Feature(
+            "usual_order_gap_days",
+            f"(max(age_days) {ORDERED} - min(age_days) {ORDERED}) / nullif(count(distinct age_days) {ORDERED} - 1, 0)",
+            (EVER,), None, "days", "Mean days between the days with an order.", "between orders", "order rhythm",
+        ),
+        Feature(
+            "count_returned_lines", "count(*) filter (where quantity < 0)", (365,), 0, "count",
+            "Lines sent back.", "returned lines", "returns",
+        ),
+    ),
+)  # fmt: skip

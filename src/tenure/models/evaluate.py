@@ -1,0 +1,196 @@
+"""How good a model is, each number with its interval and next to what it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, rankdata
+
+from tenure.errors import NotEnoughDataError
+
+CONFIDENCE = 0.95
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Auc:
+    """An area under the ROC curve with its 95 % interval (DeLong)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model at one test cutoff, next to the rule, a plain logistic regression and the base rate.
+
+    ``deciles``: decile, customers, positives, label_rate, lift, mean_propensity. ``reliability``: the same ten bins of
+    equal count, from the lowest propensity, with the interval of the label rate.
+    """
+
+    rows: int
+    positives: int
+    metrics: dict[str, float]
+    difference_to_rule: Auc
+    deciles: pd.DataFrame
+    reliability: pd.DataFrame
+
+
+def auc_with_interval(labels: np.ndarray, scores: np.ndarray) -> Auc:
+    """Area under the ROC curve, ties counted half, with the DeLong interval on the logit scale cut to [0, 1].
+
+    Source: DeLong, DeLong and Clarke-Pearson (1988); fast ranks by Sun and Xu (2014).
+    """
+    value, variance = _delong(labels, scores)
+    half = norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(variance[0, 0])
+    return Auc(float(value[0]), float(max(0.0, value[0] - half)), float(min(1.0, value[0] + half)))
+
+
+def auc_difference(labels: np.ndarray, scores: np.ndarray, other: np.ndarray) -> Auc:
+    """Paired difference of two AUCs on the same rows, with its interval (DeLong)."""
+    values, covariance = _delong(labels, scores, other)
+    difference = float(values[0] - values[1])
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    half = float(norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(max(variance, 0.0)))
+    return Auc(difference, difference - half, difference + half)
+
+
+def _delong(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    positive = np.asarray(labels) == 1
+    count, rest = int(positive.sum()), int((~positive).sum())
+    if min(count, rest) < 2:
+        raise NotEnoughDataError(f"AUC: {count} positive and {rest} negative rows. Expected at least two of each.")
+    of_positives, of_negatives, values = [], [], []
+    for score in scores:
+        score = np.asarray(score, dtype=float)
+        ranks = rankdata(score)
+        of_positives.append((ranks[positive] - rankdata(score[positive])) / rest)
+        of_negatives.append(1 - (ranks[~positive] - rankdata(score[~positive])) / count)
+        values.append(of_positives[-1].mean())
+    covariance = (
+        np.atleast_2d(np.cov(np.stack(of_positives))) / count + np.atleast_2d(np.cov(np.stack(of_negatives))) / rest
+    )
+    return np.asarray(values), covariance
+
+
+def evaluate(
+    labels: np.ndarray, propensities: np.ndarray, rule_scores: np.ndarray, plain_propensities: np.ndarray
+) -> Evaluation:
+    """Evaluate propensities on labels, one row per customer at one test cutoff.
+
+    Raises
+    ------
+    NotEnoughDataError : fewer than two positives or negatives.
+    """
+    from sklearn.metrics import average_precision_score, brier_score_loss, log_loss
+
+    labels = np.asarray(labels).astype(int)
+    rule = np.nan_to_num(
+        np.asarray(rule_scores, dtype=float),
+        nan=float(np.nanmedian(rule_scores)) if np.isfinite(rule_scores).any() else 0.0,
+    )
+    auc, auc_rule = auc_with_interval(labels, propensities), auc_with_interval(labels, rule)
+    auc_plain = auc_with_interval(labels, plain_propensities)
+    base_rate = float(labels.mean())
+    deciles = lift_by_decile(labels, propensities)
+    reliability = reliability_bins(labels, propensities)
+    clipped = np.clip(propensities, 1e-6, 1 - 1e-6)
+    metrics = {
+        "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high,
+        "auc_rule": auc_rule.value, "auc_rule_low": auc_rule.low, "auc_rule_high": auc_rule.high,
+        "auc_logistic": auc_plain.value, "auc_logistic_low": auc_plain.low, "auc_logistic_high": auc_plain.high,
+        "average_precision": float(average_precision_score(labels, propensities)),
+        "average_precision_rule": float(average_precision_score(labels, rule)),
+        "log_loss": float(log_loss(labels, clipped)),
+        "log_loss_base_rate": float(log_loss(labels, np.full(len(labels), base_rate))),
+        "brier": float(brier_score_loss(labels, clipped)),
+        "ece": float((reliability["customers"] * (reliability["label_rate"] - reliability["mean_propensity"]).abs()).sum() / len(labels)),
+        "lift_top_decile": float(deciles["lift"].iloc[0]),
+        "lift_top_decile_rule": float(lift_by_decile(labels, rule)["lift"].iloc[0]),
+        "base_rate": base_rate,
+    }  # fmt: skip
+    return Evaluation(
+        len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, rule), deciles, reliability
+    )
+
+
+def decile_of(propensities: np.ndarray) -> np.ndarray:
+    """Return each row's decile: 1 = highest propensity ... 10; equal propensities are ordered as given."""
+    order = np.argsort(-np.asarray(propensities), kind="stable")
+    deciles = np.empty(len(order), dtype=int)
+    deciles[order] = np.arange(len(order)) * BINS // max(len(order), 1) + 1
+    return deciles
+
+
+def lift_by_decile(labels: np.ndarray, propensities: np.ndarray) -> pd.DataFrame:
+    """Compare each propensity decile's label rate with the base rate.
+
+    => decile, customers, positives, label_rate, lift (ratio, 1.0 = chance), mean_propensity
+    """
+    table = pd.DataFrame({"decile": decile_of(propensities), "label": np.asarray(labels), "propensity": propensities})
+    grouped = table.groupby("decile").agg(
+        customers=("label", "size"),
+        positives=("label", "sum"),
+        label_rate=("label", "mean"),
+        mean_propensity=("propensity", "mean"),
+    )
+    grouped["lift"] = grouped["label_rate"] / table["label"].mean()
+    return grouped.reset_index()
+
+
+def reliability_bins(labels: np.ndarray, propensities: np.ndarray, bins: int = BINS) -> pd.DataFrame:
+    """Compare promised with realised rates in bins of equal count, lowest propensity first.
+
+    => bin, customers, mean_propensity, label_rate, low, high (95 % Wilson interval of the rate)
+    """
+    from scipy.stats import binomtest
+
+    order = np.argsort(np.asarray(propensities), kind="stable")
+    rows = []
+    for number, chunk in enumerate(np.array_split(order, min(bins, len(order))), start=1):
+        positives = int(np.asarray(labels)[chunk].sum())
+        interval = binomtest(positives, len(chunk)).proportion_ci(CONFIDENCE, method="wilson")
+        rows.append(
+            (
+                number,
+                len(chunk),
+                float(np.asarray(propensities)[chunk].mean()),
+                positives / len(chunk),
+                interval.low,
+                interval.high,
+            )
+        )
+    return pd.DataFrame(rows, columns=["bin", "customers", "mean_propensity", "label_rate", "low", "high"])
+
+
+def gain_curve(labels: np.ndarray, scores: np.ndarray, points: int = 101) -> pd.DataFrame:
+    """Share of all positives reached when contacting the highest scores first. => share_contacted, share_reached"""
+    order = np.argsort(-np.asarray(scores, dtype=float), kind="stable")
+    reached = np.concatenate([[0.0], np.cumsum(np.asarray(labels)[order]) / max(np.sum(labels), 1)])
+    contacted = np.linspace(0, 1, points)
+    return pd.DataFrame(
+        {"share_contacted": contacted, "share_reached": reached[np.round(contacted * len(order)).astype(int)]}
+    )
+
+
+def value_curve(
+    labels: np.ndarray,
+    ranking: np.ndarray,
+    margins: np.ndarray,
+    *,
+    save_rate: float,
+    contact_cost: float,
+    points: int = 101,
+) -> pd.DataFrame:
+    """Assumed value of contacting the first n of a ranking: realised positives x save rate x margin - contact cost.
+
+    => contacts, value (currency). The save rate is an assumption, the labels are real.
+    """
+    order = np.argsort(-np.asarray(ranking, dtype=float), kind="stable")
+    gains = np.asarray(labels)[order] * save_rate * np.asarray(margins, dtype=float)[order] - contact_cost
+    total = np.concatenate([[0.0], np.cumsum(gains)])
+    contacts = np.unique(np.round(np.linspace(0, len(order), points)).astype(int))
+    return pd.DataFrame({"contacts": contacts, "value": total[contacts]})

@@ -1,0 +1,120 @@
+"""Why a customer has their propensity: exact contributions, turned into three reasons with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tenure.models.model import FeatureMeaning, PropensityModel
+
+REASONS = 3
+UP, DOWN = "▲", "▼"
+
+
+def driver_contributions(model: PropensityModel, contributions: np.ndarray) -> pd.DataFrame:
+    """Add contributions up by business driver: one row per customer, one column per driver, in log-odds."""
+    drivers = [meaning.driver for meaning in model.meanings]
+    return pd.DataFrame(contributions[:, :-1], columns=pd.Index(drivers)).T.groupby(level=0).sum().T
+
+
+def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarray | None = None) -> pd.DataFrame:
+    """Give each row its three main reasons in words, one per driver, the strongest first.
+
+    features => reason_1, reason_2, reason_3 (▲ raises, ▼ lowers the propensity), same index.
+
+    Features of one driver repeat each other, so drivers are ranked by their summed contribution and each speaks through
+    its strongest feature; where a model has fewer than three drivers the next strongest features fill up.
+    """
+    if contributions is None:
+        contributions = model.contributions(table)
+    chosen = _choose(model, contributions[:, :-1])
+    columns = {}
+    for rank in range(REASONS):
+        picked = chosen[:, rank]
+        columns[f"reason_{rank + 1}"] = _in_words(model, table, contributions, picked)
+    return pd.DataFrame(columns, index=table.index)
+
+
+def _choose(model: PropensityModel, contributions: np.ndarray) -> np.ndarray:
+    """Choose the index of three features per row."""
+    drivers = np.array([meaning.driver for meaning in model.meanings])
+    names = list(dict.fromkeys(drivers))
+    rows, strength = np.arange(len(contributions)), np.abs(contributions)
+    leaders, sums = [], []
+    for name in names:
+        members = np.flatnonzero(drivers == name)
+        total = contributions[:, members].sum(axis=1)
+        # The feature that speaks for a driver pulls the way the driver as a whole does.
+        agreeing = np.where(np.sign(contributions[:, members]) == np.sign(total)[:, None], strength[:, members], -1.0)
+        leaders.append(members[agreeing.argmax(axis=1)])
+        sums.append(np.abs(total))
+    order = np.argsort(-np.stack(sums, axis=1), axis=1, kind="stable")
+    by_driver = np.stack(leaders, axis=1)[rows[:, None], order][:, :REASONS]
+    if by_driver.shape[1] == REASONS:
+        return by_driver
+    remaining = strength.copy()
+    np.put_along_axis(remaining, by_driver, -1.0, axis=1)
+    rest = np.argsort(-remaining, axis=1, kind="stable")[:, : REASONS - by_driver.shape[1]]
+    filled = np.concatenate([by_driver, rest], axis=1)
+    # A model of one or two features has no third reason: the last one stands again and is dropped as repeated.
+    return np.pad(filled, ((0, 0), (0, REASONS - filled.shape[1])), mode="edge")
+
+
+def _in_words(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarray, picked: np.ndarray) -> list[str]:
+    currency = str(model.about.get("currency", ""))
+    words = []
+    values = {index: table[model.meanings[index].name].to_numpy() for index in np.unique(picked)}
+    for row, index in enumerate(picked):
+        arrow = UP if contributions[row, index] > 0 else DOWN
+        words.append(f"{arrow} {phrase(model.meanings[index], values[index][row], currency)}")
+    return words
+
+
+def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
+    """Say one feature's value as a marketer reads it: "2 failed payments in 30 days, usually 0"."""
+    window = "" if meaning.window_days is None or "since" in meaning.noun else f" in {meaning.window_days} days"
+    if meaning.unit == "category":
+        shown = "unknown" if pd.isna(value) else str(value)  # type: ignore[call-overload]  # one cell
+        return f"{meaning.noun} is {shown}" + (
+            f", usually {meaning.usual}" if meaning.usual not in (None, shown) else ""
+        )
+    usual = "" if meaning.usual is None else f", usually {format_number(float(meaning.usual), meaning.unit, currency)}"
+    if pd.isna(value):  # type: ignore[call-overload]  # one cell
+        return f"nothing known of '{meaning.noun}'{window}{usual}"
+    shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
+    unit = " days" if meaning.unit == "days" else ""
+    return f"{shown}{unit} {meaning.noun}{window}{usual}"
+
+
+def format_number(value: float, unit: str, currency: str = "") -> str:
+    """Write a number in its unit, with no more digits than a reader can use."""
+    if unit == "share":
+        return f"{value:.0%}"
+    if unit == "currency":
+        return f"{currency} {value:,.2f}".strip()
+    if unit == "count" or (unit == "days" and value == int(value)):
+        return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def importance(model: PropensityModel, contributions: np.ndarray) -> pd.DataFrame:
+    """Rank features by mean absolute contribution. => feature, driver, noun, mean_abs (log-odds), descending"""
+    table = pd.DataFrame(
+        {
+            "feature": model.feature_names,
+            "driver": [meaning.driver for meaning in model.meanings],
+            "noun": [meaning.noun for meaning in model.meanings],
+            "mean_abs": np.abs(contributions[:, :-1]).mean(axis=0),
+        }
+    )
+    return table.sort_values(["mean_abs", "feature"], ascending=[False, True], ignore_index=True)
+
+
+def labels_of(meanings: Sequence[FeatureMeaning]) -> list[str]:
+    """Give each feature a short readable axis label."""
+    return [
+        f"{m.noun} ({m.window_days} d)" if m.window_days else m.noun if m.unit != "days" else f"days {m.noun}"
+        for m in meanings
+    ]

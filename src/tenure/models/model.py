@@ -1,0 +1,143 @@
+"""A trained model: what it needs to score and to explain, saved as text and JSON, never pickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tenure.errors import TenureError
+from tenure.models.calibrate import Calibrator
+from tenure.models.encoding import Encoding, from_json, to_json
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+# Contributions and raw score are sums of the same leaf values in another order: equal up to rounding.
+ADDITIVITY_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class FeatureMeaning:
+    """What a reader needs to know of one feature: its words, and its usual value among the fitting rows."""
+
+    name: str
+    driver: str
+    unit: str
+    noun: str
+    meaning: str
+    window_days: int | None = None
+    usual: float | str | None = None
+
+
+@dataclass(frozen=True)
+class PropensityModel:
+    """Booster, calibrator and meanings of one target of one source.
+
+    ``about`` says what it was fitted on: source, target, cutoffs, fitted_through (first day whose facts it has not seen).
+    """
+
+    booster_text: str
+    encoding: Encoding
+    calibrator: Calibrator
+    meanings: tuple[FeatureMeaning, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def booster(self) -> Booster:
+        from lightgbm import Booster
+
+        return Booster(model_str=self.booster_text)
+
+    @property
+    def feature_names(self) -> list[str]:
+        return self.encoding.names
+
+    def raw_scores(self, table: pd.DataFrame) -> np.ndarray:
+        """Score a table of features: log-odds before calibration, one per row."""
+        if table.empty:
+            return np.empty(0)
+        return np.asarray(self.booster.predict(self.encoding.transform(table), raw_score=True, num_threads=2))
+
+    def propensities(self, table: pd.DataFrame) -> np.ndarray:
+        """Score a table of features: calibrated probability in [0, 1], one per row."""
+        return self.calibrator.propensity(self.raw_scores(table))
+
+    def contributions(self, table: pd.DataFrame) -> np.ndarray:
+        """Explain each row exactly: SHAP values in log-odds of the propensity, one column per feature and the base last.
+
+        They add up to the log-odds of the propensity, which is checked for each row.
+        Source: Lundberg et al. (2020), TreeSHAP, as LightGBM computes it.
+
+        Raises
+        ------
+        TenureError : a row's contributions do not add up.
+        """
+        if table.empty:
+            return np.empty((0, len(self.encoding.columns) + 1))
+        matrix = self.encoding.transform(table)
+        raw = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=2))
+        gap = float(
+            np.abs(raw.sum(axis=1) - np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=2))).max()
+        )
+        if gap > ADDITIVITY_TOLERANCE * max(1.0, float(np.abs(raw).max())):
+            raise TenureError(
+                f"Contributions of {self.about.get('target')} miss the raw score by {gap:.2g}. Expected equality; report this."
+            )
+        contributions = raw * self.calibrator.slope
+        contributions[:, -1] += self.calibrator.intercept
+        return contributions
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that scores depend on (hexadecimal): equal models are one version."""
+        return blake2b(
+            json.dumps([self.booster_text, self._documents()], sort_keys=True).encode(), digest_size=16
+        ).hexdigest()
+
+    def _documents(self) -> dict[str, Any]:
+        return {
+            "encoding": to_json(self.encoding),
+            "calibrator": asdict(self.calibrator),
+            "meanings": [asdict(meaning) for meaning in self.meanings],
+            "about": self.about,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``booster.txt`` and ``model.json`` into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "booster.txt").write_text(self.booster_text, encoding="utf-8")
+        (folder / "model.json").write_text(json.dumps(self._documents(), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> PropensityModel:
+        """Read what ``save`` wrote."""
+        documents = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        return cls(
+            booster_text=(folder / "booster.txt").read_text(encoding="utf-8"),
+            encoding=from_json(documents["encoding"]),
+            calibrator=Calibrator(**documents["calibrator"]),
+            meanings=tuple(FeatureMeaning(**meaning) for meaning in documents["meanings"]),
+            about=documents["about"],
+        )
+
+
+def find_usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:
+    """Return each feature's usual value among a table's rows: the median, or the commonest level."""
+    usual: dict[str, float | str | None] = {}
+    for name in names:
+        values = table[name].dropna()
+        if values.empty:
+            usual[name] = None
+        elif pd.api.types.is_numeric_dtype(values):
+            usual[name] = float(values.median())
+        else:
+            usual[name] = str(values.mode().iloc[0])
+    return usual

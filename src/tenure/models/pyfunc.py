@@ -1,0 +1,45 @@
+"""What MLflow loads: features in, propensity out, reasons on request. Text and JSON only, nothing is unpickled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tenure.models.explain import reasons
+from tenure.models.model import PropensityModel
+
+
+class PropensityPyfunc:
+    """The pyfunc flavour of a ``PropensityModel``."""
+
+    def __init__(self, model: PropensityModel) -> None:
+        self.model = model
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Score a table of features. features => propensity [, reason_1, reason_2, reason_3]"""
+        table = pd.DataFrame(model_input).reset_index(drop=True)
+        scored = pd.DataFrame({"propensity": self.model.propensities(table)})
+        if params and params.get("explain"):
+            return scored.join(reasons(self.model, table))
+        return scored
+
+
+def _load_pyfunc(path: str) -> PropensityPyfunc:
+    """Entry point of MLflow's ``loader_module``."""
+    return PropensityPyfunc(PropensityModel.load(Path(path)))
+
+
+def synthetic_example(model: PropensityModel, rows: int = 3, seed: int = 0) -> pd.DataFrame:
+    """Invent rows that fit a model's signature: no real customer is stored with a model."""
+    generator = np.random.default_rng(seed)
+    columns: dict[str, Any] = {}
+    for column, meaning in zip(model.encoding.columns, model.meanings, strict=True):
+        if column.is_category:
+            columns[column.name] = [(column.levels or ("unknown",))[0] if column.levels else "unknown"] * rows
+        else:
+            centre = float(meaning.usual) if isinstance(meaning.usual, int | float) else 1.0
+            columns[column.name] = np.round(centre * generator.uniform(0.5, 1.5, rows), 2)
+    return pd.DataFrame(columns)

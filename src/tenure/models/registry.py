@@ -1,0 +1,324 @@
+"""The only file that imports MLflow: runs, versions, aliases."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tenure.errors import RegistryError, UnknownNameError
+from tenure.models.model import PropensityModel
+from tenure.models.pyfunc import synthetic_example
+from tenure.models.verdict import Verdict
+from tenure.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from tenure.models.study import Study
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+FINGERPRINT_TAG = "tenure.fingerprint"
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model."""
+
+    name: str
+    version: str
+    run_id: str
+    fingerprint: str
+    was_reused: bool = False
+
+
+def model_name(source: str, target: str) -> str:
+    return f"{source}-{target}"
+
+
+def tracking_uri(workspace: Workspace) -> str:
+    """Return the store's one absolute address: ``MLFLOW_TRACKING_URI``, else SQLite under the workspace."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlruns.resolve() / 'mlflow.db'}"
+
+
+class Registry:
+    """The MLflow store of a workspace. Creating one connects, and initialises a fresh local store once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        # A server that does not answer is to be said within seconds, not after minutes of retries.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        self.uri = tracking_uri(workspace)
+        self._artifacts = workspace.mlruns.resolve() / "artifacts"
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def _client(self) -> Iterator[MlflowClient]:
+        import logging
+
+        for noisy in ("alembic", "mlflow"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        before = mlflow.get_tracking_uri()
+        try:
+            mlflow.set_tracking_uri(self.uri)
+            mlflow.set_registry_uri(self.uri)
+            yield mlflow.tracking.MlflowClient(self.uri, self.uri)
+        except (MlflowException, OSError) as error:
+            raise RegistryError(
+                f"MLflow store {_without_password(self.uri)}: {str(error).splitlines()[0][:300]}. Expected a reachable store; check "
+                "MLFLOW_TRACKING_URI or the folder mlruns. The champion is as it was."
+            ) from error
+        finally:
+            mlflow.set_tracking_uri(before)
+
+    def check(self) -> None:
+        """Connect once, creating a local store where there is none.
+
+        Raises
+        ------
+        RegistryError : the store cannot be reached.
+        """
+        with self._client() as client:
+            client.search_experiments(max_results=1)
+
+    def log_study(
+        self,
+        study: Study,
+        verdict: Verdict,
+        *,
+        figures: Mapping[str, Path],
+        catalogue: Sequence[Mapping[str, Any]],
+        tags: Mapping[str, str],
+    ) -> RegisteredVersion:
+        """Log a training as a run and register its model; a version of the same content is reused.
+
+        ``figures`` are files; ``catalogue`` is the data dictionary of the features used.
+        """
+        import mlflow
+
+        model = study.model
+        name = model_name(model.about["source"], model.about["target"])
+        if existing := self._same_content(name, model.fingerprint):
+            return existing
+        with self._client() as client:
+            experiment = self._experiment(client, name)
+            with mlflow.start_run(
+                experiment_id=experiment, run_name=f"{name} {study.plan.test}", tags=dict(tags)
+            ) as run:
+                mlflow.log_params(_parameters(study))
+                mlflow.log_metrics({f"test_{key}": value for key, value in study.evaluation.metrics.items()})
+                mlflow.log_metrics(
+                    {
+                        "trees": study.trained.trees,
+                        "fitting_rows": study.fitting_rows,
+                        "fitting_positives": study.fitting_positives,
+                    }
+                )
+                self._log_dataset(study)
+                mlflow.log_dict(list(catalogue), "features.json")
+                mlflow.log_dict([asdict(gate) for gate in verdict.gates], "verdict.json")
+                for path in figures.values():
+                    mlflow.log_artifact(str(path), "figures")
+                self._log_model(model)
+                run_id = run.info.run_id
+            self._ensure_model(client, name)
+            created = client.create_model_version(
+                name, f"runs:/{run_id}/model", run_id=run_id, tags={FINGERPRINT_TAG: model.fingerprint}
+            )
+            for key, value in _version_tags(study, verdict).items():
+                client.set_model_version_tag(name, created.version, key, value)
+            client.set_registered_model_alias(name, CHALLENGER, created.version)
+        return RegisteredVersion(name, str(created.version), run_id, model.fingerprint)
+
+    def _log_model(self, model: PropensityModel) -> None:
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+        inputs = Schema(
+            [ColSpec("string" if c.is_category else "double", c.name, required=False) for c in model.encoding.columns]
+        )
+        # Reasons come only when asked for, so they are optional outputs.
+        outputs = Schema(
+            [
+                ColSpec("double", "propensity"),
+                *(ColSpec("string", f"reason_{rank}", required=False) for rank in (1, 2, 3)),
+            ]
+        )
+        signature = ModelSignature(inputs, outputs, ParamSchema([ParamSpec("explain", "boolean", False)]))
+        with TemporaryDirectory() as scratch:
+            data = Path(scratch) / "model"
+            model.save(data)
+            mlflow.pyfunc.log_model(
+                name="model", loader_module="tenure.models.pyfunc", data_path=str(data), signature=signature,
+                input_example=synthetic_example(model), pip_requirements=[f"tenure=={package_version('tenure')}"],
+            )  # fmt: skip
+
+    @staticmethod
+    def _log_dataset(study: Study) -> None:
+        import mlflow
+        from mlflow.data.code_dataset_source import CodeDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+
+        about = study.model.about
+        source = CodeDatasetSource(tags={"source": about["source"], "cutoffs": ", ".join(about["fitting_cutoffs"])})
+        dataset = MetaDataset(
+            source, name=f"{about['source']}-{about['target']}-{study.plan.test}"[:100], digest=about["data"][:32]
+        )
+        mlflow.log_input(dataset, context="training")
+
+    def _experiment(self, client: MlflowClient, name: str) -> str:
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        local = None if os.environ.get("MLFLOW_TRACKING_URI") else f"file://{self._artifacts / name}"
+        return str(client.create_experiment(name, artifact_location=local))
+
+    @staticmethod
+    def _ensure_model(client: MlflowClient, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(name, description="Registered by Tenure; 'champion' is the version in use.")
+        except MlflowException as error:
+            if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
+                raise
+
+    def _same_content(self, name: str, fingerprint: str) -> RegisteredVersion | None:
+        for version in self.versions(name):
+            if version["tags"].get(FINGERPRINT_TAG) == fingerprint:
+                return RegisteredVersion(name, version["version"], version["run_id"], fingerprint, was_reused=True)
+        return None
+
+    def versions(self, name: str) -> list[dict[str, Any]]:
+        """List a model's versions, newest first: version, run_id, tags, aliases, created (UTC milliseconds)."""
+        with self._client() as client:
+            aliases: dict[str, list[str]] = {}
+            found = client.search_registered_models(f"name = '{name}'")
+            for alias, version in (found[0].aliases if found else {}).items():
+                aliases.setdefault(str(version), []).append(alias)
+            listed = client.search_model_versions(f"name = '{name}'") if found else []
+            rows = [
+                {
+                    "version": str(v.version),
+                    "run_id": v.run_id,
+                    "tags": dict(v.tags),
+                    "aliases": aliases.get(str(v.version), []),
+                    "created": v.creation_timestamp,
+                }
+                for v in listed
+            ]
+        return sorted(rows, key=lambda row: -int(row["version"]))
+
+    def model_names(self) -> list[str]:
+        with self._client() as client:
+            return sorted(model.name for model in client.search_registered_models())
+
+    def champion(self, name: str) -> str | None:
+        """Return the version the alias ``champion`` points to, or None."""
+        return next((row["version"] for row in self.versions(name) if CHAMPION in row["aliases"]), None)
+
+    def load(self, name: str, version: str) -> PropensityModel:
+        """Load one version through MLflow.
+
+        Raises
+        ------
+        UnknownNameError : no such version.
+        """
+        import mlflow
+
+        known = [row["version"] for row in self.versions(name)]
+        if version not in known:
+            raise UnknownNameError(
+                f"Version of {name}", version, known, hint=f"Train it with 'tenure run {name.rpartition('-')[0]}'."
+            )
+        with self._client():
+            loaded = mlflow.pyfunc.load_model(f"models:/{name}/{version}")
+        model: PropensityModel = loaded._model_impl.model
+        return model
+
+    def promote(self, name: str, version: str) -> str | None:
+        """Point ``champion`` to a version; return the former one. The former is remembered for ``rollback``.
+
+        Raises
+        ------
+        UnknownNameError : no such version.
+        """
+        known = [row["version"] for row in self.versions(name)]
+        if version not in known:
+            raise UnknownNameError(f"Version of {name}", version, known)
+        former = self.champion(name)
+        if former == version:
+            return former
+        with self._client() as client:
+            client.set_registered_model_alias(name, CHAMPION, version)
+            if former:
+                client.set_model_version_tag(name, version, "tenure.former_champion", former)
+        return former
+
+    def rollback(self, name: str) -> tuple[str, str]:
+        """Give ``champion`` back to the version before; return (from, to).
+
+        Raises
+        ------
+        RegistryError : there is no champion, or none before it.
+        """
+        current = self.champion(name)
+        row = next((r for r in self.versions(name) if r["version"] == current), None)
+        former = row["tags"].get("tenure.former_champion") if row else None
+        if not current or not former:
+            raise RegistryError(
+                f"{name}: {'no champion' if not current else f'no champion before version {current}'}. Expected one to go back to."
+            )
+        with self._client() as client:
+            client.set_registered_model_alias(name, CHAMPION, former)
+        return current, former
+
+    def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
+        """Attach a file to a finished run: the executed notebook exists only after its kernel ended."""
+        with self._client() as client:
+            client.log_artifact(run_id, str(path), folder)
+
+
+def _parameters(study: Study) -> dict[str, Any]:
+    about = study.model.about
+    kept = {
+        key: about[key]
+        for key in ("source", "target", "horizon_days", "lead_days", "label_lag_days", "test_cutoff", "fitted_through")
+    }
+    settings = study.trained.settings.as_parameters()
+    return {
+        **kept,
+        **settings,
+        "fitting_cutoffs": len(about["fitting_cutoffs"]),
+        "features": len(study.model.feature_names),
+    }
+
+
+def _version_tags(study: Study, verdict: Verdict) -> dict[str, str]:
+    metrics = {key: f"{study.evaluation.metrics[key]:.4f}" for key in ("auc", "auc_low", "auc_high", "auc_rule")}
+    return {
+        **{f"tenure.test_{key}": value for key, value in metrics.items()},
+        "tenure.test_cutoff": str(study.plan.test),
+        "tenure.fitted_through": study.model.about["fitted_through"],
+        "tenure.verdict": "promotable" if verdict.is_promotable else "blocked",
+        "tenure.verdict_reason": verdict.reason[:4000],
+        "tenure.gates": json.dumps([asdict(gate) for gate in verdict.gates])[:4000],
+    }
+
+
+def _without_password(uri: str) -> str:
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

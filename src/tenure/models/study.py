@@ -1,0 +1,109 @@
+"""One target's training from snapshots to a tested model: fitting block, embargo, one look at the test cutoff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from tenure.features.definition import FeatureColumn
+from tenure.models.evaluate import Evaluation, evaluate
+from tenure.models.model import FeatureMeaning, PropensityModel
+from tenure.models.plain import plain_propensities
+from tenure.models.settings import TrainingSettings
+from tenure.models.train import TrainedModel, train_model
+from tenure.snapshots import Snapshots, check_positives
+from tenure.targets.definition import Target
+from tenure.time_windows import CutoffPlan
+
+
+@dataclass(frozen=True)
+class Study:
+    """A trained model with all that speaks for or against it.
+
+    ``test``: customer_id, cutoff, label, propensity, rule_score, revenue and the features, one row per eligible customer at
+    the test cutoff. ``funnel``: cutoff, known, eligible, positives, base_rate.
+    """
+
+    target: Target
+    plan: CutoffPlan
+    trained: TrainedModel
+    evaluation: Evaluation
+    test: pd.DataFrame
+    funnel: pd.DataFrame
+    fitting_rows: int
+    fitting_customers: int
+    fitting_positives: int
+    was_sampled: bool
+    dropped_features: list[str]
+
+    @property
+    def model(self) -> PropensityModel:
+        return self.trained.model
+
+
+def study_target(
+    snapshots: Snapshots, target: Target, settings: TrainingSettings, *, test_cutoff: date | None = None
+) -> Study:
+    """Fit on the fitting cutoffs, test once at the test cutoff.
+
+    Raises
+    ------
+    NotEnoughDataError : too little history or too few positives; says what would suffice.
+    """
+    plan = snapshots.plan(target, test_cutoff)
+    columns, dropped = snapshots.usable_columns(target, plan)
+    snapshots.build_features(plan.all)
+    snapshots.build_labels(target, plan.all)
+    funnel = snapshots.funnel(target, plan.all)
+    check_positives(target, _counts(funnel, plan.fitting), _counts(funnel, [plan.test]))
+    # Comparisons read columns the model may have dropped.
+    fitting = snapshots.table(
+        target, plan.fitting, snapshots.columns, max_customers=settings.max_customers, seed=settings.seed
+    )
+    labels = fitting["label"].to_numpy(dtype=int)
+    useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
+    trained = train_model(
+        fitting, labels, fitting["customer_id"].to_numpy(), [meaning_of(column) for column in useful], settings,
+        about=_about(snapshots, target, plan),
+    )  # fmt: skip
+    test = snapshots.table(target, [plan.test], snapshots.columns)
+    test.insert(3, "propensity", trained.model.propensities(test))
+    plain = plain_propensities(fitting, labels, test, [name for name in target.plain_features if name not in dropped])
+    evaluation = evaluate(test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), plain)
+    eligible = int(_counts(funnel, plan.fitting)["rows"])
+    return Study(
+        target=target, plan=plan, trained=trained, evaluation=evaluation, test=test, funnel=funnel, fitting_rows=len(fitting),
+        fitting_customers=int(fitting["customer_id"].nunique()), fitting_positives=int(labels.sum()),
+        was_sampled=len(fitting) < eligible, dropped_features=dropped,
+    )  # fmt: skip
+
+
+def meaning_of(column: FeatureColumn) -> FeatureMeaning:
+    """Turn a catalogue column into what the model keeps of it."""
+    return FeatureMeaning(column.name, column.driver, column.unit, column.noun, column.meaning, column.window_days)
+
+
+def _about(snapshots: Snapshots, target: Target, plan: CutoffPlan) -> dict[str, Any]:
+    return {
+        "source": snapshots.staged.source.name,
+        "target": target.name,
+        "question": target.describe(),
+        "currency": snapshots.staged.source.currency,
+        "horizon_days": target.horizon_days,
+        "lead_days": target.lead_days,
+        "label_lag_days": target.label_lag_days,
+        "fitting_cutoffs": [str(cutoff) for cutoff in plan.fitting],
+        "test_cutoff": str(plan.test),
+        # The first day whose facts the fit has not seen: earlier as-ofs would be hindsight.
+        "fitted_through": str(max(target.window.certain_on(cutoff) for cutoff in plan.fitting)),
+        "data": snapshots.staged.fingerprint,
+    }
+
+
+def _counts(funnel: pd.DataFrame, cutoffs: Sequence[date]) -> dict[str, int]:
+    rows = funnel[funnel["cutoff"].isin(list(cutoffs))]
+    return {"rows": int(rows["eligible"].sum()), "positives": int(rows["positives"].sum())}

@@ -1,0 +1,272 @@
+"""Snapshots: features and labels at many cutoffs, built once and reused while nothing they are made of changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from tenure.engines.duckdb_engine import ENGINE_VERSION, DuckDBEngine, connect, tables_with_rows
+from tenure.errors import NotEnoughDataError
+from tenure.features.catalogue import available_columns, longest_window, tables_of
+from tenure.features.definition import FeatureColumn
+from tenure.features.expression import over_known_columns
+from tenure.sources.ingest import StagedSource
+from tenure.sources.raw_files import literal, quoted
+from tenure.targets.catalogue import missing_tables, targets_of
+from tenure.targets.definition import Target
+from tenure.time_windows import CutoffPlan, plan_cutoffs
+from tenure.workspace import Workspace, replaced_file
+
+MIN_HISTORY_DAYS = 60
+MIN_FITTING_POSITIVES = 30
+MIN_TEST_POSITIVES = 10
+# Fitting cutoffs are stacked; two years of months is as far back as behaviour stays comparable.
+MAX_FITTING_CUTOFFS = 24
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The snapshots of one staged source, seen from one as-of."""
+
+    workspace: Workspace
+    staged: StagedSource
+    as_of: date
+
+    @cached_property
+    def targets(self) -> dict[str, Target]:
+        """The targets this source can answer, with its own numbers."""
+        tables = tables_with_rows(self.staged)
+        return {n: t for n, t in targets_of(self.staged.source).items() if not missing_tables(t, tables)}
+
+    @cached_property
+    def unavailable_targets(self) -> dict[str, str]:
+        """The targets it cannot answer, and why, in one line each."""
+        tables = tables_with_rows(self.staged)
+        lacking = {n: missing_tables(t, tables) for n, t in targets_of(self.staged.source).items()}
+        return {
+            name: f"needs {', '.join(missing)}, which the source does not have"
+            for name, missing in lacking.items()
+            if missing
+        }
+
+    @cached_property
+    def columns(self) -> list[FeatureColumn]:
+        return available_columns(self.staged.source, tables_with_rows(self.staged))[0]
+
+    @cached_property
+    def unavailable_features(self) -> list[str]:
+        return available_columns(self.staged.source, tables_with_rows(self.staged))[1]
+
+    def history_start(self, target: Target) -> date:
+        """First day of the tables the target is asked of."""
+        return min(date.fromisoformat(self.staged.tables[table].history_start) for table in target.tables)
+
+    def plan(self, target: Target, test_cutoff: date | None = None) -> CutoffPlan:
+        """Choose the fitting cutoffs and the test cutoff of a target.
+
+        Raises
+        ------
+        NotEnoughDataError : no cutoff has matured with enough history, or none is left for fitting after the embargo.
+        """
+        source = self.staged.source
+        start = self.history_start(target)
+        min_history = source.min_history_days or max(MIN_HISTORY_DAYS, target.eligible_days)
+        plan = plan_cutoffs(
+            history_start=start, as_of=self.as_of, window=target.window, min_history_days=min_history,
+            grid=source.cutoff_grid, test_cutoff=test_cutoff, max_fitting=MAX_FITTING_CUTOFFS,
+        )  # fmt: skip
+        if plan is None or not plan.fitting:
+            span = 2 * (target.lead_days + target.horizon_days + target.label_lag_days) + min_history + 31
+            raise NotEnoughDataError(
+                f"{target.name} on {source.name}: the history from {start} to {self.as_of} ({(self.as_of - start).days} days) leaves "
+                f"{'no matured cutoff' if plan is None else f'no fitting cutoff whose outcomes were certain at the test cutoff {plan.test}'}. "
+                f"Expected about {span} days: {min_history} of history, then horizon ({target.horizon_days}) and label lag "
+                f'({target.label_lag_days}) twice. Bring more history, shorten horizon_days, or set cutoff_grid = "week" in the source.'
+            )
+        return plan
+
+    def usable_columns(self, target: Target, plan: CutoffPlan) -> tuple[list[FeatureColumn], list[str]]:
+        """Leave out features whose window is longer than the history at the earliest fitting cutoff, and list them."""
+        by_name = {column.name: column for column in self.columns}
+        kept, dropped = [], []
+        for column in self.columns:
+            days = longest_window(column, by_name)
+            starts = [self.staged.tables[table] for table in tables_of(column, by_name)]
+            dated = [date.fromisoformat(table.history_start) for table in starts if not table.is_static]
+            if dated and max(dated) + timedelta(days=days) > plan.fitting[0] + timedelta(days=1):
+                dropped.append(column.name)
+            else:
+                kept.append(column)
+        return kept, dropped
+
+    def features_path(self, cutoff: date) -> Path:
+        return self.workspace.snapshots(self.staged.source.name) / "features" / f"{cutoff}-{self._features_key}.parquet"
+
+    def labels_path(self, target: Target, cutoff: date) -> Path:
+        key = _digest(self._features_key, repr(target), str(self.as_of))
+        return self.workspace.snapshots(self.staged.source.name) / "labels" / target.name / f"{cutoff}-{key}.parquet"
+
+    @cached_property
+    def _features_key(self) -> str:
+        asked = [(n, t.eligible, sorted(t.numbers.items())) for n, t in sorted(self.targets.items())]
+        return _digest(str(ENGINE_VERSION), self.staged.fingerprint, repr(self.columns), repr(asked))
+
+    def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
+        """Build the snapshots that are missing; return how many were built and how many reused."""
+        wanted = sorted(set(cutoffs))
+        missing = [cutoff for cutoff in wanted if not self.features_path(cutoff).is_file()]
+        if missing:
+            folder = self.features_path(missing[0]).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            with connect(folder) as connection:
+                fresh = {cutoff: folder / f".{self.features_path(cutoff).name}.new" for cutoff in missing}
+                DuckDBEngine(self.staged, connection).build_snapshot(
+                    self.targets.values(), self.columns, missing, fresh
+                )
+                for cutoff, path in fresh.items():
+                    _drop_outdated(self.features_path(cutoff))
+                    path.replace(self.features_path(cutoff))
+        return {"built": len(missing), "reused": len(wanted) - len(missing)}
+
+    def build_labels(self, target: Target, cutoffs: Iterable[date]) -> dict[str, int]:
+        """Build the labels that are missing, of matured cutoffs only.
+
+        Raises
+        ------
+        NotEnoughDataError : an outcome window passes the as-of.
+        """
+        built = reused = 0
+        for cutoff in sorted(set(cutoffs)):
+            if not target.window.is_matured(cutoff, self.as_of):
+                raise NotEnoughDataError(
+                    f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, after the as-of "
+                    f"{self.as_of}. Expected a matured cutoff; choose an earlier one."
+                )
+            path = self.labels_path(target, cutoff)
+            if path.is_file():
+                reused += 1
+                continue
+            self.build_features([cutoff])
+            with connect() as connection, replaced_file(path) as fresh:
+                DuckDBEngine(self.staged, connection).build_labels(
+                    target, cutoff, self.as_of, self.features_path(cutoff), fresh
+                )
+            built += 1
+        return {"built": built, "reused": reused}
+
+    def table(
+        self,
+        target: Target,
+        cutoffs: Sequence[date],
+        columns: Sequence[FeatureColumn],
+        *,
+        labels: bool = True,
+        max_customers: int | None = None,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Read a target's snapshots, stacked.
+
+        => customer_id, cutoff, [label,] rule_score, revenue, feature columns; one row per eligible customer and cutoff,
+        in that order. ``rule_score`` is the target's rule; ``revenue`` is what the customer brought, in the source's currency.
+        Beyond ``max_customers`` customers a seeded sample of them is read, the same customers at every cutoff.
+        """
+        parts = []
+        self.build_features(cutoffs)
+        known = {column.name for column in self.columns}
+        compared = (
+            f"CAST({over_known_columns(target.fill(target.rule.expression), known)} AS DOUBLE) AS rule_score",
+            f"coalesce(CAST({over_known_columns(target.revenue or 'NULL', known)} AS DOUBLE), 0) AS revenue",
+        )
+        for cutoff in cutoffs:
+            join = ""
+            if labels:
+                self.build_labels(target, [cutoff])
+                join = (
+                    f"JOIN read_parquet({literal(str(self.labels_path(target, cutoff)))}) outcome USING (customer_id)"
+                )
+            selected = ", ".join(
+                ["customer_id", "cutoff", *(["label"] if labels else []), *compared, *(quoted(c.name) for c in columns)]
+            )
+            parts.append(
+                f"SELECT {selected} FROM read_parquet({literal(str(self.features_path(cutoff)))}) snapshot {join} WHERE {quoted('eligible__' + target.name)}"
+            )
+        with connect() as connection:
+            stacked = " UNION ALL ".join(parts)
+            if max_customers:
+                sample = f"SELECT customer_id FROM (SELECT DISTINCT customer_id FROM ({stacked})) ORDER BY hash(customer_id || '{seed}') LIMIT {max_customers}"
+                stacked = f"SELECT * FROM ({stacked}) WHERE customer_id IN ({sample})"
+            table: pd.DataFrame = connection.execute(f"SELECT * FROM ({stacked}) ORDER BY cutoff, customer_id").df()
+        return table
+
+    def funnel(self, target: Target, cutoffs: Sequence[date]) -> pd.DataFrame:
+        """Count customers per cutoff.
+
+        => cutoff, known (named by any fact before the cutoff), eligible, positives, base_rate
+        """
+        rows = []
+        with connect() as connection:
+            for cutoff in cutoffs:
+                eligible, positives = connection.execute(
+                    f"SELECT count(*), coalesce(sum(label), 0) FROM read_parquet({literal(str(self.labels_path(target, cutoff)))})"
+                ).fetchall()[0]
+                rows.append((cutoff, self._known_customers(connection, cutoff), int(eligible), int(positives)))
+        table = pd.DataFrame(rows, columns=["cutoff", "known", "eligible", "positives"])
+        table["base_rate"] = table["positives"] / table["eligible"].clip(lower=1)
+        return table
+
+    def customers(self) -> pd.DataFrame:
+        """List every customer named by any fact known before the as-of: customer_id, in order."""
+        with connect() as connection:
+            return connection.execute(f"{self._ids(self.as_of)} ORDER BY customer_id").df()
+
+    def _known_customers(self, connection: duckdb.DuckDBPyConnection, cutoff: date) -> int:
+        return int(connection.execute(f"SELECT count(*) FROM ({self._ids(cutoff)})").fetchall()[0][0])
+
+    def _ids(self, cutoff: date) -> str:
+        tables = " UNION ALL ".join(
+            f"SELECT customer_id FROM read_parquet({literal(str(self.staged.path(table)))}) WHERE known_at < DATE '{cutoff}'"
+            for table in tables_with_rows(self.staged)
+        )
+        return f"SELECT DISTINCT customer_id FROM ({tables})"
+
+
+def check_positives(target: Target, fitting: Mapping[str, int], test: Mapping[str, int]) -> None:
+    """Refuse to fit or test on too few; ``fitting`` and ``test`` give ``rows`` and ``positives``.
+
+    Raises
+    ------
+    NotEnoughDataError : fewer than 30 positives to fit on, 10 to test on, or a label of one class; says what would suffice.
+    """
+    for what, counts, least in (("fitting", fitting, MIN_FITTING_POSITIVES), ("test", test, MIN_TEST_POSITIVES)):
+        rows, positives = counts["rows"], counts["positives"]
+        if positives < least:
+            share = (
+                f" About {least / max(positives, 1):.1f} times as many customers or a longer horizon would suffice."
+                if positives
+                else ""
+            )
+            raise NotEnoughDataError(
+                f"{target.name}: {positives} of {rows:,} eligible customers of the {what} block {target.positive}. Expected at least {least}.{share}"
+            )
+        if positives == rows:
+            raise NotEnoughDataError(
+                f"{target.name}: every one of {rows:,} eligible customers of the {what} block {target.positive}: there is no other class to tell "
+                "them from. Expected both; check the target's outcome and the data's end."
+            )
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
+
+
+def _drop_outdated(path: Path) -> None:
+    """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them."""
+    for other in path.parent.glob(f"{path.name[:10]}-*.parquet"):
+        other.unlink()

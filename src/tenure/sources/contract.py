@@ -1,0 +1,180 @@
+"""The staged tables: what each holds, at which grain, in which types. Every source is mapped to these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tenure.errors import UnknownNameError
+
+Kind = Literal["text", "decimal", "integer", "flag"]
+
+SQL_TYPE: dict[Kind, str] = {
+    "text": "VARCHAR",
+    # DECIMAL, not DOUBLE: sums of it do not depend on the number of threads.
+    "decimal": "DECIMAL(18,4)",
+    "integer": "BIGINT",
+    "flag": "BOOLEAN",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a staged table; ``allowed`` lists the values of an enumeration."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    allowed: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class StagedTable:
+    """One staged table. All but ``products`` are dated facts with ``customer_id, occurred_at, known_at``."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    is_dated: bool = True
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise UnknownNameError(f"Column of {self.name}", name, self.column_names)
+
+
+def _text(name: str, meaning: str, *allowed: str, required: bool = False) -> Column:
+    return Column(name, "text", meaning, allowed, required)
+
+
+def _decimal(name: str, meaning: str, *, required: bool = False) -> Column:
+    return Column(name, "decimal", meaning, required=required)
+
+
+SUBSCRIPTION_EVENTS = (
+    "trial_started", "started", "renewed", "upgraded", "downgraded",
+    "addon_bought", "paused", "resumed", "cancel_requested", "ended",
+)  # fmt: skip
+
+STAGED_TABLES: dict[str, StagedTable] = {
+    table.name: table
+    for table in (
+        StagedTable("customers", "one row per customer and change", ()),
+        StagedTable(
+            "subscription_events",
+            "one event of one subscription",
+            (
+                _text("subscription_id", "which subscription; the customer's only one where the source has no ids"),
+                _text("event", "what happened", *SUBSCRIPTION_EVENTS, required=True),
+                _text("plan", "the plan from this event on"),
+                _decimal("monthly_price", "price a month, in the source's currency"),
+                _decimal("allowance", "usage included a month, in the unit of the usage metric"),
+                Column("term_days", "integer", "days until the next renewal, as agreed at this event"),
+                _text("end_reason", "why it ended"),
+            ),
+        ),
+        StagedTable(
+            "payments",
+            "one attempt",
+            (
+                _text("payment_id", "the attempt's id"),
+                _decimal("amount", "in the source's currency", required=True),
+                _text("status", "how it went", "succeeded", "failed", "refunded", "charged_back", required=True),
+                _text("failure_reason", "as the processor says"),
+            ),
+        ),
+        StagedTable(
+            "usage",
+            "one metric of one customer on one day",
+            (_text("metric", "what is counted"), _decimal("quantity", "how much of it", required=True)),
+        ),
+        StagedTable(
+            "engagement",
+            "one act of the customer",
+            (_text("channel", "where"), _text("kind", "open, click, visit, login, search, ...", required=True)),
+        ),
+        StagedTable(
+            "order_lines",
+            "one line of one order; a return has a negative quantity",
+            (
+                _text("order_id", "the order", required=True),
+                _text("product_id", "the product"),
+                _decimal("quantity", "pieces; negative for a return"),
+                _decimal("amount", "of the line, in the source's currency", required=True),
+                _decimal("discount", "given on the line, in the source's currency"),
+                _text("channel", "where it was ordered"),
+                _text("brand", "of the product, as sold"),
+            ),
+        ),
+        StagedTable(
+            "products",
+            "one product",
+            (
+                _text("product_id", "the product", required=True),
+                _text("category", "of the product"),
+                _text("brand", "of the product"),
+                _decimal("price", "list price, in the source's currency"),
+            ),
+            is_dated=False,
+        ),
+        StagedTable(
+            "contacts",
+            "one message or offer we sent, or withheld from a control group",
+            (
+                _text("campaign_id", "the campaign"),
+                _text("channel", "how it was sent"),
+                _text("offer", "what was offered"),
+                _decimal("cost", "of this contact, in the source's currency"),
+                _text("arm", "of the test", "treated", "control"),
+            ),
+        ),
+        StagedTable(
+            "support_tickets",
+            "one event of one ticket",
+            (
+                _text("ticket_id", "the ticket"),
+                _text("topic", "what it is about"),
+                _text("severity", "how grave"),
+                _text("event", "what happened to the ticket", "opened", "resolved", "reopened", required=True),
+            ),
+        ),
+        StagedTable(
+            "loyalty",
+            "one event of the programme",
+            (
+                _text("event", "what happened", "earned", "redeemed", "tier_up", "tier_down", required=True),
+                _decimal("points", "earned or redeemed, never negative"),
+                _text("tier", "from this event on"),
+            ),
+        ),
+        StagedTable(
+            "declared",
+            "one answer of the customer",
+            (_text("key", "the question", required=True), _text("value", "the answer")),
+        ),
+    )
+}
+
+
+def staged_table(name: str) -> StagedTable:
+    """Look a staged table up by name.
+
+    Raises
+    ------
+    UnknownNameError : no such table in the contract.
+    """
+    if name not in STAGED_TABLES:
+        raise UnknownNameError("Staged table", name, STAGED_TABLES)
+    return STAGED_TABLES[name]
+
+
+# Columns every dated table has; a feature's expression may name none of them.
+DATE_COLUMNS = ("occurred_at", "known_at")
+# What customers without a date are dated: before any cutoff. A table dated so is static, so unproven by a replay.
+STATIC_DATE = "1900-01-01"

@@ -1,0 +1,37 @@
+"""Telling a date in another format from a date that is none: the first must not be rejected silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from tenure.errors import DataContractError
+from tenure.sources.mapping import MappedTable
+from tenure.sources.raw_files import literal
+
+FORMATS = (
+    "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M",
+    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%Y%m%d", "%d %b %Y", "%b %d, %Y",
+)  # fmt: skip
+
+
+def check_date_formats(connection: duckdb.DuckDBPyConnection, mapped: MappedTable, rejected: Path) -> None:
+    """Refuse a table whose unparseable dates are dates in another format.
+
+    Raises
+    ------
+    DataContractError : names the format, how many rows have it, and the first of them.
+    """
+    column = mapped.date_expression.strip('"')
+    rows = f"SELECT json_extract_string(raw, {literal('$.' + chr(34) + column + chr(34))}) AS day FROM read_parquet({literal(str(rejected))}) WHERE rule = 'occurred_at is not a date'"
+    for style in FORMATS:
+        count, first = connection.execute(
+            f"SELECT count(*), min(day) FROM ({rows}) WHERE try_strptime(day, {literal(style)}) IS NOT NULL"
+        ).fetchall()[0]
+        if count:
+            raise DataContractError(
+                f"{mapped.place} occurred_at: dates in two formats in {mapped.raw_name}: {count:,} rows look like '{first}' ({style}), the others "
+                f"like 2026-01-31. Expected one format. Write the file anew, or map both: occurred_at = "
+                f"\"coalesce(try_strptime({column}, '%Y-%m-%d'), try_strptime({column}, '{style}'))\"."
+            )

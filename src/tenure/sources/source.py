@@ -1,0 +1,247 @@
+"""Reading a ``source.toml``: what one company's raw data means in staged facts."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from tenure.errors import DefinitionError, UnknownNameError
+from tenure.sources.contract import STAGED_TABLES, StagedTable
+from tenure.time_windows import Grid
+from tenure.workspace import Workspace, check_name
+
+SETTINGS = {
+    "name", "title", "currency", "timezone", "raw_timezone", "cutoff_grid", "min_history_days", "margin_rate",
+    "published", "licence", "note", "targets", "raw", "features",
+}  # fmt: skip
+TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
+RAW_SETTINGS = {"known_at", "url_env", "delimiter", "encoding"}
+_COLUMN_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class TableMapping:
+    """How one staged table comes from the raw files: SQL expressions (DuckDB) over the raw columns.
+
+    ``raw_files`` are alternatives, the first that is present is read. ``columns`` may be empty: then the file carries
+    the staged names already.
+    """
+
+    table: StagedTable
+    raw_files: tuple[str, ...] = ()
+    query: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+    max_rejected_share: float = 0.5
+
+    @property
+    def is_as_staged(self) -> bool:
+        return not (self.columns or self.query)
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """What is said of one raw file: when each of its rows was known, how to read it."""
+
+    known_at: str = ""
+    url_env: str = ""
+    delimiter: str = ""
+    encoding: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One company's raw data and its mapping to staged facts."""
+
+    name: str
+    definition: str  # the text of the TOML, part of every fingerprint
+    where: str  # where the TOML was read from, for messages
+    title: str = ""
+    currency: str = ""
+    timezone: str = "UTC"
+    raw_timezone: str = ""
+    cutoff_grid: Grid = "month"
+    min_history_days: int | None = None
+    margin_rate: float = 0.3  # share of revenue that is margin; an assumption until the company states it
+    published: str = ""
+    licence: str = ""
+    note: str = ""
+    tables: dict[str, TableMapping] = field(default_factory=dict)
+    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    raw: dict[str, RawFile] = field(default_factory=dict)
+    features: tuple[dict[str, Any], ...] = ()
+
+
+def bundled_source_names() -> tuple[str, ...]:
+    """List the sources whose mapping ships with the package."""
+    folder = files("tenure.sources") / "bundled"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def read_source(workspace: Workspace, name: str) -> Source:
+    """Read a source's mapping: its own ``source.toml``, else the bundled one, else files with the staged names.
+
+    Raises
+    ------
+    UnknownNameError : no such folder under ``data/raw`` and no bundled source of that name.
+    DefinitionError : the TOML breaks the contract; all problems in one message.
+    """
+    folder = workspace.raw(name)
+    own = folder / "source.toml"
+    if own.is_file():
+        return parse_source(_read_text(own), name=name, where=str(own))
+    if name in bundled_source_names():
+        text = (files("tenure.sources") / "bundled" / f"{name}.toml").read_text(encoding="utf-8")
+        return parse_source(text, name=name, where=f"bundled {name}.toml")
+    if folder.is_dir():
+        return parse_source("", name=name, where=f"{folder} (no source.toml)")
+    present = [p.name for p in (workspace.data / "raw").glob("*") if p.is_dir() and not p.name.startswith(".")]
+    raise UnknownNameError(
+        "Source", name, {*bundled_source_names(), *present}, hint=f"Put files and a source.toml into {folder}."
+    )
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DefinitionError(
+            f"{path}: not UTF-8 at byte {error.start}. Expected a TOML file in UTF-8; save it so."
+        ) from None
+
+
+def parse_source(text: str, *, name: str, where: str) -> Source:
+    """Turn the text of a ``source.toml`` into a ``Source``; all problems are gathered, then raised once.
+
+    Raises
+    ------
+    DefinitionError : invalid TOML, unknown keys, wrong types, an unknown time zone.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{where}: not valid TOML: {error}. Mend the file at that place.") from None
+    problems: list[str] = []
+    tables = {
+        key: _parse_table(key, value, problems)
+        for key, value in document.items()
+        if key in STAGED_TABLES and isinstance(value, dict)
+    }
+    _check_keys(document, SETTINGS | set(STAGED_TABLES), "top level", problems)
+    settings = {
+        key: value for key, value in document.items() if key in SETTINGS - {"name", "raw", "features", "targets"}
+    }
+    _check_settings(settings, problems)
+    declared = document.get("name", name)
+    if declared != name:
+        problems.append(f"name is {declared!r}, but the source's folder is {name!r}: make them the same")
+    targets = document.get("targets", {})
+    if not isinstance(targets, dict) or not all(isinstance(value, dict) for value in targets.values()):
+        problems.append("[targets.<name>] must be tables, as in [targets.lapse]")
+        targets = {}
+    raw = {file: _parse_raw(file, value, problems) for file, value in document.get("raw", {}).items()}
+    features = document.get("features", [])
+    if not isinstance(features, list) or not all(isinstance(value, dict) for value in features):
+        problems.append("[[features]] must be an array of tables")
+        features = []
+    if problems:
+        listed = "\n  - ".join(problems)
+        raise DefinitionError(f"{where}: {len(problems)} problem(s):\n  - {listed}\nMend them and run again.")
+    check_name("Source", name)
+    return Source(
+        name=name, definition=text, where=where, tables=tables, targets=targets, raw=raw,
+        features=tuple(features), **settings,
+    )  # fmt: skip
+
+
+def _check_keys(found: dict[str, Any], known: set[str], place: str, problems: list[str]) -> None:
+    for key in found.keys() - known:
+        problems.append(f"{place}: {UnknownNameError('Key', key, known)}")
+
+
+def _check_settings(settings: dict[str, Any], problems: list[str]) -> None:
+    expected: dict[str, type | tuple[type, ...]] = {"margin_rate": (int, float), "min_history_days": int}
+    for key, value in settings.items():
+        kind = expected.get(key, str)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            problems.append(f"{key} is {value!r}: expected {'text' if kind is str else 'a number'}")
+    for key in ("timezone", "raw_timezone"):
+        zone = settings.get(key)
+        if isinstance(zone, str) and zone not in available_timezones():
+            problems.append(f"{key}: {UnknownNameError('Time zone', zone, _similar_zones(zone))}")
+    if settings.get("cutoff_grid", "month") not in ("month", "week"):
+        problems.append(f"cutoff_grid is {settings['cutoff_grid']!r}: expected 'month' or 'week'")
+
+
+def _similar_zones(zone: str) -> list[str]:
+    tail = zone.rsplit("/", maxsplit=1)[-1].lower()[:4]
+    return [known for known in available_timezones() if tail in known.lower()][:8] or ["UTC", "Europe/Berlin"]
+
+
+def _parse_table(name: str, section: dict[str, Any], problems: list[str]) -> TableMapping:
+    table = STAGED_TABLES[name]
+    place = f"[{name}]"
+    columns: dict[str, str] = {}
+    known = {
+        *TABLE_SETTINGS,
+        *table.column_names,
+        *(("customer_id", "occurred_at", "known_at") if table.is_dated else ()),
+    }
+    for key, value in section.items():
+        if key in TABLE_SETTINGS:
+            continue
+        if key not in known:
+            problems.append(f"{place}: {UnknownNameError('Column', key, known)}")
+        elif not isinstance(value, str):
+            problems.append(
+                f'{place} {key} is {value!r}: expected an SQL expression as text, as in "\'web\'" or "price"'
+            )
+        else:
+            columns[key] = value
+    raw_files = section.get("from", ())
+    raw_files = (raw_files,) if isinstance(raw_files, str) else tuple(raw_files)
+    query = section.get("query", "")
+    if bool(raw_files) == bool(query):
+        problems.append(f'{place}: expected either from = "<file>" or query = "SELECT ..."')
+    attributes = dict(section.get("attributes", {}))
+    attributes |= {f"consent_{channel}": value for channel, value in section.get("consent", {}).items()}
+    if (attributes or "consent" in section) and name != "customers":
+        problems.append(f"{place}: attributes and consent belong to [customers]; use extra here")
+    extra = dict(section.get("extra", {}))
+    for column, value in {**attributes, **extra}.items():
+        if not _COLUMN_NAME.fullmatch(column) or column in known:
+            problems.append(
+                f"{place} extra column {column!r}: expected lower-case letters, digits and '_', and a new name"
+            )
+        if not isinstance(value, str):
+            problems.append(f"{place} {column} is {value!r}: expected an SQL expression as text")
+    if columns and not query:
+        missing = [c.name for c in table.columns if c.required and c.name not in columns]
+        missing += ["customer_id"] if table.is_dated and "customer_id" not in columns else []
+        if table.is_dated and name != "customers" and "occurred_at" not in columns:
+            missing.append("occurred_at")
+        if missing:
+            problems.append(f"{place}: no expression for {', '.join(missing)}")
+    return TableMapping(
+        table=table, raw_files=raw_files, query=query, columns=columns, attributes=attributes, extra=extra,
+        key=tuple(section.get("key", ())), max_rejected_share=float(section.get("max_rejected_share", 0.5)),
+    )  # fmt: skip
+
+
+def _parse_raw(file: str, section: Any, problems: list[str]) -> RawFile:
+    if not isinstance(section, dict):
+        problems.append(f'[raw."{file}"]: expected a table')
+        return RawFile()
+    _check_keys(section, RAW_SETTINGS, f'[raw."{file}"]', problems)
+    return RawFile(**{key: str(value) for key, value in section.items() if key in RAW_SETTINGS})
+
+
+def zone_of(source: Source) -> ZoneInfo:
+    return ZoneInfo(source.timezone)

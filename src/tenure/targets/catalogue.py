@@ -1,0 +1,51 @@
+"""All targets there are: one per file of this folder that holds a ``TARGET``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from importlib import import_module
+from pkgutil import iter_modules
+
+from tenure.errors import DefinitionError, UnknownNameError
+from tenure.sources.source import Source
+from tenure.targets.definition import Target
+
+
+def all_targets() -> dict[str, Target]:
+    """Discover the targets by file, in the order of their names."""
+    package = __name__.rsplit(".", maxsplit=1)[0]
+    modules = sorted(module.name for module in iter_modules(import_module(package).__path__))
+    found = {name: getattr(import_module(f"{package}.{name}"), "TARGET", None) for name in modules}
+    return {target.name: target for target in found.values() if isinstance(target, Target)}
+
+
+def find_target(name: str) -> Target:
+    """Look a target up by name.
+
+    Raises
+    ------
+    UnknownNameError : no file defines it.
+    """
+    targets = all_targets()
+    if name not in targets:
+        raise UnknownNameError("Target", name, targets)
+    return targets[name]
+
+
+def targets_of(source: Source) -> dict[str, Target]:
+    """Return every target with the source's own numbers.
+
+    Raises
+    ------
+    DefinitionError : the source's TOML names a target or a key that does not exist.
+    """
+    targets = all_targets()
+    for name in source.targets:
+        if name not in targets:
+            raise DefinitionError(f"{source.where} [targets.{name}]: {UnknownNameError('Target', name, targets)}")
+    return {name: target.override(source.targets.get(name, {}), source.where) for name, target in targets.items()}
+
+
+def missing_tables(target: Target, tables: Collection[str]) -> tuple[str, ...]:
+    """Return the staged tables a target needs and a source lacks."""
+    return tuple(table for table in target.tables if table not in tables)

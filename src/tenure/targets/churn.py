@@ -1,0 +1,53 @@
+"""Churn: a subscription ends."""
+
+from tenure.targets.definition import Condition, Rule, Target
+
+# Of each subscription: running and paid for, no cancellation pending, and a renewal due inside the outcome window (or no term).
+LIVE = """
+coalesce(latest(event) filter (where event in ('trial_started', 'started', 'renewed', 'upgraded', 'downgraded', 'resumed', 'ended'))
+         not in ('trial_started', 'ended'), false)"""
+NOT_CANCELLING = """
+coalesce(latest(event) filter (where event in ('started', 'renewed', 'resumed', 'upgraded', 'downgraded', 'cancel_requested'))
+         <> 'cancel_requested', true)"""
+RENEWAL_DUE = """
+coalesce(latest(term_days - age_days) filter (where event in ('started', 'renewed') or (event = 'upgraded' and term_days is not null))
+         between {lead_days} and {lead_days} + {horizon_days} - 1, true)"""
+
+TARGET = Target(
+    name="churn",
+    question="Will the subscription of a live subscriber end in the next {horizon_days} days, without a restart within {grace_days}?",
+    eligible_in_words=(
+        "has a paid subscription running at the cutoff, has not asked to cancel it, and, for a fixed term, is due to renew "
+        "in the {horizon_days} days of the outcome window"
+    ),
+    eligible=(
+        Condition("subscription_events", f"{LIVE} and {NOT_CANCELLING} and {RENEWAL_DUE}", per="subscription_id"),
+    ),
+    # The rows reach the grace beyond the horizon, to see a restart; an end counts only inside the horizon.
+    outcome=Condition(
+        "subscription_events",
+        """
+        coalesce(max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days}), -1) >= 0
+        and not coalesce(max(days_ahead) filter (where event in ('started', 'resumed', 'renewed', 'upgraded'))
+            between max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days})
+            and max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days}) + {grace_days}, false)""",
+        days="horizon_days + grace_days",
+    ),
+    positive="churned",
+    horizon_days=30,
+    label_lag_days=14,
+    options={"grace_days": 14},
+    contact_cost=2.0,
+    rule=Rule(
+        "30 * coalesce(count_failed_payments_30d, 0) + coalesce(days_since_usage_90d, 90)",
+        "thirty for each failed payment of the last 30 days, plus the days since the last usage",
+    ),
+    revenue="paid_amount_365d",
+    plain_features=(
+        "count_failed_payments_30d",
+        "days_since_usage_90d",
+        "usage_30d",
+        "subscription_tenure_days",
+        "count_logins_30d",
+    ),
+)

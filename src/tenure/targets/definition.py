@@ -1,0 +1,153 @@
+"""What a target is: a question, who is asked, what counts as yes, and what acting costs. One small file each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from tenure.errors import DefinitionError, UnknownNameError
+from tenure.features.expression import (
+    OBSERVED_COLUMNS,
+    OUTCOME_COLUMNS,
+    check_columns,
+    parse_expression,
+)
+from tenure.sources.contract import staged_table
+from tenure.time_windows import OutcomeWindow
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A yes-or-no aggregate over a customer's rows of one staged table.
+
+    As eligibility it looks back over ``[cutoff - days, cutoff)`` (``days=None``: all that was known) and may use
+    ``age_days``. As outcome it looks forward from the start of the outcome window and may use ``days_ahead``, 0 on its
+    first day; ``days`` then says how far, by default the horizon. ``days`` names one of the target's
+    numbers, or a sum of them. ``per`` evaluates it for each value of a column
+    (each subscription); yes for one is yes for the customer. ``{name}`` stands for one of the target's numbers or options.
+    """
+
+    table: str
+    expression: str
+    days: str | None = None
+    when_no_rows: bool = False
+    per: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a team would rank by without a model: a formula over feature columns, higher is likelier."""
+
+    expression: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """One question that is asked of every eligible customer at a cutoff. All ``_days`` are days.
+
+    ``save_rate`` is an assumption: the share of contacted positives whom acting wins; ``contact_cost`` is in the
+    source's currency.
+    """
+
+    name: str
+    question: str
+    eligible_in_words: str
+    eligible: tuple[Condition, ...]
+    outcome: Condition
+    rule: Rule
+    positive: str  # how a label of 1 reads: "churned"
+    horizon_days: int
+    eligible_days: int = 0
+    lead_days: int = 0
+    label_lag_days: int = 0
+    save_rate: float = 0.1
+    contact_cost: float = 1.0
+    options: Mapping[str, int | str] = field(default_factory=dict)
+    # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.
+    revenue: str = ""
+    # Feature columns a plain logistic regression uses, the comparison next to the rule.
+    plain_features: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for condition, supplied in ((c, OBSERVED_COLUMNS) for c in self.eligible):
+            self._check(condition, supplied)
+        self._check(self.outcome, OUTCOME_COLUMNS)
+        if self.horizon_days < 1 or min(self.lead_days, self.label_lag_days, self.eligible_days) < 0:
+            raise DefinitionError(f"Target {self.name}: expected a horizon of at least a day and no negative days.")
+
+    def _check(self, condition: Condition, supplied: tuple[str, ...]) -> None:
+        place = f"Target {self.name}, {condition.table}"
+        parsed = parse_expression(self.fill(condition.expression), place)
+        check_columns(parsed, (*staged_table(condition.table).column_names, *supplied), place)
+
+    @property
+    def window(self) -> OutcomeWindow:
+        return OutcomeWindow(self.lead_days, self.horizon_days, self.label_lag_days)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Staged tables the target cannot be asked without."""
+        return tuple(dict.fromkeys([*(condition.table for condition in self.eligible), self.outcome.table]))
+
+    @property
+    def numbers(self) -> dict[str, int | str]:
+        days = ("horizon_days", "lead_days", "label_lag_days", "eligible_days")
+        return {name: getattr(self, name) for name in days} | dict(self.options)
+
+    def fill(self, text: str) -> str:
+        """Put the target's numbers and options into ``{name}`` places; text is quoted as SQL."""
+        values = {k: "'" + v.replace("'", "''") + "'" if isinstance(v, str) else v for k, v in self.numbers.items()}
+        try:
+            return text.format(**values)
+        except KeyError as error:
+            raise DefinitionError(
+                f"Target {self.name}: {UnknownNameError('Option', str(error.args[0]), values)}"
+            ) from None
+
+    def days_of(self, condition: Condition) -> int | None:
+        """Return the length of a condition's window in days."""
+        if condition.days is None:
+            return None
+        return sum(int(self.fill("{" + part.strip() + "}")) for part in condition.days.split("+"))
+
+    def describe(self) -> str:
+        """Say the question with this source's numbers."""
+        return self.question.format(**{name: value for name, value in self.numbers.items()})
+
+    def describe_eligible(self) -> str:
+        return self.eligible_in_words.format(**self.numbers)
+
+    def override(self, settings: Mapping[str, Any], where: str) -> Target:
+        """Return the target with a source's own numbers, from ``[targets.<name>]`` of its TOML.
+
+        Raises
+        ------
+        DefinitionError : an unknown key or a value of the wrong kind.
+        """
+        fixed = {
+            "name",
+            "question",
+            "eligible_in_words",
+            "eligible",
+            "outcome",
+            "rule",
+            "positive",
+            "options",
+            "plain_features",
+            "revenue",
+        }
+        own = {f.name for f in fields(self)} - fixed
+        place = f"{where} [targets.{self.name}]"
+        known: dict[str, Any] = {name: getattr(self, name) for name in own} | dict(self.options)
+        for key, value in settings.items():
+            if key not in known:
+                raise DefinitionError(f"{place}: {UnknownNameError('Key', key, known)}")
+            number = isinstance(known[key], int | float)
+            if isinstance(value, bool) or number != isinstance(value, int | float) or (number and value < 0):
+                raise DefinitionError(
+                    f"{place} {key} is {value!r}. Expected {'a number, not negative' if number else 'text'}."
+                )
+        options = {key: settings.get(key, value) for key, value in self.options.items()}
+        return replace(self, **{k: v for k, v in settings.items() if k in own}, options=options)

@@ -1,0 +1,26 @@
+"""Lapse: an active buyer stops buying."""
+
+from tenure.targets.definition import Condition, Rule, Target
+
+TARGET = Target(
+    name="lapse",
+    question="Will a customer who ordered in the last {eligible_days} days place no order in the next {horizon_days} days?",
+    eligible_in_words="placed at least one order in the {eligible_days} days before the cutoff",
+    eligible=(Condition("order_lines", "count(*) filter (where quantity > 0) > 0", days="eligible_days"),),
+    outcome=Condition("order_lines", "count(*) filter (where quantity > 0) = 0", when_no_rows=True),
+    positive="lapsed",
+    horizon_days=90,
+    eligible_days=180,
+    rule=Rule(
+        "days_since_order / coalesce(nullif(usual_order_gap_days, 0), 30)",
+        "days since the last order, divided by the customer's usual gap (30 days where there is none yet)",
+    ),
+    revenue="order_amount_365d",
+    plain_features=(
+        "days_since_order",
+        "count_orders_90d",
+        "count_orders_365d",
+        "order_amount_365d",
+        "usual_order_gap_days",
+    ),
+)

@@ -1,0 +1,24 @@
+"""Upsell: a subscriber moves to a higher tier or buys an add-on."""
+
+from tenure.targets.churn import LIVE
+from tenure.targets.definition import Condition, Rule, Target
+
+TARGET = Target(
+    name="upsell",
+    question="Will a live subscriber below the top plan move to a higher plan or buy an add-on in the next {horizon_days} days?",
+    eligible_in_words="has a paid subscription running at the cutoff, on a plan below the top one ({top_plan})",
+    eligible=(
+        Condition(
+            "subscription_events", f"{LIVE} and coalesce(latest(plan) <> {{top_plan}}, true)", per="subscription_id"
+        ),
+    ),
+    outcome=Condition("subscription_events", "count(*) filter (where event in ('upgraded', 'addon_bought')) > 0"),
+    positive="bought more",
+    horizon_days=60,
+    options={"top_plan": ""},
+    save_rate=0.1,
+    contact_cost=1.0,
+    rule=Rule("usage_of_allowance_30d", "share of the month's allowance used in the last 30 days"),
+    revenue="paid_amount_365d",
+    plain_features=("usage_of_allowance_30d", "usage_30d", "usage_90d", "subscription_tenure_days", "monthly_price"),
+)

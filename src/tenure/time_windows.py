@@ -1,0 +1,123 @@
+"""Cutoffs, windows and horizons: all the date arithmetic there is. Every window is half-open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from tenure.errors import UsageError
+
+Grid = Literal["month", "week"]
+
+
+def parse_date(text: str | date, what: str = "as-of") -> date:
+    """Read an ISO date.
+
+    Raises
+    ------
+    UsageError : the text is no date of the form YYYY-MM-DD.
+    """
+    if isinstance(text, datetime):
+        return text.date()
+    if isinstance(text, date):
+        return text
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{what} {text!r} is not a date. Expected YYYY-MM-DD, as in 2026-01-31.") from None
+
+
+@dataclass(frozen=True)
+class OutcomeWindow:
+    """Where a label looks: ``[cutoff + lead, cutoff + lead + horizon)``, certain after the label lag. All in days."""
+
+    lead_days: int
+    horizon_days: int
+    label_lag_days: int = 0
+
+    def start(self, cutoff: date) -> date:
+        return cutoff + timedelta(days=self.lead_days)
+
+    def end(self, cutoff: date) -> date:
+        """First day after the outcome window."""
+        return self.start(cutoff) + timedelta(days=self.horizon_days)
+
+    def certain_on(self, cutoff: date) -> date:
+        """First day on which every outcome of this cutoff is certain."""
+        return self.end(cutoff) + timedelta(days=self.label_lag_days)
+
+    def is_matured(self, cutoff: date, as_of: date) -> bool:
+        return self.certain_on(cutoff) <= as_of
+
+
+def grid_dates(start: date, end: date, grid: Grid = "month") -> list[date]:
+    """List the firsts of the month (or the Mondays) in ``[start, end]``, oldest first."""
+    if grid == "week":
+        first = start + timedelta(days=-start.weekday() % 7)
+        return [first + timedelta(weeks=n) for n in range(max(0, (end - first).days // 7 + 1))]
+    months: list[date] = []
+    day = start if start.day == 1 else next_month(start)
+    while day <= end:
+        months.append(day)
+        day = next_month(day)
+    return months
+
+
+def next_month(day: date) -> date:
+    """First of the month after the one that holds ``day``."""
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True)
+class CutoffPlan:
+    """Which cutoffs a model is fitted on, and the one it is tested on.
+
+    ``walk`` are earlier cutoffs on the grid, matured and with history, oldest first; ``fitting`` are those whose labels
+    were certain at ``test``.
+    """
+
+    test: date
+    fitting: tuple[date, ...]
+    walk: tuple[date, ...]
+
+    @property
+    def all(self) -> tuple[date, ...]:
+        return tuple(sorted({*self.walk, *self.fitting, self.test}))
+
+
+def plan_cutoffs(
+    *,
+    history_start: date,
+    as_of: date,
+    window: OutcomeWindow,
+    min_history_days: int,
+    grid: Grid = "month",
+    test_cutoff: date | None = None,
+    max_fitting: int = 24,
+) -> CutoffPlan | None:
+    """Choose the test cutoff and the fitting cutoffs that its embargo allows.
+
+    The test cutoff is the last matured one on the grid unless given; fitting cutoffs ``c`` satisfy
+    ``c + lead + horizon + label lag <= test`` and have ``min_history_days`` of history. Returns None where no cutoff
+    matured with that much history.
+
+    Raises
+    ------
+    UsageError : the given test cutoff has not matured at the as-of.
+    """
+    earliest = history_start + timedelta(days=min_history_days)
+    with_history = grid_dates(earliest, as_of, grid)
+    matured = [cutoff for cutoff in with_history if window.is_matured(cutoff, as_of)]
+    if test_cutoff is not None and not window.is_matured(test_cutoff, as_of):
+        raise UsageError(
+            f"Test cutoff {test_cutoff}: its outcomes are certain on {window.certain_on(test_cutoff)}, after the as-of "
+            f"{as_of}. Expected a matured cutoff; choose an earlier one or leave it out."
+        )
+    if test_cutoff is None:
+        if not matured:
+            return None
+        test_cutoff = matured[-1]
+    fitting = [cutoff for cutoff in matured if window.is_matured(cutoff, test_cutoff)][-max_fitting:]
+    walk = [cutoff for cutoff in matured if cutoff < test_cutoff]
+    return CutoffPlan(test=test_cutoff, fitting=tuple(fitting), walk=tuple(walk))

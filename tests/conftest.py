@@ -1,0 +1,17 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def test_data() -> Path:
+    """The folder with real public data, or a skip that says so."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("TENURE_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} does not exist (set TENURE_TEST_DATA)")
+    return folder

@@ -1,0 +1,151 @@
+"""What a feature and a label may see, on tables that can be checked by eye."""
+
+import random
+from datetime import date, timedelta
+
+import pandas as pd
+import pytest
+
+from tables import staged
+from tenure.errors import NotEnoughDataError
+from tenure.snapshots import Snapshots, check_positives
+from tenure.workspace import Workspace
+
+CUTOFF = date(2024, 4, 1)
+HEADER = "customer_id occurred_at known_at order_id product_id quantity amount"
+SHORT = """
+[targets.lapse]
+horizon_days = 30
+eligible_days = 30
+"""
+
+
+def snapshot(root, *rows, as_of=date(2024, 6, 1), toml=SHORT):
+    snapshots = Snapshots(Workspace(root), staged(root, toml, order_lines=(HEADER, *rows)), as_of)
+    snapshots.build_features([CUTOFF])
+    return snapshots, pd.read_parquet(snapshots.features_path(CUTOFF)).set_index("customer_id")
+
+
+def labels(snapshots):
+    snapshots.build_labels(snapshots.targets["lapse"], [CUTOFF])
+    table = pd.read_parquet(snapshots.labels_path(snapshots.targets["lapse"], CUTOFF))
+    return dict(zip(table["customer_id"], table["label"], strict=True))
+
+
+def test_an_observation_window_holds_its_first_day_and_yesterday_but_not_the_cutoff_day(tmp_path):
+    _, table = snapshot(
+        tmp_path,
+        "ana 2024-03-02 2024-03-02 o1 p 1 10",  # age 30: first day of the window
+        "ana 2024-03-01 2024-03-01 o2 p 1 10",  # age 31: the day before
+        "ana 2024-03-31T23:59:59 2024-03-31T23:59:59 o3 p 1 10",  # age 1: yesterday, to the last second
+        "ana 2024-04-01T00:00:00 2024-04-01T00:00:00 o4 p 1 10",  # the cutoff's midnight: unknown
+    )
+    assert table.loc["ana", "count_orders_30d"] == 2
+    assert table.loc["ana", "count_orders_60d"] == 3
+    assert table.loc["ana", "days_since_order"] == 1
+
+
+def test_a_fact_known_only_after_the_cutoff_is_not_seen(tmp_path):
+    _, table = snapshot(
+        tmp_path,
+        "ana 2024-03-10 2024-03-10 o1 p 1 10",
+        "ana 2024-03-20 2024-04-01 o2 p 1 99",  # happened before, known on the cutoff day
+        "ana 2024-03-21 2024-03-31T23:00:00 o3 p 1 5",  # known just before
+    )
+    assert table.loc["ana", "count_orders_30d"] == 2
+    assert table.loc["ana", "order_amount_30d"] == 15
+
+
+def test_lapse_is_1_when_no_order_falls_in_the_outcome_window(tmp_path):
+    snapshots, _ = snapshot(
+        tmp_path,
+        *(f"{who} 2024-03-15 2024-03-15 {who}1 p 1 10" for who in ("ana", "bo", "cy", "di", "eve")),
+        "bo 2024-04-01 2024-04-01 b2 p 1 10",  # the cutoff day is in the outcome window
+        "cy 2024-04-30T23:59 2024-04-30T23:59 c2 p 1 10",  # its last minute too
+        "di 2024-05-01 2024-05-01 d2 p 1 10",  # the day after is not
+        "eve 2024-04-10 2024-04-10 e1 p -1 -10",  # a return is no order
+    )
+    assert labels(snapshots) == {"ana": 1, "bo": 0, "cy": 0, "di": 1, "eve": 1}
+
+
+def test_only_who_ordered_in_the_eligible_days_is_asked(tmp_path):
+    snapshots, table = snapshot(
+        tmp_path,
+        "ana 2024-03-02 2024-03-02 o1 p 1 10",  # 30 days before
+        "bo 2024-03-01 2024-03-01 o2 p 1 10",  # 31 days before
+        "cy 2024-03-20 2024-03-20 o3 p -1 -10",  # only a return
+    )
+    assert list(table.index) == ["ana"]
+    assert labels(snapshots) == {"ana": 1}
+
+
+def test_a_label_refuses_an_outcome_window_past_the_as_of(tmp_path):
+    snapshots, _ = snapshot(tmp_path, "ana 2024-03-02 2024-03-02 o1 p 1 10", as_of=date(2024, 4, 30))
+    with pytest.raises(NotEnoughDataError, match="outcomes are certain on 2024-05-01, after the as-of 2024-04-30"):
+        labels(snapshots)
+
+
+def test_facts_after_the_cutoff_change_no_feature(tmp_path):
+    before = [f"c{n % 7} 2024-03-{1 + n % 28:02d} 2024-03-{1 + n % 28:02d} o{n} p{n % 5} 1 {n}" for n in range(60)]
+    after = [f"c{n % 7} 2024-04-{1 + n % 28:02d} 2024-04-{1 + n % 28:02d} x{n} p{n % 5} 3 {n * 9}" for n in range(60)]
+    _, without = snapshot(tmp_path / "a", *before)
+    _, with_future = snapshot(tmp_path / "b", *before, *after)
+    pd.testing.assert_frame_equal(without, with_future)
+
+
+def test_features_equal_a_slow_and_independent_oracle_on_random_histories(tmp_path):
+    dice = random.Random(11)
+    rows, facts = [], []
+    for n in range(1500):
+        day = date(2023, 3, 1) + timedelta(days=dice.randrange(450))
+        known = day + timedelta(days=dice.choice([0, 0, 0, 1, 9]))
+        fact = (
+            f"c{dice.randrange(200)}",
+            day,
+            known,
+            f"o{n // 2}",
+            f"p{dice.randrange(9)}",
+            dice.choice([1, 2, -1]),
+            dice.randrange(1, 900) / 10,
+        )
+        facts.append(fact)
+        rows.append(" ".join(map(str, fact)))
+    _, table = snapshot(tmp_path, *rows, toml="[targets.lapse]\nhorizon_days = 30\neligible_days = 180\n")
+    assert len(table) > 100
+    for customer, row in table.iterrows():
+        seen = [f for f in facts if f[0] == customer and f[1] < CUTOFF and f[2] < CUTOFF]
+        for days in (30, 90, 365):
+            inside = [f for f in seen if (CUTOFF - f[1]).days <= days]
+            assert row[f"count_orders_{days}d"] == len({f[3] for f in inside if f[5] > 0})
+            assert row[f"order_amount_{days}d"] == pytest.approx(sum(f[6] for f in inside))
+        ages = sorted({(CUTOFF - f[1]).days for f in seen if f[5] > 0})
+        assert row["days_since_order"] == ages[0]
+        gap = (ages[-1] - ages[0]) / (len(ages) - 1) if len(ages) > 1 else None
+        assert (
+            pd.isna(row["usual_order_gap_days"])
+            if gap is None
+            else row["usual_order_gap_days"] == pytest.approx(gap, rel=1e-8)
+        )
+
+
+def test_unchanged_snapshots_are_reused_and_changed_data_is_not(tmp_path):
+    rows = ["ana 2024-03-10 2024-03-10 o1 p 1 10"]
+    snapshots, _ = snapshot(tmp_path, *rows)
+    assert snapshots.build_features([CUTOFF]) == {"built": 0, "reused": 1}
+    changed, table = snapshot(tmp_path, *rows, "ana 2024-03-11 2024-03-11 o2 p 1 10")
+    assert table.loc["ana", "count_orders_30d"] == 2
+    assert changed.features_path(CUTOFF) != snapshots.features_path(CUTOFF)
+
+
+@pytest.mark.parametrize(
+    ("fitting", "test", "words"),
+    [
+        ({"rows": 500, "positives": 29}, {"rows": 90, "positives": 20}, "29 of 500 .* Expected at least 30"),
+        ({"rows": 500, "positives": 40}, {"rows": 90, "positives": 9}, "9 of 90 .* test block .* Expected at least 10"),
+        ({"rows": 40, "positives": 40}, {"rows": 90, "positives": 20}, "no other class"),
+    ],
+)
+def test_too_few_positives_or_one_class_are_refused_with_what_would_suffice(tmp_path, fitting, test, words):
+    snapshots, _ = snapshot(tmp_path, "ana 2024-03-10 2024-03-10 o1 p 1 10")
+    with pytest.raises(NotEnoughDataError, match=words):
+        check_positives(snapshots.targets["lapse"], fitting, test)
