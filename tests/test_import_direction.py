@@ -17,7 +17,9 @@ LAYERS = (
     {"models"},
     {"scoring"},
     {"reporting"},
-    {"run", "review"},
+    {"review"},
+    {"steps"},
+    {"run"},
     {"cli"},
 )
 ONE_HOME = {

@@ -17,4 +17,43 @@ ROW_FEATURES = (
         "Orders of the last 90 days against the 90 days before, from -1 (stopped) to 1 (began).",
         "order trend", "order frequency",
     ),
+    RowFeature(
+        "usage_of_allowance_30d", "usage_30d / nullif(allowance, 0)", "share",
+        "Usage of the last 30 days against the month's allowance; from 80 % on, more may be needed.",
+        "of the month's allowance used in 30 days", "allowance",
+    ),
+    RowFeature(
+        "usage_of_allowance_90d", "usage_90d / nullif(3 * allowance, 0)", "share",
+        "Usage of the last 90 days against three months' allowance.",
+        "of the allowance used in 90 days", "allowance",
+    ),
+    RowFeature(
+        "usage_trend_30d", "usage_30d / nullif(usage_90d / 3, 0)", "ratio",
+        "Usage of the last 30 days against the customer's own mean of 90 days; below 1 it declines.",
+        "times the usual usage", "usage trend",
+    ),
+    RowFeature(
+        "usage_trend_7d", "usage_7d / nullif(usage_30d * 7 / 30, 0)", "ratio",
+        "Usage of the last 7 days against the customer's own mean of 30 days.",
+        "times the month's usage, last week", "usage trend",
+    ),
+    RowFeature(
+        "usage_trend_90d", "usage_90d / nullif(usage_180d / 2, 0)", "ratio",
+        "Usage of the last 90 days against the customer's own mean of 180 days.",
+        "times the half-year's usage, last quarter", "usage trend",
+    ),
+    RowFeature(
+        "engagement_trend_30d", "count_acts_30d / nullif(count_acts_90d / 3, 0)", "ratio",
+        "Acts of the last 30 days against the customer's own mean of 90 days.",
+        "times the usual engagement", "engagement trend",
+    ),
+    RowFeature(
+        "usage_per_price_30d", "usage_30d / nullif(monthly_price, 0)", "ratio",
+        "Usage of the last 30 days for each unit of the monthly price.",
+        "used per unit of price", "value for money",
+    ),
+    RowFeature(
+        "points_balance_365d", "points_earned_365d - points_redeemed_365d", "number",
+        "Points earned and not redeemed within a year.", "points left", "loyalty",
+    ),
 )  # fmt: skip

@@ -82,7 +82,8 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
         )
     usual = "" if meaning.usual is None else f", usually {format_number(float(meaning.usual), meaning.unit, currency)}"
     if pd.isna(value):  # type: ignore[call-overload]  # one cell
-        return f"nothing known of '{meaning.noun}'{window}{usual}"
+        unit = "days " if meaning.unit == "days" else ""
+        return f"{unit}{meaning.noun}{window}: not known yet{usual}"
     shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
     unit = " days" if meaning.unit == "days" else ""
     return f"{shown}{unit} {meaning.noun}{window}{usual}"

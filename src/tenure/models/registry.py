@@ -65,12 +65,13 @@ class Registry:
     def _client(self) -> Iterator[MlflowClient]:
         import logging
 
-        for noisy in ("alembic", "mlflow"):
+        for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        before = mlflow.get_tracking_uri()
+        # Setting the address writes it into the environment, which kernels inherit: put back what was there.
+        before = os.environ.get("MLFLOW_TRACKING_URI")
         try:
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
@@ -81,7 +82,9 @@ class Registry:
                 "MLFLOW_TRACKING_URI or the folder mlruns. The champion is as it was."
             ) from error
         finally:
-            mlflow.set_tracking_uri(before)
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+            if before is not None:
+                os.environ["MLFLOW_TRACKING_URI"] = before
 
     def check(self) -> None:
         """Connect once, creating a local store where there is none.
@@ -127,22 +130,20 @@ class Registry:
                     }
                 )
                 self._log_dataset(study)
-                mlflow.log_dict(list(catalogue), "features.json")
-                mlflow.log_dict([asdict(gate) for gate in verdict.gates], "verdict.json")
+                mlflow.log_dict({"features": list(catalogue)}, "features.json")
+                mlflow.log_dict({"gates": [asdict(gate) for gate in verdict.gates]}, "verdict.json")
                 for path in figures.values():
                     mlflow.log_artifact(str(path), "figures")
-                self._log_model(model)
+                model_uri = self._log_model(model)
                 run_id = run.info.run_id
             self._ensure_model(client, name)
-            created = client.create_model_version(
-                name, f"runs:/{run_id}/model", run_id=run_id, tags={FINGERPRINT_TAG: model.fingerprint}
-            )
+            created = mlflow.register_model(model_uri, name, tags={FINGERPRINT_TAG: model.fingerprint})
             for key, value in _version_tags(study, verdict).items():
                 client.set_model_version_tag(name, created.version, key, value)
             client.set_registered_model_alias(name, CHALLENGER, created.version)
         return RegisteredVersion(name, str(created.version), run_id, model.fingerprint)
 
-    def _log_model(self, model: PropensityModel) -> None:
+    def _log_model(self, model: PropensityModel) -> str:
         import mlflow
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
@@ -161,22 +162,22 @@ class Registry:
         with TemporaryDirectory() as scratch:
             data = Path(scratch) / "model"
             model.save(data)
-            mlflow.pyfunc.log_model(
+            logged = mlflow.pyfunc.log_model(
                 name="model", loader_module="tenure.models.pyfunc", data_path=str(data), signature=signature,
                 input_example=synthetic_example(model), pip_requirements=[f"tenure=={package_version('tenure')}"],
             )  # fmt: skip
+        return str(logged.model_uri)
 
     @staticmethod
     def _log_dataset(study: Study) -> None:
         import mlflow
-        from mlflow.data.code_dataset_source import CodeDatasetSource
-        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.data.pandas_dataset import from_pandas
 
         about = study.model.about
-        source = CodeDatasetSource(tags={"source": about["source"], "cutoffs": ", ".join(about["fitting_cutoffs"])})
-        dataset = MetaDataset(
-            source, name=f"{about['source']}-{about['target']}-{study.plan.test}"[:100], digest=about["data"][:32]
-        )
+        # No row goes to the store: the dataset is its name, its digest and its columns.
+        columns = study.test[study.model.feature_names].head(0)
+        name = f"{about['source']}-{about['target']}-{study.plan.test}"
+        dataset = from_pandas(columns, name=name, digest=about["data"][:32])
         mlflow.log_input(dataset, context="training")
 
     def _experiment(self, client: MlflowClient, name: str) -> str:

@@ -203,8 +203,6 @@ def _stage_table(
     staged, rejected = fresh / f"{name}.parquet", fresh / "rejected" / f"{name}.parquet"
     try:
         (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
-        if read == 0:
-            raise DataContractError(f"{mapped.place}: {mapped.raw_name} holds no rows. Expected at least one.")
         columns = ", ".join(quoted(column) for column in mapped.staged_columns)
         judged = mapped.judged_sql(clock)
         connection.execute(

@@ -83,6 +83,8 @@ def map_table(
     place = f"{source.where} [{name}]"
     raw_view, raw_name, keeps_unreadable = _open_view(connection, source, folder, scratch, mapping)
     raw_types = _describe(connection, f"SELECT * FROM {raw_view}", f"{place}: {raw_name} cannot be read")
+    if not connection.execute(f"SELECT 1 FROM {raw_view} LIMIT 1").fetchall():
+        raise DataContractError(f"{place}: {raw_name} holds no rows. Expected at least one.")
     expressions = _expressions(mapping, raw_types, place, raw_name)
     problems: list[str] = []
     types = {
@@ -220,7 +222,7 @@ def _type_of(
     except sqlglot.errors.SqlglotError:
         problems.append(f"{place}: not readable SQL. Expected one expression over the columns of {raw_name}")
         return ""
-    if not isinstance(parsed, exp.Select) or len(parsed.expressions) != 1 or ";" in sql:
+    if not isinstance(parsed, exp.Select) or len(parsed.expressions) != 1:
         problems.append(f"{place}: expected one expression, and nothing else")
         return ""
     known = {raw.lower() for raw in raw_types}

@@ -39,7 +39,7 @@ class TableMapping:
     attributes: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
-    max_rejected_share: float = 0.5
+    max_rejected_share: float = 0.8
 
     @property
     def is_as_staged(self) -> bool:
@@ -231,7 +231,7 @@ def _parse_table(name: str, section: dict[str, Any], problems: list[str]) -> Tab
             problems.append(f"{place}: no expression for {', '.join(missing)}")
     return TableMapping(
         table=table, raw_files=raw_files, query=query, columns=columns, attributes=attributes, extra=extra,
-        key=tuple(section.get("key", ())), max_rejected_share=float(section.get("max_rejected_share", 0.5)),
+        key=tuple(section.get("key", ())), max_rejected_share=float(section.get("max_rejected_share", 0.8)),
     )  # fmt: skip
 
 

@@ -1,0 +1,249 @@
+"""Days of the simulator as rows of the staged tables, written chunk by chunk."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tenure.demo.simulator import Array, Day, State
+from tenure.demo.world import AGE_BANDS, CHANNELS, PRODUCTS, REASONS, REGIONS, TOPICS, World
+
+
+class FactWriter:
+    """Collects the facts of one chunk of customers and appends them to the Parquet files of a folder."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self._world, self._folder = world, folder
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._pending: dict[str, list[pd.DataFrame]] = {}
+        self.rows: dict[str, int] = {}
+
+    def add(
+        self, table: str, who: Array, day: int, seconds: Array, *, late_days: Array | int = 0, **columns: object
+    ) -> None:
+        """Add rows: who (customer ids), when, how many days later it was known, and the table's columns."""
+        if not len(who):
+            return
+        midnight = np.datetime64(datetime.combine(self._world.start, datetime.min.time()) + timedelta(days=day), "us")
+        occurred = midnight + seconds.astype("timedelta64[s]")
+        known = occurred + (np.broadcast_to(late_days, len(who)) * 86400).astype("timedelta64[s]")
+        frame = pd.DataFrame({"customer_id": who, "occurred_at": occurred, "known_at": known, **columns})
+        self._pending.setdefault(table, []).append(frame)
+
+    def flush(self, until: datetime) -> None:
+        """Write what was collected; facts not known before ``until`` do not exist yet."""
+        for table, frames in self._pending.items():
+            frame = pd.concat(frames, ignore_index=True)
+            frame = frame[frame["known_at"] < until]
+            self.write(table, frame)
+        self._pending = {}
+
+    def write(self, table: str, frame: pd.DataFrame) -> None:
+        arrow = pa.Table.from_pandas(frame, preserve_index=False)
+        if table not in self._writers:
+            self._writers[table] = pq.ParquetWriter(self._folder / f"{table}.parquet", arrow.schema, compression="zstd")
+        self._writers[table].write_table(arrow.cast(self._writers[table].schema))
+        self.rows[table] = self.rows.get(table, 0) + len(frame)
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+
+def record_people(writer: FactWriter, ids: Array, state: State, generator: np.random.Generator) -> None:
+    """Write each customer's attributes on their first day, and one declared answer of some."""
+    n = len(ids)
+    region, channel = generator.choice(REGIONS, n), generator.choice(CHANNELS, n)
+    ages, consent = generator.choice(AGE_BANDS, n), generator.random((2, n)) < [[0.8], [0.3]]
+    answers = generator.random(n) < 0.3
+    cups = np.where(state.need > np.log(2.6), "many cups", "few cups")
+    for day in np.unique(state.arrival):
+        at = np.flatnonzero(state.arrival == day)
+        writer.add(
+            "customers", ids[at], int(day), np.zeros(len(at)), region=region[at], acquisition_channel=channel[at],
+            age_band=ages[at], consent_email=consent[0][at], consent_phone=consent[1][at],
+        )  # fmt: skip
+        told = at[answers[at]]
+        writer.add("declared", ids[told], int(day), np.full(len(told), 60), key="how much coffee", value=cups[told])
+
+
+def record_day(
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, happened: Day, generator: np.random.Generator
+) -> None:
+    """Turn one day's marks into facts."""
+    marks = happened.marks
+    _subscription(writer, world, ids, state, day, marks, generator)
+    _payments(writer, world, ids, state, day, marks, generator)
+    drank = np.flatnonzero(marks["cups"])
+    writer.add(
+        "usage", ids[drank], day, np.full(len(drank), 86399), metric="cups", quantity=marks["cups"][drank].astype(float)
+    )
+    for mark, channel, kind in (("login", "app", "login"), ("open", "email", "open")):
+        at = np.flatnonzero(marks[mark])
+        writer.add("engagement", ids[at], day, _daytime(generator, len(at)), channel=channel, kind=kind)
+        more = at[generator.random(len(at)) < 0.3]
+        writer.add(
+            "engagement",
+            ids[more],
+            day,
+            _daytime(generator, len(more)),
+            channel="web",
+            kind=np.where(generator.random(len(more)) < 0.5, "visit", "click"),
+        )
+    at = np.flatnonzero(marks["ticket"])
+    tickets = np.array([f"T{ids[i]}-{day}" for i in at], dtype=object)
+    topic, severity = generator.choice(TOPICS, len(at)), generator.choice(["low", "high"], len(at), p=[0.8, 0.2])
+    seconds = _daytime(generator, len(at))
+    writer.add(
+        "support_tickets", ids[at], day, seconds, ticket_id=tickets, topic=topic, severity=severity, event="opened"
+    )
+    writer.add(
+        "support_tickets",
+        ids[at],
+        day + 2,
+        seconds,
+        ticket_id=tickets,
+        topic=topic,
+        severity=severity,
+        event="resolved",
+    )
+    _orders(writer, ids, state, day, marks["order"], generator)
+    if day % world.campaign_days == world.campaign_days - 1:
+        _campaign(writer, world, ids, state, day, generator)
+
+
+def _daytime(generator: np.random.Generator, n: int) -> Array:
+    return generator.integers(7 * 3600, 22 * 3600, n)
+
+
+def _subscription(
+    writer: FactWriter,
+    world: World,
+    ids: Array,
+    state: State,
+    day: int,
+    marks: dict[str, Array],
+    generator: np.random.Generator,
+) -> None:
+    names = np.array([plan[0] for plan in world.plans])
+    prices, allowances = np.array([plan[1] for plan in world.plans]), np.array([plan[2] for plan in world.plans])
+    order = (
+        "ended",
+        "trial_started",
+        "started",
+        "renewed",
+        "cancel_requested",
+        "upgraded",
+        "downgraded",
+        "addon_bought",
+    )
+    for place, event in enumerate(order):
+        at = np.flatnonzero(marks[event])
+        plan = state.plan[at]
+        subscription = np.array([f"S{ids[i]}-{state.subscription[i]}" for i in at], dtype=object)
+        late = np.where((event == "cancel_requested") & (generator.random(len(at)) < world.late_cancel_share), 3, 0)
+        agreed = event in ("started", "renewed")
+        term = np.full(len(at), float(world.term_days)) if agreed else np.full(len(at), np.nan)
+        reason = np.where(
+            marks["gave_up"][at], "unpaid", np.where(marks["trial_over"][at], "trial not continued", "cancelled")
+        )
+        seconds = np.full(len(at), 60 * (place + 1)) if event in ("ended", "renewed") else _daytime(generator, len(at))
+        writer.add(
+            "subscription_events", ids[at], day, seconds, late_days=late, subscription_id=subscription, event=event, plan=names[plan],
+            monthly_price=prices[plan] if event != "trial_started" else np.zeros(len(at)), allowance=allowances[plan], term_days=term,
+            end_reason=reason.astype(object) if event == "ended" else np.full(len(at), None, dtype=object),
+        )  # fmt: skip
+
+
+def _payments(
+    writer: FactWriter,
+    world: World,
+    ids: Array,
+    state: State,
+    day: int,
+    marks: dict[str, Array],
+    generator: np.random.Generator,
+) -> None:
+    prices = np.array([plan[1] for plan in world.plans])
+    for mark, status in (("paid", "succeeded"), ("failed", "failed")):
+        at = np.flatnonzero(marks[mark])
+        payment = np.array([f"{mark}-{ids[i]}-{day}" for i in at], dtype=object)
+        why = (
+            generator.choice(REASONS, len(at)).astype(object)
+            if status == "failed"
+            else np.full(len(at), None, dtype=object)
+        )
+        writer.add(
+            "payments",
+            ids[at],
+            day,
+            np.full(len(at), 300),
+            payment_id=payment,
+            amount=prices[state.plan[at]],
+            status=status,
+            failure_reason=why,
+        )
+        if status == "succeeded":
+            back = at[generator.random(len(at)) < world.chargeback_share]
+            # A chargeback takes the payment's day back, and is known only weeks later.
+            writer.add(
+                "payments", ids[back], day, np.full(len(back), 301), late_days=18, payment_id=np.array([f"back-{ids[i]}-{day}" for i in back], dtype=object),
+                amount=prices[state.plan[back]], status="charged_back", failure_reason=np.full(len(back), None, dtype=object),
+            )  # fmt: skip
+
+
+def _orders(
+    writer: FactWriter, ids: Array, state: State, day: int, ordered: Array, generator: np.random.Generator
+) -> None:
+    buyers = np.flatnonzero(ordered)
+    lines = generator.integers(1, 4, len(buyers))
+    at = np.repeat(buyers, lines)
+    product = generator.integers(0, len(PRODUCTS), len(at))
+    price = np.array([p[3] for p in PRODUCTS])[product]
+    quantity = generator.integers(1, 3, len(at)).astype(float)
+    # A few people order under a second identity now and then.
+    second = (
+        (np.array([hash_of(i) for i in ids[buyers]]) == 0) & (generator.random(len(buyers)) < 0.3)
+        if len(buyers)
+        else np.zeros(0, dtype=bool)
+    )
+    names = np.where(np.repeat(second, lines), ids[at] + "-b", ids[at]) if len(at) else ids[at]
+    columns = {
+        "order_id": np.array([f"O{ids[i]}-{day}" for i in at], dtype=object), "product_id": np.array([p[0] for p in PRODUCTS], dtype=object)[product],
+        "quantity": quantity, "amount": np.round(price * quantity, 2), "discount": np.zeros(len(at)), "channel": "shop",
+        "brand": np.array([p[2] for p in PRODUCTS], dtype=object)[product],
+    }  # fmt: skip
+    seconds = np.repeat(_daytime(generator, len(buyers)), lines)
+    writer.add("order_lines", names, day, seconds, **columns)
+    back = generator.random(len(at)) < 0.03
+    returned = {k: (v[back] if isinstance(v, np.ndarray) else v) for k, v in columns.items()}
+    returned["quantity"], returned["amount"] = -quantity[back], -np.round(price * quantity, 2)[back]
+    writer.add("order_lines", names[back], day + 9, seconds[back], late_days=2, **returned)
+    points = np.round(
+        np.bincount(np.repeat(np.arange(len(buyers)), lines), weights=price * quantity, minlength=len(buyers))
+    )
+    writer.add(
+        "loyalty", ids[buyers], day, _daytime(generator, len(buyers)), event="earned", points=points, tier="member"
+    )
+
+
+def hash_of(customer: str) -> int:
+    """Say which of fifty groups a customer is in, the same in every run."""
+    return sum(map(ord, customer)) * 7919 % 50
+
+
+def _campaign(
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, generator: np.random.Generator
+) -> None:
+    asked = np.flatnonzero((state.arrival <= day) & (generator.random(len(ids)) < 0.5))
+    treated = generator.random(len(asked)) < world.treated_share
+    state.promoted[asked[treated]] = 14
+    writer.add(
+        "contacts", ids[asked], day, np.full(len(asked), 36000), campaign_id=f"C{day // world.campaign_days:03d}", channel="email",
+        offer="ten percent off", cost=np.where(treated, 0.05, 0.0), arm=np.where(treated, "treated", "control"),
+    )  # fmt: skip

@@ -1,0 +1,196 @@
+"""One day of the demo company. Generation and truth share this step, so the truth is the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from tenure.demo.world import World
+
+NONE, TRIAL, LIVE, ENDED = 0, 1, 2, 3
+Array = np.ndarray
+
+
+@dataclass
+class State:
+    """Customers as columns. Hidden: level, satisfaction, need, price, card, order_rate. The rest can be observed."""
+
+    arrival: Array  # day
+    subscribes: Array  # ever a subscriber
+    trial: Array  # begins with a trial
+    level: Array  # satisfaction the customer returns to
+    satisfaction: Array
+    need: Array  # log cups a day
+    price: Array  # price sensitivity
+    card: Array  # chance that a payment fails
+    order_rate: Array  # log orders a day, at satisfaction 0
+    status: Array
+    plan: Array
+    to_renewal: Array  # days
+    dunning: Array  # days since a payment failed, 0 = none is open
+    cancelling: Array
+    leaving: Array  # will not renew, and tells nobody
+    promoted: Array  # days left of a campaign's effect
+    subscription: Array  # how many subscriptions so far
+
+    def take(self, index: Array) -> State:
+        return State(**{f.name: getattr(self, f.name)[index].copy() for f in fields(self)})
+
+
+@dataclass
+class Day:
+    """What happened on one day: a boolean per customer, or a number where it says so."""
+
+    marks: dict[str, Array] = field(default_factory=dict)
+
+
+def begin(world: World, customers: int, days: int, generator: np.random.Generator) -> State:
+    """Draw the customers of a chunk before their first day. ``days`` is only the span of arrivals."""
+    n = customers
+    launch = generator.random(n) < world.launch_share
+    arrival = np.where(launch, generator.integers(0, 60, n), generator.integers(0, days, n))
+    level = generator.normal(size=n)
+    need = np.log(2.6) + world.need_sigma * generator.normal(size=n)
+    allowances = np.array([plan[2] for plan in world.plans])
+    # People choose the plan that fits what they think they need, roughly.
+    guess = np.exp(need + 0.25 * generator.normal(size=n)) * 30
+    plan = np.minimum(np.searchsorted(allowances, guess * 0.95), len(allowances) - 1)
+    zeros = np.zeros(n, dtype=np.int64)
+    no = np.zeros(n, dtype=bool)
+    return State(
+        arrival=arrival, subscribes=generator.random(n) < world.subscriber_share, trial=generator.random(n) < world.trial_share,
+        level=level, satisfaction=level + 0.3 * generator.normal(size=n), need=need, price=generator.normal(size=n),
+        card=np.minimum(generator.gamma(world.card_trouble_shape, world.card_trouble_mean / world.card_trouble_shape, n), 0.5),
+        order_rate=world.order_log_rate + world.order_sigma * generator.normal(size=n), status=zeros.copy(), plan=plan,
+        to_renewal=zeros.copy(), dunning=zeros.copy(), cancelling=no.copy(), leaving=no.copy(), promoted=zeros.copy(),
+        subscription=zeros.copy(),
+    )  # fmt: skip
+
+
+def _chance(log_rate: Array) -> Array:
+    return 1 - np.exp(-np.exp(np.minimum(log_rate, 2.0)))
+
+
+def _sigmoid(odds: Array) -> Array:
+    return 1 / (1 + np.exp(-odds))
+
+
+def advance(world: World, state: State, day: int, generator: np.random.Generator) -> Day:
+    """Move every customer through one day, in place, and say what happened."""
+    happened = Day()
+    here = state.arrival <= day
+    _feelings(world, state, here, generator, happened)
+    _arrivals(world, state, day, generator, happened)
+    _billing(world, state, generator, happened)
+    _wishes(world, state, generator, happened)
+    _shop(world, state, here, generator, happened)
+    return happened
+
+
+def _feelings(world: World, state: State, here: Array, generator: np.random.Generator, happened: Day) -> None:
+    n = len(here)
+    state.satisfaction += world.satisfaction_return * (state.level - state.satisfaction)
+    state.satisfaction += world.satisfaction_noise * generator.normal(size=n)
+    state.need += world.need_noise * generator.normal(size=n)
+    live = state.status == LIVE
+    ticket = here & (
+        generator.random(n) < _chance(world.ticket_log_rate + world.ticket_satisfaction * state.satisfaction)
+    )
+    state.satisfaction[ticket] -= world.ticket_harm
+    cups = np.where(live, generator.poisson(np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0))), 0)
+    happened.marks |= {
+        "ticket": ticket,
+        "cups": cups,
+        "login": live
+        & (generator.random(n) < _sigmoid(world.login_odds + world.login_satisfaction * state.satisfaction)),
+        "open": here & (generator.random(n) < _sigmoid(world.open_odds + world.open_satisfaction * state.satisfaction)),
+    }
+
+
+def _arrivals(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
+    n = len(state.plan)
+    first = (state.arrival == day) & state.subscribes
+    ended = state.status == ENDED
+    restart = ended & (generator.random(n) < world.restart_rate * np.exp(np.minimum(state.satisfaction, 2.0)))
+    trial = first & state.trial
+    started = (first & ~state.trial) | restart
+    state.subscription[first | restart] += 1
+    state.status[trial], state.status[started] = TRIAL, LIVE
+    state.to_renewal[trial], state.to_renewal[started] = world.trial_days, world.term_days
+    for column in (state.cancelling, state.leaving):
+        column[first | restart] = False
+    state.dunning[first | restart] = 0
+    happened.marks |= {"trial_started": trial, "started": started, "paid": started.copy()}
+
+
+def _billing(world: World, state: State, generator: np.random.Generator, happened: Day) -> None:
+    n = len(state.plan)
+    fresh = happened.marks["trial_started"] | happened.marks["started"]
+    running = ((state.status == LIVE) | (state.status == TRIAL)) & ~fresh
+    state.to_renewal[running] -= 1
+    due = running & (state.to_renewal <= 0)
+    convert = due & (state.status == TRIAL) & (generator.random(n) < _sigmoid(0.6 + 0.8 * state.satisfaction))
+    trial_over = due & (state.status == TRIAL) & ~convert
+    leaves = due & (state.status == LIVE) & (state.cancelling | state.leaving)
+    renews = due & (state.status == LIVE) & ~leaves
+    failed = renews & (generator.random(n) < state.card)
+    # An open payment is retried on three days; the last failure ends the subscription.
+    open_before = (state.dunning > 0) & ~due & running
+    state.dunning[open_before] += 1
+    retried = open_before & np.isin(state.dunning, (4, 8, world.dunning_days + 1))
+    recovered = retried & (generator.random(n) < world.recovery)
+    given_up = retried & ~recovered & (state.dunning > world.dunning_days)
+    state.dunning[failed], state.dunning[recovered | leaves | given_up] = 1, 0
+    state.to_renewal[renews | convert] = world.term_days
+    state.status[convert] = LIVE
+    ended = trial_over | leaves | given_up
+    state.status[ended] = ENDED
+    happened.marks["started"] = happened.marks["started"] | convert
+    happened.marks["paid"] = happened.marks["paid"] | convert | (renews & ~failed) | recovered
+    happened.marks |= {
+        "renewed": renews, "failed": failed | (retried & ~recovered), "ended": ended, "gave_up": given_up, "trial_over": trial_over
+    }  # fmt: skip
+
+
+def _wishes(world: World, state: State, generator: np.random.Generator, happened: Day) -> None:
+    n = len(state.plan)
+    allowances = np.array([plan[2] for plan in world.plans])
+    live = (state.status == LIVE) & ~state.cancelling & ~state.leaving
+    use = np.exp(state.need + 0.25 * state.satisfaction) * 30 / allowances[state.plan]
+    unused = np.clip(1 - use, 0, 1)
+    away = world.cancel_log_rate + world.cancel_satisfaction * state.satisfaction
+    away += world.cancel_price * state.price + world.cancel_underuse * unused
+    goes = live & (generator.random(n) < _chance(away))
+    silent = generator.random(n) < world.silent_end_share
+    state.cancelling |= goes & ~silent
+    state.leaving |= goes & silent
+    stays = live & ~goes
+    below_top = state.plan < len(allowances) - 1
+    want = (
+        world.upgrade_log_rate
+        + world.upgrade_use * np.clip(use - 0.4, 0, 1.2)
+        + world.upgrade_price * state.price
+        + 0.35 * state.satisfaction
+    )
+    wants = stays & below_top & (generator.random(n) < _chance(want))
+    addon = wants & (generator.random(n) < world.addon_share)
+    upgrade = wants & ~addon
+    downgrade = stays & ~wants & (state.plan > 0) & (use < 0.5) & (generator.random(n) < world.downgrade_rate)
+    state.plan[upgrade] += 1
+    state.plan[downgrade] -= 1
+    happened.marks |= {
+        "cancel_requested": goes & ~silent,
+        "upgraded": upgrade,
+        "addon_bought": addon,
+        "downgraded": downgrade,
+    }
+
+
+def _shop(world: World, state: State, here: Array, generator: np.random.Generator, happened: Day) -> None:
+    n = len(here)
+    rate = (
+        state.order_rate + world.order_satisfaction * state.satisfaction + world.campaign_effect * (state.promoted > 0)
+    )
+    happened.marks["order"] = here & (generator.random(n) < _chance(rate))
+    state.promoted[state.promoted > 0] -= 1

@@ -1,0 +1,81 @@
+"""Every figure of the demo company. Fixed before any modelling; the pipeline never reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True)
+class World:
+    """A coffee subscription with a shop. Rates are per day unless said otherwise; odds are log-odds."""
+
+    start: date = date(2024, 1, 1)
+    # Plans: name, price a month (EUR), allowance (cups a month). The last is the top one.
+    plans: tuple[tuple[str, float, float], ...] = (
+        ("Solo", 14.0, 60.0),
+        ("Duo", 24.0, 110.0),
+        ("House", 39.0, 190.0),
+        ("Office", 75.0, 400.0),
+    )
+    subscriber_share: float = 0.78  # the others only buy in the shop
+    launch_share: float = 0.35  # arrive in the first 60 days, the others evenly
+    trial_share: float = 0.25  # begin with 14 free days
+    trial_days: int = 14
+    term_days: int = 30
+    # Hidden: satisfaction (mean 0, sd 1 between customers) moves slowly around its own level.
+    satisfaction_return: float = 0.006
+    satisfaction_noise: float = 0.04
+    ticket_harm: float = 0.12  # satisfaction lost by a ticket
+    need_sigma: float = 0.45  # spread of log cups a day between customers
+    need_noise: float = 0.008  # daily step of log need
+    # Leaving
+    cancel_log_rate: float = -7.75  # daily request to cancel at satisfaction 0, price sensitivity 0
+    cancel_satisfaction: float = -1.35
+    cancel_price: float = 0.45
+    cancel_underuse: float = 1.1  # per share of the allowance left unused
+    silent_end_share: float = 0.35  # of those who would cancel, who simply do not renew
+    card_trouble_shape: float = 0.5  # gamma shape of each customer's chance that a payment fails
+    card_trouble_mean: float = 0.035
+    recovery: float = 0.55  # chance that a retry succeeds, on days 3, 7 and 12
+    dunning_days: int = 12
+    restart_rate: float = 0.0006
+    # Wanting more
+    upgrade_log_rate: float = -8.1
+    upgrade_use: float = 3.1  # per share of the allowance used, from 80 % on steeper
+    upgrade_price: float = -0.5
+    addon_share: float = 0.3  # of the wishes for more that become an add-on
+    downgrade_rate: float = 0.0004
+    # The shop
+    order_log_rate: float = -4.05
+    order_sigma: float = 0.75  # spread of log order rate between customers
+    order_satisfaction: float = 0.55
+    return_share: float = 0.03
+    # Signals
+    login_odds: float = -1.6
+    login_satisfaction: float = 0.9
+    open_odds: float = -2.6
+    open_satisfaction: float = 0.6
+    ticket_log_rate: float = -5.6
+    ticket_satisfaction: float = -0.5
+    campaign_days: int = 45  # a campaign every so many days
+    treated_share: float = 0.7
+    campaign_effect: float = 0.10  # on the log order rate, for 14 days
+    late_cancel_share: float = 0.1  # cancellations booked three days late
+    chargeback_share: float = 0.003
+
+
+REGIONS = ("north", "south", "east", "west")
+CHANNELS = ("search", "friend", "advertisement", "partner")
+AGE_BANDS = ("18-29", "30-44", "45-59", "60+")
+TOPICS = ("delivery", "machine", "billing", "taste")
+PRODUCTS = tuple(
+    (
+        f"P{n:03d}",
+        ("beans", "capsules", "machines", "accessories")[n % 4],
+        ("Alba", "Nero", "Terra")[n % 3],
+        5.0 + 3.5 * (n % 11),
+    )
+    for n in range(60)
+)
+REASONS = ("insufficient_funds", "expired_card", "do_not_honor")

@@ -1,0 +1,159 @@
+"""Figures of a study. Each function returns the figure; none shows or saves it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tenure.models.evaluate import gain_curve, value_curve
+from tenure.models.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MODEL, RULE, MUTED = "#1d2733", "#0b6e69", "#c8553d", "#8a94a0"
+# Small enough to stay legible when a phone shows one figure per row.
+SIZE = (5.2, 3.5)
+
+
+def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure as NewFigure
+
+    figure = NewFigure(figsize=SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
+    axes.set_xlabel(x_label, fontsize=10, color=INK)
+    axes.set_ylabel(y_label, fontsize=10, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9, colors=INK)
+    axes.grid(axis="y", color="#e6e9ed", linewidth=0.8)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def base_rate_over_time(study: Study) -> Figure:
+    """Draw the label rate of each matured cutoff, with its 95 % Wilson interval; the test cutoff stands out."""
+    from scipy.stats import binomtest
+
+    figure, axes = _axes("Base rate over time", "cutoff", f"share that {study.target.positive}")
+    table = study.funnel
+    intervals = [
+        binomtest(int(p), int(n)).proportion_ci(0.95, method="wilson")
+        for p, n in zip(table["positives"], table["eligible"], strict=True)
+    ]
+    low = table["base_rate"] - [i.low for i in intervals]
+    high = [i.high for i in intervals] - table["base_rate"]
+    places = np.arange(len(table))
+    colours = [MODEL if cutoff == study.plan.test else MUTED for cutoff in table["cutoff"]]
+    axes.bar(places, table["base_rate"], color=colours, width=0.7)
+    axes.errorbar(places, table["base_rate"], yerr=[low, high], fmt="none", ecolor=INK, elinewidth=1, capsize=2)
+    step = max(1, len(table) // 6)
+    axes.set_xticks(places[::step], [f"{cutoff:%b %Y}" for cutoff in table["cutoff"][::step]], rotation=30, ha="right")
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    return figure
+
+
+def gain(study: Study) -> Figure:
+    """Draw the share of positives reached against the share contacted: model, rule, chance."""
+    labels = study.test["label"].to_numpy()
+    figure, axes = _axes(
+        "Who is reached first",
+        "share of eligible customers contacted",
+        f"share reached of those who {study.target.positive}",
+    )
+    for name, column, colour in (("model", "propensity", MODEL), ("rule", "rule_score", RULE)):
+        curve = gain_curve(labels, study.test[column].fillna(study.test[column].min()).to_numpy())
+        axes.plot(curve["share_contacted"], curve["share_reached"], color=colour, linewidth=2, label=name)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="chance")
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+def lift(study: Study) -> Figure:
+    """Draw the lift of each propensity decile; 1 is chance."""
+    deciles = study.evaluation.deciles
+    figure, axes = _axes("Lift by decile", "decile (1 = highest propensity)", "label rate ÷ base rate")
+    axes.bar(deciles["decile"], deciles["lift"], color=MODEL, width=0.75)
+    axes.axhline(1, color=INK, linewidth=1, linestyle="--")
+    axes.set_xticks(deciles["decile"])
+    return figure
+
+
+def reliability(study: Study) -> Figure:
+    """Draw promised against realised rates in ten bins of equal count, with 95 % Wilson intervals."""
+    bins = study.evaluation.reliability
+    figure, axes = _axes("Is a promise kept?", "mean propensity of the bin", f"share that {study.target.positive}")
+    error = [bins["label_rate"] - bins["low"], bins["high"] - bins["label_rate"]]
+    top = float(max(bins["high"].max(), bins["mean_propensity"].max())) * 1.05
+    axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle="--", label="perfect")
+    axes.errorbar(
+        bins["mean_propensity"],
+        bins["label_rate"],
+        yerr=error,
+        fmt="o",
+        color=MODEL,
+        ecolor=MODEL,
+        capsize=2,
+        markersize=5,
+        label="ten bins of equal count",
+    )
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    return figure
+
+
+def value_by_contacts(study: Study, margin_rate: float) -> Figure:
+    """Draw the assumed value of contacting the first n, by the model's ranking and by the rule's."""
+    test, target = study.test, study.target
+    margins = test["revenue"].to_numpy() * margin_rate
+    figure, axes = _axes(
+        "Assumed value of acting",
+        "customers contacted",
+        f"value in {study.model.about['currency'] or 'currency'} (assumed)",
+    )
+    rankings = {
+        "model, by expected value": (test["propensity"].to_numpy() * margins, MODEL),
+        "rule": (test["rule_score"].fillna(test["rule_score"].min()).to_numpy(), RULE),
+    }
+    for name, (ranking, colour) in rankings.items():
+        curve = value_curve(
+            test["label"].to_numpy(), ranking, margins, save_rate=target.save_rate, contact_cost=target.contact_cost
+        )
+        axes.plot(curve["contacts"], curve["value"], color=colour, linewidth=2, label=name)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def drivers(importance: pd.DataFrame) -> Figure:
+    """Draw how much each business driver moves propensities: summed mean absolute contributions of its features."""
+    totals = importance.groupby("driver")["mean_abs"].sum().sort_values()
+    figure, axes = _axes("What drives it", "mean absolute contribution (log-odds)", "")
+    axes.barh(totals.index, totals.to_numpy(), color=MODEL, height=0.7)
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def as_svg(figure: Figure) -> str:
+    """Render a figure as SVG text, the same bytes for the same figure."""
+    import matplotlib as mpl
+
+    buffer = BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "tenure", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue().decode("utf-8")
+
+
+def save_svg(figure: Figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(as_svg(figure), encoding="utf-8")
+    return path

@@ -1,0 +1,80 @@
+"""What a training leaves for the report: one folder per target with ``record.json`` and its figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tenure.models.study import Study
+from tenure.models.verdict import Verdict
+from tenure.workspace import replaced_file
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """The outcome of one target's training; ``status`` is trained, blocked (no champion came of it) or refused."""
+
+    target: str
+    status: str
+    reason: str
+    question: str = ""
+    eligible: str = ""
+    positive: str = ""
+    test_cutoff: str = ""
+    fitting_cutoffs: list[str] = field(default_factory=list)
+    horizon_days: int = 0
+    lead_days: int = 0
+    label_lag_days: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    gates: list[dict[str, Any]] = field(default_factory=list)
+    deciles: list[dict[str, Any]] = field(default_factory=list)
+    funnel: list[dict[str, Any]] = field(default_factory=list)
+    importance: list[dict[str, Any]] = field(default_factory=list)
+    dropped_features: list[str] = field(default_factory=list)
+    unproven_features: list[str] = field(default_factory=list)
+    rule: str = ""
+    save_rate: float = 0.0
+    contact_cost: float = 0.0
+    model: str = ""
+    version: str = ""
+    run_id: str = ""
+    trees: int = 0
+    is_promotable: bool = False
+    was_sampled: bool = False
+    is_quick: bool = False
+
+    def save(self, folder: Path) -> Path:
+        path = folder / "record.json"
+        with replaced_file(path) as fresh:
+            fresh.write_text(json.dumps(asdict(self), indent=1, default=str), encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainingRecord:
+        return cls(**json.loads((folder / "record.json").read_text(encoding="utf-8")))
+
+
+def record_of(
+    study: Study, verdict: Verdict, *, importance: list[dict[str, Any]], facts: Mapping[str, Any]
+) -> TrainingRecord:
+    """Put a study into its record; ``facts`` are the fields only the caller knows (version, status, ...)."""
+    target = study.target
+    return TrainingRecord(
+        target=target.name, question=target.describe(), eligible=target.describe_eligible(), positive=target.positive,
+        test_cutoff=str(study.plan.test), fitting_cutoffs=[str(c) for c in study.plan.fitting], horizon_days=target.horizon_days,
+        lead_days=target.lead_days, label_lag_days=target.label_lag_days,
+        counts={
+            "eligible": study.evaluation.rows, "positives": study.evaluation.positives, "fitting_rows": study.fitting_rows,
+            "fitting_customers": study.fitting_customers, "fitting_positives": study.fitting_positives,
+        },
+        metrics=study.evaluation.metrics, gates=[asdict(gate) for gate in verdict.gates],
+        deciles=study.evaluation.deciles.to_dict("records"),
+        funnel=[{str(k): v for k, v in row.items()} for row in study.funnel.to_dict("records")], importance=importance,
+        dropped_features=study.dropped_features, rule=target.rule.meaning, save_rate=target.save_rate,
+        contact_cost=target.contact_cost, trees=study.trained.trees, is_promotable=verdict.is_promotable,
+        was_sampled=study.was_sampled, **facts,
+    )  # fmt: skip

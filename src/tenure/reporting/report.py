@@ -1,0 +1,77 @@
+"""Self-contained pages: no external script, font or picture; every text from the data is escaped."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tenure.reporting.record import TrainingRecord
+from tenure.sources.ingest import StagedSource
+from tenure.workspace import replaced_file
+
+SHOWN_CUSTOMERS = 25
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("tenure.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+class _Figures(dict[str, str]):
+    """Figures by name; a missing one is simply not shown."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def embedded_figures(folder: Path) -> Mapping[str, str]:
+    """Turn a folder of SVG files into data addresses, so that a page needs no other file."""
+    return _Figures(
+        {
+            p.stem: "data:image/svg+xml;base64," + b64encode(p.read_bytes()).decode()
+            for p in sorted(folder.glob("*.svg"))
+        }
+    )
+
+
+def target_page(
+    record: TrainingRecord, ranked: pd.DataFrame | None, staged: StagedSource, as_of: object, figures: Path
+) -> str:
+    """Render one target's page; ``ranked`` is its ranked list, highest propensity first, or None where nothing was scored."""
+    return str(
+        _environment().get_template("target.html").render(
+            record=record, source=staged.source.name, title=staged.source.title or staged.source.name, as_of=as_of,
+            currency=staged.source.currency, figures=embedded_figures(figures),
+            ranked=[] if ranked is None else ranked.head(SHOWN_CUSTOMERS).to_dict("records"),
+            ranked_count=0 if ranked is None else len(ranked),
+        )
+    )  # fmt: skip
+
+
+def index_page(records: list[TrainingRecord], staged: StagedSource, as_of: object, customers: int) -> str:
+    """Render the page that ties the targets together and says what was read."""
+    source = staged.source
+    return str(
+        _environment().get_template("index.html").render(
+            records=records, source=source.name, title=source.title or source.name, as_of=as_of, customers=customers,
+            tables=staged.tables, warnings=staged.warnings(), published=source.published, licence=source.licence,
+            note=source.note, is_quick=any(record.is_quick for record in records),
+        )
+    )  # fmt: skip
+
+
+def write_page(path: Path, page: str) -> Path:
+    with replaced_file(path) as fresh:
+        fresh.write_text(page, encoding="utf-8")
+    return path

@@ -1,0 +1,85 @@
+"""SHAP's own plots of a model's exact contributions. Each function returns the figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tenure.models.explain import labels_of
+from tenure.models.model import PropensityModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# A picture needs no more points; the contributions of every customer are computed all the same when scoring.
+PICTURE_ROWS = 1500
+
+
+def explanation(model: PropensityModel, table: pd.DataFrame) -> Any:
+    """Make a ``shap.Explanation`` of exact contributions, in log-odds of the propensity."""
+    import shap
+
+    contributions = model.contributions(table)
+    return shap.Explanation(
+        values=contributions[:, :-1], base_values=contributions[:, -1], data=model.encoding.transform(table),
+        feature_names=labels_of(model.meanings),
+    )  # fmt: skip
+
+
+def _drawn(plot: Any, height: float, *arguments: Any, **options: Any) -> Figure:
+    import matplotlib as mpl
+
+    mpl.use("agg", force=False)
+    from matplotlib import pyplot as plt
+
+    # The beeswarm jitters points with numpy's global generator: seeded here, put back after.
+    state = np.random.get_state()
+    np.random.seed(0)
+    before = plt.get_fignums()
+    figure = plt.figure(figsize=(6.4, height))
+    plot(*arguments, show=False, **options)
+    np.random.set_state(state)
+    current = plt.gcf()
+    current.set_size_inches(6.4, height)
+    for axes in current.axes:
+        axes.tick_params(labelsize=9)
+        axes.xaxis.label.set_fontsize(10)
+        for collection in axes.collections:
+            collection.set_rasterized(True)
+    current.tight_layout()
+    for number in plt.get_fignums():
+        if number not in before:
+            plt.close(number)
+    return current if current is not figure else figure
+
+
+def beeswarm(explained: Any) -> Figure:
+    """Draw the ten strongest features, one point per customer."""
+    import shap
+
+    return _drawn(shap.plots.beeswarm, 4.6, explained, max_display=11, plot_size=None)
+
+
+def bar(explained: Any) -> Figure:
+    """Draw the mean absolute contribution of the ten strongest features."""
+    import shap
+
+    return _drawn(shap.plots.bar, 4.6, explained, max_display=11)
+
+
+def dependence(explained: Any, rank: int) -> Figure:
+    """Draw one feature's value against its contribution; ``rank`` 0 is the strongest."""
+    import shap
+
+    order = np.argsort(-np.abs(explained.values).mean(axis=0), kind="stable")
+    column = explained[:, int(order[rank])]
+    return _drawn(shap.plots.scatter, 3.8, column, color=np.full(len(explained), 0.3), dot_size=10)
+
+
+def waterfall(explained: Any, row: int) -> Figure:
+    """Draw how one customer's log-odds come about."""
+    import shap
+
+    return _drawn(shap.plots.waterfall, 4.6, explained[row], max_display=9)

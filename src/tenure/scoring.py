@@ -1,0 +1,152 @@
+"""Champions to scored customers: one row per customer, reasons in words, and the ledger of all scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tenure.errors import LeakageError
+from tenure.models.evaluate import decile_of
+from tenure.models.explain import REASONS, reasons
+from tenure.models.model import PropensityModel
+from tenure.snapshots import Snapshots
+from tenure.targets.definition import Target
+from tenure.workspace import Workspace, replaced_file
+
+# A spreadsheet takes a cell that begins with one of these for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Rows explained at a time: contributions of all features of all customers need not fit into memory.
+CHUNK_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class ScoringModel:
+    """A model and the version it is registered as."""
+
+    model: PropensityModel
+    version: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """``customers``: one row per customer of the source. ``ranked``: per target the eligible, highest propensity first."""
+
+    customers: pd.DataFrame
+    ranked: dict[str, pd.DataFrame]
+
+
+def score_customers(
+    snapshots: Snapshots, models: Mapping[str, ScoringModel], *, allow_hindsight: bool = False
+) -> Scores:
+    """Score every customer that is eligible at the as-of.
+
+    => customers: customer_id, as_of, and per target <target>_propensity, _decile, _reason_1..3, _model_version.
+
+    Raises
+    ------
+    LeakageError : the as-of lies before the end of what a model was fitted on, and hindsight was not allowed.
+    """
+    wide = snapshots.customers()
+    wide["as_of"] = str(snapshots.as_of)
+    ranked = {}
+    for name, chosen in models.items():
+        _check_hindsight(chosen, name, snapshots.as_of, allow_hindsight=allow_hindsight)
+        scored = _score_target(snapshots, snapshots.targets[name], chosen)
+        ranked[name] = scored
+        columns = ["propensity", "decile", *(f"reason_{n}" for n in range(1, REASONS + 1)), "model_version"]
+        renamed = scored[["customer_id", *columns]].rename(columns={column: f"{name}_{column}" for column in columns})
+        wide = wide.merge(renamed, on="customer_id", how="left", validate="one_to_one")
+        wide[f"{name}_decile"] = wide[f"{name}_decile"].astype("Int64")
+    return Scores(wide, ranked)
+
+
+def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
+    fitted_through = date.fromisoformat(chosen.model.about["fitted_through"])
+    if as_of < fitted_through and not allow_hindsight:
+        raise LeakageError(
+            f"{name}: version {chosen.version} was fitted on outcomes until {fitted_through}, after the as-of {as_of}. Expected a "
+            "model that could have existed on that day; train one with 'tenure run', or mark the scores with --allow-hindsight."
+        )
+
+
+def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
+    table = snapshots.table(target, [snapshots.as_of], snapshots.columns, labels=False)
+    model = chosen.model
+    scored = table[["customer_id", "rule_score", "revenue"]].copy()
+    scored.insert(1, "propensity", model.propensities(table))
+    explained = [reasons(model, table.iloc[start : start + CHUNK_ROWS]) for start in range(0, len(table), CHUNK_ROWS)]
+    words = pd.concat(explained) if explained else pd.DataFrame(columns=[f"reason_{n}" for n in range(1, REASONS + 1)])
+    scored = scored.join(words)
+    # Ties break by customer, so that a repeat gives the same ranking.
+    scored = scored.sort_values(["propensity", "customer_id"], ascending=[False, True], ignore_index=True)
+    scored.insert(2, "decile", decile_of(scored["propensity"].to_numpy()))
+    margin = scored["revenue"] * snapshots.staged.source.margin_rate
+    scored["margin_12_months"] = margin.round(2)
+    scored["assumed_value_of_acting"] = (scored["propensity"] * target.save_rate * margin - target.contact_cost).round(
+        2
+    )
+    scored["model_version"] = chosen.version
+    return scored.drop(columns="revenue")
+
+
+def write_scores(scores: Scores, folder: Path) -> list[Path]:
+    """Write ``scored_customers.parquet`` and ``.csv`` and one ``<target>.csv`` each; return the paths."""
+    paths = [folder / "scored_customers.parquet", folder / "scored_customers.csv"]
+    with replaced_file(paths[0]) as fresh:
+        scores.customers.to_parquet(fresh, index=False)
+    _write_csv(scores.customers, paths[1])
+    for name, table in scores.ranked.items():
+        paths.append(folder / f"{name}.csv")
+        _write_csv(table, paths[-1])
+    return paths
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    safe = table.copy()
+    for column in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[column]):
+            safe[column] = safe[column].map(safe_cell, na_action="ignore")
+    with replaced_file(path) as fresh:
+        safe.to_csv(fresh, index=False, encoding="utf-8")
+
+
+def safe_cell(value: object) -> object:
+    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def append_to_ledger(
+    workspace: Workspace,
+    scores: Scores,
+    *,
+    source: str,
+    as_of: date,
+    run_id: str,
+    run_kind: str,
+    hindsight: bool = False,
+) -> int:
+    """Append scores to ``data/scores``; return the rows added. The same scores are added once, nothing is overwritten.
+
+    customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight
+    """
+    added = 0
+    for name, table in scores.ranked.items():
+        folder = workspace.scores / f"source={source}" / f"target={name}" / f"as_of={as_of}"
+        content = table[["customer_id", "propensity", "decile", "rule_score", "model_version"]].copy()
+        key = (
+            f"{run_kind}-{int(np.bitwise_xor.reduce(pd.util.hash_pandas_object(content, index=False).to_numpy())):016x}"
+        )
+        path = folder / f"{key}.parquet"
+        if content.empty or path.exists():
+            continue
+        content["run_id"], content["run_kind"], content["is_hindsight"] = run_id, run_kind, hindsight
+        content["scored_at"] = datetime.now(UTC).replace(tzinfo=None)
+        with replaced_file(path) as fresh:
+            content.to_parquet(fresh, index=False)
+        added += len(content)
+    return added

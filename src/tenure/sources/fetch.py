@@ -1,0 +1,45 @@
+"""Placing a source's raw files where its mapping looks for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copyfile
+
+from tenure.errors import DataContractError
+from tenure.sources.raw_files import READABLE
+from tenure.sources.source import read_source
+from tenure.workspace import Workspace, replaced_file
+
+
+def fetch_source(workspace: Workspace, name: str, folder: Path | None) -> list[Path]:
+    """Copy a source's readable files from a folder into ``data/raw/<source>``; return what was placed.
+
+    Tenure downloads nothing by itself: without a folder the error says where the files are published.
+
+    Raises
+    ------
+    DataContractError : no folder was given, or it holds nothing readable.
+    """
+    source = read_source(workspace, name)
+    wanted = sorted({file.split("#")[0] for mapping in source.tables.values() for file in mapping.raw_files})
+    if folder is None:
+        raise DataContractError(
+            f"{name}: Tenure downloads nothing by itself. Get the files from {source.published or 'their owner'} ({source.licence or 'licence unknown'}), then run "
+            f"'tenure fetch {name} --from FOLDER'. Files the mapping names: {', '.join(wanted) or 'see its source.toml'}."
+        )
+    found = (
+        sorted(path for path in folder.glob("*") if path.name.lower().endswith((*READABLE, ".toml")))
+        if folder.is_dir()
+        else []
+    )
+    if not found:
+        raise DataContractError(
+            f"{folder}: no readable file there. Expected {', '.join(wanted) or 'raw files'}; name the folder that holds them."
+        )
+    placed = []
+    for path in found:
+        place = workspace.raw(name) / path.name
+        with replaced_file(place) as fresh:
+            copyfile(path, fresh)
+        placed.append(place)
+    return placed

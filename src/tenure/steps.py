@@ -1,0 +1,363 @@
+"""The steps of the flow, one public function each: what a notebook calls, and nothing it would have to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pandas as pd
+
+from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
+from tenure.features.catalogue import describe, tables_of
+from tenure.models.evaluate import Auc, auc_difference
+from tenure.models.registry import Registry, model_name
+from tenure.models.settings import TrainingSettings
+from tenure.models.study import Study, study_target
+from tenure.models.verdict import judge
+from tenure.reporting.record import TrainingRecord, record_of
+from tenure.review import promised_and_realised
+from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, write_scores
+from tenure.snapshots import Snapshots
+from tenure.sources.ingest import StagedSource, check_as_of, stage_source
+from tenure.sources.source import Source, read_source
+from tenure.targets.catalogue import all_targets, find_target
+from tenure.targets.definition import Target
+from tenure.time_windows import parse_date
+from tenure.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tenure.reporting.figures import Figure
+
+QUICK_DEMO_CUSTOMERS = 2_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One source at one as-of: where it reads, where it writes."""
+
+    workspace: Workspace
+    source: Source
+    as_of_given: date | None
+    output_given: Path | None
+    quick: bool
+    run_id: str
+
+    @cached_property
+    def staged(self) -> StagedSource:
+        return stage_source(self.workspace, self.source)
+
+    @cached_property
+    def as_of(self) -> date:
+        return check_as_of(self.staged, self.as_of_given)
+
+    @cached_property
+    def output(self) -> Path:
+        return self.output_given or self.workspace.reports(self.source.name, self.as_of)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.workspace, self.staged, self.as_of)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.workspace)
+
+    def target(self, name: str) -> Target:
+        """Return a target this source can answer.
+
+        Raises
+        ------
+        UnknownNameError : nobody defined it. NotEnoughDataError : the source lacks its tables.
+        """
+        find_target(name)
+        if name not in self.snapshots.targets:
+            raise NotEnoughDataError(f"{name} on {self.source.name}: {self.snapshots.unavailable_targets[name]}.")
+        return self.snapshots.targets[name]
+
+    def training_folder(self, target: str) -> Path:
+        return self.output / "training" / target
+
+
+def open_run(
+    source: str, *, as_of: str = "", workspace: str = "", output: str = "", quick: bool = False, run_id: str = ""
+) -> Run:
+    """Open a source at an as-of; the demo company is generated where it is absent. Empty text means the default.
+
+    Raises
+    ------
+    TenureError : an unknown source, a date that is none, no workspace.
+    """
+    located = Workspace.locate(workspace or None)
+    if source == "demo":
+        ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
+    given = parse_date(as_of) if as_of else None
+    return Run(
+        located,
+        read_source(located, source),
+        given,
+        Path(output) if output else None,
+        quick,
+        run_id or uuid4().hex[:12],
+    )
+
+
+def ensure_demo(workspace: Workspace, *, customers: int | None = None) -> None:
+    """Generate the demo company where it is absent."""
+    if not (workspace.raw("demo") / "customers.parquet").is_file():
+        from tenure.demo import generate_demo
+
+        sizes = {} if customers is None else {"customers": customers}
+        generate_demo(workspace.raw("demo"), workspace.truth("demo"), **sizes)
+
+
+def staged_tables(run: Run) -> pd.DataFrame:
+    """Show what staging came to. => table, read, unreadable, staged, rejected, customers, first_day, last_day"""
+    columns = ("read", "unreadable", "staged", "rejected", "customers", "first_day", "last_day")
+    return pd.DataFrame(
+        [{"table": name, **{c: getattr(table, c) for c in columns}} for name, table in run.staged.tables.items()]
+    )
+
+
+def rejected_rules(run: Run) -> pd.DataFrame:
+    """Show the rules that rejected rows broke. => table, rule, rows"""
+    rows = [(name, rule, count) for name, table in run.staged.tables.items() for rule, count in table.rules.items()]
+    return pd.DataFrame(rows, columns=["table", "rule", "rows"])
+
+
+def feature_catalogue(run: Run) -> pd.DataFrame:
+    """Show the data dictionary of the features this source can answer, one row per column."""
+    return pd.DataFrame([describe(column) for column in run.snapshots.columns])
+
+
+def build_snapshots(run: Run, targets: Iterable[str] = ()) -> pd.DataFrame:
+    """Build, or reuse, every snapshot the targets need. => target, status, test_cutoff, fitting_cutoffs, built, reused"""
+    rows: list[dict[str, Any]] = []
+    wanted = list(targets) or list(run.snapshots.targets)
+    cutoffs: set[date] = {run.as_of}
+    plans = {}
+    for name in wanted:
+        try:
+            plans[name] = run.snapshots.plan(run.target(name))
+            cutoffs |= set(plans[name].all)
+        except NotEnoughDataError as error:
+            rows.append({"target": name, "status": "refused", "why": str(error)})
+    # All cutoffs in one pass: the engine reads each table once per window, not once per cutoff.
+    counts = run.snapshots.build_features(cutoffs)
+    for name, plan in plans.items():
+        run.snapshots.build_labels(run.target(name), plan.all)
+        rows.append({"target": name, "status": "ready", "test_cutoff": plan.test, "fitting_cutoffs": len(plan.fitting)})
+    table = pd.DataFrame(rows)
+    table["snapshots_built"], table["snapshots_reused"] = counts["built"], counts["reused"]
+    return table
+
+
+def base_rates(run: Run, target: str) -> pd.DataFrame:
+    """Show a target's funnel at each matured cutoff. => cutoff, known, eligible, positives, base_rate"""
+    asked = run.target(target)
+    plan = run.snapshots.plan(asked)
+    run.snapshots.build_labels(asked, plan.all)
+    return run.snapshots.funnel(asked, plan.all)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came of training one target: its record, and where it was trained the study and its figures."""
+
+    record: TrainingRecord
+    study: Study | None
+    figures: dict[str, Figure]
+
+    def figure(self, name: str) -> Figure | str:
+        """Return a figure, or why there is none."""
+        return self.figures.get(name, f"No figure: {self.record.reason}")
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Show the metrics at the test cutoff. => metric, value"""
+        if not self.record.metrics:
+            return pd.DataFrame({"status": [self.record.status], "reason": [self.record.reason]})
+        return pd.DataFrame(sorted(self.record.metrics.items()), columns=["metric", "value"])
+
+
+def train(run: Run, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7) -> Training:
+    """Train one target, judge it, register the version; too little data is a refusal that is recorded, not a crash.
+
+    Raises
+    ------
+    UnknownNameError : no such target. RegistryError : the MLflow store is unreachable.
+    """
+    find_target(target)
+    folder = run.training_folder(target)
+    run.registry.check()
+    settings = TrainingSettings(seed=seed, tune_trials=tune_trials)
+    settings = settings.quick() if run.quick else settings
+    given = parse_date(test_cutoff, "test cutoff") if test_cutoff else None
+    try:
+        study = study_target(run.snapshots, run.target(target), settings, test_cutoff=given)
+    except NotEnoughDataError as error:
+        known = run.snapshots.targets.get(target)
+        record = TrainingRecord(
+            target, "refused", str(error), question=known.describe() if known else "", is_quick=run.quick
+        )
+        record.save(folder)
+        return Training(record, None, {})
+    return _register(run, study, folder)
+
+
+def _register(run: Run, study: Study, folder: Path) -> Training:
+    from tenure.models.explain import importance
+    from tenure.reporting.figures import save_svg
+
+    model = study.model
+    name = model_name(run.source.name, study.target.name)
+    champion = run.registry.champion(name)
+    verdict = judge(study.evaluation, _difference_to_champion(run, study, name, champion))
+    sample = study.test.sample(min(len(study.test), 1500), random_state=7).reset_index(drop=True)
+    ranking = importance(model, model.contributions(sample))
+    figures = _figures(run, study, sample, ranking)
+    paths = {key: save_svg(figure, folder / "figures" / f"{key}.svg") for key, figure in figures.items()}
+    used = [column for column in run.snapshots.columns if column.name in set(model.feature_names)]
+    version = run.registry.log_study(
+        study, verdict, figures=paths, catalogue=[describe(column) for column in used],
+        tags={"source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick)},
+    )  # fmt: skip
+    # A repeat that comes to the champion's own content has nothing to beat.
+    promotable = verdict.is_promotable or version.version == champion
+    facts = {
+        "status": "trained" if promotable else "blocked", "reason": verdict.reason, "model": name, "version": version.version,
+        "run_id": version.run_id, "is_quick": run.quick, "unproven_features": _unproven(run, model.feature_names),
+    }  # fmt: skip
+    record = record_of(study, verdict, importance=ranking.to_dict("records"), facts=facts)
+    record.save(folder)
+    return Training(record, study, figures)
+
+
+def _difference_to_champion(run: Run, study: Study, name: str, champion: str | None) -> Auc | None:
+    """Compare with the champion on the same test customers, where it has not seen their outcomes."""
+    if champion is None:
+        return None
+    try:
+        former = run.registry.load(name, champion).propensities(study.test)
+    except (RegistryError, ValueError):
+        # A champion of other features cannot be asked on this snapshot: the rule alone decides.
+        return None
+    return auc_difference(study.test["label"].to_numpy(), study.test["propensity"].to_numpy(), former)
+
+
+def _unproven(run: Run, names: list[str]) -> list[str]:
+    by_name = {column.name: column for column in run.snapshots.columns}
+    static = {name for name, table in run.staged.tables.items() if table.is_static}
+    return [name for name in names if tables_of(by_name[name], by_name) & static]
+
+
+def _figures(run: Run, study: Study, sample: pd.DataFrame, ranking: pd.DataFrame) -> dict[str, Figure]:
+    from tenure.reporting import figures, shap_figures
+
+    explained = shap_figures.explanation(study.model, sample)
+    order = sample["propensity"].to_numpy().argsort()
+    drawn = {
+        "base_rate": figures.base_rate_over_time(study), "gain": figures.gain(study), "lift": figures.lift(study),
+        "reliability": figures.reliability(study), "value": figures.value_by_contacts(study, run.source.margin_rate),
+        "drivers": figures.drivers(ranking), "beeswarm": shap_figures.beeswarm(explained), "bar": shap_figures.bar(explained),
+        "waterfall_high": shap_figures.waterfall(explained, int(order[-1])),
+        "waterfall_middle": shap_figures.waterfall(explained, int(order[len(order) // 2])),
+    }  # fmt: skip
+    for rank in range(min(2, len(study.model.feature_names))):
+        drawn[f"dependence_{rank + 1}"] = shap_figures.dependence(explained, rank)
+    return drawn
+
+
+def score(
+    run: Run,
+    versions: dict[str, str] | None = None,
+    *,
+    targets: str = "",
+    allow_hindsight: bool = False,
+    run_kind: str = "scheduled",
+) -> Scores:
+    """Score every customer with the given versions, else the champions; write the tables, append the ledger.
+
+    Raises
+    ------
+    RegistryError : no target has a champion. LeakageError : a model has seen the as-of's future.
+    """
+    chosen: dict[str, ScoringModel] = {}
+    wanted = [name.strip() for name in targets.split(",") if name.strip()]
+    for name in wanted or run.snapshots.targets:
+        run.target(name)
+        registered = model_name(run.source.name, name)
+        version = (versions or {}).get(name) if versions is not None else run.registry.champion(registered)
+        if version:
+            chosen[name] = ScoringModel(run.registry.load(registered, version), version)
+    if not chosen and versions is None:
+        raise RegistryError(
+            f"{run.source.name}: no target has a champion in {run.registry.uri}. Expected a trained model; run 'tenure run {run.source.name}' first."
+        )
+    run.snapshots.build_features([run.as_of])
+    scores = score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight)
+    write_scores(scores, run.output)
+    append_to_ledger(
+        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id,
+        run_kind="quick" if run.quick else run_kind, hindsight=allow_hindsight,
+    )  # fmt: skip
+    return scores
+
+
+def records(run: Run) -> list[TrainingRecord]:
+    """Read the records of the targets trained into this run's output, in the order of the targets."""
+    folders = [run.training_folder(name) for name in all_targets()]
+    found = [TrainingRecord.load(folder) for folder in folders if (folder / "record.json").is_file()]
+    if not found:
+        raise UnknownNameError("Training", str(run.output), [], hint="Run 03_train for a target first.")
+    return found
+
+
+def write_report(run: Run) -> list[Path]:
+    """Write ``<target>.html`` for each target and ``index.html``; return the paths, the index first."""
+    from tenure.reporting.report import index_page, target_page, write_page
+
+    found = records(run)
+    pages = []
+    for record in found:
+        path = run.output / f"{record.target}.csv"
+        ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
+        page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
+        pages.append(write_page(run.output / f"{record.target}.html", page))
+    index = index_page(found, run.staged, run.as_of, len(run.snapshots.customers()))
+    return [write_page(run.output / "index.html", index), *pages]
+
+
+def report_summary(run: Run) -> pd.DataFrame:
+    """Show each target's outcome. => target, status, auc, auc_low, auc_high, auc_rule, lift_top_decile, reason"""
+    shown = ("auc", "auc_low", "auc_high", "auc_rule", "lift_top_decile")
+    return pd.DataFrame(
+        [
+            {"target": r.target, "status": r.status, **{k: r.metrics.get(k) for k in shown}, "reason": r.reason}
+            for r in records(run)
+        ]
+    )
+
+
+def run_versions(run: Run) -> dict[str, str]:
+    """Choose what to score with: the version just trained where it may be promoted, else the champion."""
+    chosen: dict[str, Any] = {}
+    for record in records(run):
+        champion = run.registry.champion(model_name(run.source.name, record.target))
+        version = record.version if record.status == "trained" else champion
+        if version:
+            chosen[record.target] = version
+    return chosen
+
+
+def review_promises(run: Run) -> pd.DataFrame:
+    """Compare earlier scheduled scores with what came true; write it to ``review.csv`` where anything has matured."""
+    table = promised_and_realised(run.snapshots)
+    if len(table):
+        run.output.mkdir(parents=True, exist_ok=True)
+        table.to_csv(run.output / "review.csv", index=False)
+    return table

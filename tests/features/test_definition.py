@@ -1,0 +1,70 @@
+"""A definition cannot look where it must not."""
+
+import pytest
+
+from tenure.errors import DefinitionError, LeakageError, UnknownNameError
+from tenure.features.catalogue import available_columns
+from tenure.features.definition import Feature, FeatureView
+from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.source import parse_source
+
+NOTHING = parse_source("", name="shop", where="test")
+ALL = dict.fromkeys(STAGED_TABLES, ())
+
+
+def view(expression: str) -> FeatureView:
+    return FeatureView("payments", "payments", (Feature("x", expression, (30,), 0, "count", "A test.", "x"),))
+
+
+@pytest.mark.parametrize("expression", ["max(occurred_at)", "count(*) filter (where known_at > DATE '2024-01-01')"])
+def test_a_feature_that_names_a_date_is_refused(expression):
+    with pytest.raises(LeakageError, match="cuts the window"):
+        view(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("sum(amunt)", "Did you mean 'amount'"),
+        ("count(*) filter (where status = (select 'failed'))", "subquery|select"),
+        ("sum(amount) + random()", "Function 'rand"),
+        ("max(amount) over ()", "window"),
+        ("sum(amount", "not readable SQL"),
+        ("amount", "does not aggregate"),
+        ("max(current_date)", "Function"),
+        ("count(*) from payments", "not one expression"),
+    ],
+)
+def test_an_expression_that_reaches_beyond_its_rows_is_refused(expression, words):
+    with pytest.raises((DefinitionError, UnknownNameError), match=words):
+        view(expression)
+
+
+def test_the_catalogue_has_at_least_eighty_columns_each_with_words_for_a_reader():
+    columns, unavailable = available_columns(NOTHING, ALL)
+    assert len(columns) >= 80 and not unavailable
+    assert len({column.name for column in columns}) == len(columns)
+    assert all(column.meaning.endswith(".") and column.noun and column.driver for column in columns)
+
+
+def test_a_missing_table_is_said_never_zero():
+    columns, unavailable = available_columns(NOTHING, {"order_lines": ()})
+    assert {column.table for column in columns} == {"order_lines", ""}
+    assert any("payments: the source has no such table" in line for line in unavailable)
+    assert any(line.startswith("usage_of_allowance_30d: needs") for line in unavailable)
+
+
+def test_a_source_brings_features_of_its_own():
+    toml = """
+[[features]]
+table = "order_lines"
+name = "count_gifts"
+expression = "count(*) filter (where is_gift)"
+windows_days = [90]
+when_no_rows = 0
+unit = "count"
+meaning = "Gift orders."
+"""
+    source = parse_source(toml, name="shop", where="test")
+    columns, _ = available_columns(source, {"order_lines": ("order_id", "is_gift")})
+    assert "count_gifts_90d" in {column.name for column in columns}

@@ -1,0 +1,123 @@
+"""Planted effects are found, noise is not, and a saved model is the same model."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import shap
+from lightgbm import Booster
+
+from tenure.models.calibrate import fit_calibrator
+from tenure.models.evaluate import auc_with_interval
+from tenure.models.explain import phrase, reasons
+from tenure.models.model import FeatureMeaning, PropensityModel
+from tenure.models.settings import TrainingSettings
+from tenure.models.train import grouped_folds, train_model
+
+SETTINGS = TrainingSettings(max_trees=150, learning_rate=0.05)
+MEANINGS = (
+    FeatureMeaning("failed", "failed payments", "count", "failed payments", "", 30),
+    FeatureMeaning("silence", "usage", "days", "since the last usage", ""),
+    FeatureMeaning("plan", "plan", "category", "plan", ""),
+    FeatureMeaning("noise", "noise", "number", "noise", ""),
+)
+
+
+def world(rows=3000, seed=1):
+    generator = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "failed": generator.poisson(0.3, rows).astype(float),
+            "silence": np.where(generator.random(rows) < 0.1, np.nan, generator.exponential(10, rows)),
+            "plan": generator.choice(["Solo", "House", None], rows, p=[0.6, 0.3, 0.1]),
+            "noise": generator.normal(size=rows),
+        }
+    )
+    odds = -2.5 + 1.2 * table["failed"] + 0.05 * table["silence"].fillna(10) + 0.8 * (table["plan"] == "Solo")
+    labels = (generator.random(rows) < 1 / (1 + np.exp(-odds))).astype(int)
+    return table, labels, np.arange(rows) // 3
+
+
+@pytest.fixture(scope="module")
+def trained():
+    table, labels, customers = world()
+    return train_model(table, labels, customers, MEANINGS, SETTINGS, about={"currency": "EUR"})
+
+
+def test_planted_effects_are_found_on_fresh_customers(trained):
+    table, labels, _ = world(20_000, seed=2)
+    truth = 1.2 * table["failed"] + 0.05 * table["silence"].fillna(10) + 0.8 * (table["plan"] == "Solo")
+    best = auc_with_interval(labels, truth.to_numpy()).value
+    assert auc_with_interval(labels, trained.model.propensities(table)).value > best - 0.02
+
+
+def test_shuffled_labels_give_an_auc_near_one_half():
+    table, labels, customers = world()
+    shuffled = np.random.default_rng(4).permutation(labels)
+    result = train_model(table, shuffled, customers, MEANINGS, SETTINGS)
+    auc = auc_with_interval(shuffled, result.out_of_fold)
+    assert auc.low < 0.5 + 0.02
+
+
+def test_no_customer_lies_on_both_sides_of_a_fold():
+    _, labels, customers = world()
+    for fitting, held_out in grouped_folds(labels, customers, SETTINGS):
+        assert not set(customers[fitting]) & set(customers[held_out])
+
+
+def test_contributions_add_up_and_equal_shaps_tree_explainer(trained):
+    table, _, _ = world(200, seed=3)
+    model = trained.model
+    contributions = model.contributions(table)
+    log_odds = np.log(model.propensities(table) / (1 - model.propensities(table)))
+    np.testing.assert_allclose(contributions.sum(axis=1), log_odds, atol=1e-8)
+    explainer = shap.TreeExplainer(Booster(model_str=model.booster_text))
+    values = np.asarray(explainer.shap_values(model.encoding.transform(table)))
+    np.testing.assert_allclose(contributions[:, :-1], values * model.calibrator.slope, atol=1e-6)
+
+
+def test_propensities_keep_the_promise_on_average(trained):
+    table, labels, _ = world(20_000, seed=6)
+    assert trained.model.propensities(table).mean() == pytest.approx(labels.mean(), abs=0.015)
+
+
+def test_a_saved_model_scores_the_same(trained, tmp_path):
+    table, _, _ = world(50, seed=7)
+    trained.model.save(tmp_path)
+    loaded = PropensityModel.load(tmp_path)
+    assert loaded.fingerprint == trained.model.fingerprint
+    np.testing.assert_array_equal(loaded.propensities(table), trained.model.propensities(table))
+
+
+def test_training_twice_gives_the_same_model_with_one_thread_or_two(trained):
+    table, labels, customers = world()
+    again = train_model(
+        table,
+        labels,
+        customers,
+        MEANINGS,
+        TrainingSettings(max_trees=150, learning_rate=0.05, threads=1),
+        about={"currency": "EUR"},
+    )
+    fresh, _, _ = world(300, seed=8)
+    np.testing.assert_array_equal(again.model.propensities(fresh), trained.model.propensities(fresh))
+
+
+def test_the_calibrator_never_turns_the_ranking_around():
+    raw = np.linspace(-1, 1, 200)
+    against = (raw < 0).astype(int)
+    calibrated = fit_calibrator(raw, against).propensity(raw)
+    assert (np.diff(calibrated) > 0).all()
+
+
+def test_reasons_name_the_strongest_driver_in_words(trained):
+    row = pd.DataFrame({"failed": [4.0], "silence": [9.0], "plan": ["House"], "noise": [0.0]})
+    first = reasons(trained.model, row).iloc[0]
+    assert first["reason_1"] == "▲ 4 failed payments in 30 days, usually 0"
+    assert len(set(first)) == 3
+
+
+def test_phrases_read_like_sentences():
+    meaning = FeatureMeaning("paid_amount_90d", "payments", "currency", "paid", "", 90, usual=45.0)
+    assert phrase(meaning, 12.5, "EUR") == "EUR 12.50 paid in 90 days, usually EUR 45.00"
+    share = FeatureMeaning("x", "allowance", "share", "of the month's allowance used in 30 days", "", None, usual=0.6)
+    assert phrase(share, 0.92) == "92% of the month's allowance used in 30 days, usually 60%"

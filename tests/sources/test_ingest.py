@@ -1,0 +1,185 @@
+"""Raw rows to staged facts: nothing is lost, and what is refused is told in one message."""
+
+import json
+
+import duckdb
+import pytest
+
+from tables import read, staged, write_csv
+from tenure.errors import DataContractError, DefinitionError, UnknownNameError
+from tenure.sources.ingest import check_as_of, stage_source
+from tenure.sources.source import parse_source, read_source
+from tenure.workspace import Workspace
+
+MAPPING = """
+[order_lines]
+from = "orders.csv"
+customer_id = "client"
+occurred_at = "day"
+order_id = "no"
+quantity = "qty"
+amount = "qty * price"
+"""
+
+
+def shop(root, header, *rows, toml=MAPPING):
+    workspace = Workspace(root)
+    write_csv(workspace.raw("shop") / "orders.csv", header, *rows)
+    (workspace.raw("shop") / "source.toml").write_text(toml, encoding="utf-8")
+    return stage_source(workspace, read_source(workspace, "shop"))
+
+
+def test_columns_are_mapped_and_ids_keep_their_leading_zeros(tmp_path):
+    result = shop(tmp_path, "client day no qty price", "0007 2024-01-05 1 2 3.50", "0008 2024-01-06 2 1 1.25")
+    rows = read(
+        result.path("order_lines"), "customer_id, occurred_at::VARCHAR, order_id, quantity::DOUBLE, amount::DOUBLE"
+    )
+    assert rows == [("0007", "2024-01-05 00:00:00", "1", 2.0, 7.0), ("0008", "2024-01-06 00:00:00", "2", 1.0, 1.25)]
+
+
+def test_rejected_rows_keep_their_raw_content_and_the_rule_they_broke(tmp_path):
+    result = shop(
+        tmp_path, "client day no qty price", "ana 2024-01-05 1 2 3", "- 2024-01-06 2 1 1", "bo someday 3 1 1", "cy 2999-01-01 4 1 1",
+        "di 2024-01-09 5 1 1",
+    )  # fmt: skip
+    table = result.tables["order_lines"]
+    assert (table.read, table.staged, table.rejected) == (5, 2, 3)
+    kept = duckdb.sql(f"SELECT rule, raw FROM '{result.rejected_path('order_lines')}' ORDER BY raw_row").fetchall()
+    assert [rule for rule, _ in kept] == [
+        "no customer",
+        "occurred_at is not a date",
+        "occurred_at is after the ingest clock",
+    ]
+    assert json.loads(kept[1][1])["client"] == "bo"
+
+
+def test_unreadable_lines_are_counted_and_kept(tmp_path):
+    workspace = Workspace(tmp_path)
+    path = workspace.raw("shop") / "orders.csv"
+    path.parent.mkdir(parents=True)
+    lines = [f"c{n},2024-01-{1 + n % 28:02d},{n},1,1.5" for n in range(40)]
+    path.write_text(
+        "client,day,no,qty,price\n" + "\n".join([*lines[:20], "x,2024-01-01,1,1,1.5,too,many", *lines[20:]]) + "\n"
+    )
+    (path.parent / "source.toml").write_text(MAPPING)
+    table = stage_source(workspace, read_source(workspace, "shop")).tables["order_lines"]
+    assert (table.read + table.unreadable, table.staged, table.unreadable) == (41, 40, 1)
+
+
+def test_a_declared_key_rejects_repeats_and_without_one_identical_lines_stay(tmp_path):
+    rows = ("ana 2024-01-05 1 2 3", "ana 2024-01-05 1 2 3", "bo 2024-01-05 2 2 3")
+    plain = shop(tmp_path / "a", "client day no qty price", *rows).tables["order_lines"]
+    assert plain.staged == 3 and list(plain.warnings.values()) == [1]
+    keyed = shop(tmp_path / "b", "client day no qty price", *rows, toml=MAPPING + 'key = ["order_id"]\n').tables[
+        "order_lines"
+    ]
+    assert keyed.staged == 2 and keyed.rules == {"duplicate of key order_id": 1}
+
+
+def test_dates_in_two_formats_are_refused_not_half_rejected(tmp_path):
+    with pytest.raises(DataContractError, match=r"dates in two formats.*2 rows look like '13/02/2024'"):
+        shop(
+            tmp_path,
+            "client day no qty price",
+            "ana 2024-01-05 1 2 3",
+            "bo 13/02/2024 2 1 1",
+            "bo 14/02/2024 2 1 1",
+            "cy 2024-01-07 3 1 1",
+        )
+
+
+def test_times_become_the_business_local_time(tmp_path):
+    toml = 'timezone = "America/New_York"\nraw_timezone = "UTC"\n' + MAPPING
+    result = shop(
+        tmp_path, "client day no qty price", "ana 2024-07-01T03:30:00 1 2 3", "bo 2024-12-01T04:30:00 1 2 3", toml=toml
+    )
+    assert [str(row[0]) for row in read(result.path("order_lines"), "occurred_at")] == [
+        "2024-06-30 23:30:00",
+        "2024-11-30 23:30:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("name = ", "not valid TOML"),
+        ("curency = 'EUR'", "Did you mean 'currency'"),
+        ("timezone = 'Europe/Berln'", "Time zone 'Europe/Berln'"),
+        (
+            "[order_lines]\nfrom = 'orders.csv'\ncustomer_id = 'client'",
+            "no expression for order_id, amount, occurred_at",
+        ),
+        ("[order_lines]\ncustomer_id = 'client'", "either from"),
+        ("cutoff_grid = 'day'", "expected 'month' or 'week'"),
+    ],
+)
+def test_a_faulty_toml_is_told_with_what_was_expected(toml, words):
+    with pytest.raises(DefinitionError, match=words):
+        parse_source(toml, name="shop", where="source.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("qty * price", "qty * prize"), "'prize' is not defined.*Did you mean 'price'"),
+        (("orders.csv", "order.csv"), "order.csv is missing.*Present: orders.csv"),
+        (("orders.csv", "../../../etc/passwd"), "lies outside"),
+        (
+            ('"qty * price"', "\"(SELECT count(*) FROM read_csv('/etc/passwd'))\""),
+            "mapping does not fit|Permission|cannot be read",
+        ),
+        (('"qty * price"', '"1); DROP TABLE x; --"'), "not readable SQL|nothing else"),
+        (('"client"', '"NULL"'), "would be rejected, most .* no customer"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_told_in_one_message(tmp_path, change, words):
+    with pytest.raises(DataContractError, match=words):
+        shop(tmp_path, "client day no qty price", "ana 2024-01-05 1 2 3", toml=MAPPING.replace(*change))
+    assert not Workspace(tmp_path).staged("shop").exists()
+
+
+def test_a_column_named_like_a_keyword_or_an_attack_is_only_a_column(tmp_path):
+    workspace = Workspace(tmp_path)
+    path = workspace.raw("shop") / "orders.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text('order,"\'; drop table x",group\n1,ana,2024-01-05\n2,bo,2024-01-06\n')
+    (path.parent / "source.toml").write_text(
+        "[order_lines]\nfrom = 'orders.csv'\ncustomer_id = \"'; drop table x\"\noccurred_at = 'group'\norder_id = 'order'\namount = '1'\n"
+    )
+    result = stage_source(workspace, read_source(workspace, "shop"))
+    assert read(result.path("order_lines"), "customer_id, order_id") == [("ana", "1"), ("bo", "2")]
+
+
+def test_an_empty_table_is_told(tmp_path):
+    with pytest.raises(DataContractError, match=r"orders.csv holds no rows|cannot be read"):
+        shop(tmp_path, "client day no qty price")
+
+
+def test_ids_that_never_meet_are_refused(tmp_path):
+    orders = tuple(f"{n} 2024-01-05 o{n} 1" for n in range(20))
+    people = tuple(f"C-{n} 2024-01-01 north" for n in range(20))
+    with pytest.raises(DataContractError, match="none of its 20 customers appears in another table"):
+        staged(
+            tmp_path,
+            order_lines=("customer_id occurred_at order_id amount", *orders),
+            customers=("customer_id occurred_at region", *people),
+        )
+
+
+def test_an_unknown_source_names_the_nearest(tmp_path):
+    with pytest.raises(UnknownNameError, match="Did you mean 'online_retail'"):
+        read_source(Workspace(tmp_path), "online_retial")
+
+
+def test_an_as_of_far_after_the_last_fact_is_refused(tmp_path):
+    result = shop(tmp_path, "client day no qty price", "ana 2024-01-05 1 2 3", "bo 2024-03-01 1 2 3")
+    assert str(check_as_of(result, None)) == "2024-03-02"
+    with pytest.raises(Exception, match="every customer would look silent"):
+        check_as_of(result, __import__("datetime").date(2025, 1, 1))
+
+
+def test_unchanged_raw_files_are_not_staged_again(tmp_path):
+    rows = ("client day no qty price", "ana 2024-01-05 1 2 3")
+    assert not shop(tmp_path, *rows).reused
+    assert shop(tmp_path, *rows).reused
+    assert not shop(tmp_path, *rows, "bo 2024-01-06 1 2 3").reused
