@@ -46,7 +46,9 @@ def level(name: str) -> int:
 
 
 MODULES = [
-    p for p in sorted(SOURCE.rglob("*.py")) if p.relative_to(SOURCE).parts[0] != "__init__.py" and p.stat().st_size
+    p
+    for p in sorted(SOURCE.rglob("*.py"))
+    if p.relative_to(SOURCE).parts[0] not in ("__init__.py", "__main__.py") and p.stat().st_size
 ]
 
 

@@ -83,18 +83,9 @@ def record_day(
     writer.add(
         "usage", ids[drank], day, np.full(len(drank), 86399), metric="cups", quantity=marks["cups"][drank].astype(float)
     )
-    for mark, channel, kind in (("login", "app", "login"), ("open", "email", "open")):
+    for mark, channel, kind in (("login", "app", "login"), ("open", "email", "open"), ("visit", "web", "visit")):
         at = np.flatnonzero(marks[mark])
         writer.add("engagement", ids[at], day, _daytime(generator, len(at)), channel=channel, kind=kind)
-        more = at[generator.random(len(at)) < 0.3]
-        writer.add(
-            "engagement",
-            ids[more],
-            day,
-            _daytime(generator, len(more)),
-            channel="web",
-            kind=np.where(generator.random(len(more)) < 0.5, "visit", "click"),
-        )
     at = np.flatnonzero(marks["ticket"])
     tickets = np.array([f"T{ids[i]}-{day}" for i in at], dtype=object)
     topic, severity = generator.choice(TOPICS, len(at)), generator.choice(["low", "high"], len(at), p=[0.8, 0.2])
@@ -112,7 +103,7 @@ def record_day(
         severity=severity,
         event="resolved",
     )
-    _orders(writer, ids, state, day, marks["order"], generator)
+    _orders(writer, world, ids, state, day, marks["order"], generator)
     if day % world.campaign_days == world.campaign_days - 1:
         _campaign(writer, world, ids, state, day, generator)
 
@@ -198,7 +189,7 @@ def _payments(
 
 
 def _orders(
-    writer: FactWriter, ids: Array, state: State, day: int, ordered: Array, generator: np.random.Generator
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, ordered: Array, generator: np.random.Generator
 ) -> None:
     buyers = np.flatnonzero(ordered)
     lines = generator.integers(1, 4, len(buyers))
@@ -206,6 +197,7 @@ def _orders(
     product = generator.integers(0, len(PRODUCTS), len(at))
     price = np.array([p[3] for p in PRODUCTS])[product]
     quantity = generator.integers(1, 3, len(at)).astype(float)
+    discounted = 1 / (1 + np.exp(1.0 - world.discount_price * state.price[at]))
     # A few people order under a second identity now and then.
     second = (
         (np.array([hash_of(i) for i in ids[buyers]]) == 0) & (generator.random(len(buyers)) < 0.3)
@@ -215,7 +207,7 @@ def _orders(
     names = np.where(np.repeat(second, lines), ids[at] + "-b", ids[at]) if len(at) else ids[at]
     columns = {
         "order_id": np.array([f"O{ids[i]}-{day}" for i in at], dtype=object), "product_id": np.array([p[0] for p in PRODUCTS], dtype=object)[product],
-        "quantity": quantity, "amount": np.round(price * quantity, 2), "discount": np.zeros(len(at)), "channel": "shop",
+        "quantity": quantity, "amount": np.round(price * quantity, 2), "discount": np.where(generator.random(len(at)) < discounted, np.round(0.1 * price * quantity, 2), 0.0), "channel": "shop",
         "brand": np.array([p[2] for p in PRODUCTS], dtype=object)[product],
     }  # fmt: skip
     seconds = np.repeat(_daytime(generator, len(buyers)), lines)

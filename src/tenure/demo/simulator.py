@@ -30,7 +30,6 @@ class State:
     to_renewal: Array  # days
     dunning: Array  # days since a payment failed, 0 = none is open
     cancelling: Array
-    leaving: Array  # will not renew, and tells nobody
     promoted: Array  # days left of a campaign's effect
     subscription: Array  # how many subscriptions so far
 
@@ -63,7 +62,7 @@ def begin(world: World, customers: int, days: int, generator: np.random.Generato
         level=level, satisfaction=level + 0.3 * generator.normal(size=n), need=need, price=generator.normal(size=n),
         card=np.minimum(generator.gamma(world.card_trouble_shape, world.card_trouble_mean / world.card_trouble_shape, n), 0.5),
         order_rate=world.order_log_rate + world.order_sigma * generator.normal(size=n), status=zeros.copy(), plan=plan,
-        to_renewal=zeros.copy(), dunning=zeros.copy(), cancelling=no.copy(), leaving=no.copy(), promoted=zeros.copy(),
+        to_renewal=zeros.copy(), dunning=zeros.copy(), cancelling=no.copy(), promoted=zeros.copy(),
         subscription=zeros.copy(),
     )  # fmt: skip
 
@@ -118,8 +117,7 @@ def _arrivals(world: World, state: State, day: int, generator: np.random.Generat
     state.subscription[first | restart] += 1
     state.status[trial], state.status[started] = TRIAL, LIVE
     state.to_renewal[trial], state.to_renewal[started] = world.trial_days, world.term_days
-    for column in (state.cancelling, state.leaving):
-        column[first | restart] = False
+    state.cancelling[first | restart] = False
     state.dunning[first | restart] = 0
     happened.marks |= {"trial_started": trial, "started": started, "paid": started.copy()}
 
@@ -132,7 +130,9 @@ def _billing(world: World, state: State, generator: np.random.Generator, happene
     due = running & (state.to_renewal <= 0)
     convert = due & (state.status == TRIAL) & (generator.random(n) < _sigmoid(0.6 + 0.8 * state.satisfaction))
     trial_over = due & (state.status == TRIAL) & ~convert
-    leaves = due & (state.status == LIVE) & (state.cancelling | state.leaving)
+    # Some tell nobody: they decide when the renewal is due.
+    silently = 1 - np.exp(-np.exp(_away(world, state)) * world.term_days * world.silent_end_share)
+    leaves = due & (state.status == LIVE) & (state.cancelling | (generator.random(n) < silently))
     renews = due & (state.status == LIVE) & ~leaves
     failed = renews & (generator.random(n) < state.card)
     # An open payment is retried on three days; the last failure ends the subscription.
@@ -153,20 +153,27 @@ def _billing(world: World, state: State, generator: np.random.Generator, happene
     }  # fmt: skip
 
 
+def _away(world: World, state: State) -> Array:
+    """Return the log rate a day of wanting to leave."""
+    unused = np.clip(1 - _use(world, state), 0, 1)
+    away = world.cancel_log_rate + world.cancel_satisfaction * state.satisfaction
+    return away + world.cancel_price * state.price + world.cancel_underuse * unused
+
+
+def _use(world: World, state: State) -> Array:
+    """Return the share of the plan's allowance that a month takes."""
+    allowances = np.array([plan[2] for plan in world.plans])
+    return np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0)) * 30 / allowances[state.plan]
+
+
 def _wishes(world: World, state: State, generator: np.random.Generator, happened: Day) -> None:
     n = len(state.plan)
-    allowances = np.array([plan[2] for plan in world.plans])
-    live = (state.status == LIVE) & ~state.cancelling & ~state.leaving
-    use = np.exp(state.need + 0.25 * state.satisfaction) * 30 / allowances[state.plan]
-    unused = np.clip(1 - use, 0, 1)
-    away = world.cancel_log_rate + world.cancel_satisfaction * state.satisfaction
-    away += world.cancel_price * state.price + world.cancel_underuse * unused
-    goes = live & (generator.random(n) < _chance(away))
-    silent = generator.random(n) < world.silent_end_share
-    state.cancelling |= goes & ~silent
-    state.leaving |= goes & silent
+    live = (state.status == LIVE) & ~state.cancelling
+    use = _use(world, state)
+    goes = live & (generator.random(n) < _chance(_away(world, state) + np.log(1 - world.silent_end_share)))
+    state.cancelling |= goes
     stays = live & ~goes
-    below_top = state.plan < len(allowances) - 1
+    below_top = state.plan < len(world.plans) - 1
     want = (
         world.upgrade_log_rate
         + world.upgrade_use * np.clip(use - 0.4, 0, 1.2)
@@ -180,7 +187,7 @@ def _wishes(world: World, state: State, generator: np.random.Generator, happened
     state.plan[upgrade] += 1
     state.plan[downgrade] -= 1
     happened.marks |= {
-        "cancel_requested": goes & ~silent,
+        "cancel_requested": goes,
         "upgraded": upgrade,
         "addon_bought": addon,
         "downgraded": downgrade,
@@ -193,4 +200,5 @@ def _shop(world: World, state: State, here: Array, generator: np.random.Generato
         state.order_rate + world.order_satisfaction * state.satisfaction + world.campaign_effect * (state.promoted > 0)
     )
     happened.marks["order"] = here & (generator.random(n) < _chance(rate))
+    happened.marks["visit"] = here & (generator.random(n) < _chance(rate + world.visit_log_rate))
     state.promoted[state.promoted > 0] -= 1

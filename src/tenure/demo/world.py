@@ -18,8 +18,8 @@ class World:
         ("House", 39.0, 190.0),
         ("Office", 75.0, 400.0),
     )
-    subscriber_share: float = 0.78  # the others only buy in the shop
-    launch_share: float = 0.35  # arrive in the first 60 days, the others evenly
+    subscriber_share: float = 0.92  # the others only buy in the shop
+    launch_share: float = 0.25  # arrive in the first 60 days, the others evenly
     trial_share: float = 0.25  # begin with 14 free days
     trial_days: int = 14
     term_days: int = 30
@@ -30,20 +30,20 @@ class World:
     need_sigma: float = 0.45  # spread of log cups a day between customers
     need_noise: float = 0.008  # daily step of log need
     # Leaving
-    cancel_log_rate: float = -7.75  # daily request to cancel at satisfaction 0, price sensitivity 0
+    cancel_log_rate: float = -6.3  # daily request to cancel at satisfaction 0, price sensitivity 0
     cancel_satisfaction: float = -1.35
-    cancel_price: float = 0.45
+    cancel_price: float = 0.2
     cancel_underuse: float = 1.1  # per share of the allowance left unused
-    silent_end_share: float = 0.35  # of those who would cancel, who simply do not renew
-    card_trouble_shape: float = 0.5  # gamma shape of each customer's chance that a payment fails
-    card_trouble_mean: float = 0.035
+    silent_end_share: float = 0.35  # of the wish to leave, what shows only by not renewing
+    card_trouble_shape: float = 2.0  # gamma shape of each customer's chance that a payment fails
+    card_trouble_mean: float = 0.05
     recovery: float = 0.55  # chance that a retry succeeds, on days 3, 7 and 12
     dunning_days: int = 12
-    restart_rate: float = 0.0006
+    restart_rate: float = 0.0012
     # Wanting more
-    upgrade_log_rate: float = -8.1
-    upgrade_use: float = 3.1  # per share of the allowance used, from 80 % on steeper
-    upgrade_price: float = -0.5
+    upgrade_log_rate: float = -10.1
+    upgrade_use: float = 5.6  # per share of the allowance used, from 80 % on steeper
+    upgrade_price: float = -0.2
     addon_share: float = 0.3  # of the wishes for more that become an add-on
     downgrade_rate: float = 0.0004
     # The shop
@@ -52,10 +52,12 @@ class World:
     order_satisfaction: float = 0.55
     return_share: float = 0.03
     # Signals
-    login_odds: float = -1.6
-    login_satisfaction: float = 0.9
-    open_odds: float = -2.6
-    open_satisfaction: float = 0.6
+    login_odds: float = -0.8
+    login_satisfaction: float = 1.2
+    open_odds: float = -1.8
+    open_satisfaction: float = 0.8
+    visit_log_rate: float = 1.8  # shop visits for each order, as a logarithm: people look before they buy
+    discount_price: float = 1.5  # how much the price sensitive look for discounts
     ticket_log_rate: float = -5.6
     ticket_satisfaction: float = -0.5
     campaign_days: int = 45  # a campaign every so many days

@@ -39,6 +39,10 @@ VIEW = FeatureView(
             (EVER,), None, "days", "Mean days between the days with an order.", "between orders", "order rhythm",
         ),
         Feature(
+            "discount_share", f"count(*) filter (where quantity > 0 and discount > 0) / nullif(count(*) {ORDERED}, 0)", (180, 365), None, "share",
+            "Share of lines bought at a discount.", "of lines bought at a discount", "price sensitivity",
+        ),
+        Feature(
             "count_returned_lines", "count(*) filter (where quantity < 0)", (365,), 0, "count",
             "Lines sent back.", "returned lines", "returns",
         ),

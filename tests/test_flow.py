@@ -1,0 +1,171 @@
+"""The whole flow through Papermill, on a small demo and on real data where it is present."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tenure.demo import generate_demo
+from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
+from tenure.models.registry import Registry
+from tenure.run import check_parameters, run_flow, score_flow
+from tenure.sources.fetch import fetch_source
+from tenure.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory):
+    """A quick run of the demo with 2,000 customers: everything a user gets, once."""
+    workspace = Workspace(tmp_path_factory.mktemp("company"))
+    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=2000)
+    return workspace, run_flow("demo", workspace=str(workspace.root), quick=True)
+
+
+def tenure(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tenure", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
+    _, result = company
+    names = {path.name for path in result.folder.iterdir()}
+    assert {
+        "index.html",
+        "churn.html",
+        "upsell.html",
+        "lapse.html",
+        "scored_customers.parquet",
+        "scored_customers.csv",
+        "churn.csv",
+        "run.json",
+        "notebooks",
+    } <= names
+    document = json.loads((result.folder / "run.json").read_text())
+    assert {target["status"] for target in document["targets"].values()} == {"trained"}
+    for rows in document["rows"].values():
+        assert rows["read"] == rows["staged"] + rows["rejected"]
+    executed = {path.stem for path in (result.folder / "notebooks").glob("*.ipynb")}
+    assert executed == {
+        "01_ingest",
+        "02_features",
+        "03_train_churn",
+        "03_train_upsell",
+        "03_train_lapse",
+        "04_score",
+        "05_report",
+        "06_review",
+    }
+
+
+def test_every_customer_has_one_row_and_scores_only_where_eligible(company):
+    _, result = company
+    scores = pd.read_parquet(result.folder / "scored_customers.parquet")
+    assert scores["customer_id"].is_unique
+    for target in ("churn", "upsell", "lapse"):
+        scored = scores[scores[f"{target}_propensity"].notna()]
+        assert 0 < len(scored) < len(scores)
+        assert scored[f"{target}_propensity"].between(0, 1).all() and set(scored[f"{target}_decile"]) == set(
+            range(1, 11)
+        )
+        assert scored[f"{target}_reason_1"].str.match("[▲▼] ").all()
+
+
+def test_pages_are_self_contained_small_and_say_that_the_run_is_quick(company):
+    _, result = company
+    for page in result.folder.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert len(text) < 5_000_000
+        assert "<script" not in text and 'src="http' not in text and "@import" not in text
+        assert text.count("<img") == text.count('alt="') and "Quick run" in text
+
+
+def test_the_registered_champion_loads_with_plain_mlflow_and_gives_the_scored_propensities(company):
+    import mlflow
+
+    workspace, result = company
+    mlflow.set_tracking_uri(f"sqlite:///{workspace.mlruns}/mlflow.db")
+    try:
+        model = mlflow.pyfunc.load_model("models:/demo-churn@champion")
+        inputs = [column.name for column in model.metadata.get_input_schema().inputs]
+        table = pd.read_parquet(next((workspace.snapshots("demo") / "features").glob("2026-01-01-*.parquet")))
+        table = table[table["eligible__churn"]].reset_index(drop=True)
+        predicted = model.predict(table[inputs], params={"explain": True})
+    finally:
+        mlflow.set_tracking_uri(None)
+    scores = (
+        pd.read_csv(result.folder / "churn.csv", dtype={"customer_id": str})
+        .set_index("customer_id")
+        .loc[table["customer_id"]]
+    )
+    np.testing.assert_allclose(predicted["propensity"], scores["propensity"], rtol=1e-12)
+    assert list(predicted["reason_1"]) == list(scores["reason_1"])
+
+
+def test_a_repeat_reuses_the_version_and_adds_nothing_to_the_ledger(company):
+    workspace, _ = company
+    before = {path: path.stat().st_mtime_ns for path in workspace.scores.rglob("*.parquet")}
+    again = run_flow("demo", targets=["churn"], workspace=str(workspace.root), quick=True)
+    assert again.run_json["targets"]["churn"]["model_version"] == "1"
+    assert {
+        path: path.stat().st_mtime_ns for path in workspace.scores.rglob("*.parquet") if "target=churn" in str(path)
+    } == {path: time for path, time in before.items() if "target=churn" in str(path)}
+
+
+def test_scoring_needs_a_champion_that_has_not_seen_the_day(company):
+    workspace, _ = company
+    with pytest.raises(Exception, match="was fitted on outcomes until"):
+        score_flow("demo", as_of="2024-12-01", workspace=str(workspace.root))
+
+
+def test_promote_and_rollback_move_the_champion(company):
+    workspace, _ = company
+    registry = Registry(workspace)
+    assert registry.champion("demo-lapse") == "1"
+    with pytest.raises(UnknownNameError, match="Version of demo-lapse '9'"):
+        registry.promote("demo-lapse", "9")
+    with pytest.raises(RegistryError, match="no champion before version 1"):
+        registry.rollback("demo-lapse")
+
+
+def test_an_unknown_parameter_is_refused_before_a_kernel_starts():
+    with pytest.raises(UnknownNameError, match="Did you mean 'target'"):
+        check_parameters("03_train", {"targt": "churn"})
+
+
+def test_a_source_too_small_for_any_target_is_refused_and_leaves_nothing(tmp_path):
+    workspace = Workspace(tmp_path)
+    workspace.raw("tiny").mkdir(parents=True)
+    (workspace.raw("tiny") / "order_lines.csv").write_text(
+        "customer_id,occurred_at,order_id,quantity,amount\nana,2024-01-05,1,1,9\n"
+    )
+    with pytest.raises(NotEnoughDataError, match="every target was refused"):
+        run_flow("tiny", workspace=str(tmp_path))
+    assert not list((tmp_path / "reports").rglob("run.json"))
+
+
+def test_the_command_line_answers_bad_usage_with_one_message_and_exit_code_2(tmp_path):
+    wrong = tenure("run", "online_retial", "--workspace", str(tmp_path))
+    assert wrong.returncode == 2 and "Did you mean 'online_retail'" in wrong.stderr and "Traceback" not in wrong.stderr
+    date = tenure("run", "cdnow", "--as-of", "tomorrow", "--workspace", str(tmp_path))
+    assert date.returncode == 2 and "Expected YYYY-MM-DD" in date.stderr
+    listed = tenure("sources", "--workspace", str(tmp_path))
+    assert listed.returncode == 0 and "online_retail" in listed.stdout
+
+
+def test_the_web_shop_reaches_a_champion_from_the_files_of_the_provider(tmp_path, test_data):
+    workspace = Workspace(tmp_path)
+    fetch_source(workspace, "online_retail", test_data / "online_retail")
+    document = run_flow("online_retail", targets=["lapse"], workspace=str(tmp_path)).run_json
+    assert document["rows"]["order_lines"] == {
+        "read": 541_909,
+        "staged": 406_829,
+        "rejected": 135_080,
+        "rules": {"no customer": 135_080},
+    }
+    lapse = document["targets"]["lapse"]
+    assert (lapse["test_cutoff"], lapse["eligible"], lapse["positives"]) == ("2011-09-01", 2772, 1089)
+    assert lapse["promoted"] and lapse["metrics"]["auc_low"] > lapse["metrics"]["auc_rule"]

@@ -1,0 +1,92 @@
+"""Churn and upsell on subscriptions that can be checked by eye."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from tables import staged
+from tenure.errors import DefinitionError
+from tenure.snapshots import Snapshots
+from tenure.sources.source import parse_source
+from tenure.targets.catalogue import all_targets, targets_of
+from tenure.workspace import Workspace
+
+CUTOFF = date(2024, 4, 1)
+HEADER = "customer_id occurred_at known_at subscription_id event plan term_days"
+
+
+def asked(root, target, *rows):
+    toml = '[targets.upsell]\ntop_plan = "Office"\n'
+    snapshots = Snapshots(Workspace(root), staged(root, toml, subscription_events=(HEADER, *rows)), date(2024, 8, 1))
+    snapshots.build_labels(snapshots.targets[target], [CUTOFF])
+    table = pd.read_parquet(snapshots.labels_path(snapshots.targets[target], CUTOFF))
+    return dict(zip(table["customer_id"], table["label"], strict=True))
+
+
+def test_who_is_asked_whether_they_churn(tmp_path):
+    rows = (
+        "live 2024-03-10 2024-03-10 s1 started Solo 30",
+        "ended 2024-02-01 2024-02-01 s2 started Solo 30",
+        "ended 2024-03-02 2024-03-02 s2 ended Solo 30",
+        "asked_to_cancel 2024-03-10 2024-03-10 s3 started Solo 30",
+        "asked_to_cancel 2024-03-20 2024-03-20 s3 cancel_requested Solo -",
+        "cancel_known_late 2024-03-10 2024-03-10 s4 started Solo 30",
+        "cancel_known_late 2024-03-30 2024-04-02 s4 cancel_requested Solo -",
+        "on_trial 2024-03-25 2024-03-25 s5 trial_started Solo -",
+        "yearly_not_due 2024-03-01 2024-03-01 s6 started Solo 365",
+        "yearly_due 2023-04-10 2023-04-10 s7 started Solo 365",
+        "no_term 2023-01-01 2023-01-01 s8 started Solo -",
+        "due_on_the_cutoff 2024-03-02 2024-03-02 s9 started Solo 30",
+        "due_the_day_before 2024-03-01 2024-03-01 s10 started Solo 30",
+    )
+    expected = {"live", "cancel known late", "yearly due", "no term", "due on the cutoff"}
+    # '_' is a blank in these tables.
+    assert set(asked(tmp_path, "churn", *rows)) == expected
+
+
+def test_churn_is_an_end_inside_the_horizon_without_a_restart_within_the_grace(tmp_path):
+    rows = [
+        f"{who} 2024-03-10 2024-03-10 {who}1 started Solo 30"
+        for who in ("stays", "first", "last", "after", "back", "late", "moves")
+    ]
+    rows += [
+        "stays 2024-04-09 2024-04-09 stays1 renewed Solo 30",
+        "first 2024-04-01 2024-04-01 first1 ended Solo -",  # the cutoff day
+        "last 2024-04-30T23:00 2024-04-30T23:00 last1 ended Solo -",  # the last day of 30
+        "after 2024-05-01 2024-05-01 after1 ended Solo -",  # the day after
+        "back 2024-04-09 2024-04-09 back1 ended Solo -",
+        "back 2024-04-23 2024-04-23 back2 started Duo 30",  # 14 days later: a restart
+        "late 2024-04-09 2024-04-09 late1 ended Solo -",
+        "late 2024-04-24 2024-04-24 late2 started Duo 30",  # 15 days later: too late
+        "moves 2024-04-09 2024-04-09 moves1 upgraded Duo -",  # a plan change is no end
+    ]
+    labels = asked(tmp_path, "churn", *rows)
+    assert labels == {"stays": 0, "first": 1, "last": 1, "after": 0, "back": 0, "late": 1, "moves": 0}
+
+
+def test_upsell_asks_below_the_top_plan_and_counts_upgrades_and_addons(tmp_path):
+    rows = [f"{who} 2024-03-10 2024-03-10 {who}1 started Solo 30" for who in ("stays", "up", "addon", "down", "late")]
+    rows += [
+        "top 2024-03-10 2024-03-10 top1 started Office 30",
+        "up 2024-05-30 2024-05-30 up1 upgraded Duo -",  # day 60: the last one
+        "late 2024-05-31 2024-05-31 late1 upgraded Duo -",
+        "addon 2024-04-01 2024-04-01 addon1 addon_bought Solo -",
+        "down 2024-04-10 2024-04-10 down1 downgraded Solo -",
+    ]
+    assert asked(tmp_path, "upsell", *rows) == {"stays": 0, "up": 1, "addon": 1, "down": 0, "late": 0}
+
+
+def test_a_source_gives_a_target_its_own_numbers_and_unknown_ones_are_refused():
+    own = targets_of(parse_source("[targets.lapse]\nhorizon_days = 28\n", name="x", where="x"))["lapse"]
+    assert own.horizon_days == 28 and "28 days" in own.describe()
+    with pytest.raises(DefinitionError, match="Did you mean 'horizon_days'"):
+        targets_of(parse_source("[targets.lapse]\nhorizon_day = 28\n", name="x", where="x"))
+    with pytest.raises(DefinitionError, match="Did you mean 'lapse'"):
+        targets_of(parse_source("[targets.laps]\nhorizon_days = 28\n", name="x", where="x"))
+
+
+@pytest.mark.parametrize("target", all_targets().values(), ids=lambda t: t.name)
+def test_a_target_says_its_question_with_its_numbers(target):
+    assert "{" not in target.describe() + target.describe_eligible()
+    assert str(target.horizon_days) in target.describe()
