@@ -10,9 +10,9 @@ from tenure.workspace import Workspace
 
 
 def write_csv(path: Path, header: str, *rows: str) -> None:
-    """Write a CSV from blank-separated words: a header and rows; '-' is empty, '_' is a blank."""
+    """Write a CSV from blank-separated words: a header and rows; '-' is empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [",".join("" if word == "-" else word.replace("_", " ") for word in row.split()) for row in rows]
+    lines = [",".join("" if word == "-" else word for word in row.split()) for row in rows]
     path.write_text("\n".join([header.replace(" ", ","), *lines]) + "\n", encoding="utf-8")
 
 

@@ -40,8 +40,7 @@ def test_who_is_asked_whether_they_churn(tmp_path):
         "due_on_the_cutoff 2024-03-02 2024-03-02 s9 started Solo 30",
         "due_the_day_before 2024-03-01 2024-03-01 s10 started Solo 30",
     )
-    expected = {"live", "cancel known late", "yearly due", "no term", "due on the cutoff"}
-    # '_' is a blank in these tables.
+    expected = {"live", "cancel_known_late", "yearly_due", "no_term", "due_on_the_cutoff"}
     assert set(asked(tmp_path, "churn", *rows)) == expected
 
 
