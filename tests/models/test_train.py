@@ -95,7 +95,7 @@ def test_training_twice_gives_the_same_model_with_one_thread_or_two(trained):
         labels,
         customers,
         MEANINGS,
-        TrainingSettings(max_trees=150, learning_rate=0.05, threads=1),
+        TrainingSettings(max_trees=150, learning_rate=0.05, threads=2),
         about={"currency": "EUR"},
     )
     fresh, _, _ = world(300, seed=8)

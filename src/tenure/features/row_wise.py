@@ -9,6 +9,14 @@ ROW_FEATURES = (
         "times the usual gap between orders has passed", "order rhythm",
     ),
     RowFeature(
+        "order_pace_90d",
+        "(count_order_days_90d + 0.5) / (count_order_days_180d - count_order_days_90d + 0.5)",
+        "ratio",
+        "Days with an order in the last 90 days against the 90 before; below 1 it slows down.",
+        "times the order days of the quarter before",
+        "order frequency",
+    ),
+    RowFeature(
         "average_order_amount_365d", "order_amount_365d / nullif(count_orders_365d, 0)", "currency",
         "Mean amount of an order.", "an order on average", "order value",
     ),

@@ -15,7 +15,7 @@ coalesce(latest(term_days - age_days) filter (where event in ('started', 'renewe
 
 TARGET = Target(
     name="churn",
-    question="Will the subscription of a live subscriber end in the next {horizon_days} days, without a restart within {grace_days}?",
+    question="Will the subscription of a live subscriber end in the next {horizon_days} days, without a restart within {grace_days} days of it?",
     eligible_in_words=(
         "has a paid subscription running at the cutoff, has not asked to cancel it, and, for a fixed term, is due to renew "
         "in the {horizon_days} days of the outcome window"
