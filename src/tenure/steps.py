@@ -242,7 +242,11 @@ def _difference_to_champion(run: Run, study: Study, name: str, champion: str | N
     if champion is None:
         return None
     try:
-        former = run.registry.load(name, champion).propensities(study.test)
+        model = run.registry.load(name, champion)
+        if date.fromisoformat(model.about["fitted_through"]) > study.plan.test:
+            # It was fitted on outcomes of the test cutoff: a comparison there would flatter it.
+            return None
+        former = model.propensities(study.test)
     except (RegistryError, ValueError):
         # A champion of other features cannot be asked on this snapshot: the rule alone decides.
         return None

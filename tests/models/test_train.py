@@ -119,5 +119,7 @@ def test_reasons_name_the_strongest_driver_in_words(trained):
 def test_phrases_read_like_sentences():
     meaning = FeatureMeaning("paid_amount_90d", "payments", "currency", "paid", "", 90, usual=45.0)
     assert phrase(meaning, 12.5, "EUR") == "EUR 12.50 paid in 90 days, usually EUR 45.00"
+    since = FeatureMeaning("x", "orders", "days", "since the last order", "", None, usual=18.0)
+    assert phrase(since, 1.0) == "1 day since the last order, usually 18"
     share = FeatureMeaning("x", "allowance", "share", "of the month's allowance used in 30 days", "", None, usual=0.6)
     assert phrase(share, 0.92) == "92% of the month's allowance used in 30 days, usually 60%"

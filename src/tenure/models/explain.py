@@ -85,7 +85,7 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
         unit = "days " if meaning.unit == "days" else ""
         return f"{unit}{meaning.noun}{window}: not known yet{usual}"
     shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
-    unit = " days" if meaning.unit == "days" else ""
+    unit = "" if meaning.unit != "days" else " day" if shown == "1" else " days"
     return f"{shown}{unit} {meaning.noun}{window}{usual}"
 
 
