@@ -77,10 +77,14 @@ def fitting_cutoffs(con, test: pd.Timestamp, horizon: int, min_history: int) -> 
     return [c for c in months if (c - start).days >= min_history and c + pd.Timedelta(days=horizon) <= test]
 
 
-def run(con, source: str, test: pd.Timestamp, horizon: int, min_history: int | None = None) -> pd.DataFrame:
-    """Customer, label and raw score at the test cutoff."""
+def run(
+    con, source: str, test: pd.Timestamp, horizon: int, min_history: int | None = None, *, with_ratio: bool = False
+) -> pd.DataFrame:
+    """Customer, label and raw score at the test cutoff; ``with_ratio`` adds recency over tenure."""
     cutoffs = fitting_cutoffs(con, test, horizon, MIN_HISTORY[source] if min_history is None else min_history)
     fit = pd.concat([snapshot(con, source, c, horizon) for c in cutoffs], ignore_index=True)
+    if with_ratio:
+        fit["recency_over_tenure"] = fit["recency"] / fit["tenure"]
     names = [c for c in fit.columns if c not in ("cutoff", "customer_id", "label")]
     names = [c for c in names if fit[c].nunique() > 1]
     folds = list(GroupKFold(5).split(fit, groups=fit["customer_id"]))
@@ -90,6 +94,7 @@ def run(con, source: str, test: pd.Timestamp, horizon: int, min_history: int | N
     trees = len(next(iter(curve.values())))
     model = lgb.train(PARAMS, lgb.Dataset(fit[names], fit["label"]), num_boost_round=trees)
     out = snapshot(con, source, test, horizon)
+    out["recency_over_tenure"] = out["recency"] / out["tenure"]
     out["score"] = model.predict(out[names], raw_score=True)
     out.attrs.update(cutoffs=len(cutoffs), trees=trees, features=len(names), rows=len(fit))
     return out[["customer_id", "label", "score"]]

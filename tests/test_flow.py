@@ -169,3 +169,13 @@ def test_the_web_shop_reaches_a_champion_from_the_files_of_the_provider(tmp_path
     lapse = document["targets"]["lapse"]
     assert (lapse["test_cutoff"], lapse["eligible"], lapse["positives"]) == ("2011-09-01", 2772, 1089)
     assert lapse["promoted"] and lapse["metrics"]["auc_low"] > lapse["metrics"]["auc_rule"]
+
+
+def test_an_mlflow_server_that_does_not_answer_ends_the_run_with_one_message(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ana:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with pytest.raises(
+        RegistryError, match="MLflow store .*refused.*check MLFLOW_TRACKING_URI.*champion is as it was"
+    ) as told:
+        Registry(Workspace(tmp_path)).check()
+    assert "secret" not in str(told.value)

@@ -1,6 +1,8 @@
 """What a feature and a label may see, on tables that can be checked by eye."""
 
+import math
 import random
+import statistics
 from datetime import date, timedelta
 
 import pandas as pd
@@ -35,13 +37,13 @@ def labels(snapshots):
 def test_an_observation_window_holds_its_first_day_and_yesterday_but_not_the_cutoff_day(tmp_path):
     _, table = snapshot(
         tmp_path,
-        "ana 2024-03-02 2024-03-02 o1 p 1 10",  # age 30: first day of the window
-        "ana 2024-03-01 2024-03-01 o2 p 1 10",  # age 31: the day before
+        "ana 2024-03-04 2024-03-04 o1 p 1 10",  # age 28: first day of the window
+        "ana 2024-03-03 2024-03-03 o2 p 1 10",  # age 29: the day before
         "ana 2024-03-31T23:59:59 2024-03-31T23:59:59 o3 p 1 10",  # age 1: yesterday, to the last second
         "ana 2024-04-01T00:00:00 2024-04-01T00:00:00 o4 p 1 10",  # the cutoff's midnight: unknown
     )
-    assert table.loc["ana", "count_orders_30d"] == 2
-    assert table.loc["ana", "count_orders_60d"] == 3
+    assert table.loc["ana", "count_orders_28d"] == 2
+    assert table.loc["ana", "count_orders_56d"] == 3
     assert table.loc["ana", "days_since_order"] == 1
 
 
@@ -52,8 +54,8 @@ def test_a_fact_known_only_after_the_cutoff_is_not_seen(tmp_path):
         "ana 2024-03-20 2024-04-01 o2 p 1 99",  # happened before, known on the cutoff day
         "ana 2024-03-21 2024-03-31T23:00:00 o3 p 1 5",  # known just before
     )
-    assert table.loc["ana", "count_orders_30d"] == 2
-    assert table.loc["ana", "order_amount_30d"] == 15
+    assert table.loc["ana", "count_orders_28d"] == 2
+    assert table.loc["ana", "order_amount_28d"] == 15
 
 
 def test_lapse_is_1_when_no_order_falls_in_the_outcome_window(tmp_path):
@@ -114,18 +116,29 @@ def test_features_equal_a_slow_and_independent_oracle_on_random_histories(tmp_pa
     assert len(table) > 100
     for customer, row in table.iterrows():
         seen = [f for f in facts if f[0] == customer and f[1] < CUTOFF and f[2] < CUTOFF]
-        for days in (30, 90, 365):
+        for days in (28, 90, 365):
             inside = [f for f in seen if (CUTOFF - f[1]).days <= days]
             assert row[f"count_orders_{days}d"] == len({f[3] for f in inside if f[5] > 0})
-            assert row[f"order_amount_{days}d"] == pytest.approx(sum(f[6] for f in inside))
+            assert row[f"order_amount_{days}d"] == pytest.approx(sum(f[6] for f in inside if f[5] > 0))
         ages = sorted({(CUTOFF - f[1]).days for f in seen if f[5] > 0})
-        assert row["days_since_order"] == ages[0]
-        gap = (ages[-1] - ages[0]) / (len(ages) - 1) if len(ages) > 1 else None
-        assert (
-            pd.isna(row["usual_order_gap_days"])
-            if gap is None
-            else row["usual_order_gap_days"] == pytest.approx(gap, rel=1e-8)
-        )
+        recency, tenure, times = ages[0], ages[-1], len(ages)
+        assert row["days_since_order"] == recency
+        assert row["returned_amount"] == pytest.approx(-sum(f[6] for f in seen if f[5] < 0))
+        near(row["usual_order_gap_days"], (tenure - recency) / (times - 1) if times > 1 else None)
+        near(row["recent_order_days_30"], sum(math.exp(-age / 30) for age in ages))
+        near(row["order_pace_28d"], len([age for age in ages if age <= 28]) / min(28, tenure))
+        near(row["order_spread"], statistics.pstdev(ages) / (tenure - recency) if times > 1 else None)
+        near(row["still_buying_probability"], p_alive(times, recency, tenure))
+
+
+def near(found, expected):
+    assert pd.isna(found) if expected is None else found == pytest.approx(expected, rel=1e-7, abs=1e-9)
+
+
+def p_alive(times, recency, tenure, r=0.5, alpha=30.0, a=1.0, b=2.5):
+    """P(alive) as Fader, Hardie and Lee write it: x repeats of ``times`` order days, the last at t_x of T days."""
+    x, t_x, T = times, tenure - recency, tenure
+    return 1 / (1 + a / (b + x - 1) * ((alpha + T) / (alpha + t_x)) ** (r + x - 1))
 
 
 def test_unchanged_snapshots_are_reused_and_changed_data_is_not(tmp_path):
@@ -133,7 +146,7 @@ def test_unchanged_snapshots_are_reused_and_changed_data_is_not(tmp_path):
     snapshots, _ = snapshot(tmp_path, *rows)
     assert snapshots.build_features([CUTOFF]) == {"built": 0, "reused": 1}
     changed, table = snapshot(tmp_path, *rows, "ana 2024-03-11 2024-03-11 o2 p 1 10")
-    assert table.loc["ana", "count_orders_30d"] == 2
+    assert table.loc["ana", "count_orders_28d"] == 2
     assert changed.features_path(CUTOFF) != snapshots.features_path(CUTOFF)
 
 

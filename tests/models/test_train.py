@@ -7,6 +7,7 @@ import shap
 from lightgbm import Booster
 
 from tenure.models.calibrate import fit_calibrator
+from tenure.models.encoding import Encoding, from_json, to_json
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.explain import phrase, reasons
 from tenure.models.model import FeatureMeaning, PropensityModel
@@ -123,3 +124,12 @@ def test_phrases_read_like_sentences():
     assert phrase(since, 1.0) == "1 day since the last order, usually 18"
     share = FeatureMeaning("x", "allowance", "share", "of the month's allowance used in 30 days", "", None, usual=0.6)
     assert phrase(share, 0.92) == "92% of the month's allowance used in 30 days, usually 60%"
+
+
+def test_a_text_of_very_many_levels_is_read_by_how_common_its_level_is():
+    town = pd.Series([f"town{n}" for n in range(300) for _ in range(2)] + ["Linz"] * 400 + ["once", None])
+    encoding = Encoding.fit(pd.DataFrame({"town": town}), ["town"], min_rows=1)
+    matrix = encoding.transform(pd.DataFrame({"town": ["Linz", "town7", "once", "never seen", None]}))
+    assert matrix[:, 0].tolist() == pytest.approx([400 / 1002, 2 / 1002, 0, 0, np.nan], nan_ok=True)
+    assert not encoding.category_indices and encoding.columns[0].is_text
+    assert from_json(to_json(encoding)) == encoding

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from tenure.errors import DefinitionError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression, to_duckdb
 from tenure.sources.contract import STAGED_TABLES
@@ -151,12 +152,8 @@ class DuckDBEngine:
         flags = ", ".join(quoted("eligible__" + target.name) for target in targets)
         base = [f"{selected[column.name]} AS {quoted(column.name)}" for column in columns if not column.is_row_wise]
         query = f"SELECT customer_id, cutoff, {', '.join([flags, *base])} FROM population {joined}"
-        for column in columns:
-            if column.is_row_wise:
-                formula = to_duckdb(parse_expression(column.expression, column.name))
-                value = _rounded(f"CAST(({formula}) AS DOUBLE)")
-                absent = "NULL" if column.when_no_rows is None else repr(float(column.when_no_rows))
-                query = f"SELECT *, coalesce({value}, {absent}) AS {quoted(column.name)} FROM ({query})"
+        for level in _levels(columns):
+            query = f"SELECT *, {', '.join(map(_row_wise, level))} FROM ({query})"
         order = ", ".join(["customer_id", "cutoff", flags, *(quoted(column.name) for column in columns)])
         return f"SELECT {order} FROM ({query})"
 
@@ -203,6 +200,26 @@ class DuckDBEngine:
     @staticmethod
     def _sql(expression: str) -> str:
         return to_duckdb(parse_expression(expression, "outcome"))
+
+
+def _levels(columns: Sequence[FeatureColumn]) -> Iterator[list[FeatureColumn]]:
+    """Group the row-wise columns so that each needs only earlier groups."""
+    waiting = [column for column in columns if column.is_row_wise]
+    while waiting:
+        names = {column.name for column in waiting}
+        level = [column for column in waiting if names.isdisjoint(column.inputs)]
+        if not level:
+            raise DefinitionError(
+                f"Features {', '.join(sorted(names))} need each other. Expected formulas without a circle."
+            )
+        yield level
+        waiting = [column for column in waiting if column not in level]
+
+
+def _row_wise(column: FeatureColumn) -> str:
+    value = _rounded(f"CAST(({to_duckdb(parse_expression(column.expression, column.name))}) AS DOUBLE)")
+    absent = "NULL" if column.when_no_rows is None else repr(float(column.when_no_rows))
+    return f"coalesce({value}, {absent}) AS {quoted(column.name)}"
 
 
 def _per(condition: Condition) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Feature:
     expression : over the table's columns and ``age_days`` (1 = yesterday), ``weekday`` (1 = Monday), ``hour``; never a date.
     windows_days : one column per window ``[cutoff - n, cutoff)``; ``EVER`` for a state.
     when_no_rows : what absence means; None is unknown.
-    noun : how a reason reads it: "2 failed payments".
+    noun : how a reason reads it: "2 failed payments"; empty where no sentence would help a reader.
     """
 
     name: str

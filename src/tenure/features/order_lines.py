@@ -1,9 +1,22 @@
-"""Features of orders: how often, how much, what, and in which rhythm."""
+"""Features of orders: how often, how much, what, and in which rhythm.
+
+Windows are whole weeks where they are short, so that each holds the same weekdays. A feature without a noun is exact but
+no sentence: it counts for its driver, and another feature of the driver speaks.
+"""
 
 from tenure.features.definition import EVER, Feature, FeatureView
 
 ORDERED = "filter (where quantity > 0)"
-RECENT = (14, 30, 60, 90, 180, 365)
+RETURNED = "filter (where quantity < 0)"
+WINDOWS = (7, 14, 28, 56, 90, 180, 365, EVER)
+
+
+def _recency_weighted(days: int, noun: str = "") -> Feature:
+    return Feature(
+        f"recent_order_days_{days}", f"sum(distinct exp(-age_days / {days}.0)) {ORDERED}", (EVER,), 0, "number",
+        f"Days with an order, each worth exp(-age / {days} days).", noun, "order recency" if days <= 60 else "order frequency",
+    )  # fmt: skip
+
 
 VIEW = FeatureView(
     table="order_lines",
@@ -18,20 +31,34 @@ VIEW = FeatureView(
             "Days from the first known order to the cutoff.", "since the first order", "tenure",
         ),
         Feature(
-            "count_orders", f"count(distinct order_id) {ORDERED}", RECENT, 0, "count",
+            "count_orders", f"count(distinct order_id) {ORDERED}", (28, 56, 90, 180, 365, EVER), 0, "count",
             "Orders placed.", "orders", "order frequency",
         ),
         Feature(
-            "count_order_days", f"count(distinct age_days) {ORDERED}", (30, 90, 180, 365), 0, "count",
+            "count_order_days", f"count(distinct age_days) {ORDERED}", WINDOWS, 0, "count",
             "Days with an order.", "days with an order", "order frequency",
         ),
         Feature(
-            "order_amount", "sum(amount)", RECENT, 0, "currency",
-            "Amount ordered, net of returns.", "ordered", "order value",
+            "count_order_weeks", f"count(distinct floor((age_days - 1) / 7)) {ORDERED}", (56, EVER), 0, "count",
+            "Weeks, counted back from the cutoff, with an order.", "weeks with an order", "order frequency",
         ),
         Feature(
-            "count_products", f"count(distinct product_id) {ORDERED}", (30, 90, 180, 365), 0, "count",
-            "Different products ordered.", "different products", "assortment",
+            "count_order_months", f"count(distinct floor((age_days - 1) / 30)) {ORDERED}", (EVER,), 0, "count",
+            "Spans of 30 days, counted back from the cutoff, with an order.", "months with an order", "order frequency",
+        ),
+        _recency_weighted(7),
+        _recency_weighted(14),
+        _recency_weighted(30, "recent order days, each worth less the older it is"),
+        _recency_weighted(60),
+        _recency_weighted(90, "order days of the last months, each worth less the older it is"),
+        _recency_weighted(180),
+        Feature(
+            "recent_order_amount_30", f"sum(amount * exp(-age_days / 30.0)) {ORDERED}", (EVER,), 0, "currency",
+            "Amount ordered, each line worth exp(-age / 30 days).", "", "order value",
+        ),
+        Feature(
+            "recent_order_amount_90", f"sum(amount * exp(-age_days / 90.0)) {ORDERED}", (EVER,), 0, "currency",
+            "Amount ordered, each line worth exp(-age / 90 days).", "", "order value",
         ),
         Feature(
             "usual_order_gap_days",
@@ -39,47 +66,71 @@ VIEW = FeatureView(
             (EVER,), None, "days", "Mean days between the days with an order.", "between orders", "order rhythm",
         ),
         Feature(
-            "recent_order_days", f"sum(distinct exp(-age_days / 30.0)) {ORDERED}", (EVER,), 0, "number",
-            "Days with an order, each worth less the older it is: exp(-age / 30 days).", "recent order days, weighted", "order recency",
+            "mean_order_age_days", f"avg(distinct age_days) {ORDERED}", (EVER,), None, "days",
+            "Mean age of the days with an order.", "", "order rhythm",
         ),
         Feature(
-            "recent_order_days_slow", f"sum(distinct exp(-age_days / 90.0)) {ORDERED}", (EVER,), 0, "number",
-            "Days with an order, each worth less the older it is: exp(-age / 90 days).",
-            "order days of the last months, weighted", "order frequency",
+            "order_age_deviation_days", f"stddev_pop(distinct age_days) {ORDERED}", (EVER,), None, "days",
+            "Standard deviation of the ages of the days with an order.", "", "order rhythm",
         ),
         Feature(
-            "order_day_spread_days", f"stddev(distinct age_days) {ORDERED}", (180, 365), None, "days",
-            "Standard deviation of the ages of the days with an order.", "spread of order days", "order rhythm",
+            "order_amount", f"sum(amount) {ORDERED}", WINDOWS, 0, "currency", "Amount ordered, returns not deducted.", "ordered", "order value",
         ),
         Feature(
-            "ordered_quantity", f"sum(quantity) {ORDERED}", (90, 365), 0, "number", "Pieces ordered.", "pieces ordered", "order value",
+            "returned_amount", f"-sum(amount) {RETURNED}", (365, EVER), 0, "currency", "Amount sent back.", "sent back", "returns",
         ),
         Feature(
-            "count_order_lines", f"count(*) {ORDERED}", (30, 90, 365), 0, "count", "Lines ordered.", "order lines", "assortment",
+            "count_returns", f"count(distinct order_id) {RETURNED}", (365, EVER), 0, "count", "Returns.", "returns", "returns",
         ),
         Feature(
-            "count_categories", f"count(distinct category) {ORDERED}", (90,), 0, "count",
+            "count_products", f"count(distinct product_id) {ORDERED}", WINDOWS, 0, "count",
+            "Different products ordered.", "different products", "assortment",
+        ),
+        Feature(
+            "count_categories", f"count(distinct category) {ORDERED}", (28, 90, 365, EVER), 0, "count",
             "Different categories ordered.", "categories", "assortment",
         ),
         Feature(
-            "latest_line_amount", f"latest(amount) {ORDERED}", (EVER,), None, "currency",
-            "Amount of the last line ordered.", "for the last line", "order value",
+            "count_order_lines", f"count(*) {ORDERED}", (28, 90, 365, EVER), 0, "count", "Lines ordered.", "order lines", "assortment",
         ),
         Feature(
-            "weekend_order_share", f"count(*) filter (where quantity > 0 and weekday >= 6) / nullif(count(*) {ORDERED}, 0)",
-            (180,), None, "share", "Share of lines ordered on weekends.", "of lines ordered on weekends", "order habits",
+            "ordered_quantity", f"sum(quantity) {ORDERED}", (90, 365, EVER), 0, "number", "Pieces ordered.", "pieces ordered", "order value",
         ),
         Feature(
-            "mean_order_hour", f"avg(hour) {ORDERED}", (180,), None, "number",
-            "Mean hour of the day of ordering.", "o'clock is the mean hour of ordering", "order habits",
+            "largest_line_amount", f"max(amount) {ORDERED}", (EVER,), None, "currency",
+            "Amount of the largest line.", "for the largest line", "order value",
         ),
         Feature(
-            "discount_share", f"count(*) filter (where quantity > 0 and discount > 0) / nullif(count(*) {ORDERED}, 0)", (180, 365), None, "share",
+            "mean_piece_price", f"sum(amount) {ORDERED} / nullif(sum(quantity) {ORDERED}, 0)", (EVER,), None, "currency",
+            "Mean price of a piece.", "a piece on average", "price sensitivity",
+        ),
+        Feature(
+            "discount_share", f"count(*) filter (where quantity > 0 and discount > 0) / nullif(count(*) {ORDERED}, 0)", (90, EVER), None, "share",
             "Share of lines bought at a discount.", "of lines bought at a discount", "price sensitivity",
         ),
         Feature(
-            "count_returned_lines", "count(*) filter (where quantity < 0)", (365,), 0, "count",
-            "Lines sent back.", "returned lines", "returns",
+            "weekend_order_share", f"count(*) filter (where quantity > 0 and weekday >= 6) / nullif(count(*) {ORDERED}, 0)",
+            (90, EVER), None, "share", "Share of lines ordered on weekends.", "of lines ordered on weekends", "order habits",
+        ),
+        Feature(
+            "count_order_weekdays", f"count(distinct weekday) {ORDERED}", (56, EVER), 0, "count",
+            "Different days of the week with an order.", "different weekdays with an order", "order habits",
+        ),
+        Feature(
+            "mean_order_hour", f"avg(hour) {ORDERED}", (EVER,), None, "number",
+            "Mean hour of the day of ordering.", "o'clock is the mean hour of ordering", "order habits",
+        ),
+        Feature(
+            "order_hour_deviation", f"stddev_pop(hour) {ORDERED}", (EVER,), None, "number",
+            "Standard deviation of the hour of ordering.", "", "order habits",
+        ),
+        Feature(
+            "evening_order_share", f"count(*) filter (where quantity > 0 and hour >= 17) / nullif(count(*) {ORDERED}, 0)", (EVER,), None, "share",
+            "Share of lines ordered at 17 h or later.", "of lines ordered in the evening", "order habits",
+        ),
+        Feature(
+            "count_order_channels", f"count(distinct channel) {ORDERED}", (EVER,), 0, "count",
+            "Different channels or shops ordered from.", "channels or shops", "order habits",
         ),
     ),
 )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Feature columns to the numbers LightGBM reads. Categories stay categories: a code per level, rare levels as one."""
+"""Feature columns to the numbers LightGBM reads. Categories stay categories: a code per level, rare levels as one.
+
+A text of very many levels (a town, a postcode) is read by how common its level is: codes of its own would be learnt by heart.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,29 @@ import pandas as pd
 
 from tenure.errors import DataContractError
 
-OTHER = "(other)"
+MAX_LEVELS = 200
 
 
 @dataclass(frozen=True)
 class EncodedColumn:
-    """One input of a model; ``levels`` of a category, most frequent first, are its codes 1, 2, ...; 0 is any other."""
+    """One input of a model.
+
+    ``levels`` of a category, most frequent first, are its codes 1, 2, ...; 0 is any other. ``shares`` of a text of very
+    many levels are each level's share of the fitting rows; 0 is any other.
+    """
 
     name: str
     levels: tuple[str, ...] | None = None
+    shares: tuple[tuple[str, float], ...] | None = None
 
     @property
     def is_category(self) -> bool:
         return self.levels is not None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the feature column holds text, not numbers."""
+        return self.is_category or self.shares is not None
 
 
 @dataclass(frozen=True)
@@ -72,12 +85,20 @@ def _fit_column(values: pd.Series, name: str, min_rows: int) -> EncodedColumn:
     if not _is_text(values) or values.isna().all():
         return EncodedColumn(name)
     counts = values.dropna().astype(str).value_counts()
+    if len(counts) > MAX_LEVELS:
+        repeated = counts[counts > 1]
+        return EncodedColumn(
+            name, shares=tuple((str(level), int(repeated[level]) / len(values)) for level in sorted(repeated.index))
+        )
     frequent = counts[counts >= min_rows]
     ordered = sorted(frequent.index, key=lambda level: (-int(frequent[level]), level))
     return EncodedColumn(name, tuple(ordered))
 
 
 def _encode(values: pd.Series, column: EncodedColumn) -> np.ndarray:
+    if column.shares is not None:
+        shares = values.astype(str).map(dict(column.shares)).astype(float).fillna(0.0)
+        return np.where(values.notna(), shares, np.nan)
     if column.levels is None:
         return np.asarray(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
     codes = {level: float(code) for code, level in enumerate(column.levels, start=1)}
@@ -88,9 +109,21 @@ def _encode(values: pd.Series, column: EncodedColumn) -> np.ndarray:
 
 def to_json(encoding: Encoding) -> list[dict[str, Any]]:
     return [
-        {"name": c.name} if c.levels is None else {"name": c.name, "levels": list(c.levels)} for c in encoding.columns
+        {"name": c.name}
+        | ({} if c.levels is None else {"levels": list(c.levels)})
+        | ({} if c.shares is None else {"shares": dict(c.shares)})
+        for c in encoding.columns
     ]
 
 
 def from_json(entries: Sequence[dict[str, Any]]) -> Encoding:
-    return Encoding(tuple(EncodedColumn(e["name"], tuple(e["levels"]) if "levels" in e else None) for e in entries))
+    return Encoding(
+        tuple(
+            EncodedColumn(
+                e["name"],
+                tuple(e["levels"]) if "levels" in e else None,
+                tuple(e["shares"].items()) if "shares" in e else None,
+            )
+            for e in entries
+        )
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -40,21 +41,23 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
 def _choose(model: PropensityModel, contributions: np.ndarray) -> np.ndarray:
     """Choose the index of three features per row."""
     drivers = np.array([meaning.driver for meaning in model.meanings])
+    speaks = np.array([bool(meaning.noun) for meaning in model.meanings])
     names = list(dict.fromkeys(drivers))
     rows, strength = np.arange(len(contributions)), np.abs(contributions)
     leaders, sums = [], []
     for name in names:
         members = np.flatnonzero(drivers == name)
         total = contributions[:, members].sum(axis=1)
-        # The feature that speaks for a driver pulls the way the driver as a whole does.
-        agreeing = np.where(np.sign(contributions[:, members]) == np.sign(total)[:, None], strength[:, members], -1.0)
-        leaders.append(members[agreeing.argmax(axis=1)])
+        # The feature that speaks for a driver pulls the way the driver as a whole does, and has words if one of them has.
+        agrees = np.sign(contributions[:, members]) == np.sign(total)[:, None]
+        rank = np.where(agrees, strength[:, members], -1.0) + np.where(agrees & speaks[members], 1e6, 0.0)
+        leaders.append(members[rank.argmax(axis=1)])
         sums.append(np.abs(total))
     order = np.argsort(-np.stack(sums, axis=1), axis=1, kind="stable")
     by_driver = np.stack(leaders, axis=1)[rows[:, None], order][:, :REASONS]
     if by_driver.shape[1] == REASONS:
         return by_driver
-    remaining = strength.copy()
+    remaining = np.where(speaks, strength, strength * 1e-6)
     np.put_along_axis(remaining, by_driver, -1.0, axis=1)
     rest = np.argsort(-remaining, axis=1, kind="stable")[:, : REASONS - by_driver.shape[1]]
     filled = np.concatenate([by_driver, rest], axis=1)
@@ -74,12 +77,12 @@ def _in_words(model: PropensityModel, table: pd.DataFrame, contributions: np.nda
 
 def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
     """Say one feature's value as a marketer reads it: "2 failed payments in 30 days, usually 0"."""
+    if not meaning.noun:
+        meaning = replace(meaning, noun=f"is the {_name_in_words(meaning)}", window_days=None)
     window = "" if meaning.window_days is None or "since" in meaning.noun else f" in {meaning.window_days} days"
     if meaning.unit == "category":
-        shown = "unknown" if pd.isna(value) else str(value)  # type: ignore[call-overload]  # one cell
-        return f"{meaning.noun} is {shown}" + (
-            f", usually {meaning.usual}" if meaning.usual not in (None, shown) else ""
-        )
+        shown, usual = _kind(value), _kind(meaning.usual)
+        return f"{meaning.noun} is {shown}" + (f", usually {usual}" if usual not in ("unknown", shown) else "")
     usual = "" if meaning.usual is None else f", usually {format_number(float(meaning.usual), meaning.unit, currency)}"
     if pd.isna(value):  # type: ignore[call-overload]  # one cell
         unit = "days " if meaning.unit == "days" else ""
@@ -87,6 +90,13 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
     shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
     unit = "" if meaning.unit != "days" else " day" if shown == "1" else " days"
     return f"{shown}{unit} {meaning.noun}{window}{usual}"
+
+
+def _kind(value: object) -> str:
+    """Write a category's value; a number that stands for a kind (a household's size, a year) keeps its digits as they are."""
+    if pd.isna(value):  # type: ignore[call-overload]  # one cell
+        return "unknown"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def format_number(value: float, unit: str, currency: str = "") -> str:
@@ -106,7 +116,7 @@ def importance(model: PropensityModel, contributions: np.ndarray) -> pd.DataFram
         {
             "feature": model.feature_names,
             "driver": [meaning.driver for meaning in model.meanings],
-            "noun": [meaning.noun for meaning in model.meanings],
+            "noun": [meaning.noun or _name_in_words(meaning) for meaning in model.meanings],
             "mean_abs": np.abs(contributions[:, :-1]).mean(axis=0),
         }
     )
@@ -116,6 +126,16 @@ def importance(model: PropensityModel, contributions: np.ndarray) -> pd.DataFram
 def labels_of(meanings: Sequence[FeatureMeaning]) -> list[str]:
     """Give each feature a short readable axis label."""
     return [
-        f"{m.noun} ({m.window_days} d)" if m.window_days else m.noun if m.unit != "days" else f"days {m.noun}"
+        _name_in_words(m)
+        if not m.noun
+        else f"{m.noun} ({m.window_days} d)"
+        if m.window_days
+        else m.noun
+        if m.unit != "days"
+        else f"days {m.noun}"
         for m in meanings
     ]
+
+
+def _name_in_words(meaning: FeatureMeaning) -> str:
+    return meaning.name.replace("_", " ")

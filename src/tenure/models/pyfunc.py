@@ -37,8 +37,9 @@ def synthetic_example(model: PropensityModel, rows: int = 3, seed: int = 0) -> p
     generator = np.random.default_rng(seed)
     columns: dict[str, Any] = {}
     for column, meaning in zip(model.encoding.columns, model.meanings, strict=True):
-        if column.is_category:
-            columns[column.name] = [(column.levels or ("unknown",))[0] if column.levels else "unknown"] * rows
+        if column.is_text:
+            known = column.levels or [level for level, _ in column.shares or ()]
+            columns[column.name] = [known[0] if known else "unknown"] * rows
         else:
             centre = float(meaning.usual) if isinstance(meaning.usual, int | float) else 1.0
             columns[column.name] = np.round(centre * generator.uniform(0.5, 1.5, rows), 2)

@@ -78,7 +78,7 @@ class Registry:
             yield mlflow.tracking.MlflowClient(self.uri, self.uri)
         except (MlflowException, OSError) as error:
             raise RegistryError(
-                f"MLflow store {_without_password(self.uri)}: {str(error).splitlines()[0][:300]}. Expected a reachable store; check "
+                f"MLflow store {_without_password(self.uri)}: {_first_cause(error)}. Expected a reachable store; check "
                 "MLFLOW_TRACKING_URI or the folder mlruns. The champion is as it was."
             ) from error
         finally:
@@ -149,7 +149,7 @@ class Registry:
         from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
         inputs = Schema(
-            [ColSpec("string" if c.is_category else "double", c.name, required=False) for c in model.encoding.columns]
+            [ColSpec("string" if c.is_text else "double", c.name, required=False) for c in model.encoding.columns]
         )
         # Reasons come only when asked for, so they are optional outputs.
         outputs = Schema(
@@ -318,6 +318,13 @@ def _version_tags(study: Study, verdict: Verdict) -> dict[str, str]:
         "tenure.verdict_reason": verdict.reason[:4000],
         "tenure.gates": json.dumps([asdict(gate) for gate in verdict.gates])[:4000],
     }
+
+
+def _first_cause(error: BaseException) -> str:
+    """Say what went wrong at the bottom of a chain of errors, in one line."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def _without_password(uri: str) -> str:

@@ -108,7 +108,7 @@ def cross_fit(
             matrix[held_out], labels[held_out], weight=None if weights is None else weights[held_out], reference=fit_set
         )
         booster = lgb.train(
-            settings.lightgbm() | {"metric": "binary_logloss"},
+            settings.lightgbm(*matrix.shape) | {"metric": "binary_logloss"},
             fit_set,
             num_boost_round=settings.max_trees,
             valid_sets=[held_set],
@@ -136,7 +136,9 @@ def _fit(
 ) -> Booster:
     import lightgbm as lgb
 
-    return lgb.train(settings.lightgbm(), _dataset(matrix, labels, encoding, weights), num_boost_round=trees)
+    return lgb.train(
+        settings.lightgbm(*matrix.shape), _dataset(matrix, labels, encoding, weights), num_boost_round=trees
+    )
 
 
 def _dataset(matrix: np.ndarray, labels: np.ndarray, encoding: Encoding, weights: np.ndarray | None) -> Any:

@@ -20,13 +20,18 @@ SQL_TYPE: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a staged table; ``allowed`` lists the values of an enumeration."""
+    """One column of a staged table.
+
+    ``allowed`` lists the values of an enumeration; ``absent`` is SQL over the table's other columns for what a missing
+    value means, where it means something.
+    """
 
     name: str
     kind: Kind
     meaning: str
     allowed: tuple[str, ...] = ()
     required: bool = False
+    absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ def _text(name: str, meaning: str, *allowed: str, required: bool = False) -> Col
     return Column(name, "text", meaning, allowed, required)
 
 
-def _decimal(name: str, meaning: str, *, required: bool = False) -> Column:
-    return Column(name, "decimal", meaning, required=required)
+def _decimal(name: str, meaning: str, *, required: bool = False, absent: str = "") -> Column:
+    return Column(name, "decimal", meaning, required=required, absent=absent)
 
 
 SUBSCRIPTION_EVENTS = (
@@ -105,7 +110,11 @@ STAGED_TABLES: dict[str, StagedTable] = {
             (
                 _text("order_id", "the order", required=True),
                 _text("product_id", "the product"),
-                _decimal("quantity", "pieces; negative for a return"),
+                _decimal(
+                    "quantity",
+                    "pieces; negative for a return; where unknown one, by the sign of the amount",
+                    absent="CASE WHEN {amount} < 0 THEN -1 ELSE 1 END",
+                ),
                 _decimal("amount", "of the line, in the source's currency", required=True),
                 _decimal("discount", "given on the line, in the source's currency"),
                 _text("channel", "where it was ordered"),

@@ -229,10 +229,19 @@ def _unreadable_lines(connection: duckdb.DuckDBPyConnection, mapped: MappedTable
     lines = connection.execute(
         "SELECT line, any_value(csv_line), any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
+    foreign = connection.execute(
+        "SELECT count(DISTINCT line), min(line) FROM reject_errors WHERE error_type = 'INVALID ENCODING' HAVING count(*) > 0"
+    ).fetchone()
     connection.execute("DELETE FROM reject_errors")
     connection.execute("DELETE FROM reject_scans")
     if not lines:
         return 0
+    if foreign:
+        count, first = foreign
+        raise DataContractError(
+            f"{mapped.place}: {count:,} lines of {mapped.raw_name} are not UTF-8 (first: line {first}). Expected UTF-8: save the file so, "
+            f'or say [raw."{mapped.raw_name}"] encoding = "latin-1".'
+        )
     merged = rejected.with_suffix(".merged.parquet")
     connection.execute("CREATE OR REPLACE TEMP TABLE unreadable (rule VARCHAR, raw_row BIGINT, raw VARCHAR)")
     connection.executemany(

@@ -271,6 +271,10 @@ def _casts_and_rules(
             rules.append(
                 (f"{column.name} is none of {', '.join(column.allowed)}", f"({casts[column.name]}) NOT IN ({listed})")
             )
+    for column in mapping.table.columns:
+        if column.absent:
+            meant = column.absent.format(**{name: f"({sql})" for name, sql in casts.items()})
+            casts[column.name] = f"CAST(coalesce({casts[column.name]}, {meant}) AS {SQL_TYPE[column.kind]})"
     return casts, rules
 
 

@@ -15,7 +15,7 @@ TARGET = Target(
         "days_since_order / coalesce(nullif(usual_order_gap_days, 0), 30)",
         "days since the last order, divided by the customer's usual gap (30 days where there is none yet)",
     ),
-    revenue="order_amount_365d",
+    revenue="order_amount_365d - returned_amount_365d",
     plain_features=(
         "days_since_order",
         "count_orders_90d",
