@@ -39,6 +39,8 @@ mlflow: setup  ## the MLflow UI on the local store, loopback only
 
 bench: setup  ## the benchmarks, printed
 	$(BIN)/python benchmarks/lapse.py
+	$(BIN)/python benchmarks/orange.py
+	$(BIN)/python benchmarks/demo.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache

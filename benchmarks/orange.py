@@ -20,9 +20,9 @@ FILE = DATA / "orange_kdd2009" / "orange_case_control.parquet"
 TARGETS = ("churn", "appetency", "upselling")
 CATEGORIES = tuple(f"Var{n}" for n in range(191, 231))
 WEIGHT_OF_SAMPLED = 5.9405
-# Skewed, zero-heavy columns need thresholds searched for, not drawn at random; many rare levels, kept together. Chosen by
+# Skewed, zero-heavy columns need thresholds searched for, not drawn at random, and more of them tried per tree. Chosen by
 # out-of-fold AUC inside the fitting rows of the first outer fold.
-SETTINGS = TrainingSettings(extra_trees=False, min_category_rows=200)
+SETTINGS = TrainingSettings(extra_trees=False, feature_fraction=0.4, min_category_rows=200)
 
 
 def read() -> tuple[pd.DataFrame, np.ndarray]:
@@ -36,10 +36,10 @@ def read() -> tuple[pd.DataFrame, np.ndarray]:
 def ordinary_scores(
     table: pd.DataFrame, labels: np.ndarray, weights: np.ndarray, fit: np.ndarray, out: np.ndarray
 ) -> np.ndarray:
-    """LightGBM with its own defaults, fewer and smaller trees; categories as its native categories."""
+    """An ordinary LightGBM: small trees, every column a number, categories by their codes."""
     features = table.drop(columns=list(TARGETS)).copy()
     for name in CATEGORIES:
-        features[name] = features[name].astype("category")
+        features[name] = pd.to_numeric(features[name])
     model = lgb.LGBMClassifier(
         n_estimators=150,
         learning_rate=0.05,

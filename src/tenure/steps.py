@@ -210,7 +210,7 @@ def train(run: Run, target: str, *, tune_trials: int = 0, test_cutoff: str = "",
 
 
 def _register(run: Run, study: Study, folder: Path) -> Training:
-    from tenure.models.explain import importance
+    from tenure.models.explain import driver_contributions, importance
     from tenure.reporting.figures import save_svg
 
     model = study.model
@@ -218,8 +218,9 @@ def _register(run: Run, study: Study, folder: Path) -> Training:
     champion = run.registry.champion(name)
     verdict = judge(study.evaluation, _difference_to_champion(run, study, name, champion))
     sample = study.test.sample(min(len(study.test), 1500), random_state=7).reset_index(drop=True)
-    ranking = importance(model, model.contributions(sample))
-    figures = _figures(run, study, sample, ranking)
+    contributions = model.contributions(sample)
+    ranking = importance(model, contributions)
+    figures = _figures(run, study, sample, driver_contributions(model, contributions))
     paths = {key: save_svg(figure, folder / "figures" / f"{key}.svg") for key, figure in figures.items()}
     used = [column for column in run.snapshots.columns if column.name in set(model.feature_names)]
     version = run.registry.log_study(
@@ -259,7 +260,7 @@ def _unproven(run: Run, names: list[str]) -> list[str]:
     return [name for name in names if tables_of(by_name[name], by_name) & static]
 
 
-def _figures(run: Run, study: Study, sample: pd.DataFrame, ranking: pd.DataFrame) -> dict[str, Figure]:
+def _figures(run: Run, study: Study, sample: pd.DataFrame, by_driver: pd.DataFrame) -> dict[str, Figure]:
     from tenure.reporting import figures, shap_figures
 
     explained = shap_figures.explanation(study.model, sample)
@@ -267,7 +268,7 @@ def _figures(run: Run, study: Study, sample: pd.DataFrame, ranking: pd.DataFrame
     drawn = {
         "base_rate": figures.base_rate_over_time(study), "gain": figures.gain(study), "lift": figures.lift(study),
         "reliability": figures.reliability(study), "value": figures.value_by_contacts(study, run.source.margin_rate),
-        "drivers": figures.drivers(ranking), "beeswarm": shap_figures.beeswarm(explained), "bar": shap_figures.bar(explained),
+        "drivers": figures.drivers(by_driver), "beeswarm": shap_figures.beeswarm(explained), "bar": shap_figures.bar(explained),
         "waterfall_high": shap_figures.waterfall(explained, int(order[-1])),
         "waterfall_middle": shap_figures.waterfall(explained, int(order[len(order) // 2])),
     }  # fmt: skip

@@ -124,6 +124,33 @@ def test_phrases_read_like_sentences():
     assert phrase(since, 1.0) == "1 day since the last order, usually 18"
     share = FeatureMeaning("x", "allowance", "share", "of the month's allowance used in 30 days", "", None, usual=0.6)
     assert phrase(share, 0.92) == "92% of the month's allowance used in 30 days, usually 60%"
+    visits = FeatureMeaning("count_visits_30d", "engagement", "count", "visit{s}", "", 30, usual=4.0)
+    assert phrase(visits, 1.0) == "1 visit in 30 days, usually 4"
+    assert phrase(visits, 0.0) == "0 visits in 30 days, usually 4"
+    searches = FeatureMeaning("x", "engagement", "count", "search{es|}", "", None)
+    assert [phrase(searches, n) for n in (1.0, 2.0)] == ["1 search", "2 searches"]
+    assert phrase(visits, np.nan) == "count visits 30d: not known yet, usually 4"
+    size = FeatureMeaning("customer_household_size", "who they are", "category", "household size", "", None, usual=2.0)
+    assert phrase(size, 4.0) == "household size is 4, usually 2"
+
+
+def test_a_driver_speaks_through_a_feature_that_has_words_and_a_value():
+    meanings = (
+        FeatureMeaning("pace", "orders", "ratio", "", ""),
+        FeatureMeaning("gap", "orders", "days", "between orders", ""),
+        FeatureMeaning("recency", "orders", "days", "since the last order", "", usual=9.0),
+    )
+    generator = np.random.default_rng(5)
+    recency = generator.exponential(20, 2000)
+    gap = np.where(generator.random(2000) < 0.5, np.nan, recency + generator.normal(0, 3, 2000))
+    table = pd.DataFrame({"pace": 1 / (1 + recency), "gap": gap, "recency": recency})
+    labels = (generator.random(2000) < 1 / (1 + np.exp(2 - 0.08 * recency))).astype(int)
+    model = train_model(table, labels, np.arange(2000), meanings, SETTINGS).model
+    silent = pd.DataFrame({"pace": [1 / 81], "gap": [np.nan], "recency": [80.0]})
+    assert (
+        reasons(model, silent)["reason_1"].iloc[0]
+        == f"▲ 80 days since the last order, usually {np.median(recency):.1f}"
+    )
 
 
 def test_a_text_of_very_many_levels_is_read_by_how_common_its_level_is():

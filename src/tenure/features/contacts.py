@@ -8,7 +8,7 @@ VIEW = FeatureView(
     table="contacts",
     driver="contacts",
     features=(
-        Feature("count_contacts", f"count(*) {SENT}", (30, 90), 0, "count", "Messages and offers sent.", "contacts"),
+        Feature("count_contacts", f"count(*) {SENT}", (30, 90), 0, "count", "Messages and offers sent.", "contact{s}"),
         Feature(
             "days_since_contact", f"min(age_days) {SENT}", (EVER,), None, "days",
             "Days since we last wrote.", "since we last wrote",

@@ -38,7 +38,7 @@ class Feature:
     expression : over the table's columns and ``age_days`` (1 = yesterday), ``weekday`` (1 = Monday), ``hour``; never a date.
     windows_days : one column per window ``[cutoff - n, cutoff)``; ``EVER`` for a state.
     when_no_rows : what absence means; None is unknown.
-    noun : how a reason reads it: "2 failed payments"; empty where no sentence would help a reader.
+    noun : how a reason reads it: "failed payment{s}", or "categor{ies|y}"; empty where no sentence would help a reader.
     """
 
     name: str
@@ -133,8 +133,10 @@ def columns_of_view(view: FeatureView) -> Iterable[FeatureColumn]:
     """Spell a view out into its columns, in the order of the entries."""
     for feature in view.features:
         for window in feature.windows_days:
+            # Next to windows the whole history is a total, and says so.
+            total = " in all" if feature.noun and window is EVER and len(feature.windows_days) > 1 else ""
             yield FeatureColumn(
                 name=column_name(feature.name, window), table=view.table, expression=feature.expression, window_days=window,
-                when_no_rows=feature.when_no_rows, unit=feature.unit, meaning=feature.meaning, noun=feature.noun,
+                when_no_rows=feature.when_no_rows, unit=feature.unit, meaning=feature.meaning, noun=feature.noun + total,
                 driver=feature.driver or view.driver,
             )  # fmt: skip

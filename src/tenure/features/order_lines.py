@@ -11,10 +11,10 @@ RETURNED = "filter (where quantity < 0)"
 WINDOWS = (7, 14, 28, 56, 90, 180, 365, EVER)
 
 
-def _recency_weighted(days: int, noun: str = "") -> Feature:
+def _recency_weighted(days: int) -> Feature:
     return Feature(
         f"recent_order_days_{days}", f"sum(distinct exp(-age_days / {days}.0)) {ORDERED}", (EVER,), 0, "number",
-        f"Days with an order, each worth exp(-age / {days} days).", noun, "order recency" if days <= 60 else "order frequency",
+        f"Days with an order, each worth exp(-age / {days} days).", "", "order recency" if days <= 60 else "order frequency",
     )  # fmt: skip
 
 
@@ -32,26 +32,21 @@ VIEW = FeatureView(
         ),
         Feature(
             "count_orders", f"count(distinct order_id) {ORDERED}", (28, 56, 90, 180, 365, EVER), 0, "count",
-            "Orders placed.", "orders", "order frequency",
+            "Orders placed.", "order{s}", "order frequency",
         ),
         Feature(
             "count_order_days", f"count(distinct age_days) {ORDERED}", WINDOWS, 0, "count",
-            "Days with an order.", "days with an order", "order frequency",
+            "Days with an order.", "day{s} with an order", "order frequency",
         ),
         Feature(
             "count_order_weeks", f"count(distinct floor((age_days - 1) / 7)) {ORDERED}", (56, EVER), 0, "count",
-            "Weeks, counted back from the cutoff, with an order.", "weeks with an order", "order frequency",
+            "Weeks, counted back from the cutoff, with an order.", "week{s} with an order", "order frequency",
         ),
         Feature(
             "count_order_months", f"count(distinct floor((age_days - 1) / 30)) {ORDERED}", (EVER,), 0, "count",
-            "Spans of 30 days, counted back from the cutoff, with an order.", "months with an order", "order frequency",
+            "Spans of 30 days, counted back from the cutoff, with an order.", "month{s} with an order", "order frequency",
         ),
-        _recency_weighted(7),
-        _recency_weighted(14),
-        _recency_weighted(30, "recent order days, each worth less the older it is"),
-        _recency_weighted(60),
-        _recency_weighted(90, "order days of the last months, each worth less the older it is"),
-        _recency_weighted(180),
+        *(_recency_weighted(days) for days in (7, 14, 30, 60, 90, 180)),
         Feature(
             "recent_order_amount_30", f"sum(amount * exp(-age_days / 30.0)) {ORDERED}", (EVER,), 0, "currency",
             "Amount ordered, each line worth exp(-age / 30 days).", "", "order value",
@@ -80,18 +75,18 @@ VIEW = FeatureView(
             "returned_amount", f"-sum(amount) {RETURNED}", (365, EVER), 0, "currency", "Amount sent back.", "sent back", "returns",
         ),
         Feature(
-            "count_returns", f"count(distinct order_id) {RETURNED}", (365, EVER), 0, "count", "Returns.", "returns", "returns",
+            "count_returns", f"count(distinct order_id) {RETURNED}", (365, EVER), 0, "count", "Returns.", "return{s}", "returns",
         ),
         Feature(
             "count_products", f"count(distinct product_id) {ORDERED}", WINDOWS, 0, "count",
-            "Different products ordered.", "different products", "assortment",
+            "Different products ordered.", "different product{s}", "assortment",
         ),
         Feature(
             "count_categories", f"count(distinct category) {ORDERED}", (28, 90, 365, EVER), 0, "count",
-            "Different categories ordered.", "categories", "assortment",
+            "Different categories ordered.", "categor{ies|y}", "assortment",
         ),
         Feature(
-            "count_order_lines", f"count(*) {ORDERED}", (28, 90, 365, EVER), 0, "count", "Lines ordered.", "order lines", "assortment",
+            "count_order_lines", f"count(*) {ORDERED}", (28, 90, 365, EVER), 0, "count", "Lines ordered.", "order line{s}", "assortment",
         ),
         Feature(
             "ordered_quantity", f"sum(quantity) {ORDERED}", (90, 365, EVER), 0, "number", "Pieces ordered.", "pieces ordered", "order value",
@@ -114,7 +109,7 @@ VIEW = FeatureView(
         ),
         Feature(
             "count_order_weekdays", f"count(distinct weekday) {ORDERED}", (56, EVER), 0, "count",
-            "Different days of the week with an order.", "different weekdays with an order", "order habits",
+            "Different days of the week with an order.", "different weekday{s} with an order", "order habits",
         ),
         Feature(
             "mean_order_hour", f"avg(hour) {ORDERED}", (EVER,), None, "number",
@@ -130,7 +125,7 @@ VIEW = FeatureView(
         ),
         Feature(
             "count_order_channels", f"count(distinct channel) {ORDERED}", (EVER,), 0, "count",
-            "Different channels or shops ordered from.", "channels or shops", "order habits",
+            "Different channels or shops ordered from.", "channel{s} or shop{s}", "order habits",
         ),
     ),
 )  # fmt: skip

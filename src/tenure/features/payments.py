@@ -11,7 +11,7 @@ VIEW = FeatureView(
     features=(
         Feature(
             "count_failed_payments", f"count(*) {FAILED}", (30, 90, 180, 365), 0, "count",
-            "Payment attempts that failed.", "failed payments", "failed payments",
+            "Payment attempts that failed.", "failed payment{s}", "failed payments",
         ),
         Feature(
             "share_failed_payments", f"count(*) {FAILED} / nullif(count(*), 0)", (90, 365), None, "share",
@@ -26,7 +26,7 @@ VIEW = FeatureView(
             "How the last attempt went.", "last payment attempt", "failed payments",
         ),
         Feature(
-            "count_payments", f"count(*) {PAID}", (90, 365), 0, "count", "Payments that succeeded.", "payments", "payments",
+            "count_payments", f"count(*) {PAID}", (90, 365), 0, "count", "Payments that succeeded.", "payment{s}", "payments",
         ),
         Feature(
             "paid_amount", f"sum(amount) {PAID}", (30, 90, 365), 0, "currency",
@@ -38,7 +38,7 @@ VIEW = FeatureView(
         ),
         Feature(
             "count_refunds", "count(*) filter (where status in ('refunded', 'charged_back'))", (90, 365), 0, "count",
-            "Refunds and chargebacks.", "refunds and chargebacks", "refunds",
+            "Refunds and chargebacks.", "refund{s} or chargeback{s}", "refunds",
         ),
     ),
 )  # fmt: skip

@@ -36,27 +36,27 @@ VIEW = FeatureView(
         ),
         Feature(
             "count_renewals", "count(*) filter (where event = 'renewed')", (180, 365), 0, "count",
-            "Renewals.", "renewals", "tenure",
+            "Renewals.", "renewal{s}", "tenure",
         ),
         Feature(
             "count_former_ends", "count(*) filter (where event = 'ended')", (EVER,), 0, "count",
-            "Subscriptions of this customer that ended before.", "earlier ends", "history of leaving",
+            "Subscriptions of this customer that ended before.", "earlier end{s}", "history of leaving",
         ),
         Feature(
             "count_upgrades", "count(*) filter (where event in ('upgraded', 'addon_bought'))", (90, 365), 0, "count",
-            "Moves to a higher plan, and add-ons.", "upgrades and add-ons", "plan changes",
+            "Moves to a higher plan, and add-ons.", "upgrade{s} or add-on{s}", "plan changes",
         ),
         Feature(
             "count_downgrades", "count(*) filter (where event = 'downgraded')", (90, 365), 0, "count",
-            "Moves to a lower plan.", "downgrades", "plan changes",
+            "Moves to a lower plan.", "downgrade{s}", "plan changes",
         ),
         Feature(
             "count_pauses", "count(*) filter (where event = 'paused')", (90, 365), 0, "count",
-            "Pauses.", "pauses", "plan changes",
+            "Pauses.", "pause{s}", "plan changes",
         ),
         Feature(
             "count_cancel_requests", "count(*) filter (where event = 'cancel_requested')", (180,), 0, "count",
-            "Requests to cancel, withdrawn or not.", "requests to cancel", "history of leaving",
+            "Requests to cancel, withdrawn or not.", "request{s} to cancel", "history of leaving",
         ),
         Feature(
             "days_since_plan_change",

@@ -6,13 +6,13 @@ VIEW = FeatureView(
     table="support_tickets",
     driver="support",
     features=(
-        Feature("count_tickets", "count(*) filter (where event = 'opened')", (30, 90, 365), 0, "count", "Tickets opened.", "tickets opened"),
+        Feature("count_tickets", "count(*) filter (where event = 'opened')", (30, 90, 365), 0, "count", "Tickets opened.", "ticket{s} opened"),
         Feature(
             "count_open_tickets",
             "count(distinct ticket_id) filter (where event in ('opened', 'reopened')) - count(distinct ticket_id) filter (where event = 'resolved')",
-            (90,), 0, "count", "Tickets opened and not yet resolved.", "tickets not resolved",
+            (90,), 0, "count", "Tickets opened and not yet resolved.", "ticket{s} not resolved",
         ),
-        Feature("count_reopened", "count(*) filter (where event = 'reopened')", (365,), 0, "count", "Tickets reopened.", "tickets reopened"),
+        Feature("count_reopened", "count(*) filter (where event = 'reopened')", (365,), 0, "count", "Tickets reopened.", "ticket{s} reopened"),
         Feature(
             "days_since_ticket", "min(age_days) filter (where event = 'opened')", (EVER,), None, "days",
             "Days since the last ticket.", "since the last ticket",

@@ -9,7 +9,7 @@ VIEW = FeatureView(
         Feature("usage", "sum(quantity)", (7, 30, 60, 90, 180), 0, "number", "Usage, added up.", "used", "usage level"),
         Feature(
             "count_usage_days", "count(distinct age_days)", (7, 30, 90), 0, "count",
-            "Days with any usage.", "days with usage", "usage regularity",
+            "Days with any usage.", "day{s} with usage", "usage regularity",
         ),
         Feature(
             "days_since_usage", "min(age_days)", (90,), None, "days",

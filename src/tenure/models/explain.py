@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,7 +31,8 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
     """
     if contributions is None:
         contributions = model.contributions(table)
-    chosen = _choose(model, contributions[:, :-1])
+    known = table[model.feature_names].notna().to_numpy()
+    chosen = _choose(model, contributions[:, :-1], known)
     columns = {}
     for rank in range(REASONS):
         picked = chosen[:, rank]
@@ -38,8 +40,8 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
     return pd.DataFrame(columns, index=table.index)
 
 
-def _choose(model: PropensityModel, contributions: np.ndarray) -> np.ndarray:
-    """Choose the index of three features per row."""
+def _choose(model: PropensityModel, contributions: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Choose the index of three features per row; ``known`` says which values are there to be told."""
     drivers = np.array([meaning.driver for meaning in model.meanings])
     speaks = np.array([bool(meaning.noun) for meaning in model.meanings])
     names = list(dict.fromkeys(drivers))
@@ -48,9 +50,11 @@ def _choose(model: PropensityModel, contributions: np.ndarray) -> np.ndarray:
     for name in names:
         members = np.flatnonzero(drivers == name)
         total = contributions[:, members].sum(axis=1)
-        # The feature that speaks for a driver pulls the way the driver as a whole does, and has words if one of them has.
+        # The feature that speaks for a driver pulls the way the driver as a whole does; one with words, then one whose
+        # value is known, is asked first.
         agrees = np.sign(contributions[:, members]) == np.sign(total)[:, None]
-        rank = np.where(agrees, strength[:, members], -1.0) + np.where(agrees & speaks[members], 1e6, 0.0)
+        preferred = 2e6 * speaks[members] + 1e6 * known[:, members]
+        rank = np.where(agrees, strength[:, members] + preferred, -1.0)
         leaders.append(members[rank.argmax(axis=1)])
         sums.append(np.abs(total))
     order = np.argsort(-np.stack(sums, axis=1), axis=1, kind="stable")
@@ -85,11 +89,15 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
         return f"{meaning.noun} is {shown}" + (f", usually {usual}" if usual not in ("unknown", shown) else "")
     usual = "" if meaning.usual is None else f", usually {format_number(float(meaning.usual), meaning.unit, currency)}"
     if pd.isna(value):  # type: ignore[call-overload]  # one cell
-        unit = "days " if meaning.unit == "days" else ""
-        return f"{unit}{meaning.noun}{window}: not known yet{usual}"
+        return f"{_name_in_words(meaning)}: not known yet{usual}"
     shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
     unit = "" if meaning.unit != "days" else " day" if shown == "1" else " days"
-    return f"{shown}{unit} {meaning.noun}{window}{usual}"
+    return f"{shown}{unit} {inflected(meaning.noun, is_one=shown == '1')}{window}{usual}"
+
+
+def inflected(noun: str, *, is_one: bool = False) -> str:
+    """Write a noun in its number: ``visit{s}`` is visit or visits, ``categor{ies|y}`` categories or category."""
+    return re.sub(r"\{(\w+)\|?(\w*)\}", r"\2" if is_one else r"\1", noun)
 
 
 def _kind(value: object) -> str:
@@ -105,8 +113,10 @@ def format_number(value: float, unit: str, currency: str = "") -> str:
         return f"{value:.0%}"
     if unit == "currency":
         return f"{currency} {value:,.2f}".strip()
-    if unit == "count" or (unit == "days" and value == int(value)):
-        return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    if value == int(value):
+        return f"{value:,.0f}"
+    if unit == "count":
+        return f"{value:,.1f}"
     return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
@@ -116,7 +126,7 @@ def importance(model: PropensityModel, contributions: np.ndarray) -> pd.DataFram
         {
             "feature": model.feature_names,
             "driver": [meaning.driver for meaning in model.meanings],
-            "noun": [meaning.noun or _name_in_words(meaning) for meaning in model.meanings],
+            "noun": [inflected(meaning.noun) or _name_in_words(meaning) for meaning in model.meanings],
             "mean_abs": np.abs(contributions[:, :-1]).mean(axis=0),
         }
     )
@@ -128,9 +138,9 @@ def labels_of(meanings: Sequence[FeatureMeaning]) -> list[str]:
     return [
         _name_in_words(m)
         if not m.noun
-        else f"{m.noun} ({m.window_days} d)"
+        else f"{inflected(m.noun)} ({m.window_days} d)"
         if m.window_days
-        else m.noun
+        else inflected(m.noun)
         if m.unit != "days"
         else f"days {m.noun}"
         for m in meanings

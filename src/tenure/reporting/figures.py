@@ -134,9 +134,9 @@ def value_by_contacts(study: Study, margin_rate: float) -> Figure:
     return figure
 
 
-def drivers(importance: pd.DataFrame) -> Figure:
-    """Draw how much each business driver moves propensities: summed mean absolute contributions of its features."""
-    totals = importance.groupby("driver")["mean_abs"].sum().sort_values()
+def drivers(contributions: pd.DataFrame) -> Figure:
+    """Draw the ten drivers that move propensities most; ``contributions``: one row per customer, one column per driver."""
+    totals = contributions.abs().mean().sort_values().tail(10)
     figure, axes = _axes("What drives it", "mean absolute contribution (log-odds)", "")
     axes.barh(totals.index, totals.to_numpy(), color=MODEL, height=0.7)
     axes.grid(axis="y", visible=False)
@@ -149,7 +149,7 @@ def as_svg(figure: Figure) -> str:
 
     buffer = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "tenure", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight", pad_inches=0.08)
     return buffer.getvalue().decode("utf-8")
 
 

@@ -13,7 +13,8 @@ from tenure.reporting.record import TrainingRecord
 from tenure.sources.ingest import StagedSource
 from tenure.workspace import replaced_file
 
-SHOWN_CUSTOMERS = 25
+SHOWN_CUSTOMERS = 12
+SHOWN_BY_VALUE = 8
 
 
 def _environment() -> Any:
@@ -53,10 +54,17 @@ def target_page(
         _environment().get_template("target.html").render(
             record=record, source=staged.source.name, title=staged.source.title or staged.source.name, as_of=as_of,
             currency=staged.source.currency, figures=embedded_figures(figures),
-            ranked=[] if ranked is None else ranked.head(SHOWN_CUSTOMERS).to_dict("records"),
+            ranked=[] if ranked is None else ranked.head(SHOWN_CUSTOMERS).to_dict("records"), worth_most=_worth_most(ranked),
             ranked_count=0 if ranked is None else len(ranked),
         )
     )  # fmt: skip
+
+
+def _worth_most(ranked: pd.DataFrame | None) -> list[dict[str, Any]]:
+    if ranked is None:
+        return []
+    ordered = ranked.sort_values(["assumed_value_of_acting", "customer_id"], ascending=[False, True])
+    return [{str(k): v for k, v in row.items()} for row in ordered.head(SHOWN_BY_VALUE).to_dict("records")]
 
 
 def index_page(records: list[TrainingRecord], staged: StagedSource, as_of: object, customers: int) -> str:

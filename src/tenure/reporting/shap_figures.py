@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from tenure.models.model import PropensityModel
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+POINTS = "#0b6e69"
+LABEL_WIDTH = 26
+SHOWN = 10
 # A picture needs no more points; the contributions of every customer are computed all the same when scoring.
 PICTURE_ROWS = 1500
 
@@ -24,8 +28,17 @@ def explanation(model: PropensityModel, table: pd.DataFrame) -> Any:
     contributions = model.contributions(table)
     return shap.Explanation(
         values=contributions[:, :-1], base_values=contributions[:, -1], data=model.encoding.transform(table),
-        feature_names=labels_of(model.meanings),
+        display_data=_displayed(model, table), feature_names=[fill(label, LABEL_WIDTH) for label in labels_of(model.meanings)],
     )  # fmt: skip
+
+
+def _displayed(model: PropensityModel, table: pd.DataFrame) -> np.ndarray:
+    """Give each value as a reader knows it: a category by its name, not by its code."""
+    shown = np.empty((len(table), len(model.feature_names)), dtype=object)
+    for place, column in enumerate(model.encoding.columns):
+        values = table[column.name]
+        shown[:, place] = values.fillna("unknown") if column.is_text else values.astype(float)
+    return shown
 
 
 def _drawn(plot: Any, height: float, *arguments: Any, **options: Any) -> Figure:
@@ -55,18 +68,24 @@ def _drawn(plot: Any, height: float, *arguments: Any, **options: Any) -> Figure:
     return current if current is not figure else figure
 
 
+def _strongest(explained: Any) -> Any:
+    # Without the others: their sum would dwarf each of the ten.
+    order = np.argsort(-np.abs(explained.values).mean(axis=0), kind="stable")
+    return explained[:, [int(index) for index in order[:SHOWN]]]
+
+
 def beeswarm(explained: Any) -> Figure:
     """Draw the ten strongest features, one point per customer."""
     import shap
 
-    return _drawn(shap.plots.beeswarm, 4.6, explained, max_display=11, plot_size=None)
+    return _drawn(shap.plots.beeswarm, 4.8, _strongest(explained), max_display=SHOWN, plot_size=None)
 
 
 def bar(explained: Any) -> Figure:
     """Draw the mean absolute contribution of the ten strongest features."""
     import shap
 
-    return _drawn(shap.plots.bar, 4.6, explained, max_display=11)
+    return _drawn(shap.plots.bar, 4.8, _strongest(explained), max_display=SHOWN)
 
 
 def dependence(explained: Any, rank: int) -> Figure:
@@ -75,7 +94,7 @@ def dependence(explained: Any, rank: int) -> Figure:
 
     order = np.argsort(-np.abs(explained.values).mean(axis=0), kind="stable")
     column = explained[:, int(order[rank])]
-    return _drawn(shap.plots.scatter, 3.8, column, color=np.full(len(explained), 0.3), dot_size=10)
+    return _drawn(shap.plots.scatter, 3.8, column, color=POINTS, dot_size=10)
 
 
 def waterfall(explained: Any, row: int) -> Figure:
