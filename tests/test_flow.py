@@ -61,6 +61,14 @@ def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
     }
 
 
+def test_the_executed_training_notebook_shows_its_figures_and_no_warnings(company):
+    _, result = company
+    notebook = json.loads((result.folder / "notebooks" / "03_train_churn.ipynb").read_text())
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 7
+    assert not [output["text"] for output in outputs if output.get("name") == "stderr"]
+
+
 def test_every_customer_has_one_row_and_scores_only_where_eligible(company):
     _, result = company
     scores = pd.read_parquet(result.folder / "scored_customers.parquet")

@@ -31,7 +31,7 @@ from tenure.time_windows import parse_date
 from tenure.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tenure.reporting.figures import Figure
+    from tenure.reporting.figures import Figure, Picture
 
 QUICK_DEMO_CUSTOMERS = 2_000
 
@@ -172,9 +172,11 @@ class Training:
     study: Study | None
     figures: dict[str, Figure]
 
-    def figure(self, name: str) -> Figure | str:
-        """Return a figure, or why there is none."""
-        return self.figures.get(name, f"No figure: {self.record.reason}")
+    def figure(self, name: str) -> Picture | str:
+        """Show a figure, or say why there is none."""
+        from tenure.reporting.figures import Picture
+
+        return Picture(self.figures[name]) if name in self.figures else f"No figure: {self.record.reason}"
 
     @property
     def summary(self) -> pd.DataFrame:

@@ -21,6 +21,8 @@ from tenure.targets.definition import Condition, Target
 
 # Part of every snapshot's fingerprint: raise it when the same definition would come to other numbers.
 ENGINE_VERSION = 1
+# Customers times cutoffs whose features are joined at once: some 250 columns of 8 bytes each, several times over.
+ROWS_AT_A_TIME = 100_000
 # Float features are rounded where they leave the engine: the last bits depend on the number of threads.
 SIGNIFICANT_DIGITS = 9
 
@@ -66,15 +68,17 @@ class DuckDBEngine:
         targets = list(targets)
         self._build_population(targets)
         joins = self._build_aggregates(columns)
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE snapshot AS {self._assembled(targets, columns, joins)}")
+        for batch in self._batches(cutoffs):
+            query = self._assembled(targets, columns, joins, batch)
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE snapshot AS {query}")
+            for cutoff in batch:
+                self._connection.execute(
+                    f"COPY (SELECT * FROM snapshot WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
+                    f"TO {literal(str(paths[cutoff]))} (FORMAT parquet, COMPRESSION zstd)"
+                )
+            self._connection.execute("DROP TABLE snapshot")
         for name in joins:
             self._connection.execute(f"DROP TABLE {name}")
-        for cutoff in cutoffs:
-            self._connection.execute(
-                f"COPY (SELECT * FROM snapshot WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) TO {literal(str(paths[cutoff]))} "
-                "(FORMAT parquet, COMPRESSION zstd)"
-            )
-        self._connection.execute("DROP TABLE snapshot")
 
     def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
@@ -140,18 +144,34 @@ class DuckDBEngine:
             joins[name] = group
         return joins
 
+    def _batches(self, cutoffs: Sequence[date]) -> Iterator[list[date]]:
+        """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates themselves can spill."""
+        rows = dict(self._connection.execute("SELECT cutoff, count(*) FROM population GROUP BY cutoff").fetchall())
+        batch: list[date] = []
+        for cutoff in cutoffs:
+            if batch and sum(rows.get(c, 0) for c in [*batch, cutoff]) > ROWS_AT_A_TIME:
+                yield batch
+                batch = []
+            batch.append(cutoff)
+        yield batch
+
     def _assembled(
-        self, targets: Sequence[Target], columns: Sequence[FeatureColumn], joins: Mapping[str, Sequence[FeatureColumn]]
+        self,
+        targets: Sequence[Target],
+        columns: Sequence[FeatureColumn],
+        joins: Mapping[str, Sequence[FeatureColumn]],
+        cutoffs: Sequence[date],
     ) -> str:
-        """Join the aggregates to the population, say what absence means, then add the row-wise features in their order."""
+        """Join the aggregates of some cutoffs to their population, say what absence means, then add the row-wise features in their order."""
         kinds: dict[str, str] = {}
         for name in joins:
             kinds |= {row[0]: str(row[1]) for row in self._connection.execute(f"DESCRIBE {name}").fetchall()}
         selected = {column.name: _outgoing(column, kinds[column.name]) for group in joins.values() for column in group}
-        joined = " ".join(f"LEFT JOIN {name} USING (customer_id, cutoff)" for name in joins)
+        at = "WHERE cutoff IN (" + ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs) + ")"
+        joined = " ".join(f"LEFT JOIN (SELECT * FROM {name} {at}) USING (customer_id, cutoff)" for name in joins)
         flags = ", ".join(quoted("eligible__" + target.name) for target in targets)
         base = [f"{selected[column.name]} AS {quoted(column.name)}" for column in columns if not column.is_row_wise]
-        query = f"SELECT customer_id, cutoff, {', '.join([flags, *base])} FROM population {joined}"
+        query = f"SELECT customer_id, cutoff, {', '.join([flags, *base])} FROM (SELECT * FROM population {at}) {joined}"
         for level in _levels(columns):
             query = f"SELECT *, {', '.join(map(_row_wise, level))} FROM ({query})"
         order = ", ".join(["customer_id", "cutoff", flags, *(quoted(column.name) for column in columns)])

@@ -86,6 +86,14 @@ VIEW = FeatureView(
             "Different categories ordered.", "categor{ies|y}", "assortment",
         ),
         Feature(
+            "count_order_days_season_ahead", "count(distinct age_days) filter (where quantity > 0 and age_days > 275)", (365,), 0, "count",
+            "Days with an order a year ago in the 90 days that now lie ahead.", "day{s} with an order in the coming season of last year", "season",
+        ),
+        Feature(
+            "season_ahead_amount", "sum(amount) filter (where quantity > 0 and age_days > 275)", (365,), 0, "currency",
+            "Amount ordered a year ago in the 90 days that now lie ahead.", "ordered in the coming season of last year", "season",
+        ),
+        Feature(
             "count_order_lines", f"count(*) {ORDERED}", (28, 90, 365, EVER), 0, "count", "Lines ordered.", "order line{s}", "assortment",
         ),
         Feature(

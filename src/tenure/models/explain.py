@@ -83,7 +83,11 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
     """Say one feature's value as a marketer reads it: "2 failed payments in 30 days, usually 0"."""
     if not meaning.noun:
         meaning = replace(meaning, noun=f"is the {_name_in_words(meaning)}", window_days=None)
-    window = "" if meaning.window_days is None or "since" in meaning.noun else f" in {meaning.window_days} days"
+    window = (
+        ""
+        if meaning.window_days is None or "since" in meaning.noun or "last year" in meaning.noun
+        else f" in {meaning.window_days} days"
+    )
     if meaning.unit == "category":
         shown, usual = _kind(value), _kind(meaning.usual)
         return f"{meaning.noun} is {shown}" + (f", usually {usual}" if usual not in ("unknown", shown) else "")

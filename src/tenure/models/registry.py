@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -67,7 +69,10 @@ class Registry:
 
         for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        import mlflow
+        with warnings.catch_warnings():
+            # On import MLflow asks notebooks for a progress-bar widget that nothing here uses.
+            warnings.simplefilter("ignore")
+            import mlflow
         from mlflow.exceptions import MlflowException
 
         # Setting the address writes it into the environment, which kernels inherit: put back what was there.
@@ -137,7 +142,9 @@ class Registry:
                 model_uri = self._log_model(model)
                 run_id = run.info.run_id
             self._ensure_model(client, name)
-            created = mlflow.register_model(model_uri, name, tags={FINGERPRINT_TAG: model.fingerprint})
+            # MLflow tells of it on standard error, which a notebook would show as if something were wrong.
+            with redirect_stderr(StringIO()):
+                created = mlflow.register_model(model_uri, name, tags={FINGERPRINT_TAG: model.fingerprint})
             for key, value in _version_tags(study, verdict).items():
                 client.set_model_version_tag(name, created.version, key, value)
             client.set_registered_model_alias(name, CHALLENGER, created.version)

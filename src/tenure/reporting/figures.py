@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,6 +142,18 @@ def drivers(contributions: pd.DataFrame) -> Figure:
     axes.barh(totals.index, totals.to_numpy(), color=MODEL, height=0.7)
     axes.grid(axis="y", visible=False)
     return figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a notebook shows it, whatever matplotlib backend is set."""
+
+    figure: Figure
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", pad_inches=0.08)
+        return buffer.getvalue()
 
 
 def as_svg(figure: Figure) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,17 @@ SHOWN = 10
 PICTURE_ROWS = 1500
 
 
+def _shap() -> Any:
+    with warnings.catch_warnings():
+        # On import shap asks notebooks for a progress-bar widget that nothing here uses.
+        warnings.simplefilter("ignore")
+        import shap
+    return shap
+
+
 def explanation(model: PropensityModel, table: pd.DataFrame) -> Any:
     """Make a ``shap.Explanation`` of exact contributions, in log-odds of the propensity."""
-    import shap
+    shap = _shap()
 
     contributions = model.contributions(table)
     return shap.Explanation(
@@ -76,21 +85,21 @@ def _strongest(explained: Any) -> Any:
 
 def beeswarm(explained: Any) -> Figure:
     """Draw the ten strongest features, one point per customer."""
-    import shap
+    shap = _shap()
 
     return _drawn(shap.plots.beeswarm, 4.8, _strongest(explained), max_display=SHOWN, plot_size=None)
 
 
 def bar(explained: Any) -> Figure:
     """Draw the mean absolute contribution of the ten strongest features."""
-    import shap
+    shap = _shap()
 
     return _drawn(shap.plots.bar, 4.8, _strongest(explained), max_display=SHOWN)
 
 
 def dependence(explained: Any, rank: int) -> Figure:
     """Draw one feature's value against its contribution; ``rank`` 0 is the strongest."""
-    import shap
+    shap = _shap()
 
     order = np.argsort(-np.abs(explained.values).mean(axis=0), kind="stable")
     column = explained[:, int(order[rank])]
@@ -99,6 +108,6 @@ def dependence(explained: Any, rank: int) -> Figure:
 
 def waterfall(explained: Any, row: int) -> Figure:
     """Draw how one customer's log-odds come about."""
-    import shap
+    shap = _shap()
 
     return _drawn(shap.plots.waterfall, 4.6, explained[row], max_display=9)
