@@ -15,6 +15,7 @@ LAYERS = (
     {"engines"},
     {"snapshots"},
     {"models"},
+    {"audit"},
     {"scoring"},
     {"reporting"},
     {"review"},

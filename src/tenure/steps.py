@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
 
+from tenure.audit.audit import alarm_lines, audit_study
 from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
-from tenure.features.catalogue import describe, tables_of
+from tenure.features.catalogue import describe
 from tenure.models.evaluate import Auc, auc_difference
 from tenure.models.registry import Registry, model_name
 from tenure.models.settings import TrainingSettings
@@ -218,7 +221,12 @@ def _register(run: Run, study: Study, folder: Path) -> Training:
     model = study.model
     name = model_name(run.source.name, study.target.name)
     champion = run.registry.champion(name)
-    verdict = judge(study.evaluation, _difference_to_champion(run, study, name, champion))
+    audit = audit_study(run.snapshots, study)
+    verdict = judge(
+        study.evaluation, _difference_to_champion(run, study, name, champion), alarms=alarm_lines(audit.findings),
+        segments=study.segments, seconds_per_1000_rows=_seconds_per_1000_rows(study),
+        megabytes=len(model.booster_text) / 1e6, is_quick=run.quick,
+    )  # fmt: skip
     sample = study.test.sample(min(len(study.test), 1500), random_state=7).reset_index(drop=True)
     contributions = model.contributions(sample)
     ranking = importance(model, contributions)
@@ -233,7 +241,8 @@ def _register(run: Run, study: Study, folder: Path) -> Training:
     promotable = verdict.is_promotable or version.version == champion
     facts = {
         "status": "trained" if promotable else "blocked", "reason": verdict.reason, "model": name, "version": version.version,
-        "run_id": version.run_id, "is_quick": run.quick, "unproven_features": _unproven(run, model.feature_names),
+        "run_id": version.run_id, "is_quick": run.quick, "unproven_features": audit.unproven,
+        "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings], "solo": audit.solo},
     }  # fmt: skip
     record = record_of(study, verdict, importance=ranking.to_dict("records"), facts=facts)
     record.save(folder)
@@ -256,10 +265,11 @@ def _difference_to_champion(run: Run, study: Study, name: str, champion: str | N
     return auc_difference(study.test["label"].to_numpy(), study.test["propensity"].to_numpy(), former)
 
 
-def _unproven(run: Run, names: list[str]) -> list[str]:
-    by_name = {column.name: column for column in run.snapshots.columns}
-    static = {name for name, table in run.staged.tables.items() if table.is_static}
-    return [name for name in names if tables_of(by_name[name], by_name) & static]
+def _seconds_per_1000_rows(study: Study) -> float:
+    rows = study.test.iloc[np.arange(1000) % len(study.test)]
+    start = time.perf_counter()
+    study.model.propensities(rows)
+    return time.perf_counter() - start
 
 
 def _figures(run: Run, study: Study, sample: pd.DataFrame, by_driver: pd.DataFrame) -> dict[str, Figure]:

@@ -98,6 +98,7 @@ def evaluate(
     deciles = lift_by_decile(labels, propensities)
     reliability = reliability_bins(labels, propensities)
     clipped = np.clip(propensities, 1e-6, 1 - 1e-6)
+    slope, intercept = calibration_line(labels, clipped)
     metrics = {
         "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high,
         "auc_rule": auc_rule.value, "auc_rule_low": auc_rule.low, "auc_rule_high": auc_rule.high,
@@ -108,6 +109,7 @@ def evaluate(
         "log_loss_base_rate": float(log_loss(labels, np.full(len(labels), base_rate))),
         "brier": float(brier_score_loss(labels, clipped)),
         "ece": float((reliability["customers"] * (reliability["label_rate"] - reliability["mean_propensity"]).abs()).sum() / len(labels)),
+        "calibration_slope": slope, "calibration_intercept": intercept, "ece_by_chance": ece_by_chance(clipped),
         "lift_top_decile": float(deciles["lift"].iloc[0]),
         "lift_top_decile_rule": float(lift_by_decile(labels, rule)["lift"].iloc[0]),
         "base_rate": base_rate,
@@ -115,6 +117,27 @@ def evaluate(
     return Evaluation(
         len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, rule), deciles, reliability
     )
+
+
+def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> tuple[float, float]:
+    """Return slope and intercept of the label's log-odds on the propensity's: 1 and 0 when every promise is kept.
+
+    Source: Cox (1958). A slope below 1 promises too extremely, above 1 too timidly.
+    """
+    from scipy.special import logit
+    from sklearn.linear_model import LogisticRegression
+
+    line = LogisticRegression(C=1e6, max_iter=1000).fit(logit(propensities).reshape(-1, 1), labels)
+    return float(line.coef_[0, 0]), float(line.intercept_[0])
+
+
+def ece_by_chance(propensities: np.ndarray, draws: int = 200, seed: int = 0) -> float:
+    """Return the mean calibration error (ten equal-count bins) that a perfect model of this size shows by chance."""
+    bins = np.array_split(np.argsort(propensities, kind="stable"), min(BINS, len(propensities)))
+    generator = np.random.default_rng(seed)
+    drawn = generator.random((draws, len(propensities))) < propensities
+    gaps = [np.abs(drawn[:, b].mean(axis=1) - propensities[b].mean()) * len(b) for b in bins]
+    return float(np.sum(gaps, axis=0).mean() / len(propensities))
 
 
 def decile_of(propensities: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from tenure.features.definition import FeatureColumn
 from tenure.models.evaluate import Evaluation, evaluate
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.plain import plain_propensities
+from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel, train_model
 from tenure.snapshots import Snapshots, check_positives
@@ -25,7 +26,8 @@ class Study:
     """A trained model with all that speaks for or against it.
 
     ``test``: customer_id, cutoff, label, propensity, rule_score, revenue and the features, one row per eligible customer at
-    the test cutoff. ``funnel``: cutoff, known, eligible, positives, base_rate.
+    the test cutoff. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
+    eligible, positives, base_rate. ``segments`` as ``evaluate_segments`` gives them.
     """
 
     target: Target
@@ -33,7 +35,9 @@ class Study:
     trained: TrainedModel
     evaluation: Evaluation
     test: pd.DataFrame
+    fitting_texts: pd.DataFrame
     funnel: pd.DataFrame
+    segments: pd.DataFrame
     fitting_rows: int
     fitting_customers: int
     fitting_positives: int
@@ -76,10 +80,26 @@ def study_target(
     evaluation = evaluate(test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), plain)
     eligible = int(_counts(funnel, plan.fitting)["rows"])
     return Study(
-        target=target, plan=plan, trained=trained, evaluation=evaluation, test=test, funnel=funnel, fitting_rows=len(fitting),
+        target=target, plan=plan, trained=trained, evaluation=evaluation, test=test, fitting_texts=fitting[["cutoff", "label", *_texts(fitting, useful)]],
+        funnel=funnel, segments=evaluate_segments(test, _segment_columns(useful)), fitting_rows=len(fitting),
         fitting_customers=int(fitting["customer_id"].nunique()), fitting_positives=int(labels.sum()),
         was_sampled=len(fitting) < eligible, dropped_features=dropped,
     )  # fmt: skip
+
+
+def _texts(table: pd.DataFrame, columns: Sequence[FeatureColumn]) -> list[str]:
+    return [column.name for column in columns if not pd.api.types.is_numeric_dtype(table[column.name])]
+
+
+def _segment_columns(columns: Sequence[FeatureColumn]) -> list[str]:
+    """Choose what customers are split by: plan, tenure, who they are (region and the like), and what they brought."""
+    names = [column.name for column in columns if column.driver == "who they are"]
+    present = {column.name for column in columns}
+    return [
+        *(n for n in ("plan", "subscription_tenure_days", "days_since_first_order") if n in present),
+        *names,
+        "revenue",
+    ]
 
 
 def meaning_of(column: FeatureColumn) -> FeatureMeaning:

@@ -36,6 +36,8 @@ class TrainingRecord:
     importance: list[dict[str, Any]] = field(default_factory=list)
     dropped_features: list[str] = field(default_factory=list)
     unproven_features: list[str] = field(default_factory=list)
+    audit: dict[str, Any] = field(default_factory=dict)
+    segments: list[dict[str, Any]] = field(default_factory=list)
     rule: str = ""
     save_rate: float = 0.0
     contact_cost: float = 0.0
@@ -74,6 +76,7 @@ def record_of(
         metrics=study.evaluation.metrics, gates=[asdict(gate) for gate in verdict.gates],
         deciles=study.evaluation.deciles.to_dict("records"),
         funnel=[{str(k): v for k, v in row.items()} for row in study.funnel.to_dict("records")], importance=importance,
+        segments=[{str(k): v for k, v in row.items()} for row in study.segments.to_dict("records")],
         dropped_features=study.dropped_features, rule=target.rule.meaning, save_rate=target.save_rate,
         contact_cost=target.contact_cost, trees=study.trained.trees, is_promotable=verdict.is_promotable,
         was_sampled=study.was_sampled, **facts,

@@ -31,7 +31,7 @@ from tenure.sources.source import Source, TableMapping
 from tenure.workspace import Workspace, replaced_folder
 
 # Part of every fingerprint: raise it when staging changes what it writes.
-STAGING_VERSION = 1
+STAGING_VERSION = 2
 # The first day of a table is taken where one row in a thousand lies before it, so one mistyped year starts no history.
 HISTORY_QUANTILE = 0.001
 
@@ -103,8 +103,10 @@ class StagedSource:
         return lines
 
 
-def stage_source(workspace: Workspace, source: Source) -> StagedSource:
+def stage_source(workspace: Workspace, source: Source, *, allow_empty: bool = False) -> StagedSource:
     """Stage a source, or reuse what is staged when neither raw files nor mapping changed.
+
+    ``allow_empty`` stages tables without rows as they are: of files as they stood on an early day.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def stage_source(workspace: Workspace, source: Source) -> StagedSource:
     if (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
         return staged
     with replaced_folder(target) as fresh:
-        tables = _stage_tables(source, folder, mappings, fresh)
+        tables = _stage_tables(source, folder, mappings, fresh, allow_empty=allow_empty)
         manifest = {
             "fingerprint": fingerprint,
             "raw_hashes": raw_hashes,
@@ -175,7 +177,7 @@ def _read_manifest(source: Source, folder: Path) -> StagedSource | None:
 
 
 def _stage_tables(
-    source: Source, folder: Path, mappings: dict[str, TableMapping], fresh: Path
+    source: Source, folder: Path, mappings: dict[str, TableMapping], fresh: Path, *, allow_empty: bool
 ) -> dict[str, TableSummary]:
     clock = datetime.now(ZoneInfo(source.timezone)).replace(tzinfo=None)
     (fresh / "rejected").mkdir()
@@ -183,9 +185,10 @@ def _stage_tables(
     tables: dict[str, TableSummary] = {}
     try:
         for name, mapping in mappings.items():
-            mapped = map_table(connection, source, folder, fresh, mapping)
+            mapped = map_table(connection, source, folder, fresh, mapping, allow_empty=allow_empty)
             tables[name] = _stage_table(connection, mapped, fresh, clock)
-        _check_ids_meet(connection, source, fresh, tables)
+        if not allow_empty:
+            _check_ids_meet(connection, source, fresh, tables)
     finally:
         connection.close()
     for scratch in ("converted", "spill"):
@@ -301,7 +304,11 @@ def _check_rejected(
         )
     if "occurred_at is not a date" in summary.rules:
         check_date_formats(connection, mapped, rejected)
-    if summary.staged and summary.rejected <= mapped.max_rejected_share * (summary.read + summary.unreadable):
+    if (
+        not summary.read + summary.unreadable
+        or summary.staged
+        and summary.rejected <= mapped.max_rejected_share * (summary.read + summary.unreadable)
+    ):
         return
     rule, count = next(iter(summary.rules.items()))
     first = connection.execute(

@@ -71,7 +71,13 @@ class MappedTable:
 
 
 def map_table(
-    connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, scratch: Path, mapping: TableMapping
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    folder: Path,
+    scratch: Path,
+    mapping: TableMapping,
+    *,
+    allow_empty: bool = False,
 ) -> MappedTable:
     """Check a table's mapping against its raw file and turn it into SQL.
 
@@ -83,9 +89,12 @@ def map_table(
     place = f"{source.where} [{name}]"
     raw_view, raw_name, keeps_unreadable = _open_view(connection, source, folder, scratch, mapping)
     raw_types = _describe(connection, f"SELECT * FROM {raw_view}", f"{place}: {raw_name} cannot be read")
-    if not connection.execute(f"SELECT 1 FROM {raw_view} LIMIT 1").fetchall():
+    if not allow_empty and not connection.execute(f"SELECT 1 FROM {raw_view} LIMIT 1").fetchall():
         raise DataContractError(f"{place}: {raw_name} holds no rows. Expected at least one.")
     expressions = _expressions(mapping, raw_types, place, raw_name)
+    declared = source.raw.get(raw_name, RawFile()).known_at
+    if table.is_dated and "occurred_at" in expressions and declared:
+        expressions.setdefault("known_at", declared)
     problems: list[str] = []
     types = {
         column: _type_of(connection, raw_view, raw_name, raw_types, column, sql, problems)
@@ -169,6 +178,11 @@ def _describe(connection: duckdb.DuckDBPyConnection, query: str, place: str) -> 
         raise DataContractError(f"{place}: {first_line(error)}{hint}") from None
 
 
+def describe_relation(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """Map a relation's columns to their types."""
+    return {row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+
+
 def first_line(error: Exception) -> str:
     """Shorten an engine's message to the line that matters."""
     return str(error).strip().splitlines()[0][:300]
@@ -248,11 +262,11 @@ def _casts_and_rules(
         if is_static:
             casts["occurred_at"] = casts["known_at"] = f"TIMESTAMP '{STATIC_DATE}'"
         else:
-            occurred = _timestamp(expressions["occurred_at"], types["occurred_at"], source)
+            occurred = business_time(expressions["occurred_at"], types["occurred_at"], source)
             casts["occurred_at"] = occurred
             rules.append(("occurred_at is missing", f"({expressions['occurred_at']}) IS NULL"))
             rules.append(("occurred_at is not a date", f"({occurred}) IS NULL"))
-            casts["known_at"] = f"greatest({occurred}, {_known_at(source, mapping, expressions, types, occurred)})"
+            casts["known_at"] = f"greatest({occurred}, {_known_at(source, expressions, types, occurred)})"
     for column in _columns(mapping, expressions, types):
         raw = expressions.get(column.name)
         if raw is None:
@@ -307,7 +321,7 @@ def _text(sql: str, kind: str) -> str:
     return f"nullif(trim(CAST(({sql}) AS VARCHAR)), '')"
 
 
-def _timestamp(sql: str, kind: str, source: Source) -> str:
+def business_time(sql: str, kind: str, source: Source) -> str:
     """Cast to the business's naive local time."""
     zone = literal(source.timezone)
     if kind == "TIMESTAMP WITH TIME ZONE":
@@ -321,12 +335,7 @@ def _timestamp(sql: str, kind: str, source: Source) -> str:
     return local
 
 
-def _known_at(
-    source: Source, mapping: TableMapping, expressions: dict[str, str], types: dict[str, str], occurred: str
-) -> str:
+def _known_at(source: Source, expressions: dict[str, str], types: dict[str, str], occurred: str) -> str:
     if "known_at" in expressions:
-        return f"coalesce({_timestamp(expressions['known_at'], types['known_at'], source)}, {occurred})"
-    for reference in mapping.raw_files:
-        if declared := source.raw.get(split_reference(reference)[0], RawFile()).known_at:
-            return f"coalesce({_timestamp(declared, 'VARCHAR', source)}, {occurred})"
+        return f"coalesce({business_time(expressions['known_at'], types['known_at'], source)}, {occurred})"
     return occurred

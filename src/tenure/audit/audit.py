@@ -1,0 +1,97 @@
+"""The audit of one training: what must hold before a model may be believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tenure.audit.finding import Finding
+from tenure.audit.perturbation import perturb_future
+from tenure.audit.replay import Replay, replay, unproven_features
+from tenure.audit.solo import solo_aucs, solo_findings
+from tenure.audit.split import split_findings
+from tenure.models.study import Study
+from tenure.snapshots import Snapshots
+from tenure.workspace import replaced_file
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was checked and what was found. ``checks``: check, cutoff, customers, features, left_out, differing."""
+
+    findings: list[Finding]
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+    solo: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def alarms(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.is_alarm]
+
+
+def audit_study(snapshots: Snapshots, study: Study) -> Audit:
+    """Audit one training: replay and perturbation at T and one walk cutoff, solo AUC at T, and the split."""
+    fitting = study.fitting_texts
+    cutoffs = [study.plan.test, *([study.plan.fitting[0]] if study.plan.fitting else [])]
+    replays = [_cached(snapshots, cutoff, check) for cutoff in cutoffs for check in (replay, perturb_future)]
+    used = set(study.model.feature_names)
+    test_labels = study.test["label"].to_numpy(dtype=int)
+    ranked = solo_aucs(
+        fitting, fitting["label"].to_numpy(dtype=int), study.test, test_labels, study.model.feature_names
+    )
+    findings = [
+        *(finding for one in replays for finding in one.findings() if finding.subject in used or finding.subject.startswith(("(", "eligible"))),
+        *solo_findings(ranked, study.plan.test),
+        *split_findings(study.target, list(fitting["cutoff"].map(_as_date).unique()), study.plan.test),
+    ]  # fmt: skip
+    return Audit(
+        findings=findings,
+        checks=[_row(one) for one in replays],
+        unproven=[name for name in unproven_features(snapshots) if name in used],
+        solo=ranked.head(10).to_dict("records"),
+    )
+
+
+def _as_date(value: Any) -> date:
+    return pd.Timestamp(value).date()
+
+
+def _row(one: Replay) -> dict[str, Any]:
+    return {
+        "check": one.check, "cutoff": str(one.cutoff), "customers": one.customers, "features": one.features,
+        "left_out": one.left_out, "differing": len(one.differing),
+    }  # fmt: skip
+
+
+def _cached(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots, date], Replay]) -> Replay:
+    """Read a check's outcome where the same snapshot was checked before: three targets share their features."""
+    path = _outcome_path(snapshots, cutoff, check.__name__)
+    if path.is_file():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["differing"] = pd.DataFrame(
+            content["differing"], columns=["feature", "customers", "customer_id", "expected", "found"]
+        )
+        return Replay(**{**content, "cutoff": cutoff})
+    found = check(snapshots, cutoff)
+    with replaced_file(path) as fresh:
+        content = asdict(found) | {"cutoff": str(cutoff), "differing": found.differing.to_dict("records")}
+        fresh.write_text(json.dumps(content, default=str), encoding="utf-8")
+    return found
+
+
+def _outcome_path(snapshots: Snapshots, cutoff: date, check: str) -> Path:
+    # The name of the snapshot file holds the hash of everything it is made of.
+    return (
+        snapshots.features_path(cutoff).parent.parent / "audit" / f"{snapshots.features_path(cutoff).stem}-{check}.json"
+    )
+
+
+def alarm_lines(findings: Sequence[Finding]) -> list[str]:
+    """Say each alarm in one line."""
+    return [str(finding) for finding in findings if finding.is_alarm]

@@ -1,0 +1,63 @@
+"""Change every fact not yet known at a cutoff: no feature may move."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace as with_changes
+from datetime import date
+from pathlib import Path
+
+from tenure.audit.replay import Replay, _rebuilt, _scratch
+from tenure.engines.duckdb_engine import connect, tables_with_rows
+from tenure.snapshots import Snapshots
+from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.raw_files import literal, quoted
+
+
+def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
+    """Build the snapshot of a cutoff once more from facts whose unknown part was changed in every column, and compare."""
+    snapshots.build_features([cutoff])
+    with _scratch(snapshots) as scratch:
+        folder = Path(scratch) / "staged"
+        folder.mkdir()
+        changed = 0
+        for name in snapshots.staged.tables:
+            if name in tables_with_rows(snapshots.staged):
+                changed += _write_changed(snapshots, name, cutoff, folder / f"{name}.parquet")
+            else:
+                shutil.copyfile(snapshots.staged.path(name), folder / f"{name}.parquet")
+        staged = with_changes(snapshots.staged, folder=folder)
+        return _rebuilt("future perturbation", snapshots, staged, cutoff, Path(scratch), changed)
+
+
+def _write_changed(snapshots: Snapshots, table: str, cutoff: date, path: Path) -> int:
+    unknown = f"(known_at >= DATE '{cutoff}' OR occurred_at >= DATE '{cutoff}')"
+    relation = f"read_parquet({literal(str(snapshots.staged.path(table)))})"
+    with connect() as connection:
+        kinds = {row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+        replaced = ", ".join(
+            f"CASE WHEN {unknown} THEN {_changed(table, column, kind)} ELSE {quoted(column)} END AS {quoted(column)}"
+            for column, kind in kinds.items()
+            if column not in ("customer_id", "occurred_at", "known_at")
+        )
+        star = f"* REPLACE ({replaced})" if replaced else "*"
+        connection.execute(f"COPY (SELECT {star} FROM {relation}) TO {literal(str(path))} (FORMAT parquet)")
+        return int(connection.execute(f"SELECT count(*) FROM {relation} WHERE {unknown}").fetchall()[0][0])
+
+
+def _changed(table: str, column: str, kind: str) -> str:
+    """Give SQL for another value of the same kind."""
+    name = quoted(column)
+    if kind.startswith("DECIMAL"):
+        return f"CAST(17 - 3 * coalesce({name}, 1) AS {kind})"
+    if kind == "BOOLEAN":
+        return f"NOT coalesce({name}, false)"
+    if kind != "VARCHAR":
+        return f"CAST(11 + 2 * coalesce({name}, 1) AS {kind})"
+    allowed = next((c.allowed for c in STAGED_TABLES[table].columns if c.name == column), ())
+    if len(allowed) > 1:
+        turns = " ".join(
+            f"WHEN {literal(a)} THEN {literal(b)}" for a, b in zip(allowed, (*allowed[1:], allowed[0]), strict=True)
+        )
+        return f"CASE {name} {turns} ELSE {literal(allowed[0])} END"
+    return f"coalesce({name}, '') || '~'"

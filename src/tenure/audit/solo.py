@@ -1,0 +1,62 @@
+"""Too good alone: a feature that nearly gives the label away by itself has usually seen it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tenure.audit.finding import Finding
+from tenure.models.evaluate import auc_with_interval
+
+SUSPICIOUS_AUC = 0.95
+AHEAD_OF_NEXT = 0.10
+
+
+def solo_aucs(
+    fitting: pd.DataFrame, labels: np.ndarray, test: pd.DataFrame, test_labels: np.ndarray, names: Sequence[str]
+) -> pd.DataFrame:
+    """Rank features by the AUC each reaches alone at the test cutoff. => feature, auc (.5 to 1), descending
+
+    ``fitting`` holds the text features of the fitting rows, with their ``labels``.
+
+    A number ranks by its value, unknown as the lowest or the highest, in the better direction; a text by the label rate of
+    its level among the fitting rows.
+    """
+    rows = [(name, _solo(fitting.get(name), labels, test[name], test_labels)) for name in names]
+    table = pd.DataFrame(rows, columns=["feature", "auc"])
+    return table.sort_values(["auc", "feature"], ascending=[False, True], ignore_index=True)
+
+
+def _solo(fitting: pd.Series | None, labels: np.ndarray, test: pd.Series, test_labels: np.ndarray) -> float:
+    if fitting is not None:
+        rates = pd.Series(labels).groupby(fitting.fillna("(unknown)").to_numpy()).mean()
+        scores = test.fillna("(unknown)").map(rates).astype(float).fillna(float(labels.mean())).to_numpy()
+        return _either_way(test_labels, scores)
+    values = test.to_numpy(dtype=float)
+    unknown = np.isnan(values)
+    if unknown.all():
+        return 0.5
+    low, high = np.nanmin(values) - 1, np.nanmax(values) + 1
+    return max(_either_way(test_labels, np.where(unknown, end, values)) for end in (low, high))
+
+
+def _either_way(labels: np.ndarray, scores: np.ndarray) -> float:
+    auc = auc_with_interval(labels, scores).value
+    return max(auc, 1 - auc)
+
+
+def solo_findings(ranked: pd.DataFrame, cutoff: object) -> list[Finding]:
+    """Name the features with a solo AUC of at least .95 that lie .10 above the best of the others."""
+    suspicious = ranked[ranked["auc"] >= SUSPICIOUS_AUC]
+    others = ranked[ranked["auc"] < SUSPICIOUS_AUC]["auc"]
+    best_other = float(others.max()) if len(others) else 0.5
+    return [
+        Finding(
+            "too good alone", "alarm", row.feature, f"AUC {row.auc:.3f} by itself at {cutoff}; the best of the others reaches {best_other:.3f}",
+            f"below {SUSPICIOUS_AUC} or within {AHEAD_OF_NEXT:.2f} of the others",
+            "Look where the column comes from: an end date, a status written later, or the label in other words. Leave it out, or say when it was known.",
+        )
+        for row in suspicious.itertuples() if row.auc >= best_other + AHEAD_OF_NEXT
+    ]  # fmt: skip

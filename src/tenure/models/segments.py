@@ -1,0 +1,44 @@
+"""Where a model works and where it fails: its metrics per segment of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tenure.models.evaluate import auc_with_interval
+
+# A segment smaller than this says nothing; one level more than these is read by its largest.
+MIN_SEGMENT_POSITIVES = 10
+MAX_LEVELS = 8
+PARTS = ("lowest third", "middle third", "highest third")
+
+
+def evaluate_segments(test: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Evaluate propensities per segment of the test customers.
+
+    label, propensity, columns => segment, level, customers, positives, base_rate, mean_propensity, auc, auc_low, auc_high;
+    a number is cut into thirds, a text into its levels; only segments with at least ten positives and ten negatives.
+    """
+    rows = []
+    for column in columns:
+        levels = _levels(test[column])
+        for level in levels.dropna().unique():
+            part = test[(levels == level).to_numpy()]
+            positives = int(part["label"].sum())
+            if min(positives, len(part) - positives) < MIN_SEGMENT_POSITIVES or len(part) == len(test):
+                continue
+            auc = auc_with_interval(part["label"].to_numpy(), part["propensity"].to_numpy())
+            rows.append(
+                (column, str(level), len(part), positives, positives / len(part), float(part["propensity"].mean()), auc.value, auc.low, auc.high)
+            )  # fmt: skip
+    names = ["segment", "level", "customers", "positives", "base_rate", "mean_propensity", "auc", "auc_low", "auc_high"]
+    return pd.DataFrame(rows, columns=names).sort_values(["segment", "level"], ignore_index=True)
+
+
+def _levels(values: pd.Series) -> pd.Series:
+    if not pd.api.types.is_numeric_dtype(values):
+        frequent = values.value_counts().index[:MAX_LEVELS]
+        return values.where(values.isin(frequent))
+    ranks = values.rank(method="first", pct=True)
+    return pd.cut(ranks, [0, 1 / 3, 2 / 3, 1], labels=list(PARTS)).astype(object)

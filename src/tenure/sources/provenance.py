@@ -1,0 +1,128 @@
+"""What can be proven of raw files: when each row was known. A file that does not say so is static."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+
+from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.ingest import effective_mappings
+from tenure.sources.mapping import business_time, describe_relation
+from tenure.sources.raw_files import (
+    PARQUET,
+    POSTGRESQL,
+    READABLE,
+    TEXT,
+    choose_raw_file,
+    inside,
+    literal,
+    open_locked,
+    split_reference,
+)
+from tenure.sources.source import Source, TableMapping
+
+
+def raw_files_of(source: Source, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Map each staged table to the raw files it is made from."""
+    readable = [path.name for path in sorted(folder.glob("*")) if path.name.lower().endswith(READABLE)]
+    return {
+        name: _files_in_query(mapping, readable)
+        if mapping.query
+        else (split_reference(choose_raw_file(folder, mapping.raw_files, f"{source.where} [{name}]"))[0],)
+        for name, mapping in effective_mappings(source, folder).items()
+    }
+
+
+def _files_in_query(mapping: TableMapping, readable: list[str]) -> tuple[str, ...]:
+    parsed = sqlglot.parse_one(mapping.query, read="duckdb")
+    named = {table.name for table in parsed.find_all(exp.Table)}
+    return tuple(file for file in readable if file in named or file.split(".")[0] in named)
+
+
+def known_at_expression(source: Source, folder: Path, file: str) -> str:
+    """Give the SQL that says when a row of a raw file was known; empty where nobody declared it.
+
+    ``[raw."<file>"] known_at`` in the TOML; a file that carries the staged names says it by its own columns.
+    """
+    if file in source.raw and source.raw[file].known_at:
+        return source.raw[file].known_at
+    stem = file.split(".")[0]
+    if stem in source.tables or stem not in STAGED_TABLES or not STAGED_TABLES[stem].is_dated:
+        return ""
+    columns = {name.lower() for name in _columns(folder, file)}
+    if "occurred_at" not in columns:
+        return ""
+    return "greatest(coalesce(known_at, occurred_at), occurred_at)" if "known_at" in columns else "occurred_at"
+
+
+def _columns(folder: Path, file: str) -> tuple[str, ...]:
+    connection = open_locked(folder, folder)
+    try:
+        return tuple(describe_relation(connection, _relation(folder / file, "")))
+    finally:
+        connection.close()
+
+
+def _relation(path: Path, delimiter: str, encoding: str = "") -> str:
+    if path.name.lower().endswith(PARQUET):
+        return f"read_parquet({literal(str(path))})"
+    # Everything as text, so that what is written is what was read.
+    options = f", delim = {literal(delimiter)}" if delimiter else ""
+    options += f", encoding = {literal(encoding)}" if encoding else ""
+    return f"read_csv({literal(str(path))}, header = true, all_varchar = true, store_rejects = true{options})"
+
+
+def static_tables(source: Source, folder: Path) -> set[str]:
+    """Name the staged tables with at least one raw file whose rows do not say when they were known."""
+    files = raw_files_of(source, folder)
+    declared = {file: _is_cut(source, folder, file) for names in files.values() for file in names}
+    return {table for table, names in files.items() if not names or not all(declared[file] for file in names)}
+
+
+def _is_cut(source: Source, folder: Path, file: str) -> bool:
+    if file == POSTGRESQL or not file.lower().endswith(PARQUET + TEXT):
+        return False
+    return bool(known_at_expression(source, folder, file))
+
+
+def truncate_raw(source: Source, folder: Path, destination: Path, cutoff: date) -> dict[str, int]:
+    """Copy a source's raw files as they stood at a cutoff's midnight: rows known before it; static files whole.
+
+    Returns the rows left out, per file that was cut. Rows whose time cannot be read stay: staging judges them.
+    """
+    left_out: dict[str, int] = {}
+    destination.mkdir(parents=True)
+    connection = open_locked(folder, destination)
+    try:
+        for file in sorted({file for files in raw_files_of(source, folder).values() for file in files} - {POSTGRESQL}):
+            path, copy = inside(folder, file, source.where), destination / file
+            if not _is_cut(source, folder, file):
+                shutil.copyfile(path, copy)
+                continue
+            about = source.raw.get(file)
+            delimiter = about.delimiter if about else ""
+            relation = _relation(path, delimiter, about.encoding if about else "")
+            expression = known_at_expression(source, folder, file)
+            kind = next(iter(describe_relation(connection, f"(SELECT ({expression}) AS x FROM {relation})").values()))
+            known = f"({business_time(expression, kind, source)})"
+            keep = f"({known} < TIMESTAMP '{cutoff}' OR {known} IS NULL)"
+            how = (
+                "FORMAT parquet"
+                if path.name.lower().endswith(PARQUET)
+                else f"HEADER, DELIMITER {literal(_delimiter(path, delimiter))}"
+            )
+            connection.execute(f"COPY (SELECT * FROM {relation} WHERE {keep}) TO {literal(str(copy))} ({how})")
+            left_out[file] = int(
+                connection.execute(f"SELECT count(*) FROM {relation} WHERE NOT {keep}").fetchall()[0][0]
+            )
+    finally:
+        connection.close()
+    return left_out
+
+
+def _delimiter(path: Path, declared: str) -> str:
+    return declared or ("\t" if ".tsv" in path.name.lower() else ",")
