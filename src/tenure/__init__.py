@@ -14,6 +14,7 @@ _HOMES = {
     "build_snapshots": "tenure.steps",
     "base_rates": "tenure.steps",
     "train": "tenure.steps",
+    "audit_run": "tenure.steps",
     "score": "tenure.steps",
     "run_versions": "tenure.steps",
     "write_report": "tenure.steps",

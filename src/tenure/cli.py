@@ -45,13 +45,18 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="A small sample and few trees: to see that everything works.")
     ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The whole audit and a walk over six cutoffs, besides the usual.")
+    ] = False,
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
     from tenure.run import run_flow
 
     typer.echo(f"tenure run {source}{' (quick: do not act on its numbers)' if quick else ''}")
-    result = run_flow(source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, progress=_tell)
+    result = run_flow(
+        source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, full=full, progress=_tell
+    )
     document = result.run_json
     for table, rows in document["rows"].items():
         typer.echo(
@@ -91,6 +96,27 @@ def score(
         progress=_tell,
     )
     typer.echo(f"Scores {folder / 'scored_customers.csv'}")
+
+
+@app.command()
+def audit(
+    source: str,
+    as_of: AsOfOption = "",
+    targets: TargetsOption = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Look for leakage in everything: exit 1 on an alarm."""
+    from tenure.run import audit_flow
+
+    folder, alarms = audit_flow(
+        source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, progress=_tell
+    )
+    for alarm in alarms:
+        typer.echo(f"  alarm: {alarm}")
+    typer.echo(f"{len(alarms) or 'No'} alarm{'' if len(alarms) == 1 else 's'}. Open {folder / 'audit.html'}")
+    if alarms:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -8,16 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from importlib.resources import files
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from tenure.errors import NotEnoughDataError, RunError, TenureError, UnknownNameError
 from tenure.models.registry import model_name
+from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.raw_files import fingerprint_file
 from tenure.steps import Run, open_run, records
@@ -26,6 +29,9 @@ from tenure.workspace import replaced_folder
 
 # Cells that print more than this would make an executed notebook too large to open.
 KERNEL_TIMEOUT_SECONDS = 3600
+PARALLEL_TRAININGS = min(2, os.cpu_count() or 1)
+# Two kernels that start in the same instant may choose the same port.
+KERNEL_START_SECONDS = 1.0
 Progress = Callable[[str, float], None]
 
 
@@ -92,8 +98,7 @@ def execute(name: str, parameters: dict[str, Any], output: Path, workspace: Path
 
     check_parameters(name, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
-    before = os.environ.get("PYDEVD_DISABLE_FILE_VALIDATION")
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a warning of the kernel's debugger, in every output
     try:
         papermill.execute_notebook(
             str(notebook_path(name)), str(output), parameters=parameters, kernel_name="python3", progress_bar=False, log_output=False,
@@ -105,9 +110,6 @@ def execute(name: str, parameters: dict[str, Any], output: Path, workspace: Path
         raise RunError(
             f"{name}: its kernel died, most likely out of memory. Lower TENURE_MEMORY, or free memory, and run again."
         ) from error
-    finally:
-        if before is None:
-            os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
 
 
 def _cell_message(name: str, error: Any) -> str:
@@ -121,9 +123,10 @@ def run_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     quick: bool = False,
+    full: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Run the whole flow for one source at one as-of; whole or not at all.
+    """Run the whole flow for one source at one as-of; whole or not at all. ``full`` adds the whole audit and the longer walk.
 
     Raises
     ------
@@ -152,7 +155,7 @@ def run_flow(
         common = {
             "source": source, "as_of": str(day), "workspace": str(run.workspace.root), "output": str(fresh), "quick": quick, "run_id": run.run_id
         }  # fmt: skip
-        _run_notebooks(run, asked, common, fresh, timings, told)
+        _run_notebooks(run, asked, common, fresh, timings, told, full=full)
         document = _document(run, asked, timings)
         _check_any_target(document)
         _attach_notebooks(run, fresh)
@@ -172,22 +175,37 @@ def _asked_targets(run: Run, targets: Sequence[str]) -> list[str]:
 
 
 def _run_notebooks(
-    run: Run, asked: Sequence[str], common: dict[str, Any], fresh: Path, timings: list[StepTiming], told: Progress
+    run: Run,
+    asked: Sequence[str],
+    common: dict[str, Any],
+    fresh: Path,
+    timings: list[StepTiming],
+    told: Progress,
+    *,
+    full: bool,
 ) -> None:
-    notebooks = fresh / "notebooks"
-    steps: list[tuple[str, dict[str, Any], str]] = [
-        ("01_ingest", {}, "01_ingest"),
-        ("02_features", {"targets": ",".join(asked)}, "02_features"),
-    ]
-    steps += [("03_train", {"target": name}, f"03_train_{name}") for name in asked if name in run.snapshots.targets]
-    steps += [
-        ("04_score", {"versions": "from_run"}, "04_score"),
-        ("05_report", {}, "05_report"),
-        ("06_review", {}, "06_review"),
-    ]
-    for name, parameters, output in steps:
+    able = [name for name in asked if name in run.snapshots.targets]
+
+    def step(name: str, parameters: dict[str, Any], output: str) -> None:
         with _timed(output, timings, told):
-            execute(name, common | parameters, notebooks / f"{output}.ipynb", run.workspace.root)
+            execute(name, common | parameters, fresh / "notebooks" / f"{output}.ipynb", run.workspace.root)
+
+    step("01_ingest", {}, "01_ingest")
+    step("02_features", {"targets": ",".join(asked)}, "02_features")
+    longer = {"walk_cutoffs": WALK_CUTOFFS} if full else {}
+    # Each training keeps to one core, so two at a time share a laptop's; their kernels start one after the other.
+    with ThreadPoolExecutor(max_workers=PARALLEL_TRAININGS) as pool:
+        started = []
+        for name in able:
+            started.append(pool.submit(step, "03_train", {"target": name} | longer, f"03_train_{name}"))
+            time.sleep(KERNEL_START_SECONDS)
+        for training in started:
+            training.result()
+    if full:
+        step("07_audit", {"targets": ",".join(able)}, "07_audit")
+    step("04_score", {"versions": "from_run"}, "04_score")
+    step("05_report", {}, "05_report")
+    step("06_review", {}, "06_review")
 
 
 @contextmanager
@@ -218,14 +236,14 @@ def _document(run: Run, asked: Sequence[str], timings: list[StepTiming]) -> dict
             n: {
                 "read": t.read + t.unreadable,
                 "staged": t.staged,
-                "rejected": t.rejected + t.unreadable,
+                "rejected": t.rejected,
                 "rules": t.rules,
             }
             for n, t in run.staged.tables.items()
         },
         "inputs": run.staged.raw_hashes,
         "outputs": {str(path.relative_to(run.output)): fingerprint_file(path) for path in outputs},
-        "alarms": [],
+        "alarms": [f"{name}: {line}" for name in asked if name in by_name for line in by_name[name].alarms],
         "warnings": run.staged.warnings() + run.snapshots.unavailable_features,
         "targets": {name: _target_document(by_name[name]) for name in asked if name in by_name},
     }
@@ -305,31 +323,51 @@ def score_flow(
     for target in targets:
         find_target(target)
     run = open_run(source, as_of=as_of, workspace=workspace)
-    final = run.workspace.reports(source, run.as_of)
-    scratch = final.parent / f".{final.name}.scores"
-    timings: list[StepTiming] = []
+    parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight}
+    return _execute_beside(run, "04_score", parameters, told)
+
+
+def audit_flow(
+    source: str,
+    *,
+    as_of: str = "",
+    targets: Sequence[str] = (),
+    workspace: str = "",
+    quick: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Path, list[str]]:
+    """Run the whole audit; return the folder written and the alarms, one line each.
+
+    Raises
+    ------
+    TenureError : an unknown source or target, an as-of outside the data.
+    """
+    for target in targets:
+        find_target(target)
+    run = open_run(source, as_of=as_of, workspace=workspace, quick=quick)
+    folder = _execute_beside(run, "07_audit", {"targets": ",".join(targets)}, progress or (lambda step, seconds: None))
+    return folder, list(json.loads((folder / "audit.json").read_text(encoding="utf-8"))["alarms"])
+
+
+def _execute_beside(run: Run, name: str, parameters: dict[str, Any], told: Progress) -> Path:
+    """Run one notebook and add what it wrote to the as-of's folder, file by file, each whole."""
+    final = run.workspace.reports(run.source.name, run.as_of)
+    scratch = final.parent / f".{final.name}.{name}"
     with replaced_folder(scratch) as fresh:
         common = {
-            "source": source,
-            "as_of": str(run.as_of),
-            "workspace": str(run.workspace.root),
-            "output": str(fresh),
-            "quick": False,
-            "run_id": run.run_id,
-        }
-        with _timed("04_score", timings, told):
-            parameters = common | {"targets": ",".join(targets), "allow_hindsight": allow_hindsight}
-            execute("04_score", parameters, fresh / "notebooks" / "04_score.ipynb", run.workspace.root)
+            "source": run.source.name, "as_of": str(run.as_of), "workspace": str(run.workspace.root), "output": str(fresh),
+            "quick": run.quick, "run_id": run.run_id,
+        }  # fmt: skip
+        with _timed(name, [], told):
+            execute(name, common | parameters, fresh / "notebooks" / f"{name}.ipynb", run.workspace.root)
     final.mkdir(parents=True, exist_ok=True)
     for path in sorted(scratch.rglob("*")):
         if path.is_file():
             place = final / path.relative_to(scratch)
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)
-    for folder in sorted(scratch.rglob("*"), reverse=True):
-        folder.rmdir()
-    scratch.rmdir()
+    rmtree(scratch)
     return final
 
 
-__all__ = ["RunResult", "TenureError", "run_flow", "score_flow"]
+__all__ = ["RunResult", "TenureError", "audit_flow", "run_flow", "score_flow"]

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pandas as pd
@@ -105,6 +106,10 @@ class Snapshots:
             else:
                 kept.append(column)
         return kept, dropped
+
+    def scratch(self) -> TemporaryDirectory[str]:
+        """Give a temporary folder on the workspace's own disk."""
+        return TemporaryDirectory(prefix=".scratch-", dir=self.workspace.data)
 
     def features_path(self, cutoff: date) -> Path:
         return self.workspace.snapshots(self.staged.source.name) / "features" / f"{cutoff}-{self._features_key}.parquet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.features.catalogue import describe
 from tenure.models.evaluate import Auc, auc_difference
 from tenure.models.registry import Registry, model_name
+from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import Study, study_target
 from tenure.models.verdict import judge
@@ -31,9 +33,10 @@ from tenure.sources.source import Source, read_source
 from tenure.targets.catalogue import all_targets, find_target
 from tenure.targets.definition import Target
 from tenure.time_windows import parse_date
-from tenure.workspace import Workspace
+from tenure.workspace import Workspace, replaced_file
 
 if TYPE_CHECKING:
+    from tenure.audit.full import SourceAudit
     from tenure.reporting.figures import Figure, Picture
 
 QUICK_DEMO_CUSTOMERS = 2_000
@@ -182,6 +185,16 @@ class Training:
         return Picture(self.figures[name]) if name in self.figures else f"No figure: {self.record.reason}"
 
     @property
+    def scorecard(self) -> pd.DataFrame:
+        """Show the same recipe at earlier cutoffs; the last row is this version."""
+        return pd.DataFrame(self.record.scorecard)
+
+    @property
+    def checks(self) -> pd.DataFrame:
+        """Show what the audit checked. => check, cutoff, customers, features, left_out, differing"""
+        return pd.DataFrame(self.record.audit.get("checks", []))
+
+    @property
     def summary(self) -> pd.DataFrame:
         """Show the metrics at the test cutoff. => metric, value"""
         if not self.record.metrics:
@@ -189,8 +202,10 @@ class Training:
         return pd.DataFrame(sorted(self.record.metrics.items()), columns=["metric", "value"])
 
 
-def train(run: Run, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7) -> Training:
-    """Train one target, judge it, register the version; too little data is a refusal that is recorded, not a crash.
+def train(
+    run: Run, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7, walk_cutoffs: int = 3
+) -> Training:
+    """Train one target, walk it over earlier cutoffs, audit and judge it, register the version; too little data is a refusal that is recorded, not a crash.
 
     Raises
     ------
@@ -211,10 +226,12 @@ def train(run: Run, target: str, *, tune_trials: int = 0, test_cutoff: str = "",
         )
         record.save(folder)
         return Training(record, None, {})
-    return _register(run, study, folder)
+    cutoffs = 1 if run.quick else walk_cutoffs
+    card = walk(run.snapshots, study.target, study.trained.settings, study, cutoffs=cutoffs)
+    return _register(run, study, card, folder)
 
 
-def _register(run: Run, study: Study, folder: Path) -> Training:
+def _register(run: Run, study: Study, card: Scorecard, folder: Path) -> Training:
     from tenure.models.explain import driver_contributions, importance
     from tenure.reporting.figures import save_svg
 
@@ -242,7 +259,9 @@ def _register(run: Run, study: Study, folder: Path) -> Training:
     facts = {
         "status": "trained" if promotable else "blocked", "reason": verdict.reason, "model": name, "version": version.version,
         "run_id": version.run_id, "is_quick": run.quick, "unproven_features": audit.unproven,
-        "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings], "solo": audit.solo},
+        "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings],
+                  "alarms": alarm_lines(audit.findings), "solo": audit.solo},
+        "scorecard": card.cutoffs.to_dict("records"), "differences": card.differences.to_dict("records"),
     }  # fmt: skip
     record = record_of(study, verdict, importance=ranking.to_dict("records"), facts=facts)
     record.save(folder)
@@ -287,6 +306,33 @@ def _figures(run: Run, study: Study, sample: pd.DataFrame, by_driver: pd.DataFra
     for rank in range(min(2, len(study.model.feature_names))):
         drawn[f"dependence_{rank + 1}"] = shap_figures.dependence(explained, rank)
     return drawn
+
+
+def audit_run(run: Run, targets: str = "") -> SourceAudit:
+    """Audit everything: every cutoff of the walk replayed and perturbed, every target; write ``audit.html`` and ``audit.json``.
+
+    Raises
+    ------
+    UnknownNameError : no such target.
+    """
+    from tenure.audit.full import audit_source
+    from tenure.reporting.report import audit_page, write_page
+
+    names = [name.strip() for name in targets.split(",") if name.strip()]
+    for name in names:
+        run.target(name)
+    settings = TrainingSettings().quick() if run.quick else TrainingSettings()
+    found = audit_source(run.snapshots, settings, names)
+    run.output.mkdir(parents=True, exist_ok=True)
+    write_page(run.output / "audit.html", audit_page(found, run.staged, run.as_of))
+    document = {
+        "alarms": [str(finding) for finding in found.alarms],
+        "checks": found.checks.to_dict("records"),
+        "unproven": found.unproven,
+    }
+    with replaced_file(run.output / "audit.json") as fresh:
+        fresh.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
+    return found
 
 
 def score(

@@ -39,7 +39,7 @@ def audit_study(snapshots: Snapshots, study: Study) -> Audit:
     """Audit one training: replay and perturbation at T and one walk cutoff, solo AUC at T, and the split."""
     fitting = study.fitting_texts
     cutoffs = [study.plan.test, *([study.plan.fitting[0]] if study.plan.fitting else [])]
-    replays = [_cached(snapshots, cutoff, check) for cutoff in cutoffs for check in (replay, perturb_future)]
+    replays = [check_cutoff(snapshots, cutoff, check) for cutoff in cutoffs for check in (replay, perturb_future)]
     used = set(study.model.feature_names)
     test_labels = study.test["label"].to_numpy(dtype=int)
     ranked = solo_aucs(
@@ -69,7 +69,7 @@ def _row(one: Replay) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cached(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots, date], Replay]) -> Replay:
+def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots, date], Replay]) -> Replay:
     """Read a check's outcome where the same snapshot was checked before: three targets share their features."""
     path = _outcome_path(snapshots, cutoff, check.__name__)
     if path.is_file():

@@ -7,7 +7,7 @@ from dataclasses import replace as with_changes
 from datetime import date
 from pathlib import Path
 
-from tenure.audit.replay import Replay, _rebuilt, _scratch
+from tenure.audit.replay import Replay, rebuild
 from tenure.engines.duckdb_engine import connect, tables_with_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.contract import STAGED_TABLES
@@ -17,7 +17,7 @@ from tenure.sources.raw_files import literal, quoted
 def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
     """Build the snapshot of a cutoff once more from facts whose unknown part was changed in every column, and compare."""
     snapshots.build_features([cutoff])
-    with _scratch(snapshots) as scratch:
+    with snapshots.scratch() as scratch:
         folder = Path(scratch) / "staged"
         folder.mkdir()
         changed = 0
@@ -27,7 +27,7 @@ def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
             else:
                 shutil.copyfile(snapshots.staged.path(name), folder / f"{name}.parquet")
         staged = with_changes(snapshots.staged, folder=folder)
-        return _rebuilt("future perturbation", snapshots, staged, cutoff, Path(scratch), changed)
+        return rebuild("future perturbation", snapshots, staged, cutoff, Path(scratch), changed)
 
 
 def _write_changed(snapshots: Snapshots, table: str, cutoff: date, path: Path) -> int:

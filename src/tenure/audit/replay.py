@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -69,20 +68,17 @@ def replay(snapshots: Snapshots, cutoff: date) -> Replay:
     """Cut the raw files at a cutoff, stage them, build the snapshot and compare every customer and feature."""
     name = snapshots.staged.source.name
     snapshots.build_features([cutoff])
-    with _scratch(snapshots) as scratch:
+    with snapshots.scratch() as scratch:
         workspace = Workspace(Path(scratch))
         left_out = truncate_raw(snapshots.staged.source, snapshots.workspace.raw(name), workspace.raw(name), cutoff)
         staged = stage_source(workspace, snapshots.staged.source, allow_empty=True)
-        return _rebuilt("time-travel replay", snapshots, staged, cutoff, Path(scratch), sum(left_out.values()))
+        return rebuild("time-travel replay", snapshots, staged, cutoff, Path(scratch), sum(left_out.values()))
 
 
-def _scratch(snapshots: Snapshots) -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix=".audit-", dir=snapshots.workspace.data)
-
-
-def _rebuilt(
+def rebuild(
     check: str, snapshots: Snapshots, staged: StagedSource, cutoff: date, scratch: Path, left_out: int
 ) -> Replay:
+    """Build a cutoff's snapshot from other staged facts and compare it with the one at hand."""
     columns = snapshots.columns
     fresh = scratch / "snapshot.parquet"
     with connect(scratch) as connection:

@@ -25,7 +25,7 @@ from tenure.time_windows import CutoffPlan
 class Study:
     """A trained model with all that speaks for or against it.
 
-    ``test``: customer_id, cutoff, label, propensity, rule_score, revenue and the features, one row per eligible customer at
+    ``test``: customer_id, cutoff, label, propensity, plain_propensity, rule_score, revenue and the features, one row per eligible customer at
     the test cutoff. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
     eligible, positives, base_rate. ``segments`` as ``evaluate_segments`` gives them.
     """
@@ -77,6 +77,7 @@ def study_target(
     test = snapshots.table(target, [plan.test], snapshots.columns)
     test.insert(3, "propensity", trained.model.propensities(test))
     plain = plain_propensities(fitting, labels, test, [name for name in target.plain_features if name not in dropped])
+    test.insert(4, "plain_propensity", plain)
     evaluation = evaluate(test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), plain)
     eligible = int(_counts(funnel, plan.fitting)["rows"])
     return Study(

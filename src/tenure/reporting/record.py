@@ -38,6 +38,8 @@ class TrainingRecord:
     unproven_features: list[str] = field(default_factory=list)
     audit: dict[str, Any] = field(default_factory=dict)
     segments: list[dict[str, Any]] = field(default_factory=list)
+    scorecard: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[dict[str, Any]] = field(default_factory=list)
     rule: str = ""
     save_rate: float = 0.0
     contact_cost: float = 0.0
@@ -48,6 +50,11 @@ class TrainingRecord:
     is_promotable: bool = False
     was_sampled: bool = False
     is_quick: bool = False
+
+    @property
+    def alarms(self) -> list[str]:
+        """The audit's alarms, one line each."""
+        return list(self.audit.get("alarms", []))
 
     def save(self, folder: Path) -> Path:
         path = folder / "record.json"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tenure.audit.full import SourceAudit
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.ingest import StagedSource
 from tenure.workspace import replaced_file
@@ -75,6 +76,23 @@ def index_page(records: list[TrainingRecord], staged: StagedSource, as_of: objec
             records=records, source=source.name, title=source.title or source.name, as_of=as_of, customers=customers,
             tables=staged.tables, warnings=staged.warnings(), published=source.published, licence=source.licence,
             note=source.note, is_quick=any(record.is_quick for record in records),
+        )
+    )  # fmt: skip
+
+
+def audit_page(audit: SourceAudit, staged: StagedSource, as_of: object) -> str:
+    """Render what the whole audit found."""
+    tables = ("funnel", "horizon", "sweep", "solo")
+    targets = [
+        {"target": t.target, "refused": t.refused, "auc": t.auc, "shuffled": t.shuffled, "hindsight": t.hindsight}
+        | {name: getattr(t, name).to_dict("records") for name in tables}
+        for t in audit.targets
+    ]
+    return str(
+        _environment().get_template("audit.html").render(
+            audit={"alarms": audit.alarms, "checks": audit.checks.to_dict("records"), "unproven": audit.unproven},
+            late=audit.late_facts.to_dict("records"), targets=targets, source=staged.source.name,
+            title=staged.source.title or staged.source.name, as_of=as_of,
         )
     )  # fmt: skip
 

@@ -1,0 +1,66 @@
+"""The whole audit on a small shop, and on the real sources where they are present."""
+
+import json
+from datetime import date
+
+import pytest
+from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
+
+from tenure.audit.full import audit_source, late_facts
+from tenure.audit.replay import replay
+from tenure.models.settings import TrainingSettings
+from tenure.run import audit_flow
+from tenure.snapshots import Snapshots
+from tenure.sources.fetch import fetch_source
+from tenure.sources.ingest import stage_source
+from tenure.sources.source import read_source
+from tenure.workspace import Workspace
+
+QUICK = TrainingSettings(learning_rate=0.1, max_trees=60, early_stopping_trees=10, folds=3)
+
+
+def test_the_whole_audit_of_a_clean_shop_raises_nothing(tmp_path):
+    rows, _ = buyers()
+    found = audit_source(shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows), QUICK, ["lapse"])
+    assert found.alarms == [] and found.unproven == []
+    (lapse,) = found.targets
+    assert lapse.shuffled.low < 0.5 < lapse.auc.low
+    assert list(lapse.sweep["lead_days"]) == [0, 1, 7, 14][: len(lapse.sweep)] and len(lapse.sweep) >= 2
+    assert lapse.horizon["base_rate"].is_monotonic_decreasing  # the longer the window, the fewer stay silent
+    assert lapse.hindsight is None  # no fact arrives late here
+    assert (found.checks["differing"] == 0).all() and found.checks["cutoff"].nunique() >= 3
+
+
+def test_late_facts_are_counted_per_table(tmp_path):
+    rows, _ = buyers()
+    late = [(c, d, date(2023, 12, 30) if n < 10 else d, o, q, a) for n, (c, d, _, o, q, a) in enumerate(rows)]
+    toml = MAPPED + DECLARED.format("known_at") + LAPSE
+    (row,) = late_facts(shop(tmp_path, toml, late)).to_dict("records")
+    assert (row["table"], row["late"], row["rows"]) == ("order_lines", 10, len(rows))
+
+
+def test_the_audit_writes_its_page_and_tells_its_alarms(tmp_path):
+    rows, _ = buyers()
+    shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
+    folder, alarms = audit_flow("shop", targets=["lapse"], workspace=str(tmp_path), quick=True)
+    assert alarms == [] and "No alarm" in (folder / "audit.html").read_text(encoding="utf-8")
+    assert json.loads((folder / "audit.json").read_text())["checks"]
+    assert (folder / "notebooks" / "07_audit.ipynb").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "cutoff"),
+    [
+        ("online_retail", "2011-06-01"),
+        ("complete_journey", "2017-07-01"),
+        ("cdnow", "1997-10-01"),
+        ("365_learning", "2022-07-01"),
+    ],
+)
+def test_no_feature_of_a_bundled_source_sees_the_future(tmp_path, test_data, name, cutoff):
+    workspace = Workspace(tmp_path)
+    fetch_source(workspace, name, test_data / name)
+    staged = stage_source(workspace, read_source(workspace, name))
+    found = replay(Snapshots(workspace, staged, staged.default_as_of), date.fromisoformat(cutoff))
+    assert found.customers > 100 and found.left_out > 1000
+    assert found.differing.empty

@@ -1,0 +1,75 @@
+"""A worse, a leaking and a miscalibrated model are each refused, with the reason in words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tenure.models.evaluate import auc_difference, calibration_line, ece_by_chance, evaluate
+from tenure.models.segments import evaluate_segments
+from tenure.models.verdict import judge
+
+GENERATOR = np.random.default_rng(8)
+ODDS = GENERATOR.normal(-1.5, 1.2, 4000)
+TRUE = 1 / (1 + np.exp(-ODDS))
+LABELS = (GENERATOR.random(4000) < TRUE).astype(int)
+RULE = ODDS + GENERATOR.normal(0, 3, 4000)
+WORSE = 1 / (1 + np.exp(-(ODDS + GENERATOR.normal(0, 0.7, 4000))))
+
+
+def evaluation(propensities):
+    return evaluate(LABELS, propensities, RULE, TRUE)
+
+
+def failed(verdict):
+    return [gate.name for gate in verdict.gates if not gate.passed]
+
+
+def test_a_good_model_passes_every_gate():
+    verdict = judge(evaluation(TRUE), None)
+    assert verdict.is_promotable and "better than the rule: AUC" in verdict.reason
+
+
+def test_a_model_worse_than_the_champion_is_blocked():
+    difference = auc_difference(LABELS, WORSE, TRUE)
+    verdict = judge(evaluation(WORSE), difference)
+    assert failed(verdict) == ["better than the champion"]
+    assert "paired difference of AUC -0." in verdict.reason
+
+
+def test_a_tie_keeps_the_champion():
+    assert failed(judge(evaluation(TRUE), auc_difference(LABELS, TRUE, TRUE))) == ["better than the champion"]
+
+
+def test_an_alarm_of_the_audit_blocks_and_is_repeated():
+    verdict = judge(evaluation(TRUE), None, alarms=["too good alone: closed_on: AUC 0.99 by itself"])
+    assert not verdict.is_promotable and "closed_on" in verdict.reason
+
+
+@pytest.mark.parametrize(("stretch", "words"), [(4.0, "calibration slope 0.2"), (0.3, "calibration slope 3.")])
+def test_a_model_that_promises_too_extremely_or_too_timidly_is_blocked(stretch, words):
+    verdict = judge(evaluation(1 / (1 + np.exp(-stretch * ODDS))), None)
+    assert failed(verdict) == ["calibrated"] and words in verdict.reason
+
+
+def test_a_model_no_better_than_its_rule_beyond_noise_is_blocked():
+    barely = 1 / (1 + np.exp(-(RULE + GENERATOR.normal(0, 0.01, 4000)) / 4))
+    assert "better than the rule" in failed(judge(evaluation(barely), None))
+
+
+def test_a_segment_ranked_upside_down_is_named_and_blocks():
+    upside_down = TRUE.copy()
+    plan = np.where(np.arange(4000) % 4 == 0, "Solo", "Duo")
+    upside_down[plan == "Solo"] = 1 - upside_down[plan == "Solo"]
+    table = pd.DataFrame({"label": LABELS, "propensity": upside_down, "plan": plan})
+    verdict = judge(evaluation(TRUE), None, segments=evaluate_segments(table, ["plan"]))
+    assert failed(verdict) == ["no segment upside down"] and "plan Solo" in verdict.reason
+
+
+def test_the_calibration_line_of_true_probabilities_is_the_diagonal():
+    slope, intercept = calibration_line(LABELS, TRUE)
+    assert slope == pytest.approx(1, abs=0.1) and intercept == pytest.approx(0, abs=0.15)
+
+
+def test_the_gap_by_chance_shrinks_with_the_root_of_the_rows():
+    few, many = ece_by_chance(TRUE[:400]), ece_by_chance(np.tile(TRUE, 4))
+    assert few / many == pytest.approx(np.sqrt(16000 / 400), rel=0.25)
