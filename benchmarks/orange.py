@@ -22,7 +22,9 @@ CATEGORIES = tuple(f"Var{n}" for n in range(191, 231))
 WEIGHT_OF_SAMPLED = 5.9405
 # Skewed, zero-heavy columns need thresholds searched for, not drawn at random, and more of them tried per tree. Chosen by
 # out-of-fold AUC inside the fitting rows of the first outer fold.
-SETTINGS = TrainingSettings(extra_trees=False, feature_fraction=0.4, min_category_rows=200, learning_rate=0.02, early_stopping_trees=100)
+SETTINGS = TrainingSettings(
+    extra_trees=False, feature_fraction=0.4, min_category_rows=200, learning_rate=0.02, early_stopping_trees=100
+)
 
 
 def read() -> tuple[pd.DataFrame, np.ndarray]:
