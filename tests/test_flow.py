@@ -137,6 +137,27 @@ def test_promote_and_rollback_move_the_champion(company):
         registry.promote("demo-lapse", "9")
     with pytest.raises(RegistryError, match="no champion before version 1"):
         registry.rollback("demo-lapse")
+    (champion,) = registry.versions("demo-lapse")
+    mark = json.loads(champion["tags"]["tenure.promoted"])
+    assert mark["why"] == "passed every gate" and mark["who"] and mark["when"].endswith("+00:00")
+    assert registry.overridden_gates("demo-lapse", "1") == []
+
+
+def test_every_version_has_a_card_that_says_what_it_is_for_and_what_not(company):
+    _, result = company
+    card = (result.folder / "training" / "churn" / "model_card.md").read_text(encoding="utf-8")
+    for part in (
+        "demo-churn version 1",
+        "**Purpose.**",
+        "**Not for.**",
+        "**Protocol.**",
+        "**Verdict.** passed no alarm of the audit",
+    ):
+        assert part in card
+    assert "count_categories_90d (unproven)" in card
+    record = json.loads((result.folder / "training" / "churn" / "record.json").read_text())
+    assert [check["differing"] for check in record["audit"]["checks"]] == [0, 0, 0, 0]
+    assert json.loads((result.folder / "run.json").read_text())["alarms"] == []
 
 
 def test_an_unknown_parameter_is_refused_before_a_kernel_starts():

@@ -192,23 +192,30 @@ def status(source: Annotated[str, typer.Argument()] = "", workspace: WorkspaceOp
         typer.echo("No model is registered yet. Train with 'tenure run SOURCE'.")
 
 
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept with the version.")]
+
+
 @app.command()
-def promote(model: str, version: str, workspace: WorkspaceOption = "") -> None:
-    """Make a version the champion."""
+def promote(model: str, version: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
+    """Make a version the champion, and say what its verdict had against it."""
     from tenure.models.registry import Registry
     from tenure.workspace import Workspace
 
-    former = Registry(Workspace.locate(workspace or None)).promote(model, version)
+    registry = Registry(Workspace.locate(workspace or None))
+    overridden = registry.overridden_gates(model, version)
+    former = registry.promote(model, version, why=why)
+    for gate in overridden:
+        typer.echo(f"  overrides: {gate}")
     typer.echo(f"{model}: champion is version {version} (before: {former or 'none'})")
 
 
 @app.command()
-def rollback(model: str, workspace: WorkspaceOption = "") -> None:
+def rollback(model: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
     """Give the champion back to the version before."""
     from tenure.models.registry import Registry
     from tenure.workspace import Workspace
 
-    current, former = Registry(Workspace.locate(workspace or None)).rollback(model)
+    current, former = Registry(Workspace.locate(workspace or None)).rollback(model, why=why)
     typer.echo(f"{model}: champion is version {former} again (was {current})")
 
 

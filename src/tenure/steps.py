@@ -234,6 +234,7 @@ def train(
 def _register(run: Run, study: Study, card: Scorecard, folder: Path) -> Training:
     from tenure.models.explain import driver_contributions, importance
     from tenure.reporting.figures import save_svg
+    from tenure.reporting.report import model_card, write_page
 
     model = study.model
     name = model_name(run.source.name, study.target.name)
@@ -265,6 +266,8 @@ def _register(run: Run, study: Study, card: Scorecard, folder: Path) -> Training
     }  # fmt: skip
     record = record_of(study, verdict, importance=ranking.to_dict("records"), facts=facts)
     record.save(folder)
+    card_path = write_page(folder / "model_card.md", model_card(record, run.staged, run.as_of))
+    run.registry.attach(version.run_id, card_path, "card")
     return Training(record, study, figures)
 
 
@@ -391,7 +394,9 @@ def write_report(run: Run) -> list[Path]:
         ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
         page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
         pages.append(write_page(run.output / f"{record.target}.html", page))
-    index = index_page(found, run.staged, run.as_of, len(run.snapshots.customers()))
+    index = index_page(
+        found, run.staged, run.as_of, len(run.snapshots.customers()), has_audit=(run.output / "audit.html").is_file()
+    )
     return [write_page(run.output / "index.html", index), *pages]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from io import StringIO
 from pathlib import Path
@@ -257,8 +259,8 @@ class Registry:
         model: PropensityModel = loaded._model_impl.model
         return model
 
-    def promote(self, name: str, version: str) -> str | None:
-        """Point ``champion`` to a version; return the former one. The former is remembered for ``rollback``.
+    def promote(self, name: str, version: str, *, why: str = "passed every gate") -> str | None:
+        """Point ``champion`` to a version; return the former one. Who, when and why are kept, and the former for ``rollback``.
 
         Raises
         ------
@@ -272,12 +274,19 @@ class Registry:
             return former
         with self._client() as client:
             client.set_registered_model_alias(name, CHAMPION, version)
+            client.set_model_version_tag(name, version, "tenure.promoted", _mark(why))
             if former:
                 client.set_model_version_tag(name, version, "tenure.former_champion", former)
         return former
 
-    def rollback(self, name: str) -> tuple[str, str]:
-        """Give ``champion`` back to the version before; return (from, to).
+    def overridden_gates(self, name: str, version: str) -> list[str]:
+        """List the gates a version did not pass when it was judged: what promoting it by hand overrides."""
+        row = next((r for r in self.versions(name) if r["version"] == version), None)
+        gates = json.loads(row["tags"].get("tenure.gates", "[]")) if row else []
+        return [f"{gate['name']}: {gate['found']}" for gate in gates if not gate["passed"]]
+
+    def rollback(self, name: str, *, why: str = "rolled back by hand") -> tuple[str, str]:
+        """Give ``champion`` back to the version before; return (from, to). Who, when and why are kept.
 
         Raises
         ------
@@ -292,6 +301,7 @@ class Registry:
             )
         with self._client() as client:
             client.set_registered_model_alias(name, CHAMPION, former)
+            client.set_model_version_tag(name, current, "tenure.rolled_back", _mark(why))
         return current, former
 
     def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
@@ -323,8 +333,18 @@ def _version_tags(study: Study, verdict: Verdict) -> dict[str, str]:
         "tenure.fitted_through": study.model.about["fitted_through"],
         "tenure.verdict": "promotable" if verdict.is_promotable else "blocked",
         "tenure.verdict_reason": verdict.reason[:4000],
-        "tenure.gates": json.dumps([asdict(gate) for gate in verdict.gates])[:4000],
+        # A tag holds 5,000 characters: what was found is shortened, so that the JSON stays whole.
+        "tenure.gates": json.dumps([asdict(gate) | {"found": gate.found[:400]} for gate in verdict.gates]),
     }
+
+
+def _mark(why: str) -> str:
+    """Say who did something, when (UTC) and why."""
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = "unknown"
+    return json.dumps({"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why})
 
 
 def _first_cause(error: BaseException) -> str:

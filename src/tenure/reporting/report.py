@@ -68,15 +68,33 @@ def _worth_most(ranked: pd.DataFrame | None) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in ordered.head(SHOWN_BY_VALUE).to_dict("records")]
 
 
-def index_page(records: list[TrainingRecord], staged: StagedSource, as_of: object, customers: int) -> str:
+def index_page(
+    records: list[TrainingRecord], staged: StagedSource, as_of: object, customers: int, *, has_audit: bool = False
+) -> str:
     """Render the page that ties the targets together and says what was read."""
     source = staged.source
     return str(
         _environment().get_template("index.html").render(
             records=records, source=source.name, title=source.title or source.name, as_of=as_of, customers=customers,
             tables=staged.tables, warnings=staged.warnings(), published=source.published, licence=source.licence,
-            note=source.note, is_quick=any(record.is_quick for record in records),
+            note=source.note, has_audit=has_audit, is_quick=any(record.is_quick for record in records),
         )
+    )  # fmt: skip
+
+
+def model_card(record: TrainingRecord, staged: StagedSource, as_of: object) -> str:
+    """Write a version's card as Markdown: purpose, data, protocol, results, limits, and what it was made from."""
+    from importlib.metadata import version
+
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Markdown is read as text: nothing is escaped, and nothing from the data's own texts is in it.
+    environment = Environment(loader=PackageLoader("tenure.reporting"), undefined=StrictUndefined, autoescape=False)  # as said
+    failing = [s for s in record.segments if s["auc_low"] < 0.5]
+    return environment.get_template("model_card.md").render(
+        record=record, m=record.metrics, source=staged.source.name, as_of=as_of, inputs=staged.raw_hashes, failing=failing,
+        features=[row["feature"] for row in record.importance],
+        versions=", ".join(f"{name} {version(name)}" for name in ("tenure", "lightgbm", "duckdb", "scikit-learn")),
     )  # fmt: skip
 
 
