@@ -89,7 +89,9 @@ def model_card(record: TrainingRecord, staged: StagedSource, as_of: object) -> s
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # Markdown is read as text: nothing is escaped, and nothing from the data's own texts is in it.
-    environment = Environment(loader=PackageLoader("tenure.reporting"), undefined=StrictUndefined, autoescape=False)  # as said
+    environment = Environment(
+        loader=PackageLoader("tenure.reporting"), undefined=StrictUndefined, autoescape=False
+    )  # as said
     failing = [s for s in record.segments if s["auc_low"] < 0.5]
     return environment.get_template("model_card.md").render(
         record=record, m=record.metrics, source=staged.source.name, as_of=as_of, inputs=staged.raw_hashes, failing=failing,
