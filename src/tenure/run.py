@@ -262,7 +262,7 @@ def _target_document(record: TrainingRecord) -> dict[str, Any]:
         "base_rate",
     )
     return {
-        "status": record.status, "reason": record.reason, "test_cutoff": record.test_cutoff, "horizon_days": record.horizon_days,
+        "status": record.status, "reason": record.reason, "cautions": record.cautions, "test_cutoff": record.test_cutoff, "horizon_days": record.horizon_days,
         "eligible": record.counts.get("eligible"), "positives": record.counts.get("positives"),
         "metrics": {key: record.metrics[key] for key in kept if key in record.metrics}, "model": record.model,
         "model_version": record.version, "mlflow_run_id": record.run_id, "promoted": record.status == "trained",

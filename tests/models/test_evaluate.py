@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tenure.models.evaluate import auc_difference, auc_with_interval, decile_of, lift_by_decile, value_curve
+from tenure.models.evaluate import (
+    auc_difference,
+    auc_with_interval,
+    decile_of,
+    expected_half_width,
+    lift_by_decile,
+    rate_shift,
+    value_curve,
+)
 
 
 @pytest.fixture
@@ -51,3 +59,16 @@ def test_value_counts_realised_positives_and_the_cost_of_contacts():
         np.array([1, 0, 1]), np.array([3, 2, 1]), np.array([100, 100, 50]), save_rate=0.1, contact_cost=1.0, points=4
     )
     assert list(curve["value"]) == pytest.approx([0, 9, 8, 12])
+
+
+def test_the_expected_width_is_that_of_hanley_and_mcneil():
+    # Hanley and McNeil (1982) by hand, AUC .75: Q1 = .75 / 1.25, Q2 = 2 * .75^2 / 1.75
+    q1, q2 = 0.6, 2 * 0.5625 / 1.75
+    variance = (0.1875 + 49 * (q1 - 0.5625) + 49 * (q2 - 0.5625)) / 2500
+    assert expected_half_width(50, 50) == pytest.approx(1.959964 * variance**0.5)
+    assert expected_half_width(47, 115) > expected_half_width(470, 1150)
+
+
+def test_a_base_rate_that_moved_beyond_chance_is_seen():
+    assert rate_shift(50, 1000, 52, 1000) > 0.5
+    assert rate_shift(50, 1000, 120, 1000) < 1e-4

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tenure.features.definition import FeatureColumn
-from tenure.models.evaluate import Evaluation, evaluate
+from tenure.models.evaluate import Evaluation, evaluate, expected_half_width, rate_shift
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.plain import plain_propensities
 from tenure.models.segments import evaluate_segments
@@ -86,6 +86,26 @@ def study_target(
         fitting_customers=int(fitting["customer_id"].nunique()), fitting_positives=int(labels.sum()),
         was_sampled=len(fitting) < eligible, dropped_features=dropped,
     )  # fmt: skip
+
+
+def cautions(study: Study) -> list[str]:
+    """Say what a reader of the numbers must know: how wide an interval so few rows allow, and whether the base rate moved."""
+    e = study.evaluation
+    width = expected_half_width(e.positives, e.rows - e.positives)
+    lines = [
+        f"With {e.positives:,} positives among {e.rows:,} customers the 95 % interval of an AUC near .75 reaches {width:.3f} either way, "
+        "whatever the model."
+    ]
+    before = study.funnel[study.funnel["cutoff"].isin(study.plan.fitting)]
+    rate = before["positives"].sum() / max(before["eligible"].sum(), 1)
+    last = before.iloc[-1]
+    chance = rate_shift(e.positives, e.rows, int(last["positives"]), int(last["eligible"]))
+    if chance < 0.01:
+        lines.append(
+            f"The base rate moved: {e.metrics['base_rate']:.1%} at {study.plan.test}, {last['base_rate']:.1%} at {last['cutoff']} and {rate:.1%} over all "
+            f"fitting cutoffs (p = {chance:.2g}). Propensities promise the former level."
+        )
+    return lines
 
 
 def _texts(table: pd.DataFrame, columns: Sequence[FeatureColumn]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tenure.models.study import Study
+from tenure.models.study import Study, cautions
 from tenure.models.verdict import Verdict
 from tenure.workspace import replaced_file
 
@@ -40,6 +40,7 @@ class TrainingRecord:
     segments: list[dict[str, Any]] = field(default_factory=list)
     scorecard: list[dict[str, Any]] = field(default_factory=list)
     differences: list[dict[str, Any]] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
     rule: str = ""
     save_rate: float = 0.0
     contact_cost: float = 0.0
@@ -84,7 +85,7 @@ def record_of(
         deciles=study.evaluation.deciles.to_dict("records"),
         funnel=[{str(k): v for k, v in row.items()} for row in study.funnel.to_dict("records")], importance=importance,
         segments=[{str(k): v for k, v in row.items()} for row in study.segments.to_dict("records")],
-        dropped_features=study.dropped_features, rule=target.rule.meaning, save_rate=target.save_rate,
+        cautions=cautions(study), dropped_features=study.dropped_features, rule=target.rule.meaning, save_rate=target.save_rate,
         contact_cost=target.contact_cost, trees=study.trained.trees, is_promotable=verdict.is_promotable,
         was_sampled=study.was_sampled, **facts,
     )  # fmt: skip
