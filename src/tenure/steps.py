@@ -18,7 +18,6 @@ import pandas as pd
 from tenure.audit.audit import alarm_lines, audit_study
 from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.features.catalogue import describe
-from tenure.models.evaluate import Auc, auc_difference
 from tenure.models.registry import Registry, model_name
 from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
@@ -218,7 +217,9 @@ def train(
     settings = settings.quick() if run.quick else settings
     given = parse_date(test_cutoff, "test cutoff") if test_cutoff else None
     try:
-        study = study_target(run.snapshots, run.target(target), settings, test_cutoff=given)
+        study = study_target(
+            run.snapshots, run.target(target), settings, test_cutoff=given, with_monotone_cost=not run.quick
+        )
     except NotEnoughDataError as error:
         known = run.snapshots.targets.get(target)
         record = TrainingRecord(
@@ -226,24 +227,38 @@ def train(
         )
         record.save(folder)
         return Training(record, None, {})
-    cutoffs = 1 if run.quick else walk_cutoffs
-    card = walk(run.snapshots, study.target, study.trained.settings, study, cutoffs=cutoffs)
-    return _register(run, study, card, folder)
+    champion = _champion(run, target)
+    card = walk(
+        run.snapshots, study.target, study.trained.settings, study, cutoffs=1 if run.quick else walk_cutoffs,
+        champion=champion.model if champion else None,
+    )  # fmt: skip
+    return _register(run, study, card, champion, folder)
 
 
-def _register(run: Run, study: Study, card: Scorecard, folder: Path) -> Training:
+def _champion(run: Run, target: str) -> ScoringModel | None:
+    name = model_name(run.source.name, target)
+    version = run.registry.champion(name)
+    if version is None:
+        return None
+    try:
+        return ScoringModel(run.registry.load(name, version), version)
+    except RegistryError:
+        # A champion whose files are gone can neither score nor be compared with: the rule alone decides.
+        return None
+
+
+def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | None, folder: Path) -> Training:
     from tenure.models.explain import driver_contributions, importance
     from tenure.reporting.figures import save_svg
     from tenure.reporting.report import model_card, write_page
 
     model = study.model
     name = model_name(run.source.name, study.target.name)
-    champion = run.registry.champion(name)
     audit = audit_study(run.snapshots, study)
     verdict = judge(
-        study.evaluation, _difference_to_champion(run, study, name, champion), alarms=alarm_lines(audit.findings),
+        study.evaluation, card.difference_to("champion"), alarms=alarm_lines(audit.findings),
         segments=study.segments, seconds_per_1000_rows=_seconds_per_1000_rows(study),
-        megabytes=len(model.booster_text) / 1e6, is_quick=run.quick,
+        megabytes=model.megabytes, is_quick=run.quick,
     )  # fmt: skip
     sample = study.test.sample(min(len(study.test), 1500), random_state=7).reset_index(drop=True)
     contributions = model.contributions(sample)
@@ -256,35 +271,20 @@ def _register(run: Run, study: Study, card: Scorecard, folder: Path) -> Training
         tags={"source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick)},
     )  # fmt: skip
     # A repeat that comes to the champion's own content has nothing to beat.
-    promotable = verdict.is_promotable or version.version == champion
+    promotable = verdict.is_promotable or (champion is not None and version.version == champion.version)
     facts = {
         "status": "trained" if promotable else "blocked", "reason": verdict.reason, "model": name, "version": version.version,
         "run_id": version.run_id, "is_quick": run.quick, "unproven_features": audit.unproven,
         "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings],
                   "alarms": alarm_lines(audit.findings), "solo": audit.solo},
         "scorecard": card.cutoffs.to_dict("records"), "differences": card.differences.to_dict("records"),
+        "drivers": card.drivers.to_dict("records"), "driver_agreement": card.driver_agreement,
     }  # fmt: skip
     record = record_of(study, verdict, importance=ranking.to_dict("records"), facts=facts)
     record.save(folder)
     card_path = write_page(folder / "model_card.md", model_card(record, run.staged, run.as_of))
     run.registry.attach(version.run_id, card_path, "card")
     return Training(record, study, figures)
-
-
-def _difference_to_champion(run: Run, study: Study, name: str, champion: str | None) -> Auc | None:
-    """Compare with the champion on the same test customers, where it has not seen their outcomes."""
-    if champion is None:
-        return None
-    try:
-        model = run.registry.load(name, champion)
-        if date.fromisoformat(model.about["fitted_through"]) > study.plan.test:
-            # It was fitted on outcomes of the test cutoff: a comparison there would flatter it.
-            return None
-        former = model.propensities(study.test)
-    except (RegistryError, ValueError):
-        # A champion of other features cannot be asked on this snapshot: the rule alone decides.
-        return None
-    return auc_difference(study.test["label"].to_numpy(), study.test["propensity"].to_numpy(), former)
 
 
 def _seconds_per_1000_rows(study: Study) -> float:

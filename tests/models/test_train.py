@@ -71,7 +71,7 @@ def test_contributions_add_up_and_equal_shaps_tree_explainer(trained):
     contributions = model.contributions(table)
     log_odds = np.log(model.propensities(table) / (1 - model.propensities(table)))
     np.testing.assert_allclose(contributions.sum(axis=1), log_odds, atol=1e-8)
-    explainer = shap.TreeExplainer(Booster(model_str=model.booster_text))
+    explainer = shap.TreeExplainer(Booster(model_str=model.form.text))
     values = np.asarray(explainer.shap_values(model.encoding.transform(table)))
     np.testing.assert_allclose(contributions[:, :-1], values * model.calibrator.slope, atol=1e-6)
 

@@ -66,8 +66,10 @@ def test_a_segment_ranked_upside_down_is_named_and_blocks():
 
 
 def test_the_calibration_line_of_true_probabilities_is_the_diagonal():
-    slope, intercept = calibration_line(LABELS, TRUE)
-    assert slope == pytest.approx(1, abs=0.1) and intercept == pytest.approx(0, abs=0.15)
+    line = calibration_line(LABELS, TRUE)
+    assert line["calibration_slope"] == pytest.approx(1, abs=0.1)
+    assert line["calibration_slope_low"] < 1 < line["calibration_slope_high"]
+    assert line["calibration_intercept_low"] < 0 < line["calibration_intercept_high"]
 
 
 def test_the_gap_by_chance_shrinks_with_the_root_of_the_rows():

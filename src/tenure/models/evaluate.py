@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,7 @@ import pandas as pd
 from scipy.stats import norm, rankdata
 
 from tenure.errors import NotEnoughDataError
-
-CONFIDENCE = 0.95
-BINS = 10
+from tenure.models.resampling import BINS, CONFIDENCE, metric_intervals
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,35 @@ class Evaluation:
 
 
 def auc_with_interval(labels: np.ndarray, scores: np.ndarray) -> Auc:
-    """Area under the ROC curve, ties counted half, with the DeLong interval on the logit scale cut to [0, 1].
+    """Area under the ROC curve, ties counted half, with the DeLong interval cut to [0, 1]."""
+    values, influence = _influence(labels, scores)
+    half = norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((influence[0] ** 2).sum())
+    return Auc(float(values[0]), float(max(0.0, values[0] - half)), float(min(1.0, values[0] + half)))
 
-    Source: DeLong, DeLong and Clarke-Pearson (1988); fast ranks by Sun and Xu (2014).
+
+def auc_difference(
+    labels: np.ndarray, scores: np.ndarray, other: np.ndarray, customers: np.ndarray | None = None
+) -> Auc:
+    """Paired difference of two AUCs on the same rows, with its interval (DeLong); rows of one of ``customers`` count as one."""
+    customers = np.arange(len(labels)) if customers is None else customers
+    return mean_auc_difference([(customers, labels, scores, other)])
+
+
+def mean_auc_difference(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> Auc:
+    """Mean paired difference of two AUCs over several cutoffs, with its interval.
+
+    Each part is customers, labels, scores and other scores of one cutoff. Rows of one customer depend on each other, within a
+    cutoff and between them: what each customer adds is summed before the variance is taken.
+    Source: Obuchowski (1997), clustered ROC data; DeLong's variance where each row is a customer of its own.
     """
-    value, variance = _delong(labels, scores)
-    half = norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(variance[0, 0])
-    return Auc(float(value[0]), float(max(0.0, value[0] - half)), float(min(1.0, value[0] + half)))
-
-
-def auc_difference(labels: np.ndarray, scores: np.ndarray, other: np.ndarray) -> Auc:
-    """Paired difference of two AUCs on the same rows, with its interval (DeLong)."""
-    values, covariance = _delong(labels, scores, other)
-    difference = float(values[0] - values[1])
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    half = float(norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(max(variance, 0.0)))
+    values, influences = [], []
+    for customers, labels, scores, other in parts:
+        areas, influence = _influence(labels, scores, other)
+        values.append(areas[0] - areas[1])
+        influences.append(pd.Series((influence[0] - influence[1]) / len(parts), index=np.asarray(customers)))
+    per_customer = pd.concat(influences).groupby(level=0).sum()
+    difference = float(np.mean(values))
+    half = float(norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((per_customer**2).sum()))
     return Auc(difference, difference - half, difference + half)
 
 
@@ -76,28 +89,39 @@ def rate_shift(positives: int, rows: int, former_positives: int, former_rows: in
     return float(fisher_exact(table)[1])
 
 
-def _delong(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each score's AUC, and what each row adds to its error: their squares sum to DeLong's variance.
+
+    Source: DeLong, DeLong and Clarke-Pearson (1988); fast ranks by Sun and Xu (2014).
+    """
     positive = np.asarray(labels) == 1
     count, rest = int(positive.sum()), int((~positive).sum())
     if min(count, rest) < 2:
         raise NotEnoughDataError(f"AUC: {count} positive and {rest} negative rows. Expected at least two of each.")
-    of_positives, of_negatives, values = [], [], []
-    for score in scores:
+    values = np.empty(len(scores))
+    influence = np.empty((len(scores), len(positive)))
+    for place, score in enumerate(scores):
         score = np.asarray(score, dtype=float)
         ranks = rankdata(score)
-        of_positives.append((ranks[positive] - rankdata(score[positive])) / rest)
-        of_negatives.append(1 - (ranks[~positive] - rankdata(score[~positive])) / count)
-        values.append(of_positives[-1].mean())
-    covariance = (
-        np.atleast_2d(np.cov(np.stack(of_positives))) / count + np.atleast_2d(np.cov(np.stack(of_negatives))) / rest
-    )
-    return np.asarray(values), covariance
+        of_positives = (ranks[positive] - rankdata(score[positive])) / rest
+        of_negatives = 1 - (ranks[~positive] - rankdata(score[~positive])) / count
+        values[place] = of_positives.mean()
+        influence[place, positive] = (of_positives - values[place]) / np.sqrt(count * (count - 1))
+        influence[place, ~positive] = (of_negatives - values[place]) / np.sqrt(rest * (rest - 1))
+    return values, influence
 
 
 def evaluate(
-    labels: np.ndarray, propensities: np.ndarray, rule_scores: np.ndarray, plain_propensities: np.ndarray
+    labels: np.ndarray,
+    propensities: np.ndarray,
+    rule_scores: np.ndarray,
+    plain_propensities: np.ndarray,
+    *,
+    capacity: int = 0,
 ) -> Evaluation:
     """Evaluate propensities on labels, one row per customer at one test cutoff.
+
+    ``capacity``: how many customers can be contacted; 0 means a tenth of them.
 
     Raises
     ------
@@ -116,37 +140,52 @@ def evaluate(
     deciles = lift_by_decile(labels, propensities)
     reliability = reliability_bins(labels, propensities)
     clipped = np.clip(propensities, 1e-6, 1 - 1e-6)
-    slope, intercept = calibration_line(labels, clipped)
+    line = calibration_line(labels, clipped)
+    contacts = min(capacity or -(-len(labels) // BINS), len(labels))
+    order = np.argsort(-np.asarray(propensities), kind="stable")
     metrics = {
         "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high,
         "auc_rule": auc_rule.value, "auc_rule_low": auc_rule.low, "auc_rule_high": auc_rule.high,
         "auc_logistic": auc_plain.value, "auc_logistic_low": auc_plain.low, "auc_logistic_high": auc_plain.high,
         "average_precision": float(average_precision_score(labels, propensities)),
         "average_precision_rule": float(average_precision_score(labels, rule)),
+        "average_precision_logistic": float(average_precision_score(labels, plain_propensities)),
         "log_loss": float(log_loss(labels, clipped)),
+        "log_loss_logistic": float(log_loss(labels, np.clip(plain_propensities, 1e-6, 1 - 1e-6))),
         "log_loss_base_rate": float(log_loss(labels, np.full(len(labels), base_rate))),
         "brier": float(brier_score_loss(labels, clipped)),
         "ece": float((reliability["customers"] * (reliability["label_rate"] - reliability["mean_propensity"]).abs()).sum() / len(labels)),
-        "calibration_slope": slope, "calibration_intercept": intercept, "ece_by_chance": ece_by_chance(clipped),
+        **line, "ece_by_chance": ece_by_chance(clipped),
         "lift_top_decile": float(deciles["lift"].iloc[0]),
         "lift_top_decile_rule": float(lift_by_decile(labels, rule)["lift"].iloc[0]),
+        "capacity": contacts, "lift_at_capacity": float(labels[order[:contacts]].mean()) / base_rate,
         "base_rate": base_rate,
     }  # fmt: skip
+    metrics |= metric_intervals(labels, propensities, contacts / len(labels))
     return Evaluation(
         len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, rule), deciles, reliability
     )
 
 
-def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> tuple[float, float]:
+def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> dict[str, float]:
     """Return slope and intercept of the label's log-odds on the propensity's: 1 and 0 when every promise is kept.
 
+    => calibration_slope, calibration_intercept, each with _low and _high (95 %, Wald).
     Source: Cox (1958). A slope below 1 promises too extremely, above 1 too timidly.
     """
-    from scipy.special import logit
+    from scipy.special import expit, logit
     from sklearn.linear_model import LogisticRegression
 
-    line = LogisticRegression(C=1e6, max_iter=1000).fit(logit(propensities).reshape(-1, 1), labels)
-    return float(line.coef_[0, 0]), float(line.intercept_[0])
+    odds = logit(propensities)
+    fitted = LogisticRegression(C=1e6, max_iter=1000).fit(odds.reshape(-1, 1), labels)
+    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    design = np.column_stack([odds, np.ones(len(odds))])
+    expected = expit(slope * odds + intercept)
+    information = design.T @ (design * (expected * (1 - expected))[:, None])
+    errors = np.sqrt(np.diag(np.linalg.pinv(information))) * norm.ppf((1 + CONFIDENCE) / 2)
+    found = {"calibration_slope": (slope, errors[0]), "calibration_intercept": (intercept, errors[1])}
+    ends = ("", 0), ("_low", -1), ("_high", 1)
+    return {name + end: float(value + side * half) for name, (value, half) in found.items() for end, side in ends}
 
 
 def ece_by_chance(propensities: np.ndarray, draws: int = 200, seed: int = 0) -> float:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,7 @@ import pandas as pd
 from tenure.errors import TenureError
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
-
-if TYPE_CHECKING:
-    from lightgbm import Booster
+from tenure.models.forms import Form, Linear, LinearColumn, Trees
 
 # Contributions and raw score are sums of the same leaf values in another order: equal up to rounding.
 ADDITIVITY_TOLERANCE = 1e-6
@@ -39,22 +37,16 @@ class FeatureMeaning:
 
 @dataclass(frozen=True)
 class PropensityModel:
-    """Booster, calibrator and meanings of one target of one source.
+    """Trees or a logistic regression, calibrator and meanings, of one target of one source.
 
     ``about`` says what it was fitted on: source, target, cutoffs, fitted_through (first day whose facts it has not seen).
     """
 
-    booster_text: str
+    form: Form
     encoding: Encoding
     calibrator: Calibrator
     meanings: tuple[FeatureMeaning, ...]
     about: dict[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def booster(self) -> Booster:
-        from lightgbm import Booster
-
-        return Booster(model_str=self.booster_text)
 
     @property
     def feature_names(self) -> list[str]:
@@ -64,7 +56,7 @@ class PropensityModel:
         """Score a table of features: log-odds before calibration, one per row."""
         if table.empty:
             return np.empty(0)
-        return np.asarray(self.booster.predict(self.encoding.transform(table), raw_score=True, num_threads=2))
+        return self.form.raw_scores(self.encoding.transform(table))
 
     def propensities(self, table: pd.DataFrame) -> np.ndarray:
         """Score a table of features: calibrated probability in [0, 1], one per row."""
@@ -74,7 +66,6 @@ class PropensityModel:
         """Explain each row exactly: SHAP values in log-odds of the propensity, one column per feature and the base last.
 
         They add up to the log-odds of the propensity, which is checked for each row.
-        Source: Lundberg et al. (2020), TreeSHAP, as LightGBM computes it.
 
         Raises
         ------
@@ -83,10 +74,8 @@ class PropensityModel:
         if table.empty:
             return np.empty((0, len(self.encoding.columns) + 1))
         matrix = self.encoding.transform(table)
-        raw = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=2))
-        gap = float(
-            np.abs(raw.sum(axis=1) - np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=2))).max()
-        )
+        raw = self.form.contributions(matrix)
+        gap = float(np.abs(raw.sum(axis=1) - self.form.raw_scores(matrix)).max())
         if gap > ADDITIVITY_TOLERANCE * max(1.0, float(np.abs(raw).max())):
             raise TenureError(
                 f"Contributions of {self.about.get('target')} miss the raw score by {gap:.2g}. Expected equality; report this."
@@ -98,12 +87,17 @@ class PropensityModel:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that scores depend on (hexadecimal): equal models are one version."""
-        return blake2b(
-            json.dumps([self.booster_text, self._documents()], sort_keys=True).encode(), digest_size=16
-        ).hexdigest()
+        trees = self.form.text if isinstance(self.form, Trees) else ""
+        return blake2b(json.dumps([trees, self._documents()], sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    @property
+    def megabytes(self) -> float:
+        """Size of what ``save`` writes, nearly all of it the form."""
+        return len(self.form.text if isinstance(self.form, Trees) else json.dumps(asdict(self.form))) / 1e6
 
     def _documents(self) -> dict[str, Any]:
-        return {
+        linear = {"linear": asdict(self.form)} if isinstance(self.form, Linear) else {}
+        return linear | {
             "encoding": to_json(self.encoding),
             "calibrator": asdict(self.calibrator),
             "meanings": [asdict(meaning) for meaning in self.meanings],
@@ -111,9 +105,10 @@ class PropensityModel:
         }
 
     def save(self, folder: Path) -> None:
-        """Write ``booster.txt`` and ``model.json`` into a folder."""
+        """Write ``model.json``, and for trees ``booster.txt``, into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "booster.txt").write_text(self.booster_text, encoding="utf-8")
+        if isinstance(self.form, Trees):
+            (folder / "booster.txt").write_text(self.form.text, encoding="utf-8")
         (folder / "model.json").write_text(json.dumps(self._documents(), indent=1), encoding="utf-8")
 
     @classmethod
@@ -121,12 +116,19 @@ class PropensityModel:
         """Read what ``save`` wrote."""
         documents = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         return cls(
-            booster_text=(folder / "booster.txt").read_text(encoding="utf-8"),
+            form=_read_form(folder, documents),
             encoding=from_json(documents["encoding"]),
             calibrator=Calibrator(**documents["calibrator"]),
             meanings=tuple(FeatureMeaning(**meaning) for meaning in documents["meanings"]),
             about=documents["about"],
         )
+
+
+def _read_form(folder: Path, documents: dict[str, Any]) -> Form:
+    if "linear" not in documents:
+        return Trees((folder / "booster.txt").read_text(encoding="utf-8"))
+    columns = [LinearColumn(**c | {"quantiles": tuple(c["quantiles"])}) for c in documents["linear"]["columns"]]
+    return Linear(tuple(columns), documents["linear"]["intercept"])
 
 
 def find_usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:

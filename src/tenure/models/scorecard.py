@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
-from tenure.errors import NotEnoughDataError
-from tenure.models.evaluate import CONFIDENCE
+from tenure.errors import DataContractError, NotEnoughDataError
+from tenure.models.evaluate import Auc, auc_with_interval, mean_auc_difference
+from tenure.models.explain import driver_contributions
+from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import Study, study_target
 from tenure.snapshots import Snapshots
@@ -22,27 +23,56 @@ WALK_CUTOFFS = 6
 WALK_FOLDS = 3
 WALK_STEP = 2
 SHOWN = (
-    "auc", "auc_low", "auc_high", "auc_rule", "auc_logistic", "average_precision", "log_loss", "ece", "ece_by_chance",
-    "calibration_slope", "calibration_intercept", "lift_top_decile", "base_rate",
+    "auc", "auc_low", "auc_high", "auc_rule", "auc_logistic", "average_precision", "average_precision_low", "average_precision_high",
+    "log_loss", "log_loss_low", "log_loss_high", "ece", "ece_low", "ece_high", "ece_by_chance", "calibration_slope", "calibration_slope_low",
+    "calibration_slope_high", "calibration_intercept", "lift_top_decile", "lift_top_decile_low", "lift_top_decile_high",
+    "capacity", "lift_at_capacity", "lift_at_capacity_low", "lift_at_capacity_high", "base_rate",
 )  # fmt: skip
+# Drivers are compared on a seeded sample of the test customers; more would change no rank.
+DRIVER_ROWS = 1000
+CHAMPION_PROPENSITY = "champion_propensity"
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """``cutoffs``: one row per walk cutoff and one for T: cutoff, eligible, positives and the metrics of ``evaluate``.
+    """A recipe at several cutoffs, oldest first; the last row is the version at T.
 
-    ``differences``: compared_with, difference, low, high: mean paired difference of AUC over the cutoffs, the interval by
-    drawing customers with all their rows.
+    ``cutoffs``: cutoff, eligible, positives and the metrics of ``evaluate``, with auc_champion where the champion was fitted on
+    nothing later. ``differences``: compared_with, cutoffs, difference, low, high: mean paired difference of AUC.
+    ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first.
     """
 
     cutoffs: pd.DataFrame
     differences: pd.DataFrame
+    drivers: pd.DataFrame
+
+    def difference_to(self, compared_with: str) -> Auc | None:
+        """Return the mean paired difference to ``rule``, ``logistic regression`` or ``champion``; None where not compared."""
+        rows = self.differences[self.differences["compared_with"] == compared_with]
+        return None if rows.empty else Auc(*rows[["difference", "low", "high"]].iloc[0])
+
+    @property
+    def driver_agreement(self) -> float | None:
+        """Rank correlation (Spearman) of the drivers' shares at T and at the cutoff before; None with one cutoff or driver."""
+        shares = self.drivers.drop(columns="driver")
+        if shares.shape[1] < 2 or len(shares) < 3:
+            return None
+        return float(spearmanr(shares.iloc[:, -2], shares.iloc[:, -1]).statistic)
 
 
 def walk(
-    snapshots: Snapshots, target: Target, settings: TrainingSettings, last: Study, *, cutoffs: int = WALK_CUTOFFS
+    snapshots: Snapshots,
+    target: Target,
+    settings: TrainingSettings,
+    last: Study,
+    *,
+    cutoffs: int = WALK_CUTOFFS,
+    champion: PropensityModel | None = None,
 ) -> Scorecard:
-    """Fit and test the recipe at up to ``cutoffs`` cutoffs; ``last`` is the study at T, which counts as one."""
+    """Fit and test the recipe at up to ``cutoffs`` cutoffs; ``last`` is the study at T, which counts as one.
+
+    The champion is asked only at cutoffs at or after the end of what it was fitted on: elsewhere it knows the answers.
+    """
     studies = [last]
     for cutoff in reversed(walk_cutoffs(last, cutoffs - 1)):
         try:
@@ -54,7 +84,21 @@ def walk(
         except NotEnoughDataError:
             # Earlier cutoffs have less behind them still.
             break
-    return Scorecard(_rows(studies), _differences(studies))
+    tested = [_with_champion(study, champion) for study in studies]
+    return Scorecard(_rows(studies, tested), _differences(tested), _drivers(studies))
+
+
+def _with_champion(study: Study, champion: PropensityModel | None) -> pd.DataFrame:
+    test = study.test[["customer_id", "label", "propensity", "rule_score", "plain_propensity"]].fillna(
+        {"rule_score": 0.0}
+    )
+    if champion is None or date.fromisoformat(champion.about["fitted_through"]) > study.plan.test:
+        return test
+    try:
+        return test.assign(**{CHAMPION_PROPENSITY: champion.propensities(study.test)})
+    except DataContractError:
+        # A champion of other features cannot be asked on this snapshot: the rule alone decides.
+        return test
 
 
 def walk_cutoffs(last: Study, count: int) -> list[date]:
@@ -64,57 +108,45 @@ def walk_cutoffs(last: Study, count: int) -> list[date]:
     return possible[-count:] if count > 0 else []
 
 
-def _rows(studies: Sequence[Study]) -> pd.DataFrame:
+def _rows(studies: Sequence[Study], tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"cutoff": str(s.plan.test), "eligible": s.evaluation.rows, "positives": s.evaluation.positives}
             | {name: s.evaluation.metrics[name] for name in SHOWN}
-            for s in studies
+            | {"auc_champion": _champion_auc(table)}
+            for s, table in zip(studies, tested, strict=True)
         ]
     )
 
 
-def _differences(studies: Sequence[Study]) -> pd.DataFrame:
+def _champion_auc(test: pd.DataFrame) -> float | None:
+    if CHAMPION_PROPENSITY not in test:
+        return None
+    return auc_with_interval(test["label"].to_numpy(), test[CHAMPION_PROPENSITY].to_numpy()).value
+
+
+def _differences(tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = []
-    for name, column in (("rule", "rule_score"), ("logistic regression", "plain_propensity")):
-        tables = [study.test[["customer_id", "label", "propensity", column]].fillna({column: 0.0}) for study in studies]
-
-        def difference(parts: Sequence[pd.DataFrame], other: str = column) -> float:
-            return float(np.mean([_auc(p["label"], p["propensity"]) - _auc(p["label"], p[other]) for p in parts]))
-
-        low, high = clustered_interval(tables, difference)
-        rows.append((name, difference(tables), low, high))
-    return pd.DataFrame(rows, columns=["compared_with", "difference", "low", "high"])
-
-
-def _auc(labels: pd.Series, scores: pd.Series) -> float:
-    # By ranks, ties counted half: drawn hundreds of times, so scikit-learn's checks would cost more than the sum.
-    positive = labels.to_numpy() == 1
-    count = int(positive.sum())
-    ranks = rankdata(scores.to_numpy())[positive].sum()
-    return float((ranks - count * (count + 1) / 2) / (count * (len(positive) - count)))
+    for name, other in (
+        ("rule", "rule_score"), ("logistic regression", "plain_propensity"), ("champion", CHAMPION_PROPENSITY)
+    ):  # fmt: skip
+        parts = [
+            (t["customer_id"].to_numpy(), t["label"].to_numpy(), t["propensity"].to_numpy(), t[other].to_numpy())
+            for t in tested
+            if other in t
+        ]
+        if parts:
+            found = mean_auc_difference(parts)
+            rows.append((name, len(parts), found.value, found.low, found.high))
+    return pd.DataFrame(rows, columns=["compared_with", "cutoffs", "difference", "low", "high"])
 
 
-def clustered_interval(
-    tables: Sequence[pd.DataFrame],
-    statistic: Callable[[Sequence[pd.DataFrame]], float],
-    *,
-    draws: int = 200,
-    seed: int = 7,
-) -> tuple[float, float]:
-    """Give the 95 % interval of a statistic by drawing customers with replacement, each with all their rows in all tables.
-
-    Source: Efron and Tibshirani (1993), percentile bootstrap; rows of one customer are not independent.
-    """
-    customers = pd.Index(sorted(set().union(*(table["customer_id"] for table in tables))))
-    places = [customers.get_indexer(table["customer_id"]) for table in tables]
-    generator = np.random.default_rng(seed)
-    values = []
-    for _ in range(draws):
-        times = np.bincount(generator.integers(0, len(customers), len(customers)), minlength=len(customers))
-        drawn = [t.iloc[np.repeat(np.arange(len(t)), times[p])] for t, p in zip(tables, places, strict=True)]
-        if all(0 < part["label"].sum() < len(part) for part in drawn):
-            values.append(statistic(drawn))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+def _drivers(studies: Sequence[Study]) -> pd.DataFrame:
+    shares = {}
+    for study in studies:
+        sample = study.test.sample(min(len(study.test), DRIVER_ROWS), random_state=7)
+        strength = driver_contributions(study.model, study.model.contributions(sample)).abs().mean()
+        shares[str(study.plan.test)] = strength / max(float(strength.sum()), 1e-12)
+    table = pd.DataFrame(shares).fillna(0.0)
+    ordered = table.sort_values(table.columns[-1], ascending=False, kind="stable")
+    return ordered.rename_axis("driver").reset_index()

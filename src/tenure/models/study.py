@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.features.definition import FeatureColumn
-from tenure.models.evaluate import Evaluation, evaluate, expected_half_width, rate_shift
+from tenure.features.definition import FeatureColumn, column_name
+from tenure.models.choice import Choice, choose_model
+from tenure.models.evaluate import Auc, Evaluation, auc_difference, evaluate, expected_half_width, rate_shift
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.models.plain import plain_propensities
+from tenure.models.plain import train_plain
 from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel, train_model
@@ -26,13 +27,15 @@ class Study:
     """A trained model with all that speaks for or against it.
 
     ``test``: customer_id, cutoff, label, propensity, plain_propensity, rule_score, revenue and the features, one row per eligible customer at
-    the test cutoff. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
+    the test cutoff. ``choice``: trees or logistic regression, and why. ``monotone_cost``: out-of-fold AUC of the trees less that of
+    trees without the target's monotone constraints; None where there is none, or nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
     eligible, positives, base_rate. ``segments`` as ``evaluate_segments`` gives them.
     """
 
     target: Target
     plan: CutoffPlan
-    trained: TrainedModel
+    choice: Choice
+    monotone_cost: Auc | None
     evaluation: Evaluation
     test: pd.DataFrame
     fitting_texts: pd.DataFrame
@@ -45,14 +48,23 @@ class Study:
     dropped_features: list[str]
 
     @property
+    def trained(self) -> TrainedModel:
+        return self.choice.trained
+
+    @property
     def model(self) -> PropensityModel:
         return self.trained.model
 
 
 def study_target(
-    snapshots: Snapshots, target: Target, settings: TrainingSettings, *, test_cutoff: date | None = None
+    snapshots: Snapshots,
+    target: Target,
+    settings: TrainingSettings,
+    *,
+    test_cutoff: date | None = None,
+    with_monotone_cost: bool = False,
 ) -> Study:
-    """Fit on the fitting cutoffs, test once at the test cutoff.
+    """Fit on the fitting cutoffs, choose the form out of fold, test once at the test cutoff.
 
     Raises
     ------
@@ -68,24 +80,44 @@ def study_target(
     fitting = snapshots.table(
         target, plan.fitting, snapshots.columns, max_customers=settings.max_customers, seed=settings.seed
     )
-    labels = fitting["label"].to_numpy(dtype=int)
+    labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
-    trained = train_model(
-        fitting, labels, fitting["customer_id"].to_numpy(), [meaning_of(column) for column in useful], settings,
-        about=_about(snapshots, target, plan),
-    )  # fmt: skip
+    about = _about(snapshots, target, plan)
+    meanings = [meaning_of(column) for column in useful]
+    monotone = _monotone(target, useful)
+    trees = train_model(fitting, labels, customers, meanings, settings, monotone=monotone, about=about)
+    handful = [meaning for meaning in meanings if meaning.name in target.plain_features]
+    plain = train_plain(fitting, labels, customers, handful, settings, about=about)
+    cost = None
+    if with_monotone_cost and monotone:
+        free = train_model(fitting, labels, customers, meanings, trees.settings)
+        cost = auc_difference(labels, trees.out_of_fold, free.out_of_fold, customers)
+    choice = choose_model(trees, plain, labels, customers)
     test = snapshots.table(target, [plan.test], snapshots.columns)
-    test.insert(3, "propensity", trained.model.propensities(test))
-    plain = plain_propensities(fitting, labels, test, [name for name in target.plain_features if name not in dropped])
-    test.insert(4, "plain_propensity", plain)
-    evaluation = evaluate(test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), plain)
+    test.insert(3, "propensity", choice.trained.model.propensities(test))
+    test.insert(4, "plain_propensity", plain.model.propensities(test))
+    evaluation = evaluate(
+        test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), test["plain_propensity"].to_numpy(),
+        capacity=target.contact_capacity,
+    )  # fmt: skip
     eligible = int(_counts(funnel, plan.fitting)["rows"])
     return Study(
-        target=target, plan=plan, trained=trained, evaluation=evaluation, test=test, fitting_texts=fitting[["cutoff", "label", *_texts(fitting, useful)]],
+        target=target, plan=plan, choice=choice, monotone_cost=cost, evaluation=evaluation, test=test,
+        fitting_texts=fitting[["cutoff", "label", *_texts(fitting, useful)]],
         funnel=funnel, segments=evaluate_segments(test, _segment_columns(useful)), fitting_rows=len(fitting),
         fitting_customers=int(fitting["customer_id"].nunique()), fitting_positives=int(labels.sum()),
         was_sampled=len(fitting) < eligible, dropped_features=dropped,
     )  # fmt: skip
+
+
+def _monotone(target: Target, columns: Sequence[FeatureColumn]) -> dict[str, int]:
+    """Spell the target's constraints out over the windows of each feature."""
+    return {
+        column.name: way
+        for column in columns
+        for name, way in target.monotone.items()
+        if column.name == column_name(name, column.window_days)
+    }
 
 
 def cautions(study: Study) -> list[str]:
@@ -96,6 +128,15 @@ def cautions(study: Study) -> list[str]:
         f"With {e.positives:,} positives among {e.rows:,} customers the 95 % interval of an AUC near .75 reaches {width:.3f} either way, "
         "whatever the model."
     ]
+    lines.append(study.choice.reason)
+    if study.monotone_cost is not None:
+        c = study.monotone_cost
+        held = ", ".join(
+            f"{name} {'only raises' if way > 0 else 'only lowers'}" for name, way in study.target.monotone.items()
+        )
+        lines.append(
+            f"Held monotone: {held}. Out of fold this moves the AUC of the trees by {c.value:+.4f} (95 % interval {c.low:+.4f} to {c.high:+.4f})."
+        )
     before = study.funnel[study.funnel["cutoff"].isin(study.plan.fitting)]
     rate = before["positives"].sum() / max(before["eligible"].sum(), 1)
     last = before.iloc[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from tenure.errors import NotEnoughDataError
 from tenure.models.calibrate import fit_calibrator
 from tenure.models.encoding import Encoding
+from tenure.models.forms import Trees
 from tenure.models.model import FeatureMeaning, PropensityModel, find_usual
 from tenure.models.settings import TrainingSettings
 
@@ -37,6 +38,7 @@ def train_model(
     settings: TrainingSettings,
     *,
     weights: np.ndarray | None = None,
+    monotone: Mapping[str, int] | None = None,
     about: dict[str, Any] | None = None,
 ) -> TrainedModel:
     """Train a LightGBM propensity model on a flat table: one row per customer and cutoff, feature columns.
@@ -47,6 +49,7 @@ def train_model(
     customers : the group of each row; a customer's rows never lie on both sides of a fold.
     meanings : the features to use, in order.
     weights : optional, one per row.
+    monotone : features that may only raise (1) or only lower (-1) the propensity; categories are left free.
 
     Raises
     ------
@@ -65,11 +68,12 @@ def train_model(
         from tenure.models.tune import tune
 
         settings = tune(matrix, labels, folds, encoding, settings, weights=weights)
-    trees, out_of_fold = cross_fit(matrix, labels, folds, encoding, settings, weights=weights)
-    booster = _fit(matrix, labels, encoding, settings, trees, weights=weights)
+    directions = [0 if c.is_text else (monotone or {}).get(c.name, 0) for c in encoding.columns]
+    trees, out_of_fold = cross_fit(matrix, labels, folds, encoding, settings, weights=weights, directions=directions)
+    booster = _fit(matrix, labels, encoding, settings, trees, weights=weights, directions=directions)
     usual = find_usual(table, names)
     model = PropensityModel(
-        booster_text=booster.model_to_string(),
+        form=Trees(booster.model_to_string()),
         encoding=encoding,
         calibrator=fit_calibrator(out_of_fold, labels, weights),
         meanings=tuple(replace(meaning, usual=usual[meaning.name]) for meaning in meanings),
@@ -96,6 +100,7 @@ def cross_fit(
     settings: TrainingSettings,
     *,
     weights: np.ndarray | None = None,
+    directions: Sequence[int] = (),
 ) -> tuple[int, np.ndarray]:
     """Find the number of trees by early stopping on each fold; return it and the out-of-fold raw scores with it."""
     import lightgbm as lgb
@@ -108,7 +113,7 @@ def cross_fit(
             matrix[held_out], labels[held_out], weight=None if weights is None else weights[held_out], reference=fit_set
         )
         booster = lgb.train(
-            settings.lightgbm(*matrix.shape) | {"metric": "binary_logloss"},
+            _parameters(matrix, settings, directions) | {"metric": "binary_logloss"},
             fit_set,
             num_boost_round=settings.max_trees,
             valid_sets=[held_set],
@@ -133,12 +138,17 @@ def _fit(
     trees: int,
     *,
     weights: np.ndarray | None,
+    directions: Sequence[int],
 ) -> Booster:
     import lightgbm as lgb
 
-    return lgb.train(
-        settings.lightgbm(*matrix.shape), _dataset(matrix, labels, encoding, weights), num_boost_round=trees
-    )
+    dataset = _dataset(matrix, labels, encoding, weights)
+    return lgb.train(_parameters(matrix, settings, directions), dataset, num_boost_round=trees)
+
+
+def _parameters(matrix: np.ndarray, settings: TrainingSettings, directions: Sequence[int]) -> dict[str, Any]:
+    constrained = {"monotone_constraints": list(directions)} if any(directions) else {}
+    return settings.lightgbm(*matrix.shape) | constrained
 
 
 def _dataset(matrix: np.ndarray, labels: np.ndarray, encoding: Encoding, weights: np.ndarray | None) -> Any:

@@ -40,8 +40,11 @@ class TrainingRecord:
     segments: list[dict[str, Any]] = field(default_factory=list)
     scorecard: list[dict[str, Any]] = field(default_factory=list)
     differences: list[dict[str, Any]] = field(default_factory=list)
+    drivers: list[dict[str, Any]] = field(default_factory=list)
+    driver_agreement: float | None = None
     cautions: list[str] = field(default_factory=list)
     rule: str = ""
+    form: str = ""
     save_rate: float = 0.0
     contact_cost: float = 0.0
     model: str = ""
@@ -85,7 +88,8 @@ def record_of(
         deciles=study.evaluation.deciles.to_dict("records"),
         funnel=[{str(k): v for k, v in row.items()} for row in study.funnel.to_dict("records")], importance=importance,
         segments=[{str(k): v for k, v in row.items()} for row in study.segments.to_dict("records")],
-        cautions=cautions(study), dropped_features=study.dropped_features, rule=target.rule.meaning, save_rate=target.save_rate,
+        cautions=cautions(study), dropped_features=study.dropped_features, rule=target.rule.meaning,
+        form="trees" if study.choice.took_trees else "logistic regression", save_rate=target.save_rate,
         contact_cost=target.contact_cost, trees=study.trained.trees, is_promotable=verdict.is_promotable,
         was_sampled=study.was_sampled, **facts,
     )  # fmt: skip

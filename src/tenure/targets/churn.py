@@ -43,6 +43,7 @@ TARGET = Target(
         "thirty for each failed payment of the last 30 days, plus the days since the last usage",
     ),
     revenue="paid_amount_365d",
+    monotone={"count_failed_payments": 1, "share_failed_payments": 1},
     plain_features=(
         "count_failed_payments_30d",
         "days_since_usage_90d",

@@ -64,6 +64,10 @@ class Target:
     label_lag_days: int = 0
     save_rate: float = 0.1
     contact_cost: float = 1.0
+    # How many customers can be contacted at an as-of; 0 means a tenth of those asked.
+    contact_capacity: int = 0
+    # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what the business knows for sure.
+    monotone: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, int | str] = field(default_factory=dict)
     # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.
     revenue: str = ""
@@ -76,6 +80,11 @@ class Target:
         self._check(self.outcome, OUTCOME_COLUMNS)
         if self.horizon_days < 1 or min(self.lead_days, self.label_lag_days, self.eligible_days) < 0:
             raise DefinitionError(f"Target {self.name}: expected a horizon of at least a day and no negative days.")
+
+        if wrong := {name: way for name, way in self.monotone.items() if way not in (1, -1)}:
+            raise DefinitionError(
+                f"Target {self.name}: monotone {wrong}. Expected 1 (only raises) or -1 (only lowers)."
+            )
 
     def _check(self, condition: Condition, supplied: tuple[str, ...]) -> None:
         place = f"Target {self.name}, {condition.table}"
@@ -137,11 +146,17 @@ class Target:
             "options",
             "plain_features",
             "revenue",
+            "monotone",
         }
         own = {f.name for f in fields(self)} - fixed
         place = f"{where} [targets.{self.name}]"
         known: dict[str, Any] = {name: getattr(self, name) for name in own} | dict(self.options)
+        monotone = settings.get("monotone", self.monotone)
+        if not isinstance(monotone, Mapping):
+            raise DefinitionError(f"{place} monotone is {monotone!r}. Expected a table: feature = 1 or -1.")
         for key, value in settings.items():
+            if key == "monotone":
+                continue
             if key not in known:
                 raise DefinitionError(f"{place}: {UnknownNameError('Key', key, known)}")
             number = isinstance(known[key], int | float)
@@ -150,4 +165,4 @@ class Target:
                     f"{place} {key} is {value!r}. Expected {'a number, not negative' if number else 'text'}."
                 )
         options = {key: settings.get(key, value) for key, value in self.options.items()}
-        return replace(self, **{k: v for k, v in settings.items() if k in own}, options=options)
+        return replace(self, **{k: v for k, v in settings.items() if k in own}, options=options, monotone=monotone)
