@@ -230,7 +230,8 @@ def train(
     champion = _champion(run, target)
     card = walk(
         run.snapshots, study.target, study.trained.settings, study, cutoffs=1 if run.quick else walk_cutoffs,
-        champion=champion.model if champion else None,
+        # A repeat that comes to the champion's own content has nothing to beat.
+        champion=champion.model if champion and champion.model.fingerprint != study.model.fingerprint else None,
     )  # fmt: skip
     return _register(run, study, card, champion, folder)
 
@@ -270,7 +271,6 @@ def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | 
         study, verdict, figures=paths, catalogue=[describe(column) for column in used],
         tags={"source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick)},
     )  # fmt: skip
-    # A repeat that comes to the champion's own content has nothing to beat.
     promotable = verdict.is_promotable or (champion is not None and version.version == champion.version)
     facts = {
         "status": "trained" if promotable else "blocked", "reason": verdict.reason, "model": name, "version": version.version,

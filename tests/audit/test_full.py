@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
 
+from tenure.audit.audit import check_cutoff
 from tenure.audit.full import audit_source, late_facts
 from tenure.audit.replay import replay
 from tenure.models.settings import TrainingSettings
@@ -26,7 +27,13 @@ def test_the_whole_audit_of_a_clean_shop_raises_nothing(tmp_path):
     (lapse,) = found.targets
     assert lapse.shuffled.low < 0.5 < lapse.auc.low
     assert list(lapse.sweep["lead_days"]) == [0, 1, 7, 14][: len(lapse.sweep)] and len(lapse.sweep) >= 2
-    assert lapse.horizon["base_rate"].is_monotonic_decreasing  # the longer the window, the fewer stay silent
+    by_horizon = lapse.sensitivity[lapse.sensitivity["number"] == "horizon_days"]
+    assert by_horizon["base_rate"].is_monotonic_decreasing  # the longer the window, the fewer stay silent
+    by_eligible = lapse.sensitivity[lapse.sensitivity["number"] == "eligible_days"]
+    assert by_eligible["eligible"].is_monotonic_increasing  # the longer back, the more bought
+    own = lapse.sensitivity[lapse.sensitivity["is_own"]]
+    assert own["base_rate"].nunique() == 1 and set(own["number"]) == {"horizon_days", "eligible_days"}
+    assert lapse.unmatured and min(lapse.unmatured) > lapse.funnel["cutoff"].max()
     assert lapse.hindsight is None  # no fact arrives late here
     assert (found.checks["differing"] == 0).all() and found.checks["cutoff"].nunique() >= 3
 
@@ -64,3 +71,15 @@ def test_no_feature_of_a_bundled_source_sees_the_future(tmp_path, test_data, nam
     found = replay(Snapshots(workspace, staged, staged.default_as_of), date.fromisoformat(cutoff))
     assert found.customers > 100 and found.left_out > 1000
     assert found.differing.empty
+
+
+def test_a_check_that_could_not_run_is_said_and_passes_for_no_proof(tmp_path):
+    rows, _ = buyers()
+    snapshots = shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
+
+    def replay_of_a_lost_file(snapshots, cutoff):
+        snapshots.workspace.raw("shop").rename(tmp_path / "moved")
+        return replay(snapshots, cutoff)
+
+    (finding,) = check_cutoff(snapshots, date(2023, 6, 1), replay_of_a_lost_file).findings()
+    assert not finding.is_alarm and "could not run" in finding.found and "Nothing is proven" in finding.to_do

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,14 @@ import pandas as pd
 
 from tenure.audit.audit import audit_study, check_cutoff
 from tenure.audit.finding import Finding
-from tenure.audit.labels import funnel_with_intervals, lead_time_sweep, sensitivity, sweep_findings
+from tenure.audit.labels import (
+    duplicate_findings,
+    funnel_with_intervals,
+    lead_time_sweep,
+    sensitivity,
+    sweep_findings,
+    unmatured_cutoffs,
+)
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
 from tenure.engines.duckdb_engine import connect, tables_with_rows
@@ -43,7 +51,8 @@ class TargetAudit:
     auc: Auc | None = None
     findings: list[Finding] = field(default_factory=list)
     funnel: pd.DataFrame = field(default_factory=pd.DataFrame)
-    horizon: pd.DataFrame = field(default_factory=pd.DataFrame)
+    unmatured: list[date] = field(default_factory=list)
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
     sweep: pd.DataFrame = field(default_factory=pd.DataFrame)
     solo: pd.DataFrame = field(default_factory=pd.DataFrame)
     shuffled: Auc | None = None
@@ -102,10 +111,12 @@ def _audit_target(
     cheap = audit_study(snapshots, study)
     sweep = lead_time_sweep(snapshots, study)
     shuffled = shuffled_auc(snapshots, study, settings)
-    findings = [*cheap.findings, *sweep_findings(study, sweep), *_shuffled_findings(study, shuffled)]
+    findings = [
+        *cheap.findings, *duplicate_findings(snapshots, study), *sweep_findings(study, sweep), *_shuffled_findings(study, shuffled)
+    ]  # fmt: skip
     return TargetAudit(
         target=study.target.name, auc=_auc(study), findings=findings, funnel=funnel_with_intervals(study.funnel),
-        horizon=sensitivity(snapshots, study.target, study.plan.test), sweep=sweep, solo=pd.DataFrame(cheap.solo),
+        unmatured=unmatured_cutoffs(snapshots, study), sensitivity=sensitivity(snapshots, study.target, study.plan.test), sweep=sweep, solo=pd.DataFrame(cheap.solo),
         shuffled=shuffled, hindsight=hindsight_auc(naive, study, settings),
     )  # fmt: skip
 

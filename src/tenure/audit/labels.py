@@ -16,8 +16,11 @@ from tenure.models.evaluate import CONFIDENCE, auc_with_interval
 from tenure.models.study import Study
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
+from tenure.time_windows import grid_dates
 
 LEADS = (0, 1, 7, 14)
+# By which a number of the definition is changed to see what depends on it.
+FACTORS = (0.5, 1.0, 1.5)
 # A drop this large from the first day to the next means that the day itself gives the label away.
 CLIFF = 0.10
 
@@ -31,25 +34,60 @@ def funnel_with_intervals(funnel: pd.DataFrame) -> pd.DataFrame:
     return funnel.assign(low=[rate.low for rate in rates], high=[rate.high for rate in rates])
 
 
-def labels_of(snapshots: Snapshots, target: Target, cutoff: date) -> pd.Series:
-    """Build the labels of a changed definition at one cutoff, of the customers eligible under the source's own. index: customer_id"""
+def labels_of(snapshots: Snapshots, target: Target, cutoff: date, *, own_eligible: bool = True) -> pd.Series:
+    """Build the labels of a changed definition at one cutoff. index: customer_id
+
+    Asked of the customers eligible under the source's own definition, or under the changed one.
+    """
     with snapshots.scratch() as scratch, connect() as connection:
+        engine = DuckDBEngine(snapshots.staged, connection)
+        asked = snapshots.features_path(cutoff)
+        if not own_eligible:
+            asked = Path(scratch) / "eligible.parquet"
+            engine.build_snapshot([target], [], [cutoff], {cutoff: asked})
         path = Path(scratch) / "labels.parquet"
-        DuckDBEngine(snapshots.staged, connection).build_labels(
-            target, cutoff, snapshots.as_of, snapshots.features_path(cutoff), path
-        )
+        engine.build_labels(target, cutoff, snapshots.as_of, asked, path)
         return pq.read_table(path).to_pandas().set_index("customer_id")["label"]
 
 
 def sensitivity(snapshots: Snapshots, target: Target, cutoff: date) -> pd.DataFrame:
-    """Say how the base rate moves with the horizon, where its outcomes are certain. => horizon_days, eligible, base_rate"""
+    """Say how the base rate moves with each number of the definition, where its outcomes are certain.
+
+    => number, value, is_own (the source's own value), eligible, base_rate
+    """
     rows = []
-    for factor in (0.5, 0.75, 1.0, 1.5):
-        changed = replace(target, horizon_days=max(1, round(target.horizon_days * factor)))
-        if changed.window.is_matured(cutoff, snapshots.as_of):
-            labels = labels_of(snapshots, changed, cutoff)
-            rows.append((changed.horizon_days, len(labels), float(labels.mean())))
-    return pd.DataFrame(rows, columns=["horizon_days", "eligible", "base_rate"])
+    for name, own in target.numbers.items():
+        if not isinstance(own, int) or own == 0 or name in ("lead_days", "label_lag_days"):
+            continue
+        for value in dict.fromkeys(max(1, round(own * factor)) for factor in FACTORS):
+            changed = target.override({name: value}, "The label audit")
+            if changed.window.is_matured(cutoff, snapshots.as_of):
+                labels = labels_of(snapshots, changed, cutoff, own_eligible=False)
+                rows.append((name, value, value == own, len(labels), float(labels.mean()) if len(labels) else None))
+    return pd.DataFrame(rows, columns=["number", "value", "is_own", "eligible", "base_rate"])
+
+
+def unmatured_cutoffs(snapshots: Snapshots, study: Study) -> list[date]:
+    """List the cutoffs after T that were left out: their outcomes are not certain at the as-of."""
+    later = grid_dates(study.plan.test, snapshots.as_of, snapshots.staged.source.cutoff_grid)
+    return [cutoff for cutoff in later if not study.target.window.is_matured(cutoff, snapshots.as_of)]
+
+
+def duplicate_findings(snapshots: Snapshots, study: Study) -> list[Finding]:
+    """Name the cutoffs at which a customer has more than one label: each row must be one customer."""
+    findings = []
+    for cutoff in study.plan.all:
+        customers = pq.read_table(snapshots.labels_path(study.target, cutoff), columns=["customer_id"]).to_pandas()
+        repeated = customers[customers["customer_id"].duplicated()]["customer_id"]
+        if len(repeated):
+            findings.append(
+                Finding(
+                    "label audit", "alarm", study.target.name,
+                    f"{len(repeated):,} customers have more than one label at {cutoff} (first: {repeated.iloc[0]})",
+                    "one row per customer and cutoff", "Look at the target's outcome and at the mapping of customer_id.",
+                )
+            )  # fmt: skip
+    return findings
 
 
 def lead_time_sweep(snapshots: Snapshots, study: Study) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from tenure.workspace import Workspace
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of one replay or perturbation; ``differing`` as ``compare_snapshots`` gives it."""
+    """What came of one replay or perturbation; ``differing`` as ``compare_snapshots`` gives it, ``failed`` why it could not run."""
 
     check: str
     cutoff: date
@@ -34,9 +34,17 @@ class Replay:
     features: int
     left_out: int  # raw rows, or changed facts, not yet known at the cutoff
     differing: pd.DataFrame
+    failed: str = ""
 
     def findings(self) -> list[Finding]:
-        """Turn each feature that differs into an alarm."""
+        """Turn each feature that differs into an alarm; a check that could not run is a note, for it proves nothing."""
+        if self.failed:
+            return [
+                Finding(
+                    self.check, "note", f"(cutoff {self.cutoff})", f"could not run: {self.failed}", "a snapshot to compare with",
+                    "Nothing is proven at this cutoff; mend what the message names and run again.",
+                )
+            ]  # fmt: skip
         return [
             Finding(
                 self.check, "alarm", row.feature,

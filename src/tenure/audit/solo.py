@@ -12,6 +12,8 @@ from tenure.models.evaluate import auc_with_interval
 
 SUSPICIOUS_AUC = 0.95
 AHEAD_OF_NEXT = 0.10
+# A mark of absence that ranks customers this far from chance says something.
+TELLING = 0.05
 
 
 def solo_aucs(
@@ -60,3 +62,38 @@ def solo_findings(ranked: pd.DataFrame, cutoff: object) -> list[Finding]:
         )
         for row in suspicious.itertuples() if row.auc >= best_other + AHEAD_OF_NEXT
     ]  # fmt: skip
+
+
+def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str], cutoff: object) -> list[Finding]:
+    """Note the numbers that foretell only by being unknown: known values rank no better than chance, their absence does."""
+    findings = []
+    for name in names:
+        unknown = test[name].isna().to_numpy()
+        values = test[name].to_numpy()
+        if (
+            not pd.api.types.is_numeric_dtype(test[name])
+            or min(_of_both(labels), _of_both(labels[~unknown]), _of_both(unknown)) < 2
+        ):
+            continue
+        absence = auc_with_interval(labels, unknown.astype(float))
+        known = auc_with_interval(labels[~unknown], values[~unknown].astype(float))
+        if (
+            abs(absence.value - 0.5) >= TELLING
+            and not absence.low <= 0.5 <= absence.high
+            and known.low <= 0.5 <= known.high
+        ):
+            findings.append(
+                Finding(
+                    "proxy for missing data", "note", name,
+                    f"unknown for {unknown.mean():.0%} of customers, and that alone has AUC {max(absence.value, 1 - absence.value):.3f} at {cutoff}; "
+                    f"among the known its value has {known.value:.3f} ({known.low:.3f} to {known.high:.3f})",
+                    "a value that tells something", "Ask why it is unknown: the reason is the signal, and may change with how data are collected.",
+                )
+            )  # fmt: skip
+    return findings
+
+
+def _of_both(labels: np.ndarray) -> int:
+    """Count the rarer of two classes."""
+    positives = int(np.sum(labels))
+    return min(positives, len(labels) - positives)

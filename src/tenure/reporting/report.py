@@ -102,17 +102,24 @@ def model_card(record: TrainingRecord, staged: StagedSource, as_of: object) -> s
 
 def audit_page(audit: SourceAudit, staged: StagedSource, as_of: object) -> str:
     """Render what the whole audit found."""
-    tables = ("funnel", "horizon", "sweep", "solo")
+    tables = ("funnel", "sensitivity", "sweep", "solo")
     targets = [
-        {"target": t.target, "refused": t.refused, "auc": t.auc, "shuffled": t.shuffled, "hindsight": t.hindsight}
+        {
+            "target": t.target,
+            "refused": t.refused,
+            "auc": t.auc,
+            "shuffled": t.shuffled,
+            "hindsight": t.hindsight,
+            "unmatured": t.unmatured,
+        }
         | {name: getattr(t, name).to_dict("records") for name in tables}
         for t in audit.targets
     ]
     return str(
         _environment().get_template("audit.html").render(
-            audit={"alarms": audit.alarms, "checks": audit.checks.to_dict("records"), "unproven": audit.unproven},
+            audit={"alarms": audit.alarms, "notes": [f for f in audit.findings if not f.is_alarm], "checks": audit.checks.to_dict("records"), "unproven": audit.unproven},
             late=audit.late_facts.to_dict("records"), targets=targets, source=staged.source.name,
-            title=staged.source.title or staged.source.name, as_of=as_of,
+            title=staged.source.title or staged.source.name, as_of=as_of, warnings=staged.warnings(),
         )
     )  # fmt: skip
 

@@ -1,0 +1,34 @@
+"""A feature that foretells only by being unknown is named; one whose value tells something is not."""
+
+import numpy as np
+import pandas as pd
+
+from tenure.audit.solo import missing_proxies
+
+GENERATOR = np.random.default_rng(6)
+LABELS = (GENERATOR.random(2000) < 0.3).astype(int)
+
+
+def unknown_for(share_of_positives, share_of_negatives, values):
+    share = np.where(LABELS == 1, share_of_positives, share_of_negatives)
+    return np.where(GENERATOR.random(2000) < share, np.nan, values)
+
+
+def test_a_number_that_only_marks_absence_is_noted():
+    table = pd.DataFrame({"age": unknown_for(0.6, 0.2, GENERATOR.normal(size=2000))})
+    (finding,) = missing_proxies(table, LABELS, ["age"], "2024-01-01")
+    assert finding.subject == "age" and not finding.is_alarm
+    assert "unknown for 31% of customers, and that alone has AUC 0.698" in finding.found
+
+
+def test_a_number_that_tells_something_is_not():
+    table = pd.DataFrame(
+        {
+            "spend": unknown_for(0.6, 0.2, LABELS + GENERATOR.normal(size=2000)),
+            "known": GENERATOR.normal(size=2000),
+            "never": np.full(2000, np.nan),
+            "at_random": unknown_for(0.4, 0.4, GENERATOR.normal(size=2000)),
+            "plan": GENERATOR.choice(["Solo", None], 2000),
+        }
+    )
+    assert missing_proxies(table, LABELS, list(table), "2024-01-01") == []
