@@ -1,0 +1,73 @@
+"""On a demo world: a deliberately worse and a miscalibrated version are refused against a good champion, with the reason in words.
+
+What leaks is refused in tests/audit.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from tenure.demo import generate_demo
+from tenure.models.calibrate import Calibrator
+from tenure.models.evaluate import evaluate
+from tenure.models.scorecard import walk
+from tenure.models.settings import TrainingSettings
+from tenure.models.study import study_target
+from tenure.models.verdict import judge
+from tenure.snapshots import Snapshots
+from tenure.sources.ingest import stage_source
+from tenure.sources.source import read_source
+from tenure.workspace import Workspace
+
+GOOD = TrainingSettings(learning_rate=0.08, folds=3, early_stopping_trees=20)
+
+
+@pytest.fixture(scope="module")
+def snapshots(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("world"))
+    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=1500, seed=11)
+    staged = stage_source(workspace, read_source(workspace, "demo"))
+    return Snapshots(workspace, staged, staged.default_as_of)
+
+
+@pytest.fixture(scope="module")
+def good(snapshots):
+    return study_target(snapshots, snapshots.targets["lapse"], GOOD)
+
+
+def failed(verdict):
+    return [gate.name for gate in verdict.gates if not gate.passed]
+
+
+def test_twenty_trees_on_half_the_features_lose_against_the_champion(snapshots, good):
+    class HalfTheFeatures(Snapshots):
+        def usable_columns(self, target, plan):
+            kept, dropped = super().usable_columns(target, plan)
+            return kept[::2], dropped
+
+    fewer = HalfTheFeatures(snapshots.workspace, snapshots.staged, snapshots.as_of)
+    worse = study_target(fewer, good.target, replace(GOOD, max_trees=20, learning_rate=0.01))
+    card = walk(snapshots, good.target, GOOD, worse, cutoffs=1, champion=good.model)
+    verdict = judge(worse.evaluation, card.difference_to("champion"))
+    assert failed(verdict) == ["better than the champion"]
+    assert "paired difference of AUC -0.0" in verdict.reason
+
+
+def test_a_champion_is_asked_only_where_it_does_not_know_the_answers(snapshots, good):
+    card = walk(snapshots, good.target, GOOD, good, cutoffs=2, champion=good.model)
+    earlier, last = card.cutoffs["auc_champion"]
+    assert earlier != earlier and last == pytest.approx(good.evaluation.metrics["auc"])
+    later = replace(good.model, about={**good.model.about, "fitted_through": "2999-01-01"})
+    assert walk(snapshots, good.target, GOOD, good, cutoffs=1, champion=later).difference_to("champion") is None
+
+
+def test_promises_four_times_too_extreme_are_refused(good):
+    c = good.model.calibrator
+    boasting = replace(good.model, calibrator=Calibrator(4 * c.slope, 4 * c.intercept))
+    test = good.test
+    found = evaluate(
+        test["label"].to_numpy(), boasting.propensities(test), test["rule_score"], test["plain_propensity"]
+    )
+    verdict = judge(found, None)
+    assert failed(verdict) == ["calibrated"] and "calibration slope 0.2" in verdict.reason
+    assert found.metrics["auc"] == pytest.approx(good.evaluation.metrics["auc"])
