@@ -120,6 +120,17 @@ def safe_cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
+def last_scores(workspace: Workspace, source: str, target: str, before: date) -> tuple[date, pd.DataFrame] | None:
+    """Read the last scheduled scores of the ledger before a day: their as-of, and the table as appended; None where there are none."""
+    folder = workspace.scores / f"source={source}" / f"target={target}"
+    for partition in sorted(folder.glob("as_of=*"), reverse=True):
+        as_of = date.fromisoformat(partition.name.removeprefix("as_of="))
+        files = sorted(partition.glob("scheduled-*.parquet"), key=lambda path: path.stat().st_mtime)
+        if as_of < before and files:
+            return as_of, pd.read_parquet(files[-1])
+    return None
+
+
 def append_to_ledger(
     workspace: Workspace,
     scores: Scores,

@@ -21,11 +21,12 @@ from tenure.features.catalogue import describe
 from tenure.models.registry import Registry, model_name
 from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
+from tenure.models.shift import MAJOR_SHIFT, population_stability
 from tenure.models.study import Study, study_target
 from tenure.models.verdict import judge
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review import promised_and_realised
-from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, write_scores
+from tenure.scoring import Scores, ScoringModel, append_to_ledger, last_scores, score_customers, write_scores
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import StagedSource, check_as_of, stage_source
 from tenure.sources.source import Source, read_source
@@ -280,11 +281,31 @@ def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | 
         "scorecard": card.cutoffs.to_dict("records"), "differences": card.differences.to_dict("records"),
         "drivers": card.drivers.to_dict("records"), "driver_agreement": card.driver_agreement,
     }  # fmt: skip
-    record = record_of(study, verdict, importance=ranking.to_dict("records"), facts=facts)
+    record = record_of(
+        study, verdict, importance=ranking.to_dict("records"), warnings=_score_shift(run, study), facts=facts
+    )
     record.save(folder)
     card_path = write_page(folder / "model_card.md", model_card(record, run.staged, run.as_of))
     run.registry.attach(version.run_id, card_path, "card")
     return Training(record, study, figures)
+
+
+def _score_shift(run: Run, study: Study) -> list[str]:
+    """Warn where this version's scores at the as-of are distributed unlike the last ones of the ledger."""
+    former = last_scores(run.workspace, run.source.name, study.target.name, run.as_of)
+    if former is None:
+        return []
+    scored_on, scores = former
+    table = run.snapshots.table(study.target, [run.as_of], run.snapshots.columns, labels=False)
+    if table.empty or scores.empty:
+        return []
+    shift = population_stability(scores["propensity"].to_numpy(), study.model.propensities(table))
+    if shift < MAJOR_SHIFT:
+        return []
+    return [
+        f"The scores shifted since {scored_on}: population stability index {shift:.2f} ({MAJOR_SHIFT} and more is another population), "
+        f"mean propensity {scores['propensity'].mean():.1%} then and {study.model.propensities(table).mean():.1%} now."
+    ]
 
 
 def _seconds_per_1000_rows(study: Study) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,12 @@ class TrainingRecord:
 
 
 def record_of(
-    study: Study, verdict: Verdict, *, importance: list[dict[str, Any]], facts: Mapping[str, Any]
+    study: Study,
+    verdict: Verdict,
+    *,
+    importance: list[dict[str, Any]],
+    warnings: Sequence[str],
+    facts: Mapping[str, Any],
 ) -> TrainingRecord:
     """Put a study into its record; ``facts`` are the fields only the caller knows (version, status, ...)."""
     target = study.target
@@ -88,7 +93,7 @@ def record_of(
         deciles=study.evaluation.deciles.to_dict("records"),
         funnel=[{str(k): v for k, v in row.items()} for row in study.funnel.to_dict("records")], importance=importance,
         segments=[{str(k): v for k, v in row.items()} for row in study.segments.to_dict("records")],
-        cautions=cautions(study), dropped_features=study.dropped_features, rule=target.rule.meaning,
+        cautions=[*cautions(study), *warnings], dropped_features=study.dropped_features, rule=target.rule.meaning,
         form="trees" if study.choice.took_trees else "logistic regression", save_rate=target.save_rate,
         contact_cost=target.contact_cost, trees=study.trained.trees, is_promotable=verdict.is_promotable,
         was_sampled=study.was_sampled, **facts,
