@@ -75,13 +75,12 @@ def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hind
 
 
 def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
-    table = snapshots.table(target, [snapshots.as_of], snapshots.columns, labels=False)
-    model = chosen.model
-    scored = table[["customer_id", "rule_score", "revenue"]].copy()
-    scored.insert(1, "propensity", model.propensities(table))
-    explained = [reasons(model, table.iloc[start : start + CHUNK_ROWS]) for start in range(0, len(table), CHUNK_ROWS)]
-    words = pd.concat(explained) if explained else pd.DataFrame(columns=[f"reason_{n}" for n in range(1, REASONS + 1)])
-    scored = scored.join(words)
+    used = set(chosen.model.feature_names)
+    columns = [column for column in snapshots.columns if column.name in used]
+    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
+    scored = pd.concat(
+        [_nobody(), *(_score_chunk(chosen.model, chunk) for chunk in chunks if len(chunk))], ignore_index=True
+    )
     # Ties break by customer, so that a repeat gives the same ranking.
     scored = scored.sort_values(["propensity", "customer_id"], ascending=[False, True], ignore_index=True)
     scored.insert(2, "decile", decile_of(scored["propensity"].to_numpy()))
@@ -92,6 +91,20 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     )
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
+
+
+def _score_chunk(model: PropensityModel, chunk: pd.DataFrame) -> pd.DataFrame:
+    propensities, contributions = model.explained(chunk)
+    scored = chunk[["customer_id", "rule_score", "revenue"]].copy()
+    scored.insert(1, "propensity", propensities)
+    return scored.join(reasons(model, chunk, contributions))
+
+
+def _nobody() -> pd.DataFrame:
+    """Give the columns of a scored chunk without a row: nobody may be eligible."""
+    kinds = {"customer_id": "str", "propensity": "float64", "rule_score": "float64", "revenue": "float64"}
+    kinds |= {f"reason_{rank}": "str" for rank in range(1, REASONS + 1)}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
 def write_scores(scores: Scores, folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -182,33 +182,42 @@ class Snapshots:
         in that order. ``rule_score`` is the target's rule; ``revenue`` is what the customer brought, in the source's currency.
         Beyond ``max_customers`` customers a seeded sample of them is read, the same customers at every cutoff.
         """
-        parts = []
         self.build_features(cutoffs)
-        known = {column.name for column in self.columns}
-        compared = (
-            f"CAST({over_known_columns(target.fill(target.rule.expression), known)} AS DOUBLE) AS rule_score",
-            f"coalesce(CAST({over_known_columns(target.revenue or 'NULL', known)} AS DOUBLE), 0) AS revenue",
-        )
-        for cutoff in cutoffs:
-            join = ""
-            if labels:
-                self.build_labels(target, [cutoff])
-                join = (
-                    f"JOIN read_parquet({literal(str(self.labels_path(target, cutoff)))}) outcome USING (customer_id)"
-                )
-            selected = ", ".join(
-                ["customer_id", "cutoff", *(["label"] if labels else []), *compared, *(quoted(c.name) for c in columns)]
-            )
-            parts.append(
-                f"SELECT {selected} FROM read_parquet({literal(str(self.features_path(cutoff)))}) snapshot {join} WHERE {quoted('eligible__' + target.name)}"
-            )
+        stacked = " UNION ALL ".join(self._asked(target, cutoff, columns, labels=labels) for cutoff in cutoffs)
+        if max_customers:
+            sample = f"SELECT customer_id FROM (SELECT DISTINCT customer_id FROM ({stacked})) ORDER BY hash(customer_id || '{seed}') LIMIT {max_customers}"
+            stacked = f"SELECT * FROM ({stacked}) WHERE customer_id IN ({sample})"
         with connect() as connection:
-            stacked = " UNION ALL ".join(parts)
-            if max_customers:
-                sample = f"SELECT customer_id FROM (SELECT DISTINCT customer_id FROM ({stacked})) ORDER BY hash(customer_id || '{seed}') LIMIT {max_customers}"
-                stacked = f"SELECT * FROM ({stacked}) WHERE customer_id IN ({sample})"
             table: pd.DataFrame = connection.execute(f"SELECT * FROM ({stacked}) ORDER BY cutoff, customer_id").df()
         return table
+
+    def chunks(
+        self, target: Target, cutoff: date, columns: Sequence[FeatureColumn], rows: int
+    ) -> Iterator[pd.DataFrame]:
+        """Read one cutoff as ``table`` does, without labels, so many rows at a time: not all customers need fit into memory."""
+        self.build_features([cutoff])
+        query = self._asked(target, cutoff, columns, labels=False)
+        with connect() as connection:
+            for batch in connection.sql(f"{query} ORDER BY customer_id").to_arrow_reader(rows):
+                yield batch.to_pandas()
+
+    def _asked(self, target: Target, cutoff: date, columns: Sequence[FeatureColumn], *, labels: bool) -> str:
+        """Give the SQL of one cutoff's eligible customers: keys, label, rule, revenue, features."""
+        known = {column.name for column in self.columns}
+        join = ""
+        if labels:
+            self.build_labels(target, [cutoff])
+            join = f"JOIN read_parquet({literal(str(self.labels_path(target, cutoff)))}) outcome USING (customer_id)"
+        selected = ", ".join(
+            [
+                "customer_id", "cutoff", *(["label"] if labels else []),
+                f"CAST({over_known_columns(target.fill(target.rule.expression), known)} AS DOUBLE) AS rule_score",
+                f"coalesce(CAST({over_known_columns(target.revenue or 'NULL', known)} AS DOUBLE), 0) AS revenue",
+                *(quoted(column.name) for column in columns),
+            ]
+        )  # fmt: skip
+        snapshot = f"read_parquet({literal(str(self.features_path(cutoff)))}) snapshot"
+        return f"SELECT {selected} FROM {snapshot} {join} WHERE {quoted('eligible__' + target.name)}"
 
     def funnel(self, target: Target, cutoffs: Sequence[date]) -> pd.DataFrame:
         """Count customers per cutoff.

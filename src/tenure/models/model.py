@@ -71,18 +71,22 @@ class PropensityModel:
         ------
         TenureError : a row's contributions do not add up.
         """
+        return self.explained(table)[1]
+
+    def explained(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``propensities`` and ``contributions`` of a table at once."""
         if table.empty:
-            return np.empty((0, len(self.encoding.columns) + 1))
+            return np.empty(0), np.empty((0, len(self.encoding.columns) + 1))
         matrix = self.encoding.transform(table)
-        raw = self.form.contributions(matrix)
-        gap = float(np.abs(raw.sum(axis=1) - self.form.raw_scores(matrix)).max())
+        raw_scores, raw = self.form.raw_scores(matrix), self.form.contributions(matrix)
+        gap = float(np.abs(raw.sum(axis=1) - raw_scores).max())
         if gap > ADDITIVITY_TOLERANCE * max(1.0, float(np.abs(raw).max())):
             raise TenureError(
                 f"Contributions of {self.about.get('target')} miss the raw score by {gap:.2g}. Expected equality; report this."
             )
         contributions = raw * self.calibrator.slope
         contributions[:, -1] += self.calibrator.intercept
-        return contributions
+        return self.calibrator.propensity(raw_scores), contributions
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,7 +1,7 @@
 """Do the intervals hold? Train on small demo worlds, then ask each model about many fresh customers of the same world.
 
 The 95 % interval of AUC that a run prints for 2,000 customers should cover the model's AUC on 50,000 others.
-Usage: python benchmarks/coverage.py [--seeds N] [--customers N] [--fresh N]
+Usage: python benchmarks/intervals.py [--seeds N] [--customers N] [--fresh N]
 """
 
 import argparse
