@@ -13,6 +13,7 @@ from tenure.errors import TenureError
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help starts sooner
     pretty_exceptions_enable=False,
     help="Which customers will churn, are ready for an upsell, or will lapse, and why.",
 )
