@@ -145,9 +145,9 @@ def test_promote_and_rollback_move_the_champion(company):
 
 def test_every_version_has_a_card_that_says_what_it_is_for_and_what_not(company):
     _, result = company
-    card = (result.folder / "training" / "churn" / "model_card.md").read_text(encoding="utf-8")
+    card = (result.folder / "training" / "lapse" / "model_card.md").read_text(encoding="utf-8")
     for part in (
-        "demo-churn version 1",
+        "demo-lapse version 1",
         "**Purpose.**",
         "**Not for.**",
         "**Protocol.**",
@@ -155,7 +155,7 @@ def test_every_version_has_a_card_that_says_what_it_is_for_and_what_not(company)
     ):
         assert part in card
     assert "count_categories_90d (unproven)" in card
-    record = json.loads((result.folder / "training" / "churn" / "record.json").read_text())
+    record = json.loads((result.folder / "training" / "lapse" / "record.json").read_text())
     assert [check["differing"] for check in record["audit"]["checks"]] == [0, 0, 0, 0]
     assert json.loads((result.folder / "run.json").read_text())["alarms"] == []
 

@@ -250,7 +250,7 @@ def _champion(run: Run, target: str) -> ScoringModel | None:
 
 
 def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | None, folder: Path) -> Training:
-    from tenure.models.explain import driver_contributions, importance
+    from tenure.models.explain import importance
     from tenure.reporting.figures import save_svg
     from tenure.reporting.report import model_card, write_page
 
@@ -262,10 +262,8 @@ def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | 
         segments=study.segments, seconds_per_1000_rows=_seconds_per_1000_rows(study),
         megabytes=model.megabytes, is_quick=run.quick,
     )  # fmt: skip
-    sample = study.test.sample(min(len(study.test), 1500), random_state=7).reset_index(drop=True)
-    contributions = model.contributions(sample)
-    ranking = importance(model, contributions)
-    figures = _figures(run, study, sample, driver_contributions(model, contributions))
+    ranking = importance(model, study.contributions)
+    figures = _figures(run, study)
     paths = {key: save_svg(figure, folder / "figures" / f"{key}.svg") for key, figure in figures.items()}
     used = [column for column in run.snapshots.columns if column.name in set(model.feature_names)]
     version = run.registry.log_study(
@@ -275,7 +273,7 @@ def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | 
     promotable = verdict.is_promotable or (champion is not None and version.version == champion.version)
     facts = {
         "status": "trained" if promotable else "blocked", "reason": verdict.reason, "model": name, "version": version.version,
-        "run_id": version.run_id, "is_quick": run.quick, "unproven_features": audit.unproven,
+        "run_id": version.run_id, "fingerprint": version.fingerprint, "is_quick": run.quick, "unproven_features": audit.unproven,
         "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings],
                   "alarms": alarm_lines(audit.findings), "solo": audit.solo},
         "scorecard": card.cutoffs.to_dict("records"), "differences": card.differences.to_dict("records"),
@@ -315,11 +313,13 @@ def _seconds_per_1000_rows(study: Study) -> float:
     return time.perf_counter() - start
 
 
-def _figures(run: Run, study: Study, sample: pd.DataFrame, by_driver: pd.DataFrame) -> dict[str, Figure]:
+def _figures(run: Run, study: Study) -> dict[str, Figure]:
+    from tenure.models.explain import driver_contributions
     from tenure.reporting import figures, shap_figures
 
-    explained = shap_figures.explanation(study.model, sample)
-    order = sample["propensity"].to_numpy().argsort()
+    by_driver = driver_contributions(study.model, study.contributions)
+    explained = shap_figures.explanation(study.model, study.sample, study.contributions)
+    order = study.sample["propensity"].to_numpy().argsort()
     drawn = {
         "base_rate": figures.base_rate_over_time(study), "gain": figures.gain(study), "lift": figures.lift(study),
         "reliability": figures.reliability(study), "value": figures.value_by_contacts(study, run.source.margin_rate),

@@ -23,7 +23,6 @@ from tenure.snapshots import Snapshots
 from tenure.workspace import replaced_file
 
 STRONGEST = 10
-SAMPLE_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,7 @@ def audit_study(snapshots: Snapshots, study: Study) -> Audit:
 
 def _strongest(study: Study) -> list[str]:
     """Name the features with the largest mean contribution at T: what the others do hardly matters."""
-    sample = study.test.sample(min(len(study.test), SAMPLE_ROWS), random_state=7)
-    ranked = importance(study.model, study.model.contributions(sample))
-    return list(ranked["feature"].head(STRONGEST))
+    return list(importance(study.model, study.contributions)["feature"].head(STRONGEST))
 
 
 def _as_date(value: Any) -> date:

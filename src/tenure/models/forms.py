@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 # Building the tables takes as long as explaining about so many rows without them.
-WORTH_TABLES = 1000
+WORTH_TABLES = 3000
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,6 @@ SHOWN = (
     "calibration_slope_high", "calibration_intercept", "lift_top_decile", "lift_top_decile_low", "lift_top_decile_high",
     "capacity", "lift_at_capacity", "lift_at_capacity_low", "lift_at_capacity_high", "base_rate",
 )  # fmt: skip
-# Drivers are compared on a seeded sample of the test customers; more would change no rank.
-DRIVER_ROWS = 1000
 CHAMPION_PROPENSITY = "champion_propensity"
 
 
@@ -144,8 +142,7 @@ def _differences(tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _drivers(studies: Sequence[Study]) -> pd.DataFrame:
     shares = {}
     for study in studies:
-        sample = study.test.sample(min(len(study.test), DRIVER_ROWS), random_state=7)
-        strength = driver_contributions(study.model, study.model.contributions(sample)).abs().mean()
+        strength = driver_contributions(study.model, study.contributions).abs().mean()
         shares[str(study.plan.test)] = strength / max(float(strength.sum()), 1e-12)
     table = pd.DataFrame(shares).fillna(0.0)
     ordered = table.sort_values(table.columns[-1], ascending=False, kind="stable")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tenure.features.definition import FeatureColumn, column_name
@@ -20,6 +22,8 @@ from tenure.models.train import TrainedModel, train_model
 from tenure.snapshots import Snapshots, check_positives
 from tenure.targets.definition import Target
 from tenure.time_windows import CutoffPlan
+
+SAMPLE_ROWS = 1500
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class Study:
     fitting_positives: int
     was_sampled: bool
     dropped_features: list[str]
+
+    @cached_property
+    def sample(self) -> pd.DataFrame:
+        """A seeded sample of the test customers: pictures and rankings of features need no more."""
+        return self.test.sample(min(len(self.test), SAMPLE_ROWS), random_state=7).reset_index(drop=True)
+
+    @cached_property
+    def contributions(self) -> np.ndarray:
+        """Exact contributions of the sample, the base last, in log-odds."""
+        return self.model.contributions(self.sample)
 
     @property
     def trained(self) -> TrainedModel:

@@ -50,6 +50,7 @@ class TrainingRecord:
     model: str = ""
     version: str = ""
     run_id: str = ""
+    fingerprint: str = ""  # hash of all that scores depend on
     trees: int = 0
     is_promotable: bool = False
     was_sampled: bool = False

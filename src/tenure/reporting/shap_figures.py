@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 POINTS = "#0b6e69"
 LABEL_WIDTH = 26
 SHOWN = 10
-# A picture needs no more points; the contributions of every customer are computed all the same when scoring.
-PICTURE_ROWS = 1500
 
 
 def _shap() -> Any:
@@ -30,11 +28,10 @@ def _shap() -> Any:
     return shap
 
 
-def explanation(model: PropensityModel, table: pd.DataFrame) -> Any:
-    """Make a ``shap.Explanation`` of exact contributions, in log-odds of the propensity."""
+def explanation(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarray) -> Any:
+    """Make a ``shap.Explanation`` of a table's exact contributions, in log-odds of the propensity."""
     shap = _shap()
 
-    contributions = model.contributions(table)
     return shap.Explanation(
         values=contributions[:, :-1], base_values=contributions[:, -1], data=model.encoding.transform(table),
         display_data=_displayed(model, table), feature_names=[fill(label, LABEL_WIDTH) for label in labels_of(model.meanings)],
