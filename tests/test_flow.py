@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ import pytest
 from tenure.demo import generate_demo
 from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.models.registry import Registry
-from tenure.run import check_parameters, run_flow, score_flow
+from tenure.parameters import complete
+from tenure.run import run_flow, score_flow
 from tenure.sources.fetch import fetch_source
 from tenure.workspace import Workspace
 
@@ -113,14 +115,50 @@ def test_the_registered_champion_loads_with_plain_mlflow_and_gives_the_scored_pr
     assert list(predicted["reason_1"]) == list(scores["reason_1"])
 
 
-def test_a_repeat_reuses_the_version_and_adds_nothing_to_the_ledger(company):
-    workspace, _ = company
-    before = {path: path.stat().st_mtime_ns for path in workspace.scores.rglob("*.parquet")}
+def contents(folder):
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_repeat_with_nothing_changed_runs_nothing_and_takes_less_than_ten_seconds(company):
+    workspace, result = company
+    before, started = contents(result.folder) | contents(workspace.scores), time.monotonic()
+    again = run_flow("demo", workspace=str(workspace.root), quick=True)
+    assert time.monotonic() - started < 10
+    assert again.performed.executed == [] and "03_train_churn" in again.performed.reused
+    assert contents(result.folder) | contents(workspace.scores) == before
+    assert {t["model_version"] for t in again.run_json["targets"].values()} == {"1"}
+
+
+def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(company):
+    workspace, result = company
+    (result.folder / "training" / "churn" / "record.json").unlink()
     again = run_flow("demo", targets=["churn"], workspace=str(workspace.root), quick=True)
-    assert again.run_json["targets"]["churn"]["model_version"] == "1"
-    assert {
-        path: path.stat().st_mtime_ns for path in workspace.scores.rglob("*.parquet") if "target=churn" in str(path)
-    } == {path: time for path, time in before.items() if "target=churn" in str(path)}
+    executed = {timing.name for timing in again.performed.executed}
+    assert "03_train_churn" in executed and "03_train_lapse" not in executed
+    assert set(again.run_json["targets"]) == {"churn", "lapse", "upsell"}
+    assert again.run_json["targets"]["churn"]["model_version"] == "1", "the same content is the same version"
+    assert (again.folder / "lapse.html").is_file() and (again.folder / "lapse.csv").is_file()
+    assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]
+
+
+def test_a_killed_run_leaves_what_was_there_and_its_repeat_gives_the_same_bytes(company):
+    workspace, result = company
+    scored = (result.folder / "scored_customers.parquet").read_bytes()
+    (result.folder / "steps" / "03_train_lapse.json").unlink()
+    command = [sys.executable, "-m", "tenure", "run", "demo", "--quick", "--workspace", str(workspace.root)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    said = iter(process.stdout.readline, "")
+    assert any("02_features" in line for line in said)
+    time.sleep(6)  # into the training
+    process.kill()
+    process.communicate()
+    assert (result.folder / "run.json").is_file() and (
+        result.folder / "scored_customers.parquet"
+    ).read_bytes() == scored
+    again = run_flow("demo", workspace=str(workspace.root), quick=True)
+    assert "03_train_lapse" in {timing.name for timing in again.performed.executed}
+    assert (again.folder / "scored_customers.parquet").read_bytes() == scored
+    assert len(Registry(workspace).versions("demo-lapse")) == 1
 
 
 def test_scoring_needs_a_champion_that_has_not_seen_the_day(company):
@@ -162,7 +200,7 @@ def test_every_version_has_a_card_that_says_what_it_is_for_and_what_not(company)
 
 def test_an_unknown_parameter_is_refused_before_a_kernel_starts():
     with pytest.raises(UnknownNameError, match="Did you mean 'target'"):
-        check_parameters("03_train", {"targt": "churn"})
+        complete("03_train", {"targt": "churn"})
 
 
 def test_a_source_too_small_for_any_target_is_refused_and_leaves_nothing(tmp_path):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenure.errors import TenureError
+from tenure.alerts import SEVERITIES, Alert, at_least, worst_first
+from tenure.errors import RunError, TenureError
+
+if TYPE_CHECKING:
+    from tenure.run import StepEvent
 
 app = typer.Typer(
     add_completion=False,
@@ -23,19 +27,35 @@ AsOfOption = Annotated[
     str, typer.Option("--as-of", help="First unknown day, YYYY-MM-DD; default: the day after the last fact.")
 ]
 TargetsOption = Annotated[str, typer.Option("--targets", help="Comma-separated, as in churn,lapse; default: all.")]
+FailOnOption = Annotated[
+    str, typer.Option("--fail-on", help=f"Exit 1 on an alert as severe as: {' or '.join(SEVERITIES)}; default: never.")
+]
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _tell(step: str, seconds: float) -> None:
+def _tell(event: StepEvent) -> None:
     """Say a step while it works, and once it is done."""
-    if seconds < 0:
+    if event.what == "started":
         if sys.stderr.isatty():
-            typer.echo(f"  {step} ...\r", nl=False, err=True)
+            typer.echo(f"  {event.step} ...\r", nl=False, err=True)
+    elif event.what == "reused":
+        typer.echo(f"  {event.step:<18}  reused")
     else:
-        typer.echo(f"  {step:<18} {seconds:6.1f} s")
+        typer.echo(f"  {event.step:<18} {event.seconds:6.1f} s")
+
+
+def _conclude(document: dict[str, Any], fail_on: str) -> None:
+    """Say the alerts last; exit 1 where one is as severe as asked."""
+    alerts = worst_first(Alert(**line) for line in document["alerts"])
+    for alert in alerts:
+        typer.echo(f"  {alert}", err=True)
+    if failing := at_least(alerts, fail_on):
+        raise RunError(
+            f"{len(failing)} alert(s) of severity {fail_on} or worse. Results are written; look at review.html."
+        )
 
 
 @app.command()
@@ -49,11 +69,17 @@ def run(
     full: Annotated[
         bool, typer.Option("--full", help="The whole audit and a walk over six cutoffs, besides the usual.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Run what is missing or changed, as every repeat does; for scripts that say so."),
+    ] = False,
+    fail_on: FailOnOption = "",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
     from tenure.run import run_flow
 
+    at_least((), fail_on)
     typer.echo(f"tenure run {source}{' (quick: do not act on its numbers)' if quick else ''}")
     result = run_flow(
         source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, full=full, progress=_tell
@@ -72,7 +98,11 @@ def run(
             )
         else:
             typer.echo(f"  {name}: {target['status']}: {target['reason']}")
+    if result.performed.reused:
+        done = len(result.performed.executed)
+        typer.echo(f"Reused {', '.join(result.performed.reused)}{'' if done else ': nothing has changed'}.")
     typer.echo(f"Open {result.folder / 'index.html'}\nScores {result.folder / 'scored_customers.csv'}")
+    _conclude(document, fail_on)
 
 
 @app.command()
@@ -83,12 +113,14 @@ def score(
     allow_hindsight: Annotated[
         bool, typer.Option("--allow-hindsight", help="Score a day the champion has seen; the rows are marked.")
     ] = False,
+    fail_on: FailOnOption = "",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
     from tenure.run import score_flow
 
-    folder = score_flow(
+    at_least((), fail_on)
+    result = score_flow(
         source,
         as_of=as_of,
         targets=_names(targets),
@@ -96,7 +128,8 @@ def score(
         allow_hindsight=allow_hindsight,
         progress=_tell,
     )
-    typer.echo(f"Scores {folder / 'scored_customers.csv'}")
+    typer.echo(f"Scores {result.folder / 'scored_customers.csv'}")
+    _conclude(result.run_json, fail_on)
 
 
 @app.command()
@@ -118,6 +151,21 @@ def audit(
     typer.echo(f"{len(alarms) or 'No'} alarm{'' if len(alarms) == 1 else 's'}. Open {folder / 'audit.html'}")
     if alarms:
         raise typer.Exit(1)
+
+
+@app.command("help")
+def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
+    """Print the parameters of a notebook: type, default, allowed values, meaning."""
+    from tenure.parameters import NOTEBOOKS, parameters_of
+
+    if not notebook:
+        typer.echo(f"Notebooks: {', '.join(NOTEBOOKS)}. Name one: tenure help 03_train")
+        return
+    for parameter in parameters_of(notebook).values():
+        typer.echo(
+            f"{parameter.name} ({parameter.python_type.__name__}, default {parameter.default!r}): {parameter.values}"
+        )
+        typer.echo(f"    {parameter.meaning}")
 
 
 @app.command()
@@ -231,3 +279,9 @@ def main() -> None:
             raise
         typer.echo(f"tenure: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # A full disk, a folder that may not be written: nothing half-written is visible, and the champion is as it was.
+        if debug:
+            raise
+        typer.echo(f"tenure: {error}. Nothing was replaced; mend it and run again.", err=True)
+        sys.exit(1)

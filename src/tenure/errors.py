@@ -44,6 +44,10 @@ class RegistryError(TenureError):
     """The MLflow store is unreachable, or a model in it cannot be used."""
 
 
+class LockedError(TenureError):
+    """Another process writes to the same source of the same workspace."""
+
+
 class RunError(TenureError):
     """A step of a run failed; the message names the step and keeps its cause."""
 

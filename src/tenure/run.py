@@ -1,46 +1,52 @@
-"""The only file that imports Papermill: runs the notebooks in order, then moves the champions as the last act."""
+"""The flows: which notebooks run, in which order, and what becomes visible, whole, at their end."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version as package_version
-from importlib.resources import files
+from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import rmtree
-from typing import Any
+from shutil import copytree, rmtree
+from typing import Any, Literal
 
-from tenure.errors import NotEnoughDataError, RunError, TenureError, UnknownNameError
-from tenure.models.registry import model_name
+from tenure.errors import NotEnoughDataError, TenureError, UsageError
+from tenure.graph import Marks, Step
+from tenure.lock import sole_writer
 from tenure.models.scorecard import WALK_CUTOFFS
+from tenure.notebooks import execute
 from tenure.reporting.record import TrainingRecord
+from tenure.run_document import RUN_JSON, Performed, StepTiming, read_document, write_document
 from tenure.sources.raw_files import fingerprint_file
-from tenure.steps import Run, open_run, records
+from tenure.sources.source import read_source
+from tenure.steps import Run, ledger_state, open_run, run_versions, saved_records
 from tenure.targets.catalogue import all_targets, find_target
-from tenure.workspace import replaced_folder
+from tenure.workspace import Workspace, replaced_folder, swap_folder
 
-# Cells that print more than this would make an executed notebook too large to open.
-KERNEL_TIMEOUT_SECONDS = 3600
-PARALLEL_TRAININGS = min(2, os.cpu_count() or 1)
 # Two kernels that start in the same instant may choose the same port.
 KERNEL_START_SECONDS = 1.0
-Progress = Callable[[str, float], None]
+# What a training needs beside the engine's own limit, TENURE_MEMORY.
+TRAINING_BYTES = 1 << 30
+BEGUN_FROM = "begun_from"
 
 
 @dataclass(frozen=True)
-class StepTiming:
-    """One executed notebook."""
+class StepEvent:
+    """What a run says while it works; ``seconds`` once a step is done."""
 
-    name: str
-    seconds: float
+    step: str
+    what: Literal["started", "done", "reused"]
+    seconds: float = 0.0
+
+
+Progress = Callable[[StepEvent], None]
+
+
+def say_nothing(event: StepEvent) -> None:
+    """Let a run work in silence."""
 
 
 @dataclass
@@ -49,71 +55,7 @@ class RunResult:
 
     folder: Path
     run_json: dict[str, Any]
-    timings: list[StepTiming] = field(default_factory=list)
-
-
-def notebook_path(name: str) -> Path:
-    """Find a notebook: in the checkout, or as the wheel carries it.
-
-    Raises
-    ------
-    UnknownNameError : no such notebook.
-    """
-    package = Path(str(files("tenure")))
-    for folder in (package / "notebooks", package.parents[1] / "notebooks"):
-        if (folder / f"{name}.ipynb").is_file():
-            return folder / f"{name}.ipynb"
-    known = {
-        path.stem
-        for folder in (package / "notebooks", package.parents[1] / "notebooks")
-        for path in folder.glob("*.ipynb")
-    }
-    raise UnknownNameError("Notebook", name, known)
-
-
-def check_parameters(name: str, parameters: dict[str, Any]) -> None:
-    """Refuse parameters that the notebook does not have: Papermill itself only warns.
-
-    Raises
-    ------
-    UnknownNameError : names the nearest parameter.
-    """
-    import papermill
-
-    known = papermill.inspect_notebook(str(notebook_path(name)))
-    for parameter in parameters:
-        if parameter not in known:
-            raise UnknownNameError(f"Parameter of {name}", parameter, known)
-
-
-def execute(name: str, parameters: dict[str, Any], output: Path, workspace: Path) -> None:
-    """Run one notebook and keep it, executed, at ``output``.
-
-    Raises
-    ------
-    RunError : a cell failed; its own message is repeated.
-    """
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-
-    check_parameters(name, parameters)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a warning of the kernel's debugger, in every output
-    try:
-        papermill.execute_notebook(
-            str(notebook_path(name)), str(output), parameters=parameters, kernel_name="python3", progress_bar=False, log_output=False,
-            cwd=str(workspace), execution_timeout=KERNEL_TIMEOUT_SECONDS, extra_arguments=["--log-level=ERROR"],
-        )  # fmt: skip
-    except papermill.PapermillExecutionError as error:
-        raise RunError(_cell_message(name, error)) from error
-    except DeadKernelError as error:
-        raise RunError(
-            f"{name}: its kernel died, most likely out of memory. Lower TENURE_MEMORY, or free memory, and run again."
-        ) from error
-
-
-def _cell_message(name: str, error: Any) -> str:
-    return f"{name}: {error.evalue}" if error.ename.endswith("Error") else f"{name}: {error.ename}: {error.evalue}"
+    performed: Performed = field(default_factory=Performed)
 
 
 def run_flow(
@@ -124,49 +66,138 @@ def run_flow(
     workspace: str = "",
     quick: bool = False,
     full: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = say_nothing,
 ) -> RunResult:
-    """Run the whole flow for one source at one as-of; whole or not at all. ``full`` adds the whole audit and the longer walk.
+    """Run what is missing or changed of the whole flow, then move the champions. ``full`` adds the whole audit and the longer walk.
 
     Raises
     ------
-    TenureError : with one message; the champion and earlier reports are as they were.
+    TenureError : with one message; the champion and earlier reports are as they were, finished steps are kept.
     NotEnoughDataError : every target was refused.
     """
-    told = progress or (lambda step, seconds: None)
-    for target in targets:
-        find_target(target)
-    timings: list[StepTiming] = []
-    opening = open_run(source, as_of=as_of, workspace=workspace, quick=quick)
-    opening.registry.check()
-    with _timed("stage", timings, told):
-        day = opening.as_of
-    final = opening.workspace.reports(source, day)
-    with replaced_folder(final) as fresh:
-        run = open_run(
-            source,
-            as_of=str(day),
-            workspace=str(opening.workspace.root),
-            output=str(fresh),
-            quick=quick,
-            run_id=opening.run_id,
-        )
-        asked = _asked_targets(run, targets)
+    _check_targets(targets)
+    doing = f"tenure run {source}"
+    with writing(source, doing, as_of=as_of, workspace=workspace, quick=quick, progress=progress) as run:
+        result = build(run, run.workspace.reports(source, run.as_of), targets, progress, full=full)
+        promote(run, result)
+    return result
+
+
+@contextmanager
+def writing(
+    source: str, doing: str, *, workspace: str = "", progress: Progress = say_nothing, **options: Any
+) -> Iterator[Run]:
+    """Open a source as its only writer, staged, with what a killed writer left cleaned up.
+
+    Raises
+    ------
+    LockedError : another process writes to it. TenureError : it cannot be opened.
+    """
+    located = Workspace.locate(workspace or None)
+    read_source(located, source)  # an unknown source leaves no lock behind
+    with sole_writer(located, source, doing) as was_killed:
+        started = time.monotonic()
+        run = open_run(source, workspace=str(located.root), run_kind=options.pop("run_kind", "scheduled"), **options)
+        run.registry.check()
+        if was_killed:
+            run.registry.end_interrupted(source)
+        progress(StepEvent("stage", "started"))
+        what: Literal["done", "reused"] = "reused" if run.staged.reused else "done"
+        progress(StepEvent("stage", what, round(time.monotonic() - started, 2)))
+        yield run
+
+
+def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, full: bool = False) -> RunResult:
+    """Run the steps that are missing or changed in a folder beside ``final``, then put it in its place, whole.
+
+    A run that fails leaves that folder: the next one takes up where it ended.
+    """
+    folder = _begin(final)
+    building = _writing_to(run, folder)
+    asked = _asked_targets(building, targets, folder)
+    work = Work(building, folder, progress, {"run_kind": run.run_kind})
+    _run_steps(work, asked, full=full)
+    _check_any_target(run.source.name, [record for record in saved_records(building) if record.target in asked])
+    if not work.performed.executed and (document := read_document(final)):
+        rmtree(folder)
+        return RunResult(final, document, work.performed)
+    _attach_notebooks(building, folder, work.performed)
+    document = write_document(building, folder, work.performed, kind="run", asked=asked)
+    (folder / BEGUN_FROM).unlink()
+    swap_folder(folder, final)
+    for other in final.parent.glob(".*.building"):
+        rmtree(other, ignore_errors=True)
+    return RunResult(final, document, work.performed)
+
+
+@dataclass
+class Work:
+    """The steps of one run in one folder: performed, or found done."""
+
+    run: Run
+    folder: Path
+    progress: Progress
+    common: dict[str, Any]
+    performed: Performed = field(default_factory=Performed)
+
+    @property
+    def marks(self) -> Marks:
+        run = self.run
+        return Marks(self.folder, run.staged.fingerprint, str(run.as_of), str(run.quick), run.run_kind)
+
+    def perform(self, step: Step) -> None:
+        """Execute a step's notebook, unless its mark says that nothing it is made from has changed."""
+        if self.marks.is_current(step):
+            self.performed.reused.append(step.name)
+            self.progress(StepEvent(step.name, "reused"))
+            return
+        self.marks.forget(step)
+        state, started = step.state(), time.monotonic()
+        self.progress(StepEvent(step.name, "started"))
+        run = self.run
         common = {
-            "source": source, "as_of": str(day), "workspace": str(run.workspace.root), "output": str(fresh), "quick": quick, "run_id": run.run_id
+            "source": run.source.name, "as_of": str(run.as_of), "workspace": str(run.workspace.root), "output": str(self.folder),
+            "quick": run.quick, "run_id": run.run_id,
         }  # fmt: skip
-        _run_notebooks(run, asked, common, fresh, timings, told, full=full)
-        document = _document(run, asked, timings)
-        _check_any_target(document)
-        _attach_notebooks(run, fresh)
-        (fresh / "run.json").write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
-    _promote(opening, document)
-    return RunResult(final, document, timings)
+        parameters = common | self.common | dict(step.parameters)
+        execute(step.notebook, parameters, self.folder / step.executed, run.workspace.root)
+        seconds = round(time.monotonic() - started, 2)
+        self.marks.set(step, state, seconds=seconds, run_id=run.run_id)
+        self.performed.executed.append(StepTiming(step.name, seconds))
+        self.progress(StepEvent(step.name, "done", seconds))
 
 
-def _asked_targets(run: Run, targets: Sequence[str]) -> list[str]:
-    """Targets to train: those named, else every one; those the source cannot answer are recorded as refused."""
+def _begin(final: Path) -> Path:
+    """Give the folder a run builds in: what an unfinished run left, if nothing was committed since; else a copy of ``final``."""
+    folder = final.parent / f".{final.name}.building"
+    base = fingerprint_file(final / RUN_JSON) if (final / RUN_JSON).is_file() else ""
+    begun = folder / BEGUN_FROM
+    if begun.is_file() and begun.read_text(encoding="utf-8") == base:
+        return folder
+    rmtree(folder, ignore_errors=True)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.is_dir():
+        copytree(final, folder)
+    folder.mkdir(exist_ok=True)
+    (folder / RUN_JSON).unlink(missing_ok=True)
+    begun.write_text(base, encoding="utf-8")
+    return folder
+
+
+def _writing_to(run: Run, folder: Path) -> Run:
+    """Return the same run with another output folder."""
+    return open_run(
+        run.source.name, as_of=str(run.as_of), workspace=str(run.workspace.root), output=str(folder), quick=run.quick,
+        run_id=run.run_id, run_kind=run.run_kind,
+    )  # fmt: skip
+
+
+def _asked_targets(run: Run, targets: Sequence[str], folder: Path) -> list[str]:
+    """Targets to train: those named, else every one. What others left in the folder stays; what the source cannot answer is recorded as refused."""
     asked = list(targets) or list(all_targets())
+    for record in saved_records(run):
+        if record.is_quick != run.quick and record.target not in asked:
+            _forget_target(record.target, folder)
     for name in asked:
         if name in run.snapshots.unavailable_targets:
             reason = f"{name} on {run.source.name}: {run.snapshots.unavailable_targets[name]}."
@@ -174,134 +205,130 @@ def _asked_targets(run: Run, targets: Sequence[str]) -> list[str]:
     return asked
 
 
-def _run_notebooks(
-    run: Run,
-    asked: Sequence[str],
-    common: dict[str, Any],
-    fresh: Path,
-    timings: list[StepTiming],
-    told: Progress,
-    *,
-    full: bool,
-) -> None:
+def _forget_target(target: str, folder: Path) -> None:
+    """Remove a quick training from a full run's folder, and the reverse: they are not to be read side by side."""
+    rmtree(folder / "training" / target, ignore_errors=True)
+    for path in (
+        f"steps/03_train_{target}.json",
+        f"notebooks/03_train_{target}.ipynb",
+        f"{target}.html",
+        f"{target}.csv",
+    ):
+        (folder / path).unlink(missing_ok=True)
+
+
+def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
+    run = work.run
     able = [name for name in asked if name in run.snapshots.targets]
-
-    def step(name: str, parameters: dict[str, Any], output: str) -> None:
-        with _timed(output, timings, told):
-            execute(name, common | parameters, fresh / "notebooks" / f"{output}.ipynb", run.workspace.root)
-
-    step("01_ingest", {}, "01_ingest")
-    step("02_features", {"targets": ",".join(asked)}, "02_features")
-    longer = {"walk_cutoffs": WALK_CUTOFFS} if full else {}
-    # Each training keeps to one core, so two at a time share a laptop's; their kernels start one after the other.
-    with ThreadPoolExecutor(max_workers=PARALLEL_TRAININGS) as pool:
+    work.perform(Step("01_ingest", "01_ingest"))
+    work.perform(Step("02_features", "02_features", parameters={"targets": ",".join(asked)}))
+    # Each training keeps to one core; their kernels start one after the other.
+    with ThreadPoolExecutor(max_workers=parallel_trainings()) as pool:
         started = []
         for name in able:
-            started.append(pool.submit(step, "03_train", {"target": name} | longer, f"03_train_{name}"))
-            time.sleep(KERNEL_START_SECONDS)
+            started.append(pool.submit(work.perform, _training(run, name, full=full)))
+            time.sleep(KERNEL_START_SECONDS if not started[-1].done() else 0)
         for training in started:
             training.result()
+    trained = tuple(f"03_train_{record.target}" for record in saved_records(run))
     if full:
-        step("07_audit", {"targets": ",".join(able)}, "07_audit")
-    step("04_score", {"versions": "from_run"}, "04_score")
-    step("05_report", {}, "05_report")
-    step("06_review", {}, "06_review")
-
-
-@contextmanager
-def _timed(name: str, timings: list[StepTiming], told: Progress) -> Iterator[None]:
-    started = time.monotonic()
-    told(name, -1.0)
-    yield
-    timings.append(StepTiming(name, round(time.monotonic() - started, 2)))
-    told(name, timings[-1].seconds)
-
-
-def _document(run: Run, asked: Sequence[str], timings: list[StepTiming]) -> dict[str, Any]:
-    by_name = {record.target: record for record in records(run)}
-    outputs = [path for path in sorted(run.output.rglob("*")) if path.is_file()]
-    return {
-        "run_id": run.run_id,
-        "source": run.source.name,
-        "as_of": str(run.as_of),
-        "parameters": {"targets": list(asked), "quick": run.quick},
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            name: package_version(name) for name in ("tenure", "duckdb", "lightgbm", "mlflow", "pandas", "shap")
-        }
-        | {"python": sys.version.split()[0]},
-        "git_commit": _git_commit(),
-        "timings": [asdict(timing) for timing in timings],
-        "rows": {
-            n: {
-                "read": t.read + t.unreadable,
-                "staged": t.staged,
-                "rejected": t.rejected,
-                "rules": t.rules,
-            }
-            for n, t in run.staged.tables.items()
-        },
-        "inputs": run.staged.raw_hashes,
-        "outputs": {str(path.relative_to(run.output)): fingerprint_file(path) for path in outputs},
-        "alarms": [f"{name}: {line}" for name in asked if name in by_name for line in by_name[name].alarms],
-        "warnings": run.staged.warnings() + run.snapshots.unavailable_features,
-        "targets": {name: _target_document(by_name[name]) for name in asked if name in by_name},
-    }
-
-
-def _target_document(record: TrainingRecord) -> dict[str, Any]:
-    kept = (
-        "auc",
-        "auc_low",
-        "auc_high",
-        "auc_rule",
-        "average_precision",
-        "log_loss",
-        "ece",
-        "lift_top_decile",
-        "base_rate",
+        work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
+    scoring = Step(
+        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run"}, trained, lambda: json.dumps(run_versions(run))
     )
-    return {
-        "status": record.status, "reason": record.reason, "cautions": record.cautions, "test_cutoff": record.test_cutoff, "horizon_days": record.horizon_days,
-        "eligible": record.counts.get("eligible"), "positives": record.counts.get("positives"),
-        "metrics": {key: record.metrics[key] for key in kept if key in record.metrics}, "model": record.model,
-        "model_version": record.version, "mlflow_run_id": record.run_id, "promoted": record.status == "trained",
-    }  # fmt: skip
+    work.perform(scoring)
+    _tell(work, trained)
 
 
-def _check_any_target(document: dict[str, Any]) -> None:
-    if all(target["status"] == "refused" for target in document["targets"].values()):
-        reasons = "\n  - ".join(target["reason"] for target in document["targets"].values())
-        raise NotEnoughDataError(f"{document['source']}: every target was refused:\n  - {reasons}")
+SCORE_OUTPUTS = ("*.csv", "*.parquet")
 
 
-def _attach_notebooks(run: Run, fresh: Path) -> None:
-    """Attach each executed training notebook to its MLflow run: it exists only now."""
-    for record in records(run):
-        path = fresh / "notebooks" / f"03_train_{record.target}.ipynb"
-        if record.run_id and path.is_file():
-            run.registry.attach(record.run_id, path)
-
-
-def _promote(run: Run, document: dict[str, Any]) -> None:
-    for name, target in document["targets"].items():
-        if target["promoted"]:
-            run.registry.promote(model_name(run.source.name, name), target["model_version"])
-
-
-def _git_commit() -> str:
-    """Return the commit of the checkout the package runs from, or nothing."""
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
+def _tell(work: Work, trained: tuple[str, ...]) -> None:
+    """Write the pages of what was trained and scored, and the review."""
+    run = work.run
+    if trained:
+        pages = tuple(f"{name}.html" for name in all_targets())
+        work.perform(Step("05_report", "05_report", pages, after=("04_score", *trained)))
+    work.perform(
+        Step(
+            "06_review", "06_review", ("review.*", "index.html"), after=("04_score", "05_report", "07_audit"),
+            state=lambda: ledger_state(run),
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+    )  # fmt: skip
+
+
+def _training(run: Run, target: str, *, full: bool) -> Step:
+    """A training depends on the champion it is compared with; that its own version became champion is no change."""
+
+    def state() -> str:
+        return _champion_state(run, target)
+
+    def settles_as() -> str:
+        record = TrainingRecord.load(run.training_folder(target))
+        return f"champion {record.version}" if record.status == "trained" else state()
+
+    longer = {"walk_cutoffs": WALK_CUTOFFS} if full else {}
+    outputs = (f"training/{target}/*", f"training/{target}/figures/*")
+    return Step(f"03_train_{target}", "03_train", outputs, {"target": target} | longer, (), state, settles_as)
+
+
+def _champion_state(run: Run, target: str) -> str:
+    name = run.model_name(target)
+    versions = run.registry.versions(name)
+    made = next((record.version for record in saved_records(run) if record.target == target), "")
+    if made and made not in {row["version"] for row in versions}:
+        return "its version is gone"
+    return f"champion {run.registry.champion(name)}"
+
+
+def parallel_trainings() -> int:
+    """Say how many trainings fit side by side: into the cores, and into the memory that is free now."""
+    import psutil
+
+    each = TRAINING_BYTES + _bytes(os.environ.get("TENURE_MEMORY", "2GiB"))
+    return max(1, min(3, os.cpu_count() or 1, int(psutil.virtual_memory().available // each)))
+
+
+def _bytes(text: str) -> int:
+    """Read an amount of memory as DuckDB writes it, in bytes: ``500MB``, ``2GiB``.
+
+    Raises
+    ------
+    UsageError : it is none.
+    """
+    powers = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+    for unit, size in powers.items():
+        number = text.upper().removesuffix(unit).strip()
+        if text.upper().endswith(unit) and number.replace(".", "", 1).isdigit():
+            return int(float(number) * size)
+    raise UsageError(f"TENURE_MEMORY {text!r} is no amount of memory. Expected one as in 500MB or 2GiB.")
+
+
+def _check_any_target(source: str, found: Sequence[TrainingRecord]) -> None:
+    if all(record.status == "refused" for record in found):
+        reasons = "\n  - ".join(record.reason for record in found)
+        raise NotEnoughDataError(f"{source}: every target was refused:\n  - {reasons}")
+
+
+def _attach_notebooks(run: Run, folder: Path, performed: Performed) -> None:
+    """Attach each newly executed training notebook to its MLflow run: it exists only now."""
+    executed = {timing.name for timing in performed.executed}
+    for record in saved_records(run):
+        step = f"03_train_{record.target}"
+        if record.run_id and step in executed:
+            run.registry.attach(record.run_id, folder / "notebooks" / f"{step}.ipynb")
+
+
+def promote(run: Run, result: RunResult) -> None:
+    """Make the versions that passed champions, one by one: the last act. What was rolled back since stays so on a mere repeat."""
+    for name in result.run_json["parameters"]["targets"]:
+        target = result.run_json["targets"].get(name)
+        if target is None or not target["promoted"]:
+            continue
+        registered, version = run.model_name(name), target["model_version"]
+        is_repeat = f"03_train_{name}" in result.performed.reused
+        if not (is_repeat and run.registry.was_promoted(registered, version)):
+            run.registry.promote(registered, version)
 
 
 def score_flow(
@@ -311,20 +338,26 @@ def score_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     allow_hindsight: bool = False,
-    progress: Progress | None = None,
-) -> Path:
-    """Score with the champions, no training; return the folder written.
+    progress: Progress = say_nothing,
+) -> RunResult:
+    """Score with the champions, no training; the as-of's folder is replaced whole, what else it held stays.
 
     Raises
     ------
     TenureError : no champion, an unknown target, an as-of the champions have seen.
     """
-    told = progress or (lambda step, seconds: None)
-    for target in targets:
-        find_target(target)
-    run = open_run(source, as_of=as_of, workspace=workspace)
-    parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight}
-    return _execute_beside(run, "04_score", parameters, told)
+    _check_targets(targets)
+    with writing(source, f"tenure score {source}", as_of=as_of, workspace=workspace, progress=progress) as run:
+        with _added_to(run, progress) as work:
+            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight}
+            work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
+            _tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
+            document = write_document(work.run, work.folder, work.performed, kind="score", asked=targets)
+        return RunResult(run.output, document, work.performed)
+
+
+def _champions_state(run: Run) -> str:
+    return json.dumps({name: run.registry.champion(run.model_name(name)) for name in run.snapshots.targets})
 
 
 def audit_flow(
@@ -334,7 +367,7 @@ def audit_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     quick: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = say_nothing,
 ) -> tuple[Path, list[str]]:
     """Run the whole audit; return the folder written and the alarms, one line each.
 
@@ -342,32 +375,28 @@ def audit_flow(
     ------
     TenureError : an unknown source or target, an as-of outside the data.
     """
+    _check_targets(targets)
+    doing = f"tenure audit {source}"
+    with writing(source, doing, as_of=as_of, workspace=workspace, quick=quick, progress=progress) as run:
+        with _added_to(run, progress) as work:
+            work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(targets)}))
+            write_document(work.run, work.folder, work.performed, kind="audit", asked=targets)
+        alarms = json.loads((run.output / "audit.json").read_text(encoding="utf-8"))["alarms"]
+    return run.output, list(alarms)
+
+
+@contextmanager
+def _added_to(run: Run, progress: Progress) -> Iterator[Work]:
+    """Work on a copy of the as-of's folder, which takes its place when the block ends well."""
+    with replaced_folder(run.output) as fresh:
+        if run.output.is_dir():
+            copytree(run.output, fresh, dirs_exist_ok=True)
+        yield Work(_writing_to(run, fresh), fresh, progress, {"run_kind": run.run_kind})
+
+
+def _check_targets(targets: Sequence[str]) -> None:
     for target in targets:
         find_target(target)
-    run = open_run(source, as_of=as_of, workspace=workspace, quick=quick)
-    folder = _execute_beside(run, "07_audit", {"targets": ",".join(targets)}, progress or (lambda step, seconds: None))
-    return folder, list(json.loads((folder / "audit.json").read_text(encoding="utf-8"))["alarms"])
 
 
-def _execute_beside(run: Run, name: str, parameters: dict[str, Any], told: Progress) -> Path:
-    """Run one notebook and add what it wrote to the as-of's folder, file by file, each whole."""
-    final = run.workspace.reports(run.source.name, run.as_of)
-    scratch = final.parent / f".{final.name}.{name}"
-    with replaced_folder(scratch) as fresh:
-        common = {
-            "source": run.source.name, "as_of": str(run.as_of), "workspace": str(run.workspace.root), "output": str(fresh),
-            "quick": run.quick, "run_id": run.run_id,
-        }  # fmt: skip
-        with _timed(name, [], told):
-            execute(name, common | parameters, fresh / "notebooks" / f"{name}.ipynb", run.workspace.root)
-    final.mkdir(parents=True, exist_ok=True)
-    for path in sorted(scratch.rglob("*")):
-        if path.is_file():
-            place = final / path.relative_to(scratch)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(place)
-    rmtree(scratch)
-    return final
-
-
-__all__ = ["RunResult", "TenureError", "audit_flow", "run_flow", "score_flow"]
+__all__ = ["RunResult", "StepEvent", "TenureError", "audit_flow", "run_flow", "score_flow"]

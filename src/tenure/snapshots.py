@@ -109,7 +109,9 @@ class Snapshots:
 
     def scratch(self) -> TemporaryDirectory[str]:
         """Give a temporary folder on the workspace's own disk."""
-        return TemporaryDirectory(prefix=".scratch-", dir=self.workspace.data)
+        return TemporaryDirectory(
+            prefix=self.workspace.scratch_prefix(self.staged.source.name), dir=self.workspace.data
+        )
 
     def features_path(self, cutoff: date) -> Path:
         return self.workspace.snapshots(self.staged.source.name) / "features" / f"{cutoff}-{self._features_key}.parquet"

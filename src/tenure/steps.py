@@ -15,6 +15,7 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
+from tenure.alerts import Alert, load_alerts, save_alerts
 from tenure.audit.audit import alarm_lines, audit_study
 from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.features.catalogue import describe
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from tenure.reporting.figures import Figure, Picture
 
 QUICK_DEMO_CUSTOMERS = 2_000
+BACKFILL_ENDING = "-backfill"
+REVIEW_ALERTS = "review.alerts.json"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Run:
     output_given: Path | None
     quick: bool
     run_id: str
+    run_kind: str = "manual"
 
     @cached_property
     def staged(self) -> StagedSource:
@@ -85,18 +89,29 @@ class Run:
             raise NotEnoughDataError(f"{name} on {self.source.name}: {self.snapshots.unavailable_targets[name]}.")
         return self.snapshots.targets[name]
 
+    def model_name(self, target: str) -> str:
+        """Name a target's registered model; a backfill keeps its own, so that nothing of today is touched."""
+        return model_name(self.source.name, target) + (BACKFILL_ENDING if self.run_kind == "backfill" else "")
+
     def training_folder(self, target: str) -> Path:
         return self.output / "training" / target
 
 
 def open_run(
-    source: str, *, as_of: str = "", workspace: str = "", output: str = "", quick: bool = False, run_id: str = ""
+    source: str,
+    *,
+    as_of: str = "",
+    workspace: str = "",
+    output: str = "",
+    quick: bool = False,
+    run_id: str = "",
+    run_kind: str = "manual",
 ) -> Run:
     """Open a source at an as-of; the demo company is generated where it is absent. Empty text means the default.
 
     Raises
     ------
-    TenureError : an unknown source, a date that is none, no workspace.
+    TenureError : an unknown source, a date that is none, no workspace, an output outside it.
     """
     located = Workspace.locate(workspace or None)
     if source == "demo":
@@ -106,9 +121,10 @@ def open_run(
         located,
         read_source(located, source),
         given,
-        Path(output) if output else None,
+        located.inside(output, "output") if output else None,
         quick,
         run_id or uuid4().hex[:12],
+        run_kind,
     )
 
 
@@ -238,7 +254,7 @@ def train(
 
 
 def _champion(run: Run, target: str) -> ScoringModel | None:
-    name = model_name(run.source.name, target)
+    name = run.model_name(target)
     version = run.registry.champion(name)
     if version is None:
         return None
@@ -255,7 +271,7 @@ def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | 
     from tenure.reporting.report import model_card, write_page
 
     model = study.model
-    name = model_name(run.source.name, study.target.name)
+    name = run.model_name(study.target.name)
     audit = audit_study(run.snapshots, study)
     verdict = judge(
         study.evaluation, card.difference_to("champion"), alarms=alarm_lines(audit.findings),
@@ -267,8 +283,8 @@ def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | 
     paths = {key: save_svg(figure, folder / "figures" / f"{key}.svg") for key, figure in figures.items()}
     used = [column for column in run.snapshots.columns if column.name in set(model.feature_names)]
     version = run.registry.log_study(
-        study, verdict, figures=paths, catalogue=[describe(column) for column in used],
-        tags={"source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick)},
+        study, verdict, name=name, figures=paths, catalogue=[describe(column) for column in used],
+        tags={"source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick), "run_kind": run.run_kind},
     )  # fmt: skip
     promotable = verdict.is_promotable or (champion is not None and version.version == champion.version)
     facts = {
@@ -365,7 +381,6 @@ def score(
     *,
     targets: str = "",
     allow_hindsight: bool = False,
-    run_kind: str = "scheduled",
 ) -> Scores:
     """Score every customer with the given versions, else the champions; write the tables, append the ledger.
 
@@ -377,7 +392,7 @@ def score(
     wanted = [name.strip() for name in targets.split(",") if name.strip()]
     for name in wanted or run.snapshots.targets:
         run.target(name)
-        registered = model_name(run.source.name, name)
+        registered = run.model_name(name)
         version = (versions or {}).get(name) if versions is not None else run.registry.champion(registered)
         if version:
             chosen[name] = ScoringModel(run.registry.load(registered, version), version)
@@ -390,15 +405,25 @@ def score(
     write_scores(scores, run.output)
     append_to_ledger(
         run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id,
-        run_kind="quick" if run.quick else run_kind, hindsight=allow_hindsight,
+        run_kind="quick" if run.quick else run.run_kind, hindsight=allow_hindsight,
     )  # fmt: skip
     return scores
 
 
-def records(run: Run) -> list[TrainingRecord]:
+def saved_records(run: Run) -> list[TrainingRecord]:
     """Read the records of the targets trained into this run's output, in the order of the targets."""
     folders = [run.training_folder(name) for name in all_targets()]
-    found = [TrainingRecord.load(folder) for folder in folders if (folder / "record.json").is_file()]
+    return [TrainingRecord.load(folder) for folder in folders if (folder / "record.json").is_file()]
+
+
+def records(run: Run) -> list[TrainingRecord]:
+    """Read the records as ``saved_records`` does, expecting at least one.
+
+    Raises
+    ------
+    UnknownNameError : nothing was trained into this output.
+    """
+    found = saved_records(run)
     if not found:
         raise UnknownNameError("Training", str(run.output), [], hint="Run 03_train for a target first.")
     return found
@@ -406,7 +431,7 @@ def records(run: Run) -> list[TrainingRecord]:
 
 def write_report(run: Run) -> list[Path]:
     """Write ``<target>.html`` for each target and ``index.html``; return the paths, the index first."""
-    from tenure.reporting.report import index_page, target_page, write_page
+    from tenure.reporting.report import target_page, write_page
 
     found = records(run)
     pages = []
@@ -415,10 +440,18 @@ def write_report(run: Run) -> list[Path]:
         ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
         page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
         pages.append(write_page(run.output / f"{record.target}.html", page))
+    return [write_index(run), *pages]
+
+
+def write_index(run: Run) -> Path:
+    """Write ``index.html``: the page that ties together what there is by now."""
+    from tenure.reporting.report import index_page, write_page
+
     index = index_page(
-        found, run.staged, run.as_of, len(run.snapshots.customers()), has_audit=(run.output / "audit.html").is_file()
-    )
-    return [write_page(run.output / "index.html", index), *pages]
+        saved_records(run), run.staged, run.as_of, len(run.snapshots.customers()), alerts=review_alerts(run.output),
+        others=[name for name in ("review.html", "audit.html") if (run.output / name).is_file()],
+    )  # fmt: skip
+    return write_page(run.output / "index.html", index)
 
 
 def report_summary(run: Run) -> pd.DataFrame:
@@ -436,7 +469,7 @@ def run_versions(run: Run) -> dict[str, str]:
     """Choose what to score with: the version just trained where it may be promoted, else the champion."""
     chosen: dict[str, Any] = {}
     for record in records(run):
-        champion = run.registry.champion(model_name(run.source.name, record.target))
+        champion = run.registry.champion(run.model_name(record.target))
         version = record.version if record.status == "trained" else champion
         if version:
             chosen[record.target] = version
@@ -446,7 +479,17 @@ def run_versions(run: Run) -> dict[str, str]:
 def review_promises(run: Run) -> pd.DataFrame:
     """Compare earlier scheduled scores with what came true; write it to ``review.csv`` where anything has matured."""
     table = promised_and_realised(run.snapshots)
-    if len(table):
-        run.output.mkdir(parents=True, exist_ok=True)
-        table.to_csv(run.output / "review.csv", index=False)
+    save_alerts([], run.output / REVIEW_ALERTS)
+    write_index(run)
     return table
+
+
+def review_alerts(folder: Path) -> list[Alert]:
+    """Read the alerts a review left in an output folder."""
+    return load_alerts(folder / REVIEW_ALERTS)
+
+
+def ledger_state(run: Run) -> str:
+    """Tell the ledger of a source apart from any other: its files are named by their content."""
+    folder = run.workspace.scores / f"source={run.source.name}"
+    return "\n".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet")))

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 from tenure.errors import UsageError, WorkspaceError
 
+# What is being written, and what was moved aside for it, lies beside its place under such a name.
+NEW, OLD = ".new", ".old"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,63}")
 
 
@@ -85,8 +87,32 @@ class Workspace:
     def mlruns(self) -> Path:
         return self.root / "mlruns"
 
+    def reports_of(self, source: str) -> Path:
+        return self.root / "reports" / check_name("Source", source)
+
     def reports(self, source: str, as_of: object) -> Path:
-        return self.root / "reports" / check_name("Source", source) / str(as_of)
+        return self.reports_of(source) / str(as_of)
+
+    def lock(self, source: str) -> Path:
+        return self.data / ".locks" / f"{check_name('Source', source)}.lock"
+
+    def scratch_prefix(self, source: str) -> str:
+        """How temporary folders of a source begin; a point ends it, which no source's name holds."""
+        return f".scratch-{check_name('Source', source)}."
+
+    def inside(self, path: str | Path, what: str) -> Path:
+        """Return a path below the workspace, or refuse it: a parameter may not write anywhere else.
+
+        Raises
+        ------
+        UsageError : the path leaves the workspace.
+        """
+        resolved = (self.root / Path(path).expanduser()).resolve()
+        if not resolved.is_relative_to(self.root.resolve()):
+            raise UsageError(
+                f"{what} {str(path)!r} lies outside the workspace {self.root}. Expected a folder inside it."
+            )
+        return resolved
 
 
 def _is_project(folder: Path) -> bool:
@@ -104,28 +130,58 @@ def _is_project(folder: Path) -> bool:
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder that takes the place of ``folder`` when the block ends well, whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.parent / f".{folder.name}.{uuid4().hex[:8]}.new"
-    aside = folder.parent / f".{folder.name}.{uuid4().hex[:8]}.old"
+    fresh = _beside(folder, NEW)
     fresh.mkdir()
     try:
         yield fresh
-        if folder.exists():
-            folder.rename(aside)
-        fresh.rename(folder)
+        swap_folder(fresh, folder)
     finally:
-        if aside.exists() and not folder.exists():
-            aside.rename(folder)
         rmtree(fresh, ignore_errors=True)
-        rmtree(aside, ignore_errors=True)
+
+
+def swap_folder(fresh: Path, folder: Path) -> None:
+    """Put a finished folder in the place of another; killed between the two moves, ``finish_replacements`` takes it back."""
+    aside = _beside(folder, OLD)
+    if folder.exists():
+        folder.rename(aside)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if aside.exists():
+            aside.rename(folder)
+        raise
+    rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Give a temporary path that takes the place of ``path`` when the block ends well, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.parent / f".{path.name}.{uuid4().hex[:8]}.new"
+    fresh = _beside(path, NEW)
     try:
         yield fresh
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def finish_replacements(folder: Path, name: str = "") -> None:
+    """Clean up what a killed process left in ``folder``: what was moved aside comes back, what was never finished goes.
+
+    ``name`` limits it to one file or folder of it.
+    """
+    begins = f".{name}." if name else "."
+    for aside in sorted(folder.glob(f"{begins}*{OLD}")):
+        original = folder / aside.name[1:].rsplit(".", maxsplit=2)[0]
+        if not original.exists():
+            aside.rename(original)
+        rmtree(aside, ignore_errors=True)
+    for fresh in sorted(folder.glob(f"{begins}*{NEW}")):
+        if fresh.is_dir():
+            rmtree(fresh, ignore_errors=True)
+        else:
+            fresh.unlink(missing_ok=True)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.parent / f".{path.name}.{uuid4().hex[:8]}{ending}"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FINGERPRINT_TAG = "tenure.fingerprint"
+FORMER_TAG, PROMOTED_TAG = "tenure.former_champion", "tenure.promoted"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Registry:
         study: Study,
         verdict: Verdict,
         *,
+        name: str,
         figures: Mapping[str, Path],
         catalogue: Sequence[Mapping[str, Any]],
         tags: Mapping[str, str],
@@ -119,7 +121,6 @@ class Registry:
         import mlflow
 
         model = study.model
-        name = model_name(model.about["source"], model.about["target"])
         if existing := self._same_content(name, model.fingerprint):
             return existing
         with self._client() as client:
@@ -146,9 +147,10 @@ class Registry:
             self._ensure_model(client, name)
             # MLflow tells of it on standard error, which a notebook would show as if something were wrong.
             with redirect_stderr(StringIO()):
-                created = mlflow.register_model(model_uri, name, tags={FINGERPRINT_TAG: model.fingerprint})
-            for key, value in _version_tags(study, verdict).items():
-                client.set_model_version_tag(name, created.version, key, value)
+                # With all its tags at once: a version is never seen without its verdict.
+                created = mlflow.register_model(
+                    model_uri, name, tags={FINGERPRINT_TAG: model.fingerprint, **_version_tags(study, verdict)}
+                )
             client.set_registered_model_alias(name, CHALLENGER, created.version)
         return RegisteredVersion(name, str(created.version), run_id, model.fingerprint)
 
@@ -270,14 +272,43 @@ class Registry:
         if version not in known:
             raise UnknownNameError(f"Version of {name}", version, known)
         former = self.champion(name)
-        if former == version:
+        if former == version and self.was_promoted(name, version):
             return former
+        # The mark comes last: a version that has it was promoted wholly, whenever the process was killed.
         with self._client() as client:
+            if former and former != version:
+                client.set_model_version_tag(name, version, FORMER_TAG, former)
             client.set_registered_model_alias(name, CHAMPION, version)
-            client.set_model_version_tag(name, version, "tenure.promoted", _mark(why))
-            if former:
-                client.set_model_version_tag(name, version, "tenure.former_champion", former)
+            client.set_model_version_tag(name, version, PROMOTED_TAG, _mark(why))
         return former
+
+    def was_promoted(self, name: str, version: str) -> bool:
+        """Say whether a version was ever made champion, wholly."""
+        return any(row["version"] == version and PROMOTED_TAG in row["tags"] for row in self.versions(name))
+
+    def point_champion(self, name: str, version: str | None) -> None:
+        """Let ``champion`` be a version, or nobody, without a mark: how a backfill stands on the day before."""
+        current = self.champion(name)
+        with self._client() as client:
+            if version and version != current:
+                client.set_registered_model_alias(name, CHAMPION, version)
+            elif current and not version:
+                client.delete_registered_model_alias(name, CHAMPION)
+
+    def end_interrupted(self, source: str) -> int:
+        """Close the runs of a source that a killed process left open; return how many. Only for who holds its lock."""
+        with self._client() as client:
+            experiments = [e for e in client.search_experiments() if e.name.startswith(f"{source}-")]
+            running = "attributes.status = 'RUNNING'"
+            left = [
+                run
+                for experiment in experiments
+                for run in client.search_runs([experiment.experiment_id], filter_string=running)
+                if run.data.tags.get("source") == source
+            ]
+            for run in left:
+                client.set_terminated(run.info.run_id, status="KILLED")
+        return len(left)
 
     def overridden_gates(self, name: str, version: str) -> list[str]:
         """List the gates a version did not pass when it was judged: what promoting it by hand overrides."""
@@ -294,7 +325,7 @@ class Registry:
         """
         current = self.champion(name)
         row = next((r for r in self.versions(name) if r["version"] == current), None)
-        former = row["tags"].get("tenure.former_champion") if row else None
+        former = row["tags"].get(FORMER_TAG) if row else None
         if not current or not former:
             raise RegistryError(
                 f"{name}: {'no champion' if not current else f'no champion before version {current}'}. Expected one to go back to."

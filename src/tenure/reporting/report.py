@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tenure.alerts import Alert, worst_first
 from tenure.audit.full import SourceAudit
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.ingest import StagedSource
@@ -69,15 +70,21 @@ def _worth_most(ranked: pd.DataFrame | None) -> list[dict[str, Any]]:
 
 
 def index_page(
-    records: list[TrainingRecord], staged: StagedSource, as_of: object, customers: int, *, has_audit: bool = False
+    records: list[TrainingRecord],
+    staged: StagedSource,
+    as_of: object,
+    customers: int,
+    *,
+    alerts: Sequence[Alert] = (),
+    others: Sequence[str] = (),
 ) -> str:
-    """Render the page that ties the targets together and says what was read."""
+    """Render the page that ties the targets together and says what was read; ``others`` are further pages of the folder."""
     source = staged.source
     return str(
         _environment().get_template("index.html").render(
             records=records, source=source.name, title=source.title or source.name, as_of=as_of, customers=customers,
             tables=staged.tables, warnings=staged.warnings(), published=source.published, licence=source.licence,
-            note=source.note, has_audit=has_audit, is_quick=any(record.is_quick for record in records),
+            note=source.note, others=list(others), alerts=worst_first(alerts), is_quick=any(record.is_quick for record in records),
         )
     )  # fmt: skip
 

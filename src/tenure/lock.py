@@ -1,0 +1,107 @@
+"""One writer per workspace and source: a lock that a crash sets free, and that names its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+
+from tenure.errors import LockedError
+from tenure.workspace import Workspace, finish_replacements
+
+# Jupyter gives each kernel the process that started it.
+KERNEL_PARENT = "JPY_PARENT_PID"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who writes: ``started`` is UTC, ISO."""
+
+    doing: str
+    pid: int
+    host: str
+    started: str
+
+    @classmethod
+    def read(cls, path: Path) -> Holder | None:
+        """Read who holds, or held, a lock; None where it was given back, or where a crash cut the line short."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+@contextmanager
+def sole_writer(workspace: Workspace, source: str, doing: str) -> Iterator[bool]:
+    """Hold the lock of a source for a block; gives True where the holder before was killed, and cleans up after it.
+
+    The lock is the operating system's, on an open file: it ends with its process, however that ends.
+
+    Raises
+    ------
+    LockedError : another process writes; names it.
+    """
+    path = workspace.lock(source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockedError(f"{source} in {workspace.root}: {_describe(Holder.read(path))}") from None
+        former = Holder.read(path)
+        if former:
+            _end_kernels_of(former)
+            _clean_up(workspace, source)
+        file.truncate(0)
+        own = Holder(doing, os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
+        file.write(json.dumps(asdict(own)))
+        file.flush()
+        try:
+            yield former is not None
+        finally:
+            # An empty file: given back. Only a killed holder leaves its name behind.
+            file.truncate(0)
+
+
+def _describe(holder: Holder | None) -> str:
+    who = (
+        f"'{holder.doing}' is at work (process {holder.pid} on {holder.host}, since {holder.started})"
+        if holder
+        else "another process is at work"
+    )
+    return f"{who}. Expected one writer per workspace and source; wait for it, or end that process, and run again."
+
+
+def _end_kernels_of(holder: Holder) -> None:
+    """End kernels that outlive the killed process that started them, before they write any more."""
+    if holder.host != socket.gethostname():
+        return
+    import psutil
+
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(KERNEL_PARENT) == str(holder.pid):
+                process.kill()
+                process.wait(5)
+        except (psutil.Error, OSError):
+            continue
+
+
+def _clean_up(workspace: Workspace, source: str) -> None:
+    """Bring back what was moved aside, remove what was never finished."""
+    for folder in (workspace.raw(source), workspace.truth(source), workspace.staged(source)):
+        finish_replacements(folder.parent, source)
+    for scratch in workspace.data.glob(f"{workspace.scratch_prefix(source)}*"):
+        rmtree(scratch, ignore_errors=True)
+    for spilled in workspace.snapshots(source).rglob("tenure-*"):
+        rmtree(spilled, ignore_errors=True)
+    for folder in (workspace.reports_of(source), workspace.snapshots(source), workspace.scores / f"source={source}"):
+        for inner in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+            finish_replacements(inner)

@@ -1,0 +1,75 @@
+"""The only file that imports Papermill: finds notebooks, runs one, says in one message why it failed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tenure.errors import RunError, UnknownNameError
+from tenure.parameters import complete
+
+KERNEL_TIMEOUT_SECONDS = 3600
+# What Jupyter says of a kernel that never came up, as when another process took its port in the same instant.
+NEVER_STARTED = "before replying"
+
+
+def notebook_folders() -> tuple[Path, ...]:
+    """List where notebooks may lie: as the wheel carries them, then in the checkout."""
+    package = Path(str(files("tenure")))
+    return package / "notebooks", package.parents[1] / "notebooks"
+
+
+def notebook_path(name: str) -> Path:
+    """Find a notebook.
+
+    Raises
+    ------
+    UnknownNameError : no such notebook.
+    """
+    known = {path.stem: path for folder in reversed(notebook_folders()) for path in folder.glob("*.ipynb")}
+    if name not in known:
+        raise UnknownNameError("Notebook", name, known)
+    return known[name]
+
+
+def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: Path) -> None:
+    """Run one notebook and keep it, executed, at ``output``; it shows every parameter it ran with.
+
+    Raises
+    ------
+    UsageError : a parameter the notebook does not have, or a wrong value; no kernel starts.
+    RunError : a cell failed, and its own message is repeated; or the kernel was killed.
+    """
+    from nbclient.exceptions import DeadKernelError
+
+    values = complete(name, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a warning of the kernel's debugger, in every output
+    try:
+        try:
+            _execute(name, values, output, workspace)
+        except RuntimeError as error:
+            if NEVER_STARTED not in str(error):
+                raise
+            _execute(name, values, output, workspace)
+    except DeadKernelError:
+        raise RunError(
+            f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "
+            f"TENURE_MEMORY (now {os.environ.get('TENURE_MEMORY', '2GiB')}), and run again; only what is missing will run."
+        ) from None
+
+
+def _execute(name: str, values: Mapping[str, Any], output: Path, workspace: Path) -> None:
+    import papermill
+
+    try:
+        papermill.execute_notebook(
+            str(notebook_path(name)), str(output), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
+            cwd=str(workspace), execution_timeout=KERNEL_TIMEOUT_SECONDS, extra_arguments=["--log-level=ERROR"],
+        )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
+        raise RunError(f"{name}: {told}") from None

@@ -1,0 +1,163 @@
+"""The parameters of the notebooks: one contract for the notebooks' own cells, the command line and ``tenure help``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tenure.errors import UnknownNameError, UsageError
+from tenure.targets.catalogue import all_targets
+from tenure.time_windows import parse_date
+from tenure.workspace import check_name
+
+Kind = Literal["source", "date", "folder", "target", "targets", "choice", "text", "flag", "count"]
+RUN_KINDS = ("manual", "scheduled", "backfill")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a notebook. ``low`` and ``high`` bound a count; ``allowed`` are the values of a choice."""
+
+    name: str
+    kind: Kind
+    default: str | int | bool
+    meaning: str
+    unit: str = ""
+    allowed: tuple[str, ...] = ()
+    low: int = 0
+    high: int = 0
+
+    @property
+    def python_type(self) -> type:
+        return type(self.default)
+
+    @property
+    def line(self) -> str:
+        """The line that declares it in a notebook's parameters cell."""
+        default = json.dumps(self.default) if isinstance(self.default, str) else repr(self.default)
+        return f"{self.name}: {self.python_type.__name__} = {default}  # {self.meaning}"
+
+    @property
+    def values(self) -> str:
+        """What it may be, in words."""
+        if self.kind == "count":
+            return f"{self.low} to {self.high:,}"
+        words = {"date": "YYYY-MM-DD", "flag": "True or False", "target": "a target", "targets": "targets, by commas"}
+        return " or ".join(self.allowed) or words.get(self.kind, self.kind)
+
+    def check(self, value: Any) -> None:
+        """Refuse a value that is not what the contract says.
+
+        Raises
+        ------
+        UsageError : another type, or none of the allowed values. UnknownNameError : no such target.
+        """
+        # A flag is an int to Python; to a reader it is not.
+        found = type(value)
+        if found is not self.python_type:
+            expected = f"{self.python_type.__name__}: {self.values}"
+            raise UsageError(f"{self.name} = {value!r} is of type {found.__name__}. Expected {expected}.")
+        if value == self.default:
+            return
+        if self.kind == "count" and not self.low <= value <= self.high:
+            raise UsageError(f"{self.name} = {value} is out of range. Expected {self.values}.")
+        if self.kind == "choice" and value not in self.allowed:
+            raise UnknownNameError(f"Value of {self.name}", value, self.allowed)
+        if self.kind == "date":
+            parse_date(value, self.name)
+        if self.kind == "source":
+            check_name("Source", value)
+        for name in names_in(value) if self.kind in ("target", "targets") else ():
+            if name not in all_targets():
+                raise UnknownNameError("Target", name, all_targets())
+
+
+COMMON = (
+    Parameter("source", "source", "demo", "which company: a folder under data/raw, or a bundled source"),
+    Parameter("as_of", "date", "", "first unknown day, YYYY-MM-DD; empty: the day after the last fact"),
+    Parameter("workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: found as the README says"),
+    Parameter("output", "folder", "", "where results go, inside the workspace; empty: reports/<source>/<as_of>"),
+    Parameter("quick", "flag", False, "few trees and a sample: shows that it works, not to be believed"),
+    Parameter("run_id", "text", "", "set by `tenure run`; empty: a new one"),
+    Parameter("run_kind", "choice", "manual", "manual; scheduled: `tenure run` or `score`; backfill: as on a past day", allowed=RUN_KINDS),
+)  # fmt: skip
+TARGETS = Parameter("targets", "targets", "", "comma-separated; empty: all the source can answer")
+
+NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
+    "01_ingest": COMMON,
+    "02_features": (*COMMON, TARGETS),
+    "03_train": (
+        *COMMON,
+        Parameter("target", "target", "lapse", "churn, upsell or lapse"),
+        Parameter("test_cutoff", "date", "", "YYYY-MM-DD; empty: the last matured cutoff on the grid"),
+        Parameter("tune_trials", "count", 0, "Optuna trials inside the fitting block; 0: good defaults", "trials", high=1000),
+        Parameter("seed", "count", 7, "of folds, trees and samples", high=2**31 - 1),
+        Parameter("walk_cutoffs", "count", 3, "out-of-time cutoffs of the scorecard, the test cutoff among them; 6 with `run --full`", "cutoffs", low=1, high=24),
+    ),
+    "04_score": (
+        *COMMON,
+        Parameter("versions", "choice", "champion", '"champion", or "from_run": what this run just trained, where it passed', allowed=("champion", "from_run")),
+        Parameter("targets", "targets", "", "comma-separated; empty: all that have a champion"),
+        Parameter("allow_hindsight", "flag", False, "score a day the model has seen; the rows are marked"),
+    ),
+    "05_report": COMMON,
+    "06_review": COMMON,
+    "07_audit": (*COMMON, TARGETS),
+}  # fmt: skip
+
+
+def names_in(text: str) -> list[str]:
+    """Split a comma-separated list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parameters_of(notebook: str) -> dict[str, Parameter]:
+    """Return a notebook's contract, by name; ``03`` and ``train`` find ``03_train``.
+
+    Raises
+    ------
+    UnknownNameError : no such notebook.
+    """
+    found = [name for name in NOTEBOOKS if notebook in (name, *name.split("_", maxsplit=1))]
+    if not found:
+        raise UnknownNameError("Notebook", notebook, NOTEBOOKS)
+    return {parameter.name: parameter for parameter in NOTEBOOKS[found[0]]}
+
+
+def complete(notebook: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what is given, all of it, and add the defaults: what the executed notebook then shows.
+
+    Raises
+    ------
+    UnknownNameError : names the nearest parameter. UsageError : every wrong value and impossible combination, in one message.
+    """
+    contract = parameters_of(notebook)
+    for name in given:
+        if name not in contract:
+            raise UnknownNameError(f"Parameter of {notebook}", name, contract)
+    values = {name: parameter.default for name, parameter in contract.items()} | dict(given)
+    problems = [*_wrong_values(contract, values)]
+    problems = problems or [*_impossible(values)]
+    if problems:
+        raise UsageError(f"{notebook}: " + " ".join(problems) + f" See 'tenure help {notebook}'.")
+    return values
+
+
+def _wrong_values(contract: Mapping[str, Parameter], values: Mapping[str, Any]) -> Iterable[str]:
+    for name, parameter in contract.items():
+        try:
+            parameter.check(values[name])
+        except UsageError as error:
+            yield str(error)
+
+
+def _impossible(values: Mapping[str, Any]) -> Iterable[str]:
+    as_of, test = values["as_of"], values.get("test_cutoff", "")
+    if as_of and test and parse_date(test) >= parse_date(as_of):
+        yield f"test_cutoff {test} is not before as_of {as_of}: its outcomes would be unknown. Choose an earlier one."
+    if values.get("allow_hindsight") and values.get("versions") == "from_run":
+        yield "allow_hindsight with versions 'from_run': what a run just trained has not seen its as-of. Leave one out."
+    if values["run_kind"] == "backfill" and not as_of:
+        yield "run_kind 'backfill' needs an as_of: the past day it stands on."

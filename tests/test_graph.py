@@ -1,0 +1,68 @@
+"""Which steps a repeat runs: those whose making has changed, or whose outputs are no longer there."""
+
+import pytest
+
+from tenure.graph import Marks, Step
+
+TRAIN = Step("03_train_lapse", "03_train", ("training/*",), {"target": "lapse"}, state=lambda: "champion 1")
+SCORE = Step("04_score", "04_score", ("*.csv",), after=("03_train_lapse",))
+
+
+def perform(folder, step, text="made", inputs=("raw",)):
+    """Write what a step's notebook would, and mark it."""
+    (folder / "notebooks").mkdir(exist_ok=True)
+    (folder / "training").mkdir(exist_ok=True)
+    (folder / step.executed).write_text(text)
+    output = folder / ("training/record.json" if step is not SCORE else "lapse.csv")
+    output.write_text(text)
+    Marks(folder, *inputs).set(step, step.state(), seconds=1.0, run_id="r")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    perform(tmp_path, TRAIN)
+    perform(tmp_path, SCORE)
+    return tmp_path
+
+
+def test_an_unchanged_step_is_current(folder):
+    assert Marks(folder, "raw").is_current(TRAIN) and Marks(folder, "raw").is_current(SCORE)
+
+
+def test_other_raw_data_outdates_every_step(folder):
+    assert not Marks(folder, "other raw").is_current(TRAIN) and not Marks(folder, "other raw").is_current(SCORE)
+
+
+def test_another_parameter_outdates_its_step_alone(folder):
+    other = Step(TRAIN.name, TRAIN.notebook, TRAIN.outputs, {"target": "lapse", "seed": 8}, state=TRAIN.state)
+    assert not Marks(folder, "raw").is_current(other) and Marks(folder, "raw").is_current(SCORE)
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_a_missing_or_changed_output_outdates_its_step(folder, damage):
+    path = folder / "training" / "record.json"
+    path.unlink() if damage == "missing" else path.write_text("edited")
+    assert not Marks(folder, "raw").is_current(TRAIN)
+
+
+def test_what_reads_another_steps_outputs_is_outdated_by_them(folder):
+    perform(folder, TRAIN, text="made anew")
+    assert Marks(folder, "raw").is_current(TRAIN) and not Marks(folder, "raw").is_current(SCORE)
+
+
+def test_another_champion_outdates_a_training_but_its_own_promotion_does_not(folder):
+    champion = "champion 1"
+    step = Step(
+        "03_train_lapse", "03_train", ("training/*",), {"target": "lapse"}, (), lambda: champion, lambda: "champion 2"
+    )
+    perform(folder, step)
+    champion = "champion 2"
+    assert Marks(folder, "raw").is_current(step)
+    champion = "champion 3"
+    assert not Marks(folder, "raw").is_current(step)
+
+
+def test_a_forgotten_step_leaves_nothing(folder):
+    Marks(folder, "raw").forget(SCORE)
+    assert not (folder / "lapse.csv").exists() and not (folder / SCORE.executed).exists()
+    assert not Marks(folder, "raw").is_current(SCORE)

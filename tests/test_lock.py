@@ -1,0 +1,91 @@
+"""One writer per workspace and source, and what a killed one leaves."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tenure.errors import LockedError
+from tenure.lock import sole_writer
+from tenure.workspace import Workspace, finish_replacements, replaced_folder
+
+HOLD = """
+import sys, time
+from tenure.lock import sole_writer
+from tenure.workspace import Workspace
+with sole_writer(Workspace.locate(sys.argv[1]), "shop", "tenure run shop"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of 'shop'."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path, holder):
+    with (
+        pytest.raises(LockedError, match=rf"'tenure run shop' is at work \(process {holder.pid} on .*, since 20"),
+        sole_writer(Workspace(tmp_path), "shop", "tenure score shop"),
+    ):
+        pass
+
+
+def test_another_source_is_not_locked(tmp_path, holder):
+    with sole_writer(Workspace(tmp_path), "other", "tenure run other") as was_killed:
+        assert not was_killed
+
+
+def test_a_killed_holder_sets_the_lock_free_and_its_leftovers_are_cleaned_up(tmp_path, holder):
+    reports = tmp_path / "reports" / "shop"
+    (reports / ".2026-01-01.0a1b2c3d.old").mkdir(parents=True)
+    (reports / ".2026-01-01.0a1b2c3d.old" / "index.html").write_text("as it was")
+    (reports / ".2026-01-01.4e5f6a7b.new").mkdir()
+    (tmp_path / "data" / ".scratch-shop.x").mkdir()
+    (tmp_path / "data" / ".scratch-shop-2.x").mkdir()
+    holder.kill()
+    holder.wait()
+    with sole_writer(Workspace(tmp_path), "shop", "tenure run shop") as was_killed:
+        assert was_killed
+    assert [path.name for path in reports.iterdir()] == ["2026-01-01"]
+    assert (reports / "2026-01-01" / "index.html").read_text() == "as it was"
+    assert not (tmp_path / "data" / ".scratch-shop.x").exists() and (tmp_path / "data" / ".scratch-shop-2.x").exists()
+
+
+def test_a_block_that_ends_or_fails_gives_the_lock_back(tmp_path):
+    with pytest.raises(KeyError), sole_writer(Workspace(tmp_path), "shop", "tenure run shop"):
+        raise KeyError
+    with sole_writer(Workspace(tmp_path), "shop", "tenure run shop") as was_killed:
+        assert not was_killed
+
+
+def test_a_kernel_that_outlives_its_killed_run_is_ended(tmp_path, holder):
+    orphan = subprocess.Popen(["sleep", "60"], env={"JPY_PARENT_PID": str(holder.pid), "PATH": "/usr/bin:/bin"})
+    holder.kill()
+    holder.wait()
+    with sole_writer(Workspace(tmp_path), "shop", "tenure run shop"):
+        time.sleep(0.1)
+        assert orphan.poll() is not None
+
+
+def test_a_finished_folder_is_not_replaced_by_one_moved_aside(tmp_path):
+    for name, text in (("shop", "new"), (".shop.00000000.old", "old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text").write_text(text)
+    finish_replacements(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"] and (tmp_path / "shop" / "text").read_text() == "new"
+
+
+def test_a_replacement_that_fails_leaves_the_folder_as_it_was(tmp_path):
+    (tmp_path / "shop").mkdir()
+    with pytest.raises(KeyError), replaced_folder(tmp_path / "shop") as fresh:
+        (fresh / "half").write_text("written")
+        raise KeyError
+    assert [path.name for path in tmp_path.rglob("*")] == ["shop"]
