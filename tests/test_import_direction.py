@@ -20,19 +20,20 @@ LAYERS = (
     {"models"},
     {"audit"},
     {"scoring"},
-    {"reporting"},
     {"review"},
+    {"reporting"},
     {"steps"},
     {"graph"},
     {"run_document"},
     {"run"},
+    {"backfill"},
     {"cli"},
 )
 ONE_HOME = {
     "mlflow": {"models/registry.py"},
     "papermill": {"notebooks.py"},
     "shap": {"reporting/shap_figures.py"},
-    "matplotlib": {"reporting/figures.py", "reporting/shap_figures.py"},
+    "matplotlib": {"reporting/figures.py", "reporting/shap_figures.py", "reporting/review_figures.py"},
     "typer": {"cli.py"},
 }
 

@@ -19,8 +19,9 @@ _HOMES = {
     "run_versions": "tenure.steps",
     "write_report": "tenure.steps",
     "report_summary": "tenure.steps",
-    "review_promises": "tenure.steps",
+    "review": "tenure.steps",
     "run_flow": "tenure.run",
+    "backfill_flow": "tenure.backfill",
     "TenureError": "tenure.errors",
 }
 __all__ = list(_HOMES)

@@ -133,6 +133,30 @@ def score(
 
 
 @app.command()
+def backfill(
+    source: str,
+    from_: Annotated[str, typer.Option("--from", help="First as-of, YYYY-MM-DD.")],
+    to: Annotated[str, typer.Option("--to", help="Last as-of, YYYY-MM-DD.")],
+    every: Annotated[str, typer.Option("--every", help="Days, weeks or months between, as in 1month.")] = "1month",
+    targets: TargetsOption = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Run past days as they would have been then; today's champions are not touched."""
+    from tenure.backfill import backfill_flow
+
+    rows = backfill_flow(
+        source, first=from_, last=to, every=every, targets=_names(targets), quick=quick, workspace=workspace, progress=_tell
+    )  # fmt: skip
+    for row in rows:
+        auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
+        version = f"v{row.version}" if row.version else "-"
+        typer.echo(
+            f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {'reused' if row.was_reused else 'ran':<7} {auc}"
+        )
+
+
+@app.command()
 def audit(
     source: str,
     as_of: AsOfOption = "",

@@ -242,6 +242,32 @@ class Snapshots:
         with connect() as connection:
             return connection.execute(f"{self._ids(self.as_of)} ORDER BY customer_id").df()
 
+    def contacted(self, first: date, end: date) -> set[str] | None:
+        """Name the customers treated in ``[first, end)``, as known at the as-of; None where the source has no contacts."""
+        tables = tables_with_rows(self.staged)
+        if "contacts" not in tables:
+            return None
+        # Without an arm, whoever is in the table was contacted.
+        treated = "AND arm IS DISTINCT FROM 'control'" if "arm" in tables["contacts"] else ""
+        with connect() as connection:
+            rows = connection.execute(
+                f"SELECT DISTINCT customer_id FROM read_parquet({literal(str(self.staged.path('contacts')))}) WHERE occurred_at >= DATE '{first}' "
+                f"AND occurred_at < DATE '{end}' AND known_at < DATE '{self.as_of}' {treated}"
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def rows_per_day(self) -> dict[str, pd.Series]:
+        """Count each table's rows by the day they were known, before the as-of: table => rows by date, days without any left out."""
+        with connect() as connection:
+            counts = {
+                table: connection.execute(
+                    f"SELECT CAST(known_at AS DATE) AS day, count(*) AS rows FROM read_parquet({literal(str(self.staged.path(table)))}) "
+                    f"WHERE known_at < DATE '{self.as_of}' GROUP BY day ORDER BY day"
+                ).df()
+                for table in self.staged.dated
+            }
+        return {table: found.set_index("day")["rows"] for table, found in counts.items()}
+
     def _known_customers(self, connection: duckdb.DuckDBPyConnection, cutoff: date) -> int:
         return int(connection.execute(f"SELECT count(*) FROM ({self._ids(cutoff)})").fetchall()[0][0])
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import count
 from typing import Literal
 
 from tenure.errors import UsageError
@@ -67,6 +69,40 @@ def grid_dates(start: date, end: date, grid: Grid = "month") -> list[date]:
 def next_month(day: date) -> date:
     """First of the month after the one that holds ``day``."""
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def spaced_dates(first: date, last: date, every: str) -> list[date]:
+    """List the dates from ``first`` to ``last``, as far apart as ``every`` says: ``1month``, ``2weeks``, ``10days``.
+
+    Months are counted from ``first``, so a 31st becomes the last day of a shorter month and stays a 31st in the next.
+
+    Raises
+    ------
+    UsageError : no such spacing, or ``last`` lies before ``first``.
+    """
+    found = re.fullmatch(r"([1-9]\d?)\s*(day|week|month)s?", every.strip().lower())
+    if not found:
+        raise UsageError(
+            f"--every {every!r} is no spacing. Expected a number of days, weeks or months, as in 1month or 2weeks."
+        )
+    if last < first:
+        raise UsageError(f"--to {last} lies before --from {first}. Expected the later day last; swap them.")
+    number, unit = int(found[1]), found[2]
+    dates = [first]
+    for step in count(1):
+        steps = step * number
+        day = months_later(first, steps) if unit == "month" else first + timedelta(**{f"{unit}s": steps})
+        if day > last:
+            return dates
+        dates.append(day)
+    return dates
+
+
+def months_later(day: date, months: int) -> date:
+    """Return the same day so many months later, or the last day of that month where it has none."""
+    years, month = divmod(day.month - 1 + months, 12)
+    first = date(day.year + years, month + 1, 1)
+    return first.replace(day=min(day.day, (next_month(first) - timedelta(days=1)).day))
 
 
 @dataclass(frozen=True)

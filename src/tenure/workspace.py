@@ -93,6 +93,10 @@ class Workspace:
     def reports(self, source: str, as_of: object) -> Path:
         return self.reports_of(source) / str(as_of)
 
+    def backfill(self, source: str, as_of: object) -> Path:
+        """Where a backfill reports on a past day: apart from what was really said on it."""
+        return self.reports_of(source) / "backfill" / str(as_of)
+
     def lock(self, source: str) -> Path:
         return self.data / ".locks" / f"{check_name('Source', source)}.lock"
 

@@ -22,7 +22,7 @@ INK, MODEL, RULE, MUTED = "#1d2733", "#0b6e69", "#c8553d", "#8a94a0"
 SIZE = (5.2, 3.5)
 
 
-def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+def new_axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure as NewFigure
 
     figure = NewFigure(figsize=SIZE, layout="constrained")
@@ -41,7 +41,7 @@ def base_rate_over_time(study: Study) -> Figure:
     """Draw the label rate of each matured cutoff, with its 95 % Wilson interval; the test cutoff stands out."""
     from scipy.stats import binomtest
 
-    figure, axes = _axes("Base rate over time", "cutoff", f"share that {study.target.positive}")
+    figure, axes = new_axes("Base rate over time", "cutoff", f"share that {study.target.positive}")
     table = study.funnel
     intervals = [
         binomtest(int(p), int(n)).proportion_ci(0.95, method="wilson")
@@ -62,7 +62,7 @@ def base_rate_over_time(study: Study) -> Figure:
 def gain(study: Study) -> Figure:
     """Draw the share of positives reached against the share contacted: model, rule, chance."""
     labels = study.test["label"].to_numpy()
-    figure, axes = _axes(
+    figure, axes = new_axes(
         "Who is reached first",
         "share of eligible customers contacted",
         f"share reached of those who {study.target.positive}",
@@ -80,7 +80,7 @@ def gain(study: Study) -> Figure:
 def lift(study: Study) -> Figure:
     """Draw the lift of each propensity decile; 1 is chance."""
     deciles = study.evaluation.deciles
-    figure, axes = _axes("Lift by decile", "decile (1 = highest propensity)", "label rate ÷ base rate")
+    figure, axes = new_axes("Lift by decile", "decile (1 = highest propensity)", "label rate ÷ base rate")
     axes.bar(deciles["decile"], deciles["lift"], color=MODEL, width=0.75)
     axes.axhline(1, color=INK, linewidth=1, linestyle="--")
     axes.set_xticks(deciles["decile"])
@@ -90,7 +90,7 @@ def lift(study: Study) -> Figure:
 def reliability(study: Study) -> Figure:
     """Draw promised against realised rates in ten bins of equal count, with 95 % Wilson intervals."""
     bins = study.evaluation.reliability
-    figure, axes = _axes("Is a promise kept?", "mean propensity of the bin", f"share that {study.target.positive}")
+    figure, axes = new_axes("Is a promise kept?", "mean propensity of the bin", f"share that {study.target.positive}")
     error = [bins["label_rate"] - bins["low"], bins["high"] - bins["label_rate"]]
     top = float(max(bins["high"].max(), bins["mean_propensity"].max())) * 1.05
     axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle="--", label="perfect")
@@ -115,7 +115,7 @@ def value_by_contacts(study: Study, margin_rate: float) -> Figure:
     """Draw the assumed value of contacting the first n, by the model's ranking and by the rule's."""
     test, target = study.test, study.target
     margins = test["revenue"].to_numpy() * margin_rate
-    figure, axes = _axes(
+    figure, axes = new_axes(
         "Assumed value of acting",
         "customers contacted",
         f"value in {study.model.about['currency'] or 'currency'} (assumed)",
@@ -138,7 +138,7 @@ def value_by_contacts(study: Study, margin_rate: float) -> Figure:
 def drivers(contributions: pd.DataFrame) -> Figure:
     """Draw the ten drivers that move propensities most; ``contributions``: one row per customer, one column per driver."""
     totals = contributions.abs().mean().sort_values().tail(10)
-    figure, axes = _axes("What drives it", "mean absolute contribution (log-odds)", "")
+    figure, axes = new_axes("What drives it", "mean absolute contribution (log-odds)", "")
     axes.barh(totals.index, totals.to_numpy(), color=MODEL, height=0.7)
     axes.grid(axis="y", visible=False)
     return figure

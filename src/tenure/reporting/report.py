@@ -19,7 +19,7 @@ SHOWN_CUSTOMERS = 12
 SHOWN_BY_VALUE = 8
 
 
-def _environment() -> Any:
+def page_environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
@@ -53,7 +53,7 @@ def target_page(
 ) -> str:
     """Render one target's page; ``ranked`` is its ranked list, highest propensity first, or None where nothing was scored."""
     return str(
-        _environment().get_template("target.html").render(
+        page_environment().get_template("target.html").render(
             record=record, source=staged.source.name, title=staged.source.title or staged.source.name, as_of=as_of,
             currency=staged.source.currency, figures=embedded_figures(figures),
             ranked=[] if ranked is None else ranked.head(SHOWN_CUSTOMERS).to_dict("records"), worth_most=_worth_most(ranked),
@@ -81,7 +81,7 @@ def index_page(
     """Render the page that ties the targets together and says what was read; ``others`` are further pages of the folder."""
     source = staged.source
     return str(
-        _environment().get_template("index.html").render(
+        page_environment().get_template("index.html").render(
             records=records, source=source.name, title=source.title or source.name, as_of=as_of, customers=customers,
             tables=staged.tables, warnings=staged.warnings(), published=source.published, licence=source.licence,
             note=source.note, others=list(others), alerts=worst_first(alerts), is_quick=any(record.is_quick for record in records),
@@ -123,7 +123,7 @@ def audit_page(audit: SourceAudit, staged: StagedSource, as_of: object) -> str:
         for t in audit.targets
     ]
     return str(
-        _environment().get_template("audit.html").render(
+        page_environment().get_template("audit.html").render(
             audit={"alarms": audit.alarms, "notes": [f for f in audit.findings if not f.is_alarm], "checks": audit.checks.to_dict("records"), "unproven": audit.unproven},
             late=audit.late_facts.to_dict("records"), targets=targets, source=staged.source.name,
             title=staged.source.title or staged.source.name, as_of=as_of, warnings=staged.warnings(),

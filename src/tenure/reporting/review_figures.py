@@ -1,0 +1,69 @@
+"""Figures of the review: what was promised, and what came true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tenure.reporting.figures import INK, MODEL, MUTED, RULE, new_axes
+from tenure.review.promises import Promise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 12
+
+
+def promises_over_time(promises: Sequence[Promise]) -> Figure:
+    """Draw, for each as-of, the count expected with the interval that right propensities allow, and the count that came true."""
+    shown = promises[-SHOWN:]
+    figure, axes = new_axes("Expected and realised, as-of by as-of", "scored as of", "customers")
+    places = np.arange(len(shown))
+    for place, promise in zip(places, shown, strict=True):
+        axes.plot(
+            [place, place],
+            [promise.expected_low, promise.expected_high],
+            color=MUTED,
+            linewidth=7,
+            alpha=0.45,
+            solid_capstyle="butt",
+        )
+    axes.plot(
+        places, [p.expected for p in shown], "_", color=INK, markersize=13, label="expected, with its 95 % interval"
+    )
+    for is_kept, colour, label in ((True, MODEL, "came true"), (False, RULE, "came true, outside the interval")):
+        chosen = [(place, p.realised) for place, p in zip(places, shown, strict=True) if p.is_kept is is_kept]
+        if chosen:
+            axes.plot(*zip(*chosen, strict=True), "o", color=colour, markersize=7, label=label)
+    axes.set_xticks(places, [f"{p.as_of:%d %b %y}" for p in shown], rotation=30, ha="right")
+    axes.set_xlim(-0.6, max(len(shown) - 0.4, 0.6))
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def promise_by_decile(promise: Promise) -> Figure:
+    """Draw one as-of's deciles: expected with its interval, and realised."""
+    table = promise.deciles
+    figure, axes = new_axes(f"By decile, scored as of {promise.as_of}", "decile (1 = highest propensity)", "customers")
+    axes.bar(table["decile"], table["realised"], color=MODEL, width=0.7, label="came true")
+    error = [
+        table["expected"] - table["low"].clip(upper=table["expected"]),
+        table["high"].clip(lower=table["expected"]) - table["expected"],
+    ]
+    axes.errorbar(
+        table["decile"],
+        table["expected"],
+        yerr=error,
+        fmt="_",
+        color=INK,
+        ecolor=INK,
+        capsize=3,
+        markersize=11,
+        label="expected, 95 %",
+    )
+    axes.set_xticks(table["decile"])
+    axes.legend(frameon=False, fontsize=9)
+    return figure

@@ -1,0 +1,92 @@
+"""Drift before outcomes mature: what a model is asked about today, next to what it was tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from tenure.alerts import Alert
+
+BINS = 10
+# The customary limit of a population stability index; below .1 nothing has happened.
+LIMIT = 0.25
+MISSING_SHARE = 0.10
+SHOWN = 3
+
+
+def stability_index(reference: pd.Series, current: pd.Series) -> tuple[float, float]:
+    """Return the population stability index, and what chance alone exceeds once in a hundred.
+
+    Numbers are cut at the reference's deciles, texts by value; missing is a bin of its own. Half a customer is added to each
+    bin. Chance: the index times nm/(n + m) is chi-squared with bins - 1 degrees of freedom.
+    Source: Yurdakul and Naranjo (2020), Statistical properties of the population stability index.
+    """
+    binned = [_binned(reference, values) for values in (reference, current)]
+    names = sorted({*binned[0], *binned[1]})
+    counts = np.array([[bins.get(name, 0) + 0.5 for name in names] for bins in binned])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    index = float(((shares[0] - shares[1]) * np.log(shares[0] / shares[1])).sum())
+    chance = chi2.ppf(0.99, max(len(names) - 1, 1)) * (1 / max(len(reference), 1) + 1 / max(len(current), 1))
+    return index, float(chance)
+
+
+def _binned(reference: pd.Series, values: pd.Series) -> dict[str, int]:
+    if not pd.api.types.is_numeric_dtype(reference):
+        return dict(values.fillna("(missing)").astype(str).value_counts())
+    known = reference.dropna().to_numpy(dtype=float)
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else known
+    places = pd.Series(np.searchsorted(edges, values.to_numpy(dtype=float), side="left"), index=values.index)
+    return dict(places.astype(str).where(values.notna(), "(missing)").value_counts())
+
+
+def drift_table(reference: pd.DataFrame, current: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Compare columns, the most drifted first. => name, psi, chance, missing_before, missing_now, new_values, has_drifted"""
+    rows = []
+    for name in names:
+        before, now = reference[name], current[name]
+        index, chance = stability_index(before, now)
+        texts = not pd.api.types.is_numeric_dtype(before)
+        new = sorted({*now.dropna().astype(str)} - {*before.dropna().astype(str)}) if texts else []
+        missing = float(before.isna().mean()), float(now.isna().mean())
+        rows.append(
+            {
+                "name": name, "psi": index, "chance": chance, "missing_before": missing[0], "missing_now": missing[1],
+                "new_values": ", ".join(new[:5]), "has_drifted": index > max(LIMIT, chance) or missing[1] - missing[0] > MISSING_SHARE,
+            }
+        )  # fmt: skip
+    columns = ["name", "psi", "chance", "missing_before", "missing_now", "new_values", "has_drifted"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["psi", "name"], ascending=[False, True], ignore_index=True)
+
+
+def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> list[Alert]:
+    """Say that scores or inputs moved since the test cutoff: one line each, however many features."""
+    alerts = []
+    drifted = features[features["has_drifted"]]
+    if len(drifted):
+        named = ", ".join(
+            f"{row.name_} (PSI {row.psi:.2f})"
+            for row in drifted.rename(columns={"name": "name_"}).head(SHOWN).itertuples()
+        )
+        alerts.append(
+            Alert(
+                "warning",
+                target,
+                f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}. See review.html.",
+            )
+        )
+    if scores["has_drifted"].any():
+        index = scores["psi"].iloc[0]
+        alerts.append(
+            Alert(
+                "warning",
+                target,
+                f"propensities moved since {since} (PSI {index:.2f}). Look at what drifted before acting on the list.",
+            )
+        )
+    unseen = features[features["new_values"] != ""]
+    for name, values in zip(unseen["name"], unseen["new_values"], strict=True):
+        alerts.append(Alert("warning", target, f"{name} has values the model has never seen: {values}."))
+    return alerts

@@ -1,0 +1,60 @@
+"""Deliveries against their own history: late, thin, changed."""
+
+from datetime import date, timedelta
+
+import pandas as pd
+import pytest
+
+from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
+from tenure.sources.ingest import TableSummary
+
+AS_OF = date(2025, 7, 1)
+
+
+def daily(days, rows=10, until=AS_OF):
+    """So many days of so many rows, the last one the day before ``until``."""
+    index = pd.DatetimeIndex([until - timedelta(days=n) for n in range(days, 0, -1)])
+    return pd.Series(rows, index=index)
+
+
+def alerts(rows):
+    return [str(alert) for alert in delivery_alerts(delivery_table({"orders": rows}, AS_OF))]
+
+
+def test_a_table_delivered_every_day_raises_nothing():
+    assert alerts(daily(120)) == []
+
+
+def test_a_silent_table_is_an_error_and_says_since_when():
+    (said,) = alerts(daily(120, until=AS_OF - timedelta(days=5)))
+    assert said.startswith("error: orders: nothing since 2025-06-25, 5 days; usually at most 0.")
+
+
+def test_a_monthly_table_is_not_late_after_three_weeks():
+    months = pd.Series(50, index=pd.date_range("2024-06-10", "2025-06-10", freq="30D"))
+    assert not delivery_table({"fees": months}, AS_OF)["is_late"].any()
+
+
+@pytest.mark.parametrize(("last_week", "is_unusual"), [(10, False), (6, False), (4, True), (16, True)])
+def test_a_week_is_unusual_below_half_or_above_one_and_a_half_of_the_median(last_week, is_unusual):
+    rows = daily(120)
+    rows.iloc[-7:] = last_week
+    assert delivery_table({"orders": rows}, AS_OF)["is_unusual"].tolist() == [is_unusual]
+
+
+def test_a_short_history_has_no_usual_week():
+    row = delivery_table({"orders": daily(30)}, AS_OF).iloc[0]
+    assert row["usual_low"] is None and not row["is_unusual"]
+
+
+def test_lost_columns_tables_and_more_rejected_rows_are_told():
+    former = {
+        "as_of": "2025-06-01", "columns": {"orders": ["customer_id", "brand"], "usage": ["customer_id"]},
+        "rows": {"orders": {"read": 100, "rejected": 0}},
+    }  # fmt: skip
+    now = {"orders": TableSummary(read=100, staged=95, rejected=5, columns=("customer_id",))}
+    assert [str(alert)[:60] for alert in change_alerts(now, former)] == [
+        "warning: orders: columns are gone since the run of 2025-06-01"[:60],
+        "error: usage: the table is gone since the run of 2025-06-01."[:60],
+        "warning: orders: 5.0% of the rows are rejected, 0.0% in the run of"[:60],
+    ]

@@ -1,0 +1,43 @@
+"""Drift: nothing for the same, chance named for small samples, planted shifts found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tenure.review.drift import drift_alerts, drift_table, stability_index
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(7)
+
+
+def test_the_same_values_have_an_index_of_zero():
+    values = pd.Series([1.0, 2, 3, 4, None])
+    assert stability_index(values, values)[0] == pytest.approx(0)
+
+
+def test_the_index_of_two_bins_is_the_formula_by_hand():
+    # 100 of each, half a customer more in each bin: shares 50.5 : 50.5 and 80.5 : 20.5 of 101.
+    before = pd.Series(["a"] * 50 + ["b"] * 50)
+    now = pd.Series(["a"] * 80 + ["b"] * 20)
+    expected = (0.5 - 80.5 / 101) * np.log(0.5 / (80.5 / 101)) + (0.5 - 20.5 / 101) * np.log(0.5 / (20.5 / 101))
+    assert stability_index(before, now)[0] == pytest.approx(expected)
+
+
+def test_chance_is_exceeded_about_once_in_a_hundred_where_nothing_moved(generator):
+    draws = [stability_index(*(pd.Series(generator.normal(size=n)) for n in (300, 200))) for _ in range(600)]
+    assert 0 <= np.mean([index > chance for index, chance in draws]) < 0.03
+
+
+def test_a_planted_shift_missing_values_and_a_new_category_are_named(generator):
+    before = pd.DataFrame({"steady": generator.normal(size=900), "moved": generator.normal(size=900), "plan": "basic"})
+    now = pd.DataFrame({"steady": generator.normal(size=900), "moved": generator.normal(1, size=900), "plan": "basic"})
+    now.loc[:20, "plan"] = "gold"
+    now.loc[:200, "steady"] = np.nan
+    table = drift_table(before, now, ["steady", "moved", "plan"])
+    assert set(table.loc[table["has_drifted"], "name"]) == {"steady", "moved"}
+    assert table.set_index("name").loc["plan", "new_values"] == "gold"
+    said = [str(alert) for alert in drift_alerts("churn", table, drift_table(before, now, ["plan"]), "2025-01-01")]
+    assert "2 of 3 features drifted since 2025-01-01" in said[0] and "moved (PSI" in said[0]
+    assert said[1] == "warning: churn: plan has values the model has never seen: gold."
