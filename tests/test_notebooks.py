@@ -56,3 +56,9 @@ def test_an_output_outside_the_workspace_is_refused(shop):
         execute(
             "01_ingest", {"source": "shop", "output": "../elsewhere", "workspace": str(shop)}, shop / "out.ipynb", shop
         )
+
+
+def test_a_password_of_the_environment_stays_out_of_the_executed_notebook(shop, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "2024-01-06")
+    execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
+    assert "as of ***" in (shop / "out.ipynb").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ _HOMES = {
     "run_versions": "tenure.steps",
     "write_report": "tenure.steps",
     "report_summary": "tenure.steps",
-    "review": "tenure.steps",
+    "review_run": "tenure.steps",
     "run_flow": "tenure.run",
     "backfill_flow": "tenure.backfill",
     "TenureError": "tenure.errors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +11,10 @@ import typer
 
 from tenure.alerts import SEVERITIES, Alert, at_least, worst_first
 from tenure.errors import RunError, TenureError
+from tenure.logs import Log
 
 if TYPE_CHECKING:
-    from tenure.run import StepEvent
+    from tenure.run import Progress, StepEvent
 
 app = typer.Typer(
     add_completion=False,
@@ -30,28 +32,32 @@ TargetsOption = Annotated[str, typer.Option("--targets", help="Comma-separated, 
 FailOnOption = Annotated[
     str, typer.Option("--fail-on", help=f"Exit 1 on an alert as severe as: {' or '.join(SEVERITIES)}; default: never.")
 ]
+LogOption = Annotated[str, typer.Option("--log", help="text, or json: one JSON object per line.")]
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _tell(event: StepEvent) -> None:
-    """Say a step while it works, and once it is done."""
-    if event.what == "started":
-        if sys.stderr.isatty():
-            typer.echo(f"  {event.step} ...\r", nl=False, err=True)
-    elif event.what == "reused":
-        typer.echo(f"  {event.step:<18}  reused")
-    else:
-        typer.echo(f"  {event.step:<18} {event.seconds:6.1f} s")
+def _telling(log: Log) -> Progress:
+    """Say each step while it works, and once it is done."""
+
+    def tell(event: StepEvent) -> None:
+        if event.what == "started" and log.form == "text":
+            if sys.stderr.isatty():
+                typer.echo(f"  {event.step} ...\r", nl=False, err=True)
+            return
+        took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
+        log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
+
+    return tell
 
 
-def _conclude(document: dict[str, Any], fail_on: str) -> None:
+def _conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
     """Say the alerts last; exit 1 where one is as severe as asked."""
     alerts = worst_first(Alert(**line) for line in document["alerts"])
     for alert in alerts:
-        typer.echo(f"  {alert}", err=True)
+        log.say("alert", f"  {alert}", to_errors=True, **asdict(alert))
     if failing := at_least(alerts, fail_on):
         raise RunError(
             f"{len(failing)} alert(s) of severity {fail_on} or worse. Results are written; look at review.html."
@@ -74,35 +80,51 @@ def run(
         typer.Option("--resume", help="Run what is missing or changed, as every repeat does; for scripts that say so."),
     ] = False,
     fail_on: FailOnOption = "",
+    log: LogOption = "text",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
     from tenure.run import run_flow
 
     at_least((), fail_on)
-    typer.echo(f"tenure run {source}{' (quick: do not act on its numbers)' if quick else ''}")
+    said = Log(log)
+    said.say(
+        "begin",
+        f"tenure run {source}{' (quick: do not act on its numbers)' if quick else ''}",
+        source=source,
+        quick=quick,
+    )
     result = run_flow(
-        source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, full=full, progress=_tell
+        source,
+        as_of=as_of,
+        targets=_names(targets),
+        workspace=workspace,
+        quick=quick,
+        full=full,
+        progress=_telling(said),
     )
     document = result.run_json
     for table, rows in document["rows"].items():
-        typer.echo(
-            f"  {table:<20} {rows['read']:>10,} read {rows['staged']:>10,} staged {rows['rejected']:>9,} rejected"
-        )
+        counts = f"{rows['read']:>10,} read {rows['staged']:>10,} staged {rows['rejected']:>9,} rejected"
+        said.say("table", f"  {table:<20} {counts}", table=table, **rows)
     for name, target in document["targets"].items():
-        metrics = target["metrics"]
-        if metrics:
-            typer.echo(
-                f"  {name}: {target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_rule']:.3f} of the rule; "
-                f"{target['positives']:,} of {target['eligible']:,} at {target['test_cutoff']}, {target['horizon_days']} days"
-            )
-        else:
-            typer.echo(f"  {name}: {target['status']}: {target['reason']}")
+        said.say("target", f"  {name}: {_outcome(target)}", target=name, **target)
     if result.performed.reused:
-        done = len(result.performed.executed)
-        typer.echo(f"Reused {', '.join(result.performed.reused)}{'' if done else ': nothing has changed'}.")
-    typer.echo(f"Open {result.folder / 'index.html'}\nScores {result.folder / 'scored_customers.csv'}")
-    _conclude(document, fail_on)
+        unchanged = "" if result.performed.executed else ": nothing has changed"
+        said.say("reuse", f"Reused {', '.join(result.performed.reused)}{unchanged}.", steps=result.performed.reused)
+    shown = f"Open {result.folder / 'index.html'}\nScores {result.folder / 'scored_customers.csv'}"
+    said.say("end", shown, folder=result.folder, run_id=document["run_id"])
+    _conclude(said, document, fail_on)
+
+
+def _outcome(target: dict[str, Any]) -> str:
+    metrics = target["metrics"]
+    if not metrics:
+        return f"{target['status']}: {target['reason']}"
+    return (
+        f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_rule']:.3f} of the rule; "
+        f"{target['positives']:,} of {target['eligible']:,} at {target['test_cutoff']}, {target['horizon_days']} days"
+    )
 
 
 @app.command()
@@ -114,22 +136,24 @@ def score(
         bool, typer.Option("--allow-hindsight", help="Score a day the champion has seen; the rows are marked.")
     ] = False,
     fail_on: FailOnOption = "",
+    log: LogOption = "text",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
     from tenure.run import score_flow
 
     at_least((), fail_on)
+    said = Log(log)
     result = score_flow(
         source,
         as_of=as_of,
         targets=_names(targets),
         workspace=workspace,
         allow_hindsight=allow_hindsight,
-        progress=_tell,
+        progress=_telling(said),
     )
-    typer.echo(f"Scores {result.folder / 'scored_customers.csv'}")
-    _conclude(result.run_json, fail_on)
+    said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)
+    _conclude(said, result.run_json, fail_on)
 
 
 @app.command()
@@ -146,7 +170,7 @@ def backfill(
     from tenure.backfill import backfill_flow
 
     rows = backfill_flow(
-        source, first=from_, last=to, every=every, targets=_names(targets), quick=quick, workspace=workspace, progress=_tell
+        source, first=from_, last=to, every=every, targets=_names(targets), quick=quick, workspace=workspace, progress=_telling(Log())
     )  # fmt: skip
     for row in rows:
         auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
@@ -168,7 +192,7 @@ def audit(
     from tenure.run import audit_flow
 
     folder, alarms = audit_flow(
-        source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, progress=_tell
+        source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, progress=_telling(Log())
     )
     for alarm in alarms:
         typer.echo(f"  alarm: {alarm}")
@@ -222,11 +246,16 @@ def fetch(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Place a source's raw files under data/raw/SOURCE."""
+    from tenure.lock import sole_writer
     from tenure.sources.fetch import fetch_source
+    from tenure.sources.source import read_source
     from tenure.workspace import Workspace
 
-    for path in fetch_source(Workspace.locate(workspace or None), source, Path(from_) if from_ else None):
-        typer.echo(f"placed {path}")
+    located = Workspace.locate(workspace or None)
+    read_source(located, source)
+    with sole_writer(located, source, f"tenure fetch {source}"):
+        for path in fetch_source(located, source, Path(from_) if from_ else None):
+            typer.echo(f"placed {path}")
 
 
 @app.command()
@@ -238,10 +267,12 @@ def demo(
 ) -> None:
     """Generate the demo company."""
     from tenure.demo import generate_demo
+    from tenure.lock import sole_writer
     from tenure.workspace import Workspace
 
     located = Workspace.locate(workspace or None)
-    rows = generate_demo(located.raw("demo"), located.truth("demo"), customers=customers, months=months, seed=seed)
+    with sole_writer(located, "demo", "tenure demo"):
+        rows = generate_demo(located.raw("demo"), located.truth("demo"), customers=customers, months=months, seed=seed)
     for table, count in rows.items():
         typer.echo(f"  {table:<20} {count:>10,} rows")
     typer.echo(f"Raw files {located.raw('demo')}")
@@ -298,14 +329,20 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
         app(standalone_mode=True)
-    except TenureError as error:
+    except (TenureError, OSError) as error:
         if debug:
             raise
-        typer.echo(f"tenure: {error}", err=True)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        # A full disk, a folder that may not be written: nothing half-written is visible, and the champion is as it was.
-        if debug:
-            raise
-        typer.echo(f"tenure: {error}. Nothing was replaced; mend it and run again.", err=True)
-        sys.exit(1)
+        # Of the system's own errors: a full disk, a folder that may not be written. Nothing half-written is visible.
+        what = (
+            str(error) if isinstance(error, TenureError) else f"{error}. Nothing was replaced; mend it and run again."
+        )
+        code = error.exit_code if isinstance(error, TenureError) else 1
+        _log_asked_for().say("failed", f"tenure: {what}", to_errors=True, message=what, exit_code=code)
+        sys.exit(code)
+
+
+def _log_asked_for() -> Log:
+    """Find the form of the log in the arguments: a wrong one is itself an error to be told."""
+    arguments = " ".join(sys.argv[1:]).replace("--log=", "--log ").split()
+    is_json = any(pair == ("--log", "json") for pair in zip(arguments, arguments[1:], strict=False))
+    return Log("json" if is_json else "text")

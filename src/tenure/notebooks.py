@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tenure.errors import RunError, UnknownNameError
+from tenure.logs import without_secrets
 from tenure.parameters import complete
 
 KERNEL_TIMEOUT_SECONDS = 3600
@@ -60,6 +61,16 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
             f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "
             f"TENURE_MEMORY (now {os.environ.get('TENURE_MEMORY', '2GiB')}), and run again; only what is missing will run."
         ) from None
+    finally:
+        _blot_out_secrets(output)
+
+
+def _blot_out_secrets(notebook: Path) -> None:
+    """Keep passwords out of what a cell, or a library's error, printed."""
+    if notebook.is_file():
+        text = notebook.read_text(encoding="utf-8")
+        if (safe := without_secrets(text)) != text:
+            notebook.write_text(safe, encoding="utf-8")
 
 
 def _execute(name: str, values: Mapping[str, Any], output: Path, workspace: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tenure.graph import MARKS, Marks
+from tenure.logs import without_secrets
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.raw_files import fingerprint_file
 from tenure.steps import Run, review_alerts, saved_records
@@ -74,7 +75,7 @@ def write_document(run: Run, folder: Path, performed: Performed, *, kind: str, a
         },
     }  # fmt: skip
     with replaced_file(folder / RUN_JSON) as fresh:
-        fresh.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
+        fresh.write_text(without_secrets(json.dumps(document, indent=1, default=str)), encoding="utf-8")
     return document
 
 

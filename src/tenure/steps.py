@@ -501,7 +501,7 @@ class Review:
         return pd.concat(tops, ignore_index=True) if tops else pd.DataFrame()
 
 
-def review(run: Run) -> Review:
+def review_run(run: Run) -> Review:
     """Compare promises with what came true, today's inputs and scores with the test cutoff's, deliveries with their history.
 
     Writes ``review.html`` and its alerts into the output, and the index anew.

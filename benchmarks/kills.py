@@ -1,0 +1,116 @@
+"""Kill a demo run at random moments (kill -9), repeat it, and compare with a run that was never interrupted.
+
+    python benchmarks/kills.py --kills 30
+
+Every repeat must end with byte-identical scored tables, one version per content, no MLflow run left open, no lock held and
+nothing temporary left. Each kill leaves a fresh copy of the company: kills never help each other along.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tenure.demo import generate_demo
+from tenure.errors import LockedError
+from tenure.lock import sole_writer
+from tenure.models.registry import Registry
+from tenure.workspace import Workspace
+
+
+def start(workspace: Workspace, targets: str) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "tenure",
+        "run",
+        "demo",
+        "--quick",
+        "--targets",
+        targets,
+        "--workspace",
+        str(workspace.root),
+    ]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    _, told = process.communicate(timeout=600)
+    if process.returncode:
+        raise SystemExit(f"a run failed: {told.decode()}")
+
+
+def scored(workspace: Workspace) -> dict[str, bytes]:
+    (folder,) = [path for path in (workspace.root / "reports" / "demo").iterdir() if not path.name.startswith(".")]
+    return {path.name: path.read_bytes() for path in folder.glob("*.[cp][sa]*") if path.suffix in (".csv", ".parquet")}
+
+
+def problems(workspace: Workspace, expected: dict[str, bytes]) -> list[str]:
+    found = []
+    if scored(workspace) != expected:
+        found.append("scored tables differ")
+    registry = Registry(workspace)
+    for name in registry.model_names():
+        fingerprints = [row["tags"]["tenure.fingerprint"] for row in registry.versions(name)]
+        if len(set(fingerprints)) < len(fingerprints):
+            found.append(f"{name}: a content registered twice")
+    if registry.end_interrupted("demo"):
+        found.append("an MLflow run was left open")
+    left = [path for path in workspace.root.rglob(".*") if path.name.endswith((".new", ".old", ".building"))]
+    left += [path for path in workspace.data.glob(".scratch-*")]
+    found += [f"left behind: {path.relative_to(workspace.root)}" for path in left]
+    try:
+        with sole_writer(workspace, "demo", "benchmark") as was_killed:
+            found += ["the lock names a dead holder"] if was_killed else []
+    except LockedError:
+        found.append("the lock is held")
+    return found
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--kills", type=int, default=30)
+    arguments.add_argument("--seed", type=int, default=7)
+    arguments.add_argument("--customers", type=int, default=600)
+    arguments.add_argument("--targets", default="lapse")
+    given = arguments.parse_args()
+    moments = random.Random(given.seed)
+    bad = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        company, whole = Workspace(Path(scratch) / "company"), Workspace(Path(scratch) / "whole")
+        generate_demo(company.raw("demo"), company.truth("demo"), customers=given.customers)
+        shutil.copytree(company.root, whole.root)
+        began = time.monotonic()
+        finish(start(whole, given.targets))
+        seconds, expected = time.monotonic() - began, scored(whole)
+        print(f"never interrupted: {seconds:.0f} s, {', '.join(sorted(expected))}", flush=True)
+        for number in range(1, given.kills + 1):
+            workspace = Workspace(Path(scratch) / "killed")
+            shutil.copytree(company.root, workspace.root)
+            process = start(workspace, given.targets)
+            moment = moments.uniform(0, seconds)
+            time.sleep(moment)
+            process.kill()
+            process.wait()
+            finish(start(workspace, given.targets))
+            found = problems(workspace, expected)
+            bad += bool(found)
+            print(
+                f"{number:>4}  killed after {moment:5.1f} s: {'; '.join(found) or 'as if never interrupted'}",
+                flush=True,
+            )
+            shutil.rmtree(workspace.root)
+    print(
+        f"{given.kills} kills over runs of {given.customers} customers ({given.targets}, quick): {bad} with a problem"
+    )
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The command line on bad input: one message, the right exit code, nothing written."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def tenure(*arguments, **environment):
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "tenure", *arguments], capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | environment,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "../etc"], "cannot be a folder's name"),
+        (["run", "demo", "--targets", "laps"], "Did you mean 'lapse'"),
+        (["run", "demo", "--fail-on", "warn"], "Severity 'warn' is not defined. Defined: error, warning."),
+        (["run", "demo", "--log", "xml"], "Log 'xml' is not defined"),
+        (["help", "03_trian"], "Did you mean '03_train'"),
+        (["backfill", "demo", "--from", "2025-02-01", "--to", "2025-01-01"], "--to 2025-01-01 lies before --from"),
+        (["backfill", "demo", "--from", "2025-13-01", "--to", "2025-01-01"], "--from '2025-13-01' is not a date"),
+        (["backfill", "demo", "--from", "2025-01-01", "--to", "2025-02-01", "--every", "often"], "is no spacing"),
+    ],
+)
+def test_wrong_usage_is_one_message_exit_code_2_and_nothing_written(tmp_path, arguments, said):
+    place = [] if arguments[0] == "help" else ["--workspace", str(tmp_path)]
+    told = tenure(*arguments, *place)
+    assert told.returncode == 2 and said in told.stderr and "Traceback" not in told.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_prints_every_parameter_with_type_default_and_values():
+    told = tenure("help", "03_train").stdout
+    assert "walk_cutoffs (int, default 3): 1 to 24" in told and "target (str, default 'lapse'): a target" in told
+
+
+def test_a_json_log_holds_nothing_but_json_and_no_secret(tmp_path):
+    told = tenure(
+        "run", "nowhere", "--log", "json", "--workspace", str(tmp_path), MLFLOW_TRACKING_URI="http://ana:nowhere@host"
+    )
+    lines = [json.loads(line) for line in (told.stdout + told.stderr).splitlines()]
+    assert [line["event"] for line in lines] == ["begin", "failed"] and lines[-1]["exit_code"] == 2
+    assert lines[0]["source"] == "***" and "nowhere" not in told.stderr
