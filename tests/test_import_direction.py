@@ -27,6 +27,7 @@ LAYERS = (
     {"run_document"},
     {"run"},
     {"backfill"},
+    {"notify"},
     {"cli"},
 )
 ONE_HOME = {

@@ -338,7 +338,17 @@ def main() -> None:
         )
         code = error.exit_code if isinstance(error, TenureError) else 1
         _log_asked_for().say("failed", f"tenure: {what}", to_errors=True, message=what, exit_code=code)
+        _notify_failure(what)
         sys.exit(code)
+
+
+def _notify_failure(what: str) -> None:
+    from tenure.notify import notify
+
+    try:
+        notify(f"tenure {' '.join(sys.argv[1:3])} failed", what)
+    except TenureError as error:
+        typer.echo(f"tenure: {error}", err=True)
 
 
 def _log_asked_for() -> Log:

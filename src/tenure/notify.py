@@ -1,0 +1,36 @@
+"""Telling someone that a scheduled run failed: a webhook, an e-mail, a chat, whatever Apprise can address."""
+
+from __future__ import annotations
+
+import os
+
+from tenure.errors import UsageError
+from tenure.logs import without_secrets
+
+ADDRESS = "TENURE_NOTIFY"
+
+
+def notify(title: str, text: str) -> bool:
+    """Send a message to the address in ``TENURE_NOTIFY`` (``jsons://host/hook``, ``mailtos://user:password@host``, ...).
+
+    Returns whether it was sent; without an address nothing is.
+
+    Raises
+    ------
+    UsageError : Apprise is not installed, or cannot read the address.
+    """
+    address = os.environ.get(ADDRESS, "")
+    if not address:
+        return False
+    try:
+        import apprise
+    except ImportError:
+        raise UsageError(
+            f"{ADDRESS} is set, but Apprise is not installed. Install it: pip install 'tenure[notify]'."
+        ) from None
+    sender = apprise.Apprise()
+    if not sender.add(address):
+        raise UsageError(
+            f"{ADDRESS} is no address that Apprise reads. Expected one as in jsons://host/hook or mailtos://user:password@host."
+        )
+    return bool(sender.notify(title=title, body=without_secrets(text)))

@@ -1,0 +1,51 @@
+"""A failed run tells whoever asked to be told."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tenure.errors import UsageError
+from tenure.notify import notify
+
+pytest.importorskip("apprise", reason="the extra 'notify' is not installed")
+
+
+@pytest.fixture
+def webhook():
+    """A real web server on loopback that keeps what it is sent."""
+    kept = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            kept.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port, kept
+    server.shutdown()
+
+
+def test_a_webhook_gets_the_message_without_secrets(webhook, monkeypatch):
+    port, kept = webhook
+    monkeypatch.setenv("TENURE_NOTIFY", f"json://127.0.0.1:{port}/hook")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter22")
+    assert notify("tenure run demo failed", "refused hunter22")
+    assert (kept[0]["title"], kept[0]["message"]) == ("tenure run demo failed", "refused ***")
+
+
+def test_without_an_address_nobody_is_told(monkeypatch):
+    monkeypatch.delenv("TENURE_NOTIFY", raising=False)
+    assert notify("title", "text") is False
+
+
+def test_an_address_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("TENURE_NOTIFY", "nonsense")
+    with pytest.raises(UsageError, match="TENURE_NOTIFY is no address that Apprise reads"):
+        notify("title", "text")
