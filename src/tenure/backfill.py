@@ -59,7 +59,7 @@ def backfill_flow(
         runs = [_as_of(latest, day) for day in days]
         _build_all_snapshots(runs, targets)
         for run in runs:
-            progress(StepEvent(f"as of {run.as_of}", "started"))
+            progress(StepEvent(str(run.as_of), "day"))
             rows += _one_day(run, targets, progress)
     return rows
 

@@ -47,6 +47,9 @@ def _telling(log: Log) -> Progress:
             if sys.stderr.isatty():
                 typer.echo(f"  {event.step} ...\r", nl=False, err=True)
             return
+        if event.what == "day":
+            log.say("day", f"as of {event.step}", as_of=event.step)
+            return
         took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
         log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
 

@@ -35,10 +35,10 @@ BEGUN_FROM = "begun_from"
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done."""
+    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to."""
 
     step: str
-    what: Literal["started", "done", "reused"]
+    what: Literal["started", "done", "reused", "day"]
     seconds: float = 0.0
 
 
