@@ -513,7 +513,7 @@ def review_run(run: Run) -> Review:
     deliveries = delivery_table(run.snapshots.rows_per_day(), run.as_of)
     alerts = [
         *promise_alerts(promises),
-        *delivery_alerts(deliveries),
+        *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
         *change_alerts(run.staged.tables, _former_run(run)),
     ]
     features, scores, since = {}, {}, {}

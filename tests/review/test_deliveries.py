@@ -17,8 +17,8 @@ def daily(days, rows=10, until=AS_OF):
     return pd.Series(rows, index=index)
 
 
-def alerts(rows):
-    return [str(alert) for alert in delivery_alerts(delivery_table({"orders": rows}, AS_OF))]
+def alerts(rows, vital=("orders",)):
+    return [str(alert) for alert in delivery_alerts(delivery_table({"orders": rows}, AS_OF), vital)]
 
 
 def test_a_table_delivered_every_day_raises_nothing():
@@ -28,6 +28,11 @@ def test_a_table_delivered_every_day_raises_nothing():
 def test_a_silent_table_is_an_error_and_says_since_when():
     (said,) = alerts(daily(120, until=AS_OF - timedelta(days=5)))
     assert said.startswith("error: orders: nothing since 2025-06-25, 5 days; usually at most 0.")
+
+
+def test_a_silent_table_that_no_target_is_asked_of_is_a_warning():
+    (said,) = alerts(daily(120, until=AS_OF - timedelta(days=5)), vital=())
+    assert said.startswith("warning: orders: nothing since")
 
 
 def test_a_monthly_table_is_not_late_after_three_weeks():

@@ -39,5 +39,15 @@ def test_a_planted_shift_missing_values_and_a_new_category_are_named(generator):
     assert set(table.loc[table["has_drifted"], "name"]) == {"steady", "moved"}
     assert table.set_index("name").loc["plan", "new_values"] == "gold"
     said = [str(alert) for alert in drift_alerts("churn", table, drift_table(before, now, ["plan"]), "2025-01-01")]
-    assert "2 of 3 features drifted since 2025-01-01" in said[0] and "moved (PSI" in said[0]
-    assert said[1] == "warning: churn: plan has values the model has never seen: gold."
+    assert said[0].startswith("warning: churn: 2 of 3 features drifted since 2025-01-01, most steady (PSI")
+    assert "warning: churn: steady is missing for 22%, for 0% at 2025-01-01." in said
+    assert "warning: churn: plan has values the model has never seen: gold." in said
+
+
+def test_one_of_many_features_that_drifts_alone_is_no_alert(generator):
+    names = [f"steady_{n}" for n in range(20)]
+    before, now = (pd.DataFrame({name: generator.normal(size=900) for name in names}) for _ in range(2))
+    before["age"], now["age"] = generator.normal(size=900), generator.normal(1, size=900)
+    table = drift_table(before, now, [*names, "age"])
+    assert list(table.loc[table["has_drifted"], "name"]) == ["age"]
+    assert drift_alerts("churn", table, drift_table(before, now, names[:1]), "2025-01-01") == []

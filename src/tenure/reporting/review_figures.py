@@ -39,7 +39,7 @@ def promises_over_time(promises: Sequence[Promise]) -> Figure:
             axes.plot(*zip(*chosen, strict=True), "o", color=colour, markersize=7, label=label)
     axes.set_xticks(places, [f"{p.as_of:%d %b %y}" for p in shown], rotation=30, ha="right")
     axes.set_xlim(-0.6, max(len(shown) - 0.4, 0.6))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * max(max(p.expected_high, p.realised) for p in shown))
     axes.legend(frameon=False, fontsize=9)
     return figure
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -63,13 +63,13 @@ def _usual(history: np.ndarray) -> tuple[float | None, float | None]:
     return max(0.0, median - spread), median + spread
 
 
-def delivery_alerts(deliveries: pd.DataFrame) -> list[Alert]:
-    """Say which tables are late (an error: customers look silent who are not) or unusually full or empty."""
+def delivery_alerts(deliveries: pd.DataFrame, vital: Collection[str]) -> list[Alert]:
+    """Say which tables are late, or unusually full or empty; late is an error for the ``vital``, those that targets are asked of."""
     alerts = []
     for row in deliveries.to_dict("records"):
         if row["is_late"]:
             text = f"nothing since {row['last_known']}, {row['days_silent']} days; usually at most {row['usual_silence']}. Ask for the delivery before acting on the scores."
-            alerts.append(Alert("error", row["table"], text))
+            alerts.append(Alert("error" if row["table"] in vital else "warning", row["table"], text))
         elif row["is_unusual"]:
             text = f"{row['rows_last_week']:,} rows in the last week; usually {row['usual_low']:,.0f} to {row['usual_high']:,.0f}."
             alerts.append(Alert("warning", row["table"], text))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ BINS = 10
 # The customary limit of a population stability index; below .1 nothing has happened.
 LIMIT = 0.25
 MISSING_SHARE = 0.10
+MANY = 0.10
 SHOWN = 3
 
 
@@ -62,31 +64,30 @@ def drift_table(reference: pd.DataFrame, current: pd.DataFrame, names: Sequence[
 
 
 def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> list[Alert]:
-    """Say that scores or inputs moved since the test cutoff: one line each, however many features."""
-    alerts = []
+    """Say that inputs or propensities moved since the test cutoff.
+
+    Ages and dates move of themselves: a few drifted features are for the page. An alert needs a tenth of them, values gone
+    missing, values never seen, or propensities that moved.
+    """
+    found = []
     drifted = features[features["has_drifted"]]
-    if len(drifted):
-        named = ", ".join(
-            f"{row.name_} (PSI {row.psi:.2f})"
-            for row in drifted.rename(columns={"name": "name_"}).head(SHOWN).itertuples()
-        )
-        alerts.append(
-            Alert(
-                "warning",
-                target,
-                f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}. See review.html.",
+    if len(drifted) >= max(1, MANY * len(features)):
+        named = ", ".join(_with_index(row) for row in drifted.head(SHOWN).to_dict("records"))
+        found.append(f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}.")
+    for row in features.to_dict("records"):
+        if row["missing_now"] - row["missing_before"] > MISSING_SHARE:
+            found.append(
+                f"{row['name']} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}."
             )
-        )
+        if row["new_values"]:
+            found.append(f"{row['name']} has values the model has never seen: {row['new_values']}.")
     if scores["has_drifted"].any():
         index = scores["psi"].iloc[0]
-        alerts.append(
-            Alert(
-                "warning",
-                target,
-                f"propensities moved since {since} (PSI {index:.2f}). Look at what drifted before acting on the list.",
-            )
+        found.append(
+            f"propensities moved since {since} (PSI {index:.2f}). Look at what drifted before acting on the list."
         )
-    unseen = features[features["new_values"] != ""]
-    for name, values in zip(unseen["name"], unseen["new_values"], strict=True):
-        alerts.append(Alert("warning", target, f"{name} has values the model has never seen: {values}."))
-    return alerts
+    return [Alert("warning", target, text) for text in found]
+
+
+def _with_index(row: Mapping[Hashable, Any]) -> str:
+    return f"{row['name']} (PSI {row['psi']:.2f})"
