@@ -14,6 +14,7 @@ import duckdb
 import pandas as pd
 
 from tenure.engines.duckdb_engine import ENGINE_VERSION, DuckDBEngine, connect, tables_with_rows
+from tenure.engines.known_facts import KnownFacts, known_facts
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
@@ -114,16 +115,28 @@ class Snapshots:
         )
 
     def features_path(self, cutoff: date) -> Path:
-        return self.workspace.snapshots(self.staged.source.name) / "features" / f"{cutoff}-{self._features_key}.parquet"
+        return (
+            self.workspace.snapshots(self.staged.source.name)
+            / "features"
+            / f"{cutoff}-{self._features_key(cutoff)}.parquet"
+        )
 
     def labels_path(self, target: Target, cutoff: date) -> Path:
-        key = _digest(self._features_key, repr(target), str(self.as_of))
+        key = _digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
         return self.workspace.snapshots(self.staged.source.name) / "labels" / target.name / f"{cutoff}-{key}.parquet"
 
+    def _features_key(self, cutoff: date) -> str:
+        """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff. Later facts leave it as it is."""
+        return _digest(str(ENGINE_VERSION), self._known_facts.digest(cutoff), self._definitions)
+
     @cached_property
-    def _features_key(self) -> str:
+    def _known_facts(self) -> KnownFacts:
+        return known_facts(self.staged)
+
+    @cached_property
+    def _definitions(self) -> str:
         asked = [(n, t.eligible, sorted(t.numbers.items())) for n, t in sorted(self.targets.items())]
-        return _digest(str(ENGINE_VERSION), self.staged.fingerprint, repr(self.columns), repr(asked))
+        return _digest(repr(self.columns), repr(asked))
 
     def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
         """Build the snapshots that are missing; return how many were built and how many reused."""

@@ -100,10 +100,9 @@ def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots,
 
 
 def _outcome_path(snapshots: Snapshots, cutoff: date, check: str) -> Path:
-    # The name of the snapshot file holds the hash of everything it is made of.
-    return (
-        snapshots.features_path(cutoff).parent.parent / "audit" / f"{snapshots.features_path(cutoff).stem}-{check}.json"
-    )
+    # The snapshot's name holds what was known at the cutoff; a check also reads what was not, and the raw files.
+    snapshot = snapshots.features_path(cutoff)
+    return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{snapshots.staged.fingerprint}-{check}.json"
 
 
 def alarm_lines(findings: Sequence[Finding]) -> list[str]:
