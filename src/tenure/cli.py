@@ -21,6 +21,9 @@ WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that h
 AsOfOption = Annotated[
     str, typer.Option("--as-of", help="First unknown day, YYYY-MM-DD; default: the day after the last fact.")
 ]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="duckdb (embedded) or spark (TENURE_SPARK_REMOTE, TENURE_SPARK_MASTER).")
+]
 TargetsOption = Annotated[str, typer.Option("--targets", help="Comma-separated, as in churn,lapse; default: all.")]
 
 
@@ -48,6 +51,7 @@ def run(
     full: Annotated[
         bool, typer.Option("--full", help="The whole audit and a walk over six cutoffs, besides the usual.")
     ] = False,
+    engine: EngineOption = "duckdb",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
@@ -55,7 +59,14 @@ def run(
 
     typer.echo(f"tenure run {source}{' (quick: do not act on its numbers)' if quick else ''}")
     result = run_flow(
-        source, as_of=as_of, targets=_names(targets), workspace=workspace, quick=quick, full=full, progress=_tell
+        source,
+        as_of=as_of,
+        targets=_names(targets),
+        workspace=workspace,
+        quick=quick,
+        full=full,
+        engine=engine,
+        progress=_tell,
     )
     document = result.run_json
     for table, rows in document["rows"].items():

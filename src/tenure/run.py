@@ -124,9 +124,11 @@ def run_flow(
     workspace: str = "",
     quick: bool = False,
     full: bool = False,
+    engine: str = "",
     progress: Progress | None = None,
 ) -> RunResult:
-    """Run the whole flow for one source at one as-of; whole or not at all. ``full`` adds the whole audit and the longer walk.
+    """Run the whole flow for one source at one as-of; whole or not at all. ``full`` adds the whole audit and the longer walk;
+    ``engine`` (duckdb, spark) builds the snapshots.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def run_flow(
     for target in targets:
         find_target(target)
     timings: list[StepTiming] = []
-    opening = open_run(source, as_of=as_of, workspace=workspace, quick=quick)
+    opening = open_run(source, as_of=as_of, workspace=workspace, quick=quick, engine=engine)
     opening.registry.check()
     with _timed("stage", timings, told):
         day = opening.as_of
@@ -150,6 +152,7 @@ def run_flow(
             output=str(fresh),
             quick=quick,
             run_id=opening.run_id,
+            engine=opening.engine,
         )
         asked = _asked_targets(run, targets)
         common = {
@@ -191,7 +194,7 @@ def _run_notebooks(
             execute(name, common | parameters, fresh / "notebooks" / f"{output}.ipynb", run.workspace.root)
 
     step("01_ingest", {}, "01_ingest")
-    step("02_features", {"targets": ",".join(asked)}, "02_features")
+    step("02_features", {"targets": ",".join(asked), "engine": run.engine}, "02_features")
     longer = {"walk_cutoffs": WALK_CUTOFFS} if full else {}
     # Each training keeps to one core, so two at a time share a laptop's; their kernels start one after the other.
     with ThreadPoolExecutor(max_workers=PARALLEL_TRAININGS) as pool:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.audit.audit import alarm_lines, audit_study
+from tenure.engines.choice import DUCKDB, check_engine
 from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.features.catalogue import describe
 from tenure.models.registry import Registry, model_name
@@ -52,6 +53,7 @@ class Run:
     output_given: Path | None
     quick: bool
     run_id: str
+    engine: str = DUCKDB
 
     @cached_property
     def staged(self) -> StagedSource:
@@ -67,7 +69,7 @@ class Run:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        return Snapshots(self.workspace, self.staged, self.as_of)
+        return Snapshots(self.workspace, self.staged, self.as_of, self.engine)
 
     @cached_property
     def registry(self) -> Registry:
@@ -90,13 +92,20 @@ class Run:
 
 
 def open_run(
-    source: str, *, as_of: str = "", workspace: str = "", output: str = "", quick: bool = False, run_id: str = ""
+    source: str,
+    *,
+    as_of: str = "",
+    workspace: str = "",
+    output: str = "",
+    quick: bool = False,
+    run_id: str = "",
+    engine: str = "",
 ) -> Run:
     """Open a source at an as-of; the demo company is generated where it is absent. Empty text means the default.
 
     Raises
     ------
-    TenureError : an unknown source, a date that is none, no workspace.
+    TenureError : an unknown source or engine, a date that is none, no workspace.
     """
     located = Workspace.locate(workspace or None)
     if source == "demo":
@@ -109,6 +118,7 @@ def open_run(
         Path(output) if output else None,
         quick,
         run_id or uuid4().hex[:12],
+        check_engine(engine),
     )
 
 
