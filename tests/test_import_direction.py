@@ -16,7 +16,7 @@ LAYERS = (
     {"snapshots"},
     {"models"},
     {"audit"},
-    {"scoring"},
+    {"scoring", "spark_scoring"},
     {"reporting"},
     {"review"},
     {"steps"},
@@ -26,6 +26,7 @@ LAYERS = (
 ONE_HOME = {
     "mlflow": {"models/registry.py"},
     "papermill": {"run.py"},
+    "pyspark": {"engines/spark_engine.py", "engines/spark_session.py", "spark_scoring.py"},
     "shap": {"reporting/shap_figures.py"},
     "matplotlib": {"reporting/figures.py", "reporting/shap_figures.py"},
     "typer": {"cli.py"},

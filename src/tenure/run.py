@@ -227,7 +227,7 @@ def _document(run: Run, asked: Sequence[str], timings: list[StepTiming]) -> dict
         "run_id": run.run_id,
         "source": run.source.name,
         "as_of": str(run.as_of),
-        "parameters": {"targets": list(asked), "quick": run.quick},
+        "parameters": {"targets": list(asked), "quick": run.quick, "engine": run.engine},
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             name: package_version(name) for name in ("tenure", "duckdb", "lightgbm", "mlflow", "pandas", "shap")

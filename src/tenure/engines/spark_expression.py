@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
 from sqlglot.generator import Generator
+from sqlglot.generators.spark import SparkGenerator
 
 from tenure.errors import DefinitionError
 from tenure.features.expression import STATE_FUNCTIONS
@@ -50,7 +51,7 @@ def within(parsed: exp.Expression, window_days: int) -> exp.Expression:
     return whole
 
 
-def _check(node: exp.Expression, place: str) -> None:
+def _check(node: exp.Expr, place: str) -> None:
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
     is_same = isinstance(node, SAME) or name in STATE_FUNCTIONS
     if isinstance(node, exp.Cast):
@@ -114,9 +115,9 @@ def _whole(generator: Generator, node: exp.Floor | exp.Ceil) -> str:
 
 
 class _SparkLikeDuckDB(Spark):
-    class Generator(Spark.Generator):
+    class Generator(SparkGenerator):
         TRANSFORMS = {
-            **Spark.Generator.TRANSFORMS,
+            **SparkGenerator.TRANSFORMS,
             exp.Anonymous: _state,
             exp.Avg: _average,
             exp.Count: _count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def spark_session() -> SparkSession:
     builder = builder.remote(remote) if remote else builder.master(master)
     if not remote and master.startswith("local"):
         memory = os.environ.get("TENURE_MEMORY", "2GiB").removesuffix("iB").lower()
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # a local Spark's executors have this Python's packages
         builder = builder.config(map=LOCAL_SETTINGS | {"spark.driver.memory": memory})
     try:
         session = builder.getOrCreate()
