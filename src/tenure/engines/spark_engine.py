@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenure.engines.duckdb_engine import SIGNIFICANT_DIGITS, connect, row_wise_levels
-from tenure.engines.spark_expression import to_spark, within
+from tenure.engines.spark_expression import is_over_distinct, to_spark, within
 from tenure.errors import DefinitionError, RunError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, columns_of, parse_expression
@@ -114,19 +114,21 @@ class SparkEngine:
         return " INTERSECT ".join(parts)
 
     def _build_aggregates(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
-        """Aggregate each table in one pass over all its windows; one view each."""
-        groups: dict[str, list[FeatureColumn]] = {}
+        """Aggregate each table in one pass over all its windows, and in another what is over distinct values; one view each."""
+        groups: dict[tuple[str, bool], list[FeatureColumn]] = {}
         for column in columns:
             if not column.is_row_wise:
-                groups.setdefault(column.table, []).append(column)
+                # Spark groups by every distinct value before it aggregates: the sets of other columns would be built for each.
+                parsed = parse_expression(column.expression, column.name)
+                groups.setdefault((column.table, is_over_distinct(parsed)), []).append(column)
         aggregates = {}
-        for table, group in groups.items():
+        for (table, over_distinct), group in groups.items():
             used = [name for c in group for name in columns_of(parse_expression(c.expression, c.name))]
             windows = [column.window_days for column in group if column.window_days]
             longest = max(windows) if len(windows) == len(group) else None
             rows = f"({self._observed(table, longest, used)}) LEFT SEMI JOIN population USING (customer_id, cutoff)"
             selected = ", ".join(f"{_aggregate(column)} AS {_named(column.name)}" for column in group)
-            name = f"aggregate_{table}"
+            name = f"aggregate_{table}{'_distinct' if over_distinct else ''}"
             self._keep(name, f"SELECT customer_id, cutoff, {selected} FROM {rows} GROUP BY customer_id, cutoff")
             aggregates[name] = group
         return aggregates

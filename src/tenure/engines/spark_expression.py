@@ -51,6 +51,11 @@ def within(parsed: exp.Expression, window_days: int) -> exp.Expression:
     return whole
 
 
+def is_over_distinct(parsed: exp.Expression) -> bool:
+    """Say whether Spark aggregates distinct values here; those that are only counted are members of a set."""
+    return any(not isinstance(node.parent, exp.Count) for node in parsed.find_all(exp.Distinct))
+
+
 def _check(node: exp.Expr, place: str) -> None:
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
     is_same = isinstance(node, SAME) or name in STATE_FUNCTIONS
