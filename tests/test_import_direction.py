@@ -19,7 +19,7 @@ LAYERS = (
     {"snapshots"},
     {"models"},
     {"audit"},
-    {"scoring"},
+    {"scoring", "spark_scoring"},
     {"review"},
     {"reporting"},
     {"steps"},
@@ -33,6 +33,7 @@ LAYERS = (
 ONE_HOME = {
     "mlflow": {"models/registry.py"},
     "papermill": {"notebooks.py"},
+    "pyspark": {"engines/spark_engine.py", "engines/spark_session.py", "spark_scoring.py"},
     "shap": {"reporting/shap_figures.py"},
     "matplotlib": {"reporting/figures.py", "reporting/shap_figures.py", "reporting/review_figures.py"},
     "typer": {"cli.py"},

@@ -28,6 +28,9 @@ WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that h
 AsOfOption = Annotated[
     str, typer.Option("--as-of", help="First unknown day, YYYY-MM-DD; default: the day after the last fact.")
 ]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="duckdb (embedded) or spark (TENURE_SPARK_REMOTE, TENURE_SPARK_MASTER).")
+]
 TargetsOption = Annotated[str, typer.Option("--targets", help="Comma-separated, as in churn,lapse; default: all.")]
 FailOnOption = Annotated[
     str, typer.Option("--fail-on", help=f"Exit 1 on an alert as severe as: {' or '.join(SEVERITIES)}; default: never.")
@@ -84,6 +87,7 @@ def run(
     ] = False,
     fail_on: FailOnOption = "",
     log: LogOption = "text",
+    engine: EngineOption = "duckdb",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
@@ -104,6 +108,7 @@ def run(
         workspace=workspace,
         quick=quick,
         full=full,
+        engine=engine,
         progress=_telling(said),
     )
     document = result.run_json

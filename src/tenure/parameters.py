@@ -87,7 +87,11 @@ TARGETS = Parameter("targets", "targets", "", "comma-separated; empty: all the s
 
 NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "01_ingest": COMMON,
-    "02_features": (*COMMON, TARGETS),
+    "02_features": (
+        *COMMON,
+        TARGETS,
+        Parameter("engine", "choice", "duckdb", "what builds the snapshots: duckdb, embedded, or spark; the numbers are the same", allowed=("duckdb", "spark")),
+    ),
     "03_train": (
         *COMMON,
         Parameter("target", "target", "lapse", "churn, upsell or lapse"),

@@ -66,9 +66,12 @@ def run_flow(
     workspace: str = "",
     quick: bool = False,
     full: bool = False,
+    engine: str = "",
     progress: Progress = say_nothing,
 ) -> RunResult:
     """Run what is missing or changed of the whole flow, then move the champions. ``full`` adds the whole audit and the longer walk.
+
+    ``engine`` (duckdb, spark) builds the snapshots.
 
     Raises
     ------
@@ -77,7 +80,8 @@ def run_flow(
     """
     _check_targets(targets)
     doing = f"tenure run {source}"
-    with writing(source, doing, as_of=as_of, workspace=workspace, quick=quick, progress=progress) as run:
+    options: dict[str, Any] = {"as_of": as_of, "workspace": workspace, "quick": quick, "engine": engine}
+    with writing(source, doing, progress=progress, **options) as run:
         result = build(run, run.workspace.reports(source, run.as_of), targets, progress, full=full)
         promote(run, result)
     return result
@@ -188,7 +192,7 @@ def _writing_to(run: Run, folder: Path) -> Run:
     """Return the same run with another output folder."""
     return open_run(
         run.source.name, as_of=str(run.as_of), workspace=str(run.workspace.root), output=str(folder), quick=run.quick,
-        run_id=run.run_id, run_kind=run.run_kind,
+        run_id=run.run_id, run_kind=run.run_kind, engine=run.engine,
     )  # fmt: skip
 
 
@@ -221,7 +225,7 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     run = work.run
     able = [name for name in asked if name in run.snapshots.targets]
     work.perform(Step("01_ingest", "01_ingest"))
-    work.perform(Step("02_features", "02_features", parameters={"targets": ",".join(asked)}))
+    work.perform(Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine}))
     # Each training keeps to one core; their kernels start one after the other.
     with ThreadPoolExecutor(max_workers=parallel_trainings()) as pool:
         started = []

@@ -56,7 +56,7 @@ def write_document(run: Run, folder: Path, performed: Performed, *, kind: str, a
     trained_by = {name: mark.run_id for name in by_name if (mark := Marks(folder).read(f"03_train_{name}"))}
     document = {
         "run_id": run.run_id, "kind": kind, "run_kind": run.run_kind, "source": run.source.name, "as_of": str(run.as_of),
-        "parameters": {"targets": list(asked), "quick": run.quick},
+        "parameters": {"targets": list(asked), "quick": run.quick, "engine": run.engine},
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": _versions(), "git_commit": _git_commit(),
         "timings": [asdict(timing) for timing in performed.executed], "reused": performed.reused,

@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pandas as pd
 
-from tenure.engines.duckdb_engine import ENGINE_VERSION, DuckDBEngine, connect, tables_with_rows
+from tenure.engines.choice import DUCKDB, open_engine
+from tenure.engines.duckdb_engine import ENGINE_VERSION, connect, tables_with_rows
 from tenure.engines.known_facts import KnownFacts, known_facts
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
@@ -35,11 +36,12 @@ MAX_FITTING_CUTOFFS = 24
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The snapshots of one staged source, seen from one as-of."""
+    """The snapshots of one staged source, seen from one as-of. ``engine`` builds what is missing; a file's key does not name it."""
 
     workspace: Workspace
     staged: StagedSource
     as_of: date
+    engine: str = DUCKDB
 
     @cached_property
     def targets(self) -> dict[str, Target]:
@@ -145,11 +147,9 @@ class Snapshots:
         if missing:
             folder = self.features_path(missing[0]).parent
             folder.mkdir(parents=True, exist_ok=True)
-            with connect(folder) as connection:
+            with open_engine(self.engine, self.staged, folder) as engine:
                 fresh = {cutoff: folder / f".{self.features_path(cutoff).name}.new" for cutoff in missing}
-                DuckDBEngine(self.staged, connection).build_snapshot(
-                    self.targets.values(), self.columns, missing, fresh
-                )
+                engine.build_snapshot(self.targets.values(), self.columns, missing, fresh)
                 for cutoff, path in fresh.items():
                     _drop_outdated(self.features_path(cutoff))
                     path.replace(self.features_path(cutoff))
@@ -174,10 +174,9 @@ class Snapshots:
                 reused += 1
                 continue
             self.build_features([cutoff])
-            with connect() as connection, replaced_file(path) as fresh:
-                DuckDBEngine(self.staged, connection).build_labels(
-                    target, cutoff, self.as_of, self.features_path(cutoff), fresh
-                )
+            folder = self.features_path(cutoff).parent
+            with open_engine(self.engine, self.staged, folder) as engine, replaced_file(path) as fresh:
+                engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh)
             built += 1
         return {"built": built, "reused": reused}
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from tenure.alerts import Alert, load_alerts, save_alerts, worst_first
 from tenure.audit.audit import alarm_lines, audit_study
+from tenure.engines.choice import DUCKDB, check_engine
 from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.features.catalogue import describe
 from tenure.models.model import PropensityModel
@@ -58,6 +59,7 @@ class Run:
     quick: bool
     run_id: str
     run_kind: str = "manual"
+    engine: str = DUCKDB
 
     @cached_property
     def staged(self) -> StagedSource:
@@ -73,7 +75,7 @@ class Run:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        return Snapshots(self.workspace, self.staged, self.as_of)
+        return Snapshots(self.workspace, self.staged, self.as_of, self.engine)
 
     @cached_property
     def registry(self) -> Registry:
@@ -108,12 +110,13 @@ def open_run(
     quick: bool = False,
     run_id: str = "",
     run_kind: str = "manual",
+    engine: str = "",
 ) -> Run:
     """Open a source at an as-of; the demo company is generated where it is absent. Empty text means the default.
 
     Raises
     ------
-    TenureError : an unknown source, a date that is none, no workspace, an output outside it.
+    TenureError : an unknown source or engine, a date that is none, no workspace, an output outside it.
     """
     located = Workspace.locate(workspace or None)
     if source == "demo":
@@ -127,6 +130,7 @@ def open_run(
         quick,
         run_id or uuid4().hex[:12],
         run_kind,
+        check_engine(engine),
     )
 
 

@@ -172,7 +172,7 @@ class DuckDBEngine:
         flags = ", ".join(quoted("eligible__" + target.name) for target in targets)
         base = [f"{selected[column.name]} AS {quoted(column.name)}" for column in columns if not column.is_row_wise]
         query = f"SELECT customer_id, cutoff, {', '.join([flags, *base])} FROM (SELECT * FROM population {at}) {joined}"
-        for level in _levels(columns):
+        for level in row_wise_levels(columns):
             query = f"SELECT *, {', '.join(map(_row_wise, level))} FROM ({query})"
         order = ", ".join(["customer_id", "cutoff", flags, *(quoted(column.name) for column in columns)])
         return f"SELECT {order} FROM ({query})"
@@ -222,7 +222,7 @@ class DuckDBEngine:
         return to_duckdb(parse_expression(expression, "outcome"))
 
 
-def _levels(columns: Sequence[FeatureColumn]) -> Iterator[list[FeatureColumn]]:
+def row_wise_levels(columns: Sequence[FeatureColumn]) -> Iterator[list[FeatureColumn]]:
     """Group the row-wise columns so that each needs only earlier groups."""
     waiting = [column for column in columns if column.is_row_wise]
     while waiting:

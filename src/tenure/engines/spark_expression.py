@@ -1,0 +1,134 @@
+"""A definition's expression in Spark's SQL, so that it comes to DuckDB's number; what cannot is refused by name."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+from sqlglot.dialects.spark import Spark
+from sqlglot.generator import Generator
+from sqlglot.generators.spark import SparkGenerator
+
+from tenure.errors import DefinitionError
+from tenure.features.expression import STATE_FUNCTIONS
+
+# What means the same on both, as it stands or by one of the rules below. All else is refused, not computed differently.
+SAME: tuple[type[exp.Expression], ...] = (
+    exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Star, exp.DataType,
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Greatest, exp.Least,
+    exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In, exp.Between,
+    exp.And, exp.Or, exp.Not, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast,
+    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Median, exp.LogicalOr, exp.LogicalAnd,
+    exp.Filter, exp.Where, exp.Distinct,
+)  # fmt: skip
+INSTEAD = {
+    "cast": "a cast to DOUBLE, the only one that rounds alike",
+    "median": "median(CAST(... AS DOUBLE)): medians of decimals are rounded differently",
+}
+# Doubles from here on are whole numbers.
+WHOLE_FROM = "9007199254740992D"
+
+
+def to_spark(parsed: exp.Expression, place: str) -> str:
+    """Write an expression in Spark's SQL.
+
+    Raises
+    ------
+    DefinitionError : it uses what Spark has not, or computes differently; names it.
+    """
+    for node in parsed.walk():
+        _check(node, place)
+    return str(parsed.sql(dialect=_SparkLikeDuckDB, identify=True))
+
+
+def within(parsed: exp.Expression, window_days: int) -> exp.Expression:
+    """Limit every aggregate of an expression to the rows of a window: one pass over a table serves all its windows."""
+    whole = exp.Paren(this=parsed.copy())
+    inside = exp.column("age_days") <= window_days
+    for node in list(whole.find_all(exp.AggFunc, exp.Anonymous)):
+        if isinstance(node.parent, exp.Filter) and node.arg_key == "this":
+            node.parent.expression.set("this", exp.and_(node.parent.expression.this, inside.copy()))
+        else:
+            node.replace(exp.Filter(this=node.copy(), expression=exp.Where(this=inside.copy())))
+    return whole
+
+
+def is_over_distinct(parsed: exp.Expression) -> bool:
+    """Say whether Spark aggregates distinct values here; those that are only counted are members of a set."""
+    return any(not isinstance(node.parent, exp.Count) for node in parsed.find_all(exp.Distinct))
+
+
+def _check(node: exp.Expr, place: str) -> None:
+    name = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
+    is_same = isinstance(node, SAME) or name in STATE_FUNCTIONS
+    if isinstance(node, exp.Cast):
+        is_same = node.is_type("double")
+    if isinstance(node, exp.Median):
+        is_same = node.this.is_type("double")
+    if not is_same:
+        raise DefinitionError(
+            f"{place}: {node.sql(dialect='duckdb')} ({name}) does not mean the same on Spark. Expected "
+            f"{INSTEAD.get(name, 'comparisons, arithmetic and the plain aggregates')}; rewrite it, or run with --engine duckdb."
+        )
+
+
+def _state(generator: Generator, node: exp.Anonymous) -> str:
+    """Spell out latest and earliest as DuckDB's arg_min and arg_max: rows without a value do not count, ties break by it."""
+    value = generator.sql(node.expressions[0])
+    function = "min_by" if node.name.lower() == "latest" else "max_by"
+    return f"{function}({value}, CASE WHEN {value} IS NOT NULL THEN struct(age_us, {value}) END)"
+
+
+def _average(generator: Generator, node: exp.Avg) -> str:
+    """Average doubles: Spark's mean of decimals is a decimal of few digits."""
+    is_distinct = isinstance(node.this, exp.Distinct)
+    value = generator.sql(node.this.expressions[0] if is_distinct else node.this)
+    return f"avg({'DISTINCT ' if is_distinct else ''}CAST({value} AS DOUBLE))"
+
+
+def _filter(generator: Generator, node: exp.Filter) -> str:
+    """Filter an aggregate; ``count(DISTINCT ...)`` is spelt out here, since its filter belongs inside."""
+    where = f" FILTER({generator.sql(node, 'expression').strip()})"
+    return (
+        _count(generator, node.this, where) if isinstance(node.this, exp.Count) else generator.sql(node, "this") + where
+    )
+
+
+def _count(generator: Generator, node: exp.Count, where: str = "") -> str:
+    """Count distinct values as members of a set: several ``count(DISTINCT ...)`` in a query would each read all its rows anew."""
+    if isinstance(node.this, exp.Distinct):
+        return f"CAST(size(collect_set({generator.sql(node.this.expressions[0])}){where}) AS BIGINT)"
+    return f"count({generator.sql(node, 'this')}){where}"
+
+
+def _divide(generator: Generator, node: exp.Div) -> str:
+    """Divide doubles as IEEE 754 does, by zero too; Spark would stop."""
+    left, right = (f"CAST({generator.sql(node, side)} AS DOUBLE)" for side in ("this", "expression"))
+    if isinstance(node.expression, exp.Literal) and float(node.expression.name):
+        return f"({left} / {right})"
+    return f"coalesce(try_divide({left}, {right}), {left} * power({right}, -1))"
+
+
+def _logarithm(generator: Generator, node: exp.Ln) -> str:
+    """Give the logarithm of zero and of less as IEEE 754 does; Spark's is NULL."""
+    value = generator.sql(node, "this")
+    return f"CASE WHEN {value} = 0 THEN -DOUBLE('Infinity') WHEN {value} < 0 THEN DOUBLE('NaN') ELSE ln({value}) END"
+
+
+def _whole(generator: Generator, node: exp.Floor | exp.Ceil) -> str:
+    """Round down or up to a double: Spark's is an integer, which infinity and NaN have none of."""
+    value = f"CAST({generator.sql(node, 'this')} AS DOUBLE)"
+    return f"CASE WHEN abs({value}) < {WHOLE_FROM} THEN CAST({node.key}({value}) AS DOUBLE) ELSE {value} END"
+
+
+class _SparkLikeDuckDB(Spark):
+    class Generator(SparkGenerator):
+        TRANSFORMS = {
+            **SparkGenerator.TRANSFORMS,
+            exp.Anonymous: _state,
+            exp.Avg: _average,
+            exp.Count: _count,
+            exp.Filter: _filter,
+            exp.Div: _divide,
+            exp.Ln: _logarithm,
+            exp.Floor: _whole,
+            exp.Ceil: _whole,
+        }  # fmt: skip

@@ -1,0 +1,72 @@
+"""The registered model on Spark's executors gives the scores and reasons it gives on one machine."""
+
+import shutil
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+
+from tenure.models.explain import reasons
+from tenure.models.model import FeatureMeaning
+from tenure.models.settings import TrainingSettings
+from tenure.models.train import train_model
+
+pytest.importorskip("pyspark", reason="the extra spark is not installed: pip install 'tenure[spark]'")
+if shutil.which("java") is None:
+    pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
+
+from tenure.engines.spark_session import spark_session
+from tenure.spark_scoring import score_on_spark
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A small model of a count with gaps and a category, and a table to score."""
+    generator = np.random.default_rng(5)
+    failed = np.where(generator.random(400) < 0.2, np.nan, generator.poisson(1.0, 400).astype(float))
+    plan = generator.choice(["Solo", "Duo"], 400)
+    labels = (generator.random(400) < 1 / (1 + np.exp(1 - np.nan_to_num(failed) - (plan == "Duo")))).astype(int)
+    table = pd.DataFrame({"failed": failed, "plan": plan})
+    meanings = (
+        FeatureMeaning("failed", "payments", "count", "failed payment{s}", "Failed."),
+        FeatureMeaning("plan", "plan", "category", "plan", "Plan."),
+    )
+    settings = TrainingSettings(max_trees=40, learning_rate=0.1, folds=3)
+    model = train_model(table, labels, np.arange(400), meanings, settings).model
+    return model, table.assign(customer_id=[f"c{n}" for n in range(400)])
+
+
+@pytest.fixture(scope="module")
+def features(trained, tmp_path_factory):
+    """The table as Spark reads it."""
+    path = tmp_path_factory.mktemp("features") / "features.parquet"
+    trained[1].to_parquet(path)
+    return spark_session().read.parquet(str(path))
+
+
+def test_scores_and_reasons_on_executors_are_those_of_one_machine(trained, features):
+    model, table = trained
+    found = score_on_spark(features.repartition(3), model, explain=True).toPandas().set_index("customer_id")
+    found = found.loc[table["customer_id"]].reset_index()
+    np.testing.assert_array_equal(found["propensity"], model.propensities(table))
+    pd.testing.assert_frame_equal(found[["reason_1", "reason_2", "reason_3"]], reasons(model, table), check_dtype=False)
+
+
+def test_the_pyfunc_as_it_is_registered_scores_as_a_spark_udf(trained, features, tmp_path):
+    model, table = trained
+    model.save(tmp_path / "data")
+    signature = ModelSignature(
+        Schema([ColSpec("double", "failed", required=False), ColSpec("string", "plan", required=False)]),
+        Schema([ColSpec("double", "propensity")]),
+    )
+    mlflow.pyfunc.save_model(
+        str(tmp_path / "model"), loader_module="tenure.models.pyfunc", data_path=str(tmp_path / "data"),
+        signature=signature, pip_requirements=["tenure"],
+    )  # fmt: skip
+    score = mlflow.pyfunc.spark_udf(spark_session(), str(tmp_path / "model"), result_type="double", env_manager="local")
+    found = features.select("customer_id", score("failed", "plan").alias("propensity")).toPandas()
+    found = found.set_index("customer_id").loc[table["customer_id"], "propensity"]
+    np.testing.assert_array_equal(found, model.propensities(table))
