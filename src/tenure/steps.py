@@ -527,7 +527,17 @@ def review_run(run: Run) -> Review:
         alerts += drift_alerts(name, features[name], scores[name], since[name])
     found = Review(promises, features, scores, since, deliveries, worst_first(alerts))
     save_alerts(found.alerts, run.output / REVIEW_ALERTS)
-    page = review_page(promises, features, scores, since, deliveries, found.alerts, staged=run.staged, as_of=run.as_of)
+    page = review_page(
+        promises,
+        features,
+        scores,
+        since,
+        deliveries,
+        found.alerts,
+        staged=run.staged,
+        as_of=run.as_of,
+        is_quick=run.quick,
+    )
     write_page(run.output / "review.html", page)
     write_index(run)
     return found
@@ -567,6 +577,7 @@ def review_alerts(folder: Path) -> list[Alert]:
 
 
 def ledger_state(run: Run) -> str:
-    """Tell the ledger of a source apart from any other: its files are named by their content."""
+    """Tell what a review may read of the ledger apart from any other: its files, named by their content, of earlier as-ofs."""
     folder = run.workspace.scores / f"source={run.source.name}"
-    return "\n".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet")))
+    earlier = [path for path in folder.rglob("*.parquet") if path.parent.name < f"as_of={run.as_of}"]
+    return "\n".join(sorted(str(path.relative_to(folder)) for path in earlier))

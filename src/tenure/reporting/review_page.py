@@ -29,12 +29,13 @@ def review_page(
     *,
     staged: StagedSource,
     as_of: object,
+    is_quick: bool,
 ) -> str:
     """Render the review; ``features`` and ``scores`` are drift tables by target, ``since`` the day they compare with."""
     targets = list(dict.fromkeys([*(p.target for p in promises), *features]))
     return str(
         page_environment().get_template("review.html").render(
-            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, alerts=alerts,
+            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, alerts=alerts, is_quick=is_quick,
             targets=[_target(name, [p for p in promises if p.target == name], features, scores, since) for name in targets],
             deliveries=deliveries.to_dict("records"), contacts_known=any(p.contacted is not None for p in promises),
         )

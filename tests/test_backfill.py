@@ -1,0 +1,42 @@
+"""Backfill: past days in order, on models of their own."""
+
+import pytest
+
+from tenure.backfill import backfill_flow
+from tenure.demo import generate_demo
+from tenure.models.registry import Registry
+from tenure.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory):
+    """Two past days of a quick, small demo, lapse alone."""
+    workspace = Workspace(tmp_path_factory.mktemp("company"))
+    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=500, months=20)
+    return workspace, backfill(workspace)
+
+
+def backfill(workspace):
+    days = {"first": "2025-06-01", "last": "2025-07-01"}
+    return backfill_flow("demo", **days, targets=["lapse"], quick=True, workspace=str(workspace.root))
+
+
+def test_each_day_has_a_row_a_report_and_a_version_trained_on_what_was_certain_then(company):
+    workspace, rows = company
+    assert [str(row.as_of) for row in rows] == ["2025-06-01", "2025-07-01"]
+    assert all((workspace.backfill("demo", row.as_of) / "run.json").is_file() for row in rows)
+    cutoffs = {row["tags"]["tenure.test_cutoff"] for row in Registry(workspace).versions("demo-lapse-backfill")}
+    assert cutoffs == {"2025-03-01", "2025-04-01"}, "ninety days before each day, on the first of a month"
+
+
+def test_nothing_of_today_is_touched(company):
+    workspace, _ = company
+    assert Registry(workspace).model_names() == ["demo-lapse-backfill"]
+    assert [path.name for path in workspace.reports_of("demo").iterdir()] == ["backfill"]
+
+
+def test_a_repeat_runs_nothing_again(company):
+    workspace, rows = company
+    again = backfill(workspace)
+    assert all(row.was_reused for row in again)
+    assert [(row.as_of, row.status, row.version) for row in again] == [(r.as_of, r.status, r.version) for r in rows]
