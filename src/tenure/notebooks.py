@@ -10,6 +10,7 @@ from typing import Any
 
 from tenure.errors import RunError, UnknownNameError
 from tenure.logs import without_secrets
+from tenure.memory import DEFAULT
 from tenure.parameters import complete
 
 KERNEL_TIMEOUT_SECONDS = 3600
@@ -59,7 +60,7 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     except DeadKernelError:
         raise RunError(
             f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "
-            f"TENURE_MEMORY (now {os.environ.get('TENURE_MEMORY', '2GiB')}), and run again; only what is missing will run."
+            f"TENURE_MEMORY (now {os.environ.get('TENURE_MEMORY', DEFAULT)}), and run again; only what is missing will run."
         ) from None
     finally:
         _blot_out_secrets(output)

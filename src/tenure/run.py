@@ -13,9 +13,10 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any, Literal
 
-from tenure.errors import NotEnoughDataError, TenureError, UsageError
+from tenure.errors import NotEnoughDataError, TenureError
 from tenure.graph import Marks, Step
 from tenure.lock import sole_writer
+from tenure.memory import engine_memory
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.notebooks import execute
 from tenure.reporting.record import TrainingRecord
@@ -28,7 +29,7 @@ from tenure.workspace import Workspace, replaced_folder, swap_folder
 
 # Two kernels that start in the same instant may choose the same port.
 KERNEL_START_SECONDS = 1.0
-# What a training needs beside the engine's own limit, TENURE_MEMORY.
+# What a training takes beside what the engine may hold.
 TRAINING_BYTES = 1 << 30
 BEGUN_FROM = "begun_from"
 
@@ -289,23 +290,7 @@ def parallel_trainings() -> int:
     """Say how many trainings fit side by side: into the cores, and into the memory that is free now."""
     import psutil
 
-    each = TRAINING_BYTES + _bytes(os.environ.get("TENURE_MEMORY", "2GiB"))
-    return max(1, min(3, os.cpu_count() or 1, int(psutil.virtual_memory().available // each)))
-
-
-def _bytes(text: str) -> int:
-    """Read an amount of memory as DuckDB writes it, in bytes: ``500MB``, ``2GiB``.
-
-    Raises
-    ------
-    UsageError : it is none.
-    """
-    powers = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-    for unit, size in powers.items():
-        number = text.upper().removesuffix(unit).strip()
-        if text.upper().endswith(unit) and number.replace(".", "", 1).isdigit():
-            return int(float(number) * size)
-    raise UsageError(f"TENURE_MEMORY {text!r} is no amount of memory. Expected one as in 500MB or 2GiB.")
+    return max(1, min(3, os.cpu_count() or 1, psutil.virtual_memory().available // (engine_memory() + TRAINING_BYTES)))
 
 
 def _check_any_target(source: str, found: Sequence[TrainingRecord]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -14,6 +13,7 @@ import duckdb
 from tenure.errors import DefinitionError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression, to_duckdb
+from tenure.memory import engine_memory
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
@@ -34,7 +34,7 @@ def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnect
         connection = duckdb.connect()
         try:
             connection.execute(f"SET temp_directory = {literal(spill)}")
-            connection.execute(f"SET memory_limit = {literal(os.environ.get('TENURE_MEMORY', '2GiB'))}")
+            connection.execute(f"SET memory_limit = '{engine_memory()}B'")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = false")
             yield connection

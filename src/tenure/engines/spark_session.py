@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from tenure.errors import UsageError
+from tenure.memory import engine_memory
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -53,7 +54,7 @@ def spark_session() -> SparkSession:
     builder = SparkSession.builder.appName("tenure")
     builder = builder.remote(remote) if remote else builder.master(master)
     if not remote and master.startswith("local"):
-        memory = os.environ.get("TENURE_MEMORY", "2GiB").removesuffix("iB").lower()
+        memory = f"{engine_memory() >> 20}m"
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # a local Spark's executors have this Python's packages
         builder = builder.config(map=LOCAL_SETTINGS | {"spark.driver.memory": memory})
     try:

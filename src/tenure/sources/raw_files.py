@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from tenure.errors import DataContractError, UnknownNameError
+from tenure.memory import engine_memory
 from tenure.sources.source import RawFile, Source
 
 PARQUET = (".parquet",)
@@ -44,7 +45,7 @@ def open_locked(folder: Path, scratch: Path, *, threads: int | None = None) -> d
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
-    connection.execute(f"SET memory_limit = {literal(os.environ.get('TENURE_MEMORY', '2GiB'))}")
+    connection.execute(f"SET memory_limit = '{engine_memory()}B'")
     if threads:
         connection.execute(f"SET threads = {threads}")
     folders = ", ".join(literal(str(path) + "/") for path in (folder.resolve(), scratch.resolve()))

@@ -1,0 +1,30 @@
+"""How much memory one process may take: ``TENURE_MEMORY``, a fixed default, so that results never depend on what else runs."""
+
+from __future__ import annotations
+
+import os
+
+from tenure.errors import UsageError
+
+DEFAULT = "4GiB"
+_POWERS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def memory_budget() -> int:
+    """Return the budget in bytes.
+
+    Raises
+    ------
+    UsageError : ``TENURE_MEMORY`` is no amount of memory.
+    """
+    text = os.environ.get("TENURE_MEMORY", DEFAULT)
+    for unit, size in _POWERS.items():
+        number = text.upper().removesuffix(unit).strip()
+        if text.upper().endswith(unit) and number.replace(".", "", 1).isdigit() and float(number) > 0:
+            return int(float(number) * size)
+    raise UsageError(f"TENURE_MEMORY {text!r} is no amount of memory. Expected one as in 500MB or 4GiB.")
+
+
+def engine_memory() -> int:
+    """Return what an engine may hold before it spills, in bytes: half, the rest is for tables and models."""
+    return memory_budget() // 2

@@ -1,0 +1,29 @@
+"""One budget of memory, read in one place."""
+
+import pytest
+
+from tenure.engines.duckdb_engine import connect
+from tenure.errors import UsageError
+from tenure.memory import memory_budget
+
+
+@pytest.mark.parametrize(("text", "expected"), [("500MB", 500 * 10**6), ("4GiB", 4 << 30), ("1.5 gib", 3 << 29)])
+def test_amounts_are_read_as_duckdb_writes_them(monkeypatch, text, expected):
+    monkeypatch.setenv("TENURE_MEMORY", text)
+    assert memory_budget() == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "4", "0GB", "-1GiB", "4 GiB; drop"])
+def test_what_is_no_amount_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TENURE_MEMORY", text)
+    with pytest.raises(UsageError, match="Expected one as in 500MB or 4GiB"):
+        memory_budget()
+
+
+def test_the_engine_keeps_to_half_of_it_and_the_default_is_fixed(monkeypatch):
+    for text, told in (("1GiB", "512.0 MiB"), (None, "2.0 GiB")):
+        monkeypatch.delenv("TENURE_MEMORY", raising=False)
+        if text:
+            monkeypatch.setenv("TENURE_MEMORY", text)
+        with connect() as connection:
+            assert connection.execute("SELECT current_setting('memory_limit')").fetchall() == [(told,)]
