@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -48,3 +49,23 @@ def test_a_json_log_holds_nothing_but_json_and_no_secret(tmp_path):
     lines = [json.loads(line) for line in (told.stdout + told.stderr).splitlines()]
     assert [line["event"] for line in lines] == ["begin", "failed"] and lines[-1]["exit_code"] == 2
     assert lines[0]["source"] == "***" and "nowhere" not in told.stderr
+
+
+def test_alerts_are_said_last_to_people_and_to_machines_and_decide_the_exit(capsys):
+    from tenure.alerts import Alert
+    from tenure.cli import conclude
+    from tenure.errors import RunError
+    from tenure.logs import Log
+
+    alerts = [
+        asdict(Alert("warning", "churn", "propensities moved.")),
+        asdict(Alert("error", "usage", "nothing since May.")),
+    ]
+    conclude(Log("text"), {"alerts": alerts}, "")
+    assert capsys.readouterr().err == "  error: usage: nothing since May.\n  warning: churn: propensities moved.\n"
+    with pytest.raises(RunError, match="1 alert.* of severity error or worse"):
+        conclude(Log("json"), {"alerts": alerts}, "error")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["event"], line["severity"], line["text"]) for line in lines] == [
+        ("alert", "error", "nothing since May."), ("alert", "warning", "propensities moved."),
+    ]  # fmt: skip

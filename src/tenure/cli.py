@@ -59,7 +59,7 @@ def _telling(log: Log) -> Progress:
     return tell
 
 
-def _conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
+def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
     """Say the alerts last; exit 1 where one is as severe as asked."""
     alerts = worst_first(Alert(**line) for line in document["alerts"])
     for alert in alerts:
@@ -122,7 +122,7 @@ def run(
         said.say("reuse", f"Reused {', '.join(result.performed.reused)}{unchanged}.", steps=result.performed.reused)
     shown = f"Open {result.folder / 'index.html'}\nScores {result.folder / 'scored_customers.csv'}"
     said.say("end", shown, folder=result.folder, run_id=document["run_id"])
-    _conclude(said, document, fail_on)
+    conclude(said, document, fail_on)
 
 
 def _outcome(target: dict[str, Any]) -> str:
@@ -161,7 +161,7 @@ def score(
         progress=_telling(said),
     )
     said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)
-    _conclude(said, result.run_json, fail_on)
+    conclude(said, result.run_json, fail_on)
 
 
 @app.command()

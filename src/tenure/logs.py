@@ -28,7 +28,7 @@ class Log:
         if self.form not in FORMS:
             raise UnknownNameError("Log", self.form, FORMS)
 
-    def say(self, event: str, text: str, *, to_errors: bool = False, **fields: Any) -> None:
+    def say(self, event: str, text: str, /, *, to_errors: bool = False, **fields: Any) -> None:
         """Say one thing: ``text`` to people, ``event`` with its ``fields`` to machines."""
         if self.form == "json":
             line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **fields}
