@@ -68,8 +68,12 @@ def delivery_alerts(deliveries: pd.DataFrame, vital: Collection[str]) -> list[Al
     alerts = []
     for row in deliveries.to_dict("records"):
         if row["is_late"]:
-            text = f"nothing since {row['last_known']}, {row['days_silent']} days; usually at most {row['usual_silence']}. Ask for the delivery before acting on the scores."
-            alerts.append(Alert("error" if row["table"] in vital else "warning", row["table"], text))
+            text = (
+                f"nothing since {row['last_known']}, {row['days_silent']} days; usually at most {row['usual_silence']}."
+            )
+            is_vital = row["table"] in vital
+            to_do = "Ask for the delivery before acting on the scores." if is_vital else "If some was due, ask for it."
+            alerts.append(Alert("error" if is_vital else "warning", row["table"], f"{text} {to_do}"))
         elif row["is_unusual"]:
             text = f"{row['rows_last_week']:,} rows in the last week; usually {row['usual_low']:,.0f} to {row['usual_high']:,.0f}."
             alerts.append(Alert("warning", row["table"], text))
