@@ -10,7 +10,7 @@ from typing import Any
 from tenure.errors import NotEnoughDataError
 from tenure.run import Progress, StepEvent, build, promote, say_nothing, writing
 from tenure.run_document import read_document
-from tenure.steps import Run, open_run
+from tenure.steps.opening import Run, open_run
 from tenure.targets.catalogue import all_targets, find_target
 from tenure.time_windows import parse_date, spaced_dates
 

@@ -23,7 +23,10 @@ from tenure.reporting.record import TrainingRecord
 from tenure.run_document import RUN_JSON, Performed, StepTiming, read_document, write_document
 from tenure.sources.raw_files import fingerprint_file
 from tenure.sources.source import read_source
-from tenure.steps import Run, ledger_state, open_run, run_versions, saved_records
+from tenure.steps.opening import Run, open_run
+from tenure.steps.results import saved_records
+from tenure.steps.review import ledger_state
+from tenure.steps.score import run_versions
 from tenure.targets.catalogue import all_targets, find_target
 from tenure.workspace import Workspace, replaced_folder, swap_folder
 

@@ -16,7 +16,8 @@ from tenure.graph import MARKS, Marks
 from tenure.logs import without_secrets
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.raw_files import fingerprint_file
-from tenure.steps import Run, review_alerts, saved_records
+from tenure.steps.opening import Run
+from tenure.steps.results import review_alerts, saved_records
 from tenure.workspace import replaced_file
 
 RUN_JSON = "run.json"

@@ -1,0 +1,40 @@
+"""The whole audit: what 07_audit calls."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tenure.models.settings import TrainingSettings
+from tenure.workspace import replaced_file
+
+if TYPE_CHECKING:
+    from tenure.audit.full import SourceAudit
+from tenure.steps.opening import Run
+
+
+def audit_run(run: Run, targets: str = "") -> SourceAudit:
+    """Audit everything: every cutoff of the walk replayed and perturbed, every target; write ``audit.html`` and ``audit.json``.
+
+    Raises
+    ------
+    UnknownNameError : no such target.
+    """
+    from tenure.audit.full import audit_source
+    from tenure.reporting.report import audit_page, write_page
+
+    names = [name.strip() for name in targets.split(",") if name.strip()]
+    for name in names:
+        run.target(name)
+    settings = TrainingSettings().quick() if run.quick else TrainingSettings()
+    found = audit_source(run.snapshots, settings, names)
+    run.output.mkdir(parents=True, exist_ok=True)
+    write_page(run.output / "audit.html", audit_page(found, run.staged, run.as_of))
+    document = {
+        "alarms": [str(finding) for finding in found.alarms],
+        "checks": found.checks.to_dict("records"),
+        "unproven": found.unproven,
+    }
+    with replaced_file(run.output / "audit.json") as fresh:
+        fresh.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
+    return found

@@ -1,0 +1,46 @@
+"""Records to pages: what 05_report calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tenure.steps.opening import Run
+from tenure.steps.results import records, review_alerts, saved_records
+
+
+def write_report(run: Run) -> list[Path]:
+    """Write ``<target>.html`` for each target and ``index.html``; return the paths, the index first."""
+    from tenure.reporting.report import target_page, write_page
+
+    found = records(run)
+    pages = []
+    for record in found:
+        path = run.output / f"{record.target}.csv"
+        ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
+        page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
+        pages.append(write_page(run.output / f"{record.target}.html", page))
+    return [write_index(run), *pages]
+
+
+def write_index(run: Run) -> Path:
+    """Write ``index.html``: the page that ties together what there is by now."""
+    from tenure.reporting.report import index_page, write_page
+
+    index = index_page(
+        saved_records(run), run.staged, run.as_of, len(run.snapshots.customers()), alerts=review_alerts(run.output),
+        others=[name for name in ("review.html", "audit.html") if (run.output / name).is_file()],
+    )  # fmt: skip
+    return write_page(run.output / "index.html", index)
+
+
+def report_summary(run: Run) -> pd.DataFrame:
+    """Show each target's outcome. => target, status, auc, auc_low, auc_high, auc_rule, lift_top_decile, reason"""
+    shown = ("auc", "auc_low", "auc_high", "auc_rule", "lift_top_decile")
+    return pd.DataFrame(
+        [
+            {"target": r.target, "status": r.status, **{k: r.metrics.get(k) for k in shown}, "reason": r.reason}
+            for r in records(run)
+        ]
+    )

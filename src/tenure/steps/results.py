@@ -1,0 +1,37 @@
+"""What the steps of a run left in its folder, read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tenure.alerts import Alert, load_alerts
+from tenure.errors import UnknownNameError
+from tenure.reporting.record import TrainingRecord
+from tenure.steps.opening import Run
+from tenure.targets.catalogue import all_targets
+
+REVIEW_ALERTS = "review.alerts.json"
+
+
+def saved_records(run: Run) -> list[TrainingRecord]:
+    """Read the records of the targets trained into this run's output, in the order of the targets."""
+    folders = [run.training_folder(name) for name in all_targets()]
+    return [TrainingRecord.load(folder) for folder in folders if (folder / "record.json").is_file()]
+
+
+def records(run: Run) -> list[TrainingRecord]:
+    """Read the records as ``saved_records`` does, expecting at least one.
+
+    Raises
+    ------
+    UnknownNameError : nothing was trained into this output.
+    """
+    found = saved_records(run)
+    if not found:
+        raise UnknownNameError("Training", str(run.output), [], hint="Run 03_train for a target first.")
+    return found
+
+
+def review_alerts(folder: Path) -> list[Alert]:
+    """Read the alerts a review left in an output folder."""
+    return load_alerts(folder / REVIEW_ALERTS)

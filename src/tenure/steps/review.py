@@ -1,0 +1,115 @@
+"""Promises, drift and deliveries: what 06_review calls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from tenure.alerts import Alert, save_alerts, worst_first
+from tenure.models.model import PropensityModel
+from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
+from tenure.review.drift import drift_alerts, drift_table
+from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
+from tenure.steps.opening import Run
+from tenure.steps.report import write_index
+from tenure.steps.results import REVIEW_ALERTS
+from tenure.targets.definition import Target
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a review found; tables as ``promise_table``, ``drift_table`` and ``delivery_table`` give them."""
+
+    promises: list[Promise]
+    features: dict[str, pd.DataFrame]
+    scores: dict[str, pd.DataFrame]
+    since: dict[str, str]
+    deliveries: pd.DataFrame
+    alerts: list[Alert]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return promise_table(self.promises)
+
+    @property
+    def drift(self) -> pd.DataFrame:
+        """The ten most drifted features of each target. => target, name, psi, chance, ..."""
+        tops = [table.head(10).assign(target=name) for name, table in self.features.items()]
+        return pd.concat(tops, ignore_index=True) if tops else pd.DataFrame()
+
+
+def review_run(run: Run) -> Review:
+    """Compare promises with what came true, today's inputs and scores with the test cutoff's, deliveries with their history.
+
+    Writes ``review.html`` and its alerts into the output, and the index anew.
+    """
+    from tenure.reporting.report import write_page
+    from tenure.reporting.review_page import review_page
+
+    promises = find_promises(run.snapshots)
+    deliveries = delivery_table(run.snapshots.rows_per_day(), run.as_of)
+    alerts = [
+        *promise_alerts(promises),
+        *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
+        *change_alerts(run.staged.tables, _former_run(run)),
+    ]
+    features, scores, since = {}, {}, {}
+    for name, model in _scoring_models(run).items():
+        since[name] = str(model.about["test_cutoff"])
+        features[name], scores[name] = _drift(run, run.target(name), model)
+        alerts += drift_alerts(name, features[name], scores[name], since[name])
+    found = Review(promises, features, scores, since, deliveries, worst_first(alerts))
+    save_alerts(found.alerts, run.output / REVIEW_ALERTS)
+    page = review_page(
+        promises,
+        features,
+        scores,
+        since,
+        deliveries,
+        found.alerts,
+        staged=run.staged,
+        as_of=run.as_of,
+        is_quick=run.quick,
+    )
+    write_page(run.output / "review.html", page)
+    write_index(run)
+    return found
+
+
+def _scoring_models(run: Run) -> dict[str, PropensityModel]:
+    """Load the models this as-of was scored with, else the champions."""
+    path = run.output / "scored_customers.parquet"
+    scored = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    models = {}
+    for name in run.snapshots.targets:
+        column = scored.get(f"{name}_model_version", pd.Series(dtype=str)).dropna()
+        version = str(column.iloc[0]) if len(column) else run.registry.champion(run.model_name(name))
+        if version:
+            models[name] = run.registry.load(run.model_name(name), version)
+    return models
+
+
+def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare a model's inputs and propensities at the as-of with those at its test cutoff."""
+    days = date.fromisoformat(model.about["test_cutoff"]), run.as_of
+    before, now = (run.snapshots.table(target, [day], run.snapshots.columns, labels=False) for day in days)
+    scored = [pd.DataFrame({"propensity": model.propensities(table)}) for table in (before, now)]
+    return drift_table(before, now, model.feature_names), drift_table(scored[0], scored[1], ["propensity"])
+
+
+def _former_run(run: Run) -> dict[str, Any]:
+    """Read the ``run.json`` of the last as-of before this one; empty where there is none."""
+    folder = run.workspace.reports_of(run.source.name)
+    earlier = [path for path in folder.glob("[0-9]*/run.json") if path.parent.name < str(run.as_of)]
+    return dict(json.loads(max(earlier).read_text(encoding="utf-8"))) if earlier else {}
+
+
+def ledger_state(run: Run) -> str:
+    """Tell what a review may read of the ledger apart from any other: its files, named by their content, of earlier as-ofs."""
+    folder = run.workspace.scores / f"source={run.source.name}"
+    earlier = [path for path in folder.rglob("*.parquet") if path.parent.name < f"as_of={run.as_of}"]
+    return "\n".join(sorted(str(path.relative_to(folder)) for path in earlier))

@@ -1,0 +1,56 @@
+"""Versions to scored customers: what 04_score calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenure.errors import RegistryError
+from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, write_scores
+from tenure.steps.opening import Run
+from tenure.steps.results import records
+
+
+def score(
+    run: Run,
+    versions: dict[str, str] | None = None,
+    *,
+    targets: str = "",
+    allow_hindsight: bool = False,
+) -> Scores:
+    """Score every customer with the given versions, else the champions; write the tables, append the ledger.
+
+    Raises
+    ------
+    RegistryError : no target has a champion. LeakageError : a model has seen the as-of's future.
+    """
+    chosen: dict[str, ScoringModel] = {}
+    wanted = [name.strip() for name in targets.split(",") if name.strip()]
+    for name in wanted or run.snapshots.targets:
+        run.target(name)
+        registered = run.model_name(name)
+        version = (versions or {}).get(name) if versions is not None else run.registry.champion(registered)
+        if version:
+            chosen[name] = ScoringModel(run.registry.load(registered, version), version)
+    if not chosen and versions is None:
+        raise RegistryError(
+            f"{run.source.name}: no target has a champion in {run.registry.uri}. Expected a trained model; run 'tenure run {run.source.name}' first."
+        )
+    run.snapshots.build_features([run.as_of])
+    scores = score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight)
+    write_scores(scores, run.output)
+    append_to_ledger(
+        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id,
+        run_kind="quick" if run.quick else run.run_kind, hindsight=allow_hindsight,
+    )  # fmt: skip
+    return scores
+
+
+def run_versions(run: Run) -> dict[str, str]:
+    """Choose what to score with: the version just trained where it may be promoted, else the champion."""
+    chosen: dict[str, Any] = {}
+    for record in records(run):
+        champion = run.registry.champion(run.model_name(record.target))
+        version = record.version if record.status == "trained" else champion
+        if version:
+            chosen[record.target] = version
+    return chosen
