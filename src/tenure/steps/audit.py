@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from tenure.models.settings import TrainingSettings
+from tenure.steps.opening import Run
 from tenure.workspace import replaced_file
 
 if TYPE_CHECKING:
     from tenure.audit.full import SourceAudit
-from tenure.steps.opening import Run
 
 
 def audit_run(run: Run, targets: str = "") -> SourceAudit:

@@ -20,12 +20,12 @@ from tenure.models.verdict import judge
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review.drift import LIMIT, stability_index
 from tenure.scoring import ScoringModel, last_scores
+from tenure.steps.opening import Run
 from tenure.targets.catalogue import find_target
 from tenure.time_windows import parse_date
 
 if TYPE_CHECKING:
     from tenure.reporting.figures import Figure, Picture
-from tenure.steps.opening import Run
 
 
 @dataclass(frozen=True)
