@@ -14,7 +14,9 @@ from tenure.models.model import FeatureMeaning
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 
-pytest.importorskip("pyspark", reason="the extra spark is not installed: pip install 'tenure[spark]'")
+pytest.importorskip(
+    "pyspark", reason="the extra spark is not installed: pip install -e '.[spark]' in the project's folder"
+)
 if shutil.which("java") is None:
     pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
 

@@ -26,7 +26,7 @@ def notify(title: str, text: str) -> bool:
         import apprise
     except ImportError:
         raise UsageError(
-            f"{ADDRESS} is set, but Apprise is not installed. Install it: pip install 'tenure[notify]'."
+            f"{ADDRESS} is set, but Apprise is not installed. Install it: pip install -e '.[notify]' in the project's folder."
         ) from None
     sender = apprise.Apprise()
     if not sender.add(address):

@@ -19,7 +19,9 @@ from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 from tenure.workspace import Workspace
 
-pytest.importorskip("pyspark", reason="the extra spark is not installed: pip install 'tenure[spark]'")
+pytest.importorskip(
+    "pyspark", reason="the extra spark is not installed: pip install -e '.[spark]' in the project's folder"
+)
 if shutil.which("java") is None:
     pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
 

@@ -48,7 +48,7 @@ def spark_session() -> SparkSession:
             from pyspark.sql import SparkSession
     except ImportError as error:
         raise UsageError(
-            f"Engine spark: {error.name or 'pyspark'} is not installed. Expected the extra: pip install 'tenure[spark]'."
+            f"Engine spark: {error.name or 'pyspark'} is not installed. Expected the extra: pip install -e '.[spark]' in the project's folder."
         ) from None
     remote, master = os.environ.get("TENURE_SPARK_REMOTE"), os.environ.get("TENURE_SPARK_MASTER", LOCAL_MASTER)
     builder = SparkSession.builder.appName("tenure")
