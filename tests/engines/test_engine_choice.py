@@ -18,7 +18,7 @@ def test_duckdb_is_the_default_and_an_unknown_engine_is_refused():
 def test_without_the_extra_one_message_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pyspark", None)
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(UsageError, match=r"pip install 'tenure\[spark\]'"):
+    with pytest.raises(UsageError, match=r"pip install -e '.\[spark\]'"):
         spark_session()
     with pytest.raises(UsageError, match="not installed"), open_engine("spark", None, tmp_path):
         pass
