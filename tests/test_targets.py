@@ -89,3 +89,16 @@ def test_a_source_gives_a_target_its_own_numbers_and_unknown_ones_are_refused():
 def test_a_target_says_its_question_with_its_numbers(target):
     assert "{" not in target.describe() + target.describe_eligible()
     assert str(target.horizon_days) in target.describe()
+
+
+def test_a_source_holds_features_monotone_and_a_misspelt_one_is_refused():
+    held = parse_source("[targets.lapse.monotone]\ndays_since_order = 1\n", name="shop", where="shop.toml")
+    assert targets_of(held)["lapse"].monotone == {"days_since_order": 1}
+    assert targets_of(held)["churn"].monotone == all_targets()["churn"].monotone
+    misspelt = parse_source("[targets.lapse.monotone]\ndays_since_ordr = 1\n", name="shop", where="shop.toml")
+    with pytest.raises(DefinitionError, match=r"\[targets.lapse\] monotone: .*Did you mean 'days_since_order'"):
+        targets_of(misspelt)
+    for wrong in ("0", '"up"'):
+        text = f"[targets.lapse.monotone]\ndays_since_order = {wrong}\n"
+        with pytest.raises(DefinitionError, match="Expected 1 .only raises. or -1"):
+            targets_of(parse_source(text, name="shop", where="shop.toml"))

@@ -36,6 +36,12 @@ def row_features() -> tuple[RowFeature, ...]:
     return ROW_FEATURES
 
 
+def feature_names(source: Source) -> set[str]:
+    """Name every feature of the catalogue and of the source's own TOML, whichever the source can answer."""
+    catalogue = {feature.name for view in feature_views() for feature in view.features}
+    return catalogue | {f.name for f in row_features()} | {str(entry.get("name")) for entry in source.features}
+
+
 def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) -> tuple[FeatureView, ...]:
     """Make the views that the source itself brings: ``[[features]]`` of its TOML, and its customers' attributes.
 

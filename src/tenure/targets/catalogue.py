@@ -7,6 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from tenure.errors import DefinitionError, UnknownNameError
+from tenure.features.catalogue import feature_names
 from tenure.sources.source import Source
 from tenure.targets.definition import Target
 
@@ -37,13 +38,20 @@ def targets_of(source: Source) -> dict[str, Target]:
 
     Raises
     ------
-    DefinitionError : the source's TOML names a target or a key that does not exist.
+    DefinitionError : the source's TOML names a target, a key or a monotone feature that does not exist.
     """
     targets = all_targets()
     for name in source.targets:
         if name not in targets:
             raise DefinitionError(f"{source.where} [targets.{name}]: {UnknownNameError('Target', name, targets)}")
-    return {name: target.override(source.targets.get(name, {}), source.where) for name, target in targets.items()}
+    own = {name: target.override(source.targets.get(name, {}), source.where) for name, target in targets.items()}
+    known = feature_names(source)
+    for target in own.values():
+        for feature in target.monotone:
+            if feature not in known:
+                place = f"{source.where} [targets.{target.name}] monotone"
+                raise DefinitionError(f"{place}: {UnknownNameError('Feature', feature, known)}")
+    return own
 
 
 def missing_tables(target: Target, tables: Collection[str]) -> tuple[str, ...]:
