@@ -47,7 +47,9 @@ def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
         "notebooks",
     } <= names
     document = json.loads((result.folder / "run.json").read_text())
-    assert {target["status"] for target in document["targets"].values()} == {"trained"}
+    status = {name: target["status"] for name, target in document["targets"].items()}
+    assert status == {"churn": "trained", "upsell": "trained", "lapse": "trained", "convert": "refused"}
+    assert "Expected at least" in document["targets"]["convert"]["reason"], "the demo has too few trials"
     for rows in document["rows"].values():
         assert rows["read"] == rows["staged"] + rows["rejected"]
     executed = {path.stem for path in (result.folder / "notebooks").glob("*.ipynb")}
@@ -57,6 +59,7 @@ def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
         "03_train_churn",
         "03_train_upsell",
         "03_train_lapse",
+        "03_train_convert",
         "04_score",
         "05_report",
         "06_review",
@@ -82,6 +85,14 @@ def test_every_customer_has_one_row_and_scores_only_where_eligible(company):
             range(1, 11)
         )
         assert scored[f"{target}_reason_1"].str.match("[▲▼] ").all()
+
+
+def test_every_column_of_the_scored_customers_is_in_the_data_dictionary(company):
+    _, result = company
+    scores = pd.read_parquet(result.folder / "scored_customers.parquet")
+    dictionary = pd.read_csv(result.folder / "data_dictionary.csv")
+    assert list(dictionary["column"]) == list(scores.columns)
+    assert dictionary["meaning"].str.endswith(".").all()
 
 
 def test_pages_are_self_contained_small_and_say_that_the_run_is_quick(company):
@@ -126,7 +137,7 @@ def test_a_repeat_with_nothing_changed_runs_nothing_and_takes_less_than_ten_seco
     assert time.monotonic() - started < 10
     assert again.performed.executed == [] and "03_train_churn" in again.performed.reused
     assert contents(result.folder) | contents(workspace.scores) == before
-    assert {t["model_version"] for t in again.run_json["targets"].values()} == {"1"}
+    assert {t["model_version"] for t in again.run_json["targets"].values() if t["status"] == "trained"} == {"1"}
 
 
 def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(company):
@@ -135,7 +146,7 @@ def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(comp
     again = run_flow("demo", targets=["churn"], workspace=str(workspace.root), quick=True)
     executed = {timing.name for timing in again.performed.executed}
     assert "03_train_churn" in executed and "03_train_lapse" not in executed
-    assert set(again.run_json["targets"]) == {"churn", "lapse", "upsell"}
+    assert set(again.run_json["targets"]) == {"churn", "convert", "lapse", "upsell"}
     assert again.run_json["targets"]["churn"]["model_version"] == "1", "the same content is the same version"
     assert (again.folder / "lapse.html").is_file() and (again.folder / "lapse.csv").is_file()
     assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]

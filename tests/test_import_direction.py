@@ -18,6 +18,7 @@ LAYERS = (
     {"engines"},
     {"snapshots"},
     {"models"},
+    {"customers"},
     {"audit"},
     {"scoring", "spark_scoring"},
     {"review"},

@@ -1,5 +1,6 @@
 """Churn and upsell on subscriptions that can be checked by eye."""
 
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
@@ -74,6 +75,45 @@ def test_upsell_asks_below_the_top_plan_and_counts_upgrades_and_addons(tmp_path)
         "down 2024-04-10 2024-04-10 down1 downgraded Solo -",
     ]
     assert asked(tmp_path, "upsell", *rows) == {"stays": 0, "up": 1, "addon": 1, "down": 0, "late": 0}
+
+
+def test_convert_asks_the_newly_registered_who_never_paid_with_or_without_a_trial(tmp_path):
+    toml = "[targets.convert]\nhorizon_days = 30\neligible_days = 60\n"
+    registered = (
+        "customer_id occurred_at known_at",
+        "no_events 2024-03-01 2024-03-01",  # nothing but a registration: asked, and does not start
+        "starts 2024-03-01 2024-03-01",
+        "on_trial 2024-02-01 2024-02-01",  # 60 days before: the first day that counts
+        "too_old 2024-01-31 2024-01-31",
+        "moved 2023-05-01 2023-05-01",
+        "moved 2024-03-20 2024-03-20",  # a new address is no new registration
+        "paid 2024-03-01 2024-03-01",
+        "paid_known_late 2024-03-01 2024-03-01",
+        "unknown_yet 2024-03-20 2024-04-01",
+    )
+    events = (
+        HEADER,
+        "starts 2024-04-30T20:00 2024-04-30T20:00 s1 started Solo 30",
+        "on_trial 2024-03-25 2024-03-25 s2 trial_started Solo -",
+        "on_trial 2024-05-01 2024-05-01 s2 started Solo 30",  # the day after the horizon
+        "too_old 2024-04-02 2024-04-02 s3 started Solo 30",
+        "paid 2024-03-05 2024-03-05 s4 started Solo 30",
+        "paid 2024-03-20 2024-03-20 s4 ended Solo -",
+        "paid_known_late 2024-03-05 2024-04-02 s5 started Solo 30",
+    )
+    tables = staged(tmp_path, toml, customers=registered, subscription_events=events)
+    snapshots = Snapshots(Workspace(tmp_path), tables, date(2024, 8, 1))
+    target = snapshots.targets["convert"]
+    snapshots.build_labels(target, [CUTOFF])
+    found = pd.read_parquet(snapshots.labels_path(target, CUTOFF))
+    expected = {"no_events": 0, "on_trial": 0, "paid_known_late": 0, "starts": 1}
+    assert dict(zip(found["customer_id"], found["label"], strict=True)) == expected
+
+
+def test_a_target_that_names_nobody_is_refused():
+    convert = all_targets()["convert"]
+    with pytest.raises(DefinitionError, match="nobody is named"):
+        replace(convert, eligible=convert.eligible[1:])
 
 
 def test_a_source_gives_a_target_its_own_numbers_and_unknown_ones_are_refused():

@@ -227,6 +227,7 @@ def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
 @app.command()
 def sources(workspace: WorkspaceOption = "") -> None:
     """List sources: bundled, present, and which targets each can answer."""
+    from tenure.sources.contract import STAGED_TABLES
     from tenure.sources.source import bundled_source_names, read_source
     from tenure.targets.catalogue import missing_tables, targets_of
     from tenure.workspace import Workspace
@@ -238,7 +239,7 @@ def sources(workspace: WorkspaceOption = "") -> None:
     for name in sorted({*bundled_source_names(), *present}):
         source = read_source(located, name)
         tables = {*source.tables, *(path.stem for path in located.raw(name).glob("*"))}
-        tables |= {"order_lines", "subscription_events"} if name == "demo" else set()
+        tables |= set(STAGED_TABLES) if name == "demo" else set()
         able = [target.name for target in targets_of(source).values() if not missing_tables(target, tables)]
         typer.echo(
             f"{name:<18} {'present' if name in present else 'absent ':<8} {', '.join(able) or '-':<24} {source.title}"

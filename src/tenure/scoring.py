@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tenure.customers.dictionary import data_dictionary
+from tenure.customers.view import customer_view
 from tenure.errors import LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
@@ -34,10 +36,14 @@ class ScoringModel:
 
 @dataclass(frozen=True)
 class Scores:
-    """``customers``: one row per customer of the source. ``ranked``: per target the eligible, highest propensity first."""
+    """``customers``: one row per customer of the source. ``ranked``: per target the eligible, highest propensity first.
+
+    ``details``: further tables by name, of their own grain; the data dictionary of ``customers`` is one.
+    """
 
     customers: pd.DataFrame
     ranked: dict[str, pd.DataFrame]
+    details: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def score_customers(
@@ -46,6 +52,7 @@ def score_customers(
     """Score every customer that is eligible at the as-of.
 
     => customers: customer_id, as_of, and per target <target>_propensity, _decile, _reason_1..3, _model_version.
+    ``with_facets`` adds the rest.
 
     Raises
     ------
@@ -63,6 +70,14 @@ def score_customers(
         wide = wide.merge(renamed, on="customer_id", how="left", validate="one_to_one")
         wide[f"{name}_decile"] = wide[f"{name}_decile"].astype("Int64")
     return Scores(wide, ranked)
+
+
+def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
+    """Add to each customer every facet the source can tell, and the data dictionary to the details."""
+    view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
+    scored = [target for name, target in snapshots.targets.items() if name in scores.ranked]
+    dictionary = data_dictionary(scored, view.columns, snapshots.as_of)
+    return replace(scores, customers=view.customers, details={**view.details, "data_dictionary": dictionary})
 
 
 def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
@@ -108,12 +123,12 @@ def _nobody() -> pd.DataFrame:
 
 
 def write_scores(scores: Scores, folder: Path) -> list[Path]:
-    """Write ``scored_customers.parquet`` and ``.csv`` and one ``<target>.csv`` each; return the paths."""
+    """Write ``scored_customers.parquet`` and ``.csv``, one ``<target>.csv`` each, and the details; return the paths."""
     paths = [folder / "scored_customers.parquet", folder / "scored_customers.csv"]
     with replaced_file(paths[0]) as fresh:
         scores.customers.to_parquet(fresh, index=False)
     _write_csv(scores.customers, paths[1])
-    for name, table in scores.ranked.items():
+    for name, table in {**scores.ranked, **scores.details}.items():
         paths.append(folder / f"{name}.csv")
         _write_csv(table, paths[-1])
     return paths

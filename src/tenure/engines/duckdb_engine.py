@@ -98,16 +98,30 @@ class DuckDBEngine:
         )
 
     def eligible(self, target: Target, cutoffs: Sequence[date]) -> str:
-        """Give the SQL of ``customer_id, cutoff``, one row per customer who may be asked."""
-        parts = []
+        """Give the SQL of ``customer_id, cutoff``, one row per customer who may be asked.
+
+        Who has no rows where a condition says yes to that is kept by taking away those whose rows say no.
+        """
+        kept, taken = [], []
         for condition in target.eligible:
             parsed = parse_expression(target.fill(condition.expression), target.name)
             rows = self._observed(condition.table, target.days_of(condition), [*columns_of(parsed), *_per(condition)])
             groups = ", ".join(["customer_id", "cutoff", *map(quoted, _per(condition))])
-            parts.append(
-                f"SELECT DISTINCT customer_id, cutoff FROM (SELECT {groups} FROM ({rows}) GROUP BY {groups} HAVING {to_duckdb(parsed)})"
-            )
-        return " INTERSECT ".join(parts)
+            grouped = f"SELECT {groups}, coalesce({to_duckdb(parsed)}, false) AS yes FROM ({rows}) GROUP BY {groups}"
+            asked = f"SELECT customer_id, cutoff FROM ({grouped}) GROUP BY customer_id, cutoff HAVING"
+            if condition.when_no_rows:
+                taken.append(f"{asked} NOT bool_or(yes)")
+            else:
+                kept.append(f"{asked} bool_or(yes)")
+        return " EXCEPT ".join([f"({' INTERSECT '.join(kept)})", *taken])
+
+    def known(self, table: str, as_of: date) -> str:
+        """Give the SQL of a table's rows that had occurred and were known before a day: its columns, and age_days."""
+        day = f"DATE '{as_of}'"
+        return (
+            f"SELECT *, date_diff('day', CAST(occurred_at AS DATE), {day}) AS age_days FROM {self._facts(table)} "
+            f"WHERE occurred_at < {day} AND known_at < {day}"
+        )
 
     def _set_cutoffs(self, cutoffs: Sequence[date]) -> None:
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)

@@ -101,17 +101,20 @@ class SparkEngine:
 
     def _eligible(self, target: Target) -> str:
         """Give the SQL of ``customer_id, cutoff``, one row per customer who may be asked."""
-        parts = []
+        kept, taken = [], []
         for condition in target.eligible:
             parsed = parse_expression(target.fill(condition.expression), target.name)
             per = (condition.per,) if condition.per else ()
             rows = self._observed(condition.table, target.days_of(condition), [*columns_of(parsed), *per])
             groups = ", ".join(["customer_id", "cutoff", *map(_named, per)])
-            parts.append(
-                f"(SELECT DISTINCT customer_id, cutoff FROM (SELECT {groups} FROM ({rows}) GROUP BY {groups} "
-                f"HAVING {to_spark(parsed, f'Target {target.name}')}))"
-            )
-        return " INTERSECT ".join(parts)
+            says_yes = f"coalesce({to_spark(parsed, f'Target {target.name}')}, false)"
+            grouped = f"SELECT {groups}, {says_yes} AS yes FROM ({rows}) GROUP BY {groups}"
+            asked = f"SELECT customer_id, cutoff FROM ({grouped}) GROUP BY customer_id, cutoff HAVING"
+            if condition.when_no_rows:
+                taken.append(f"({asked} NOT bool_or(yes))")
+            else:
+                kept.append(f"({asked} bool_or(yes))")
+        return " EXCEPT ".join([f"({' INTERSECT '.join(kept)})", *taken])
 
     def _build_aggregates(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
         """Aggregate each table in one pass over all its windows, and in another what is over distinct values; one view each."""

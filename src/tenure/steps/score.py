@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenure.errors import RegistryError
-from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, write_scores
+from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, with_facets, write_scores
 from tenure.steps.opening import Run
 from tenure.steps.results import records
 
@@ -36,7 +36,7 @@ def score(
             f"{run.source.name}: no target has a champion in {run.registry.uri}. Expected a trained model; run 'tenure run {run.source.name}' first."
         )
     run.snapshots.build_features([run.as_of])
-    scores = score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight)
+    scores = with_facets(run.snapshots, score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight))
     write_scores(scores, run.output)
     append_to_ledger(
         run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id,

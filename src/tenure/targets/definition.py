@@ -80,7 +80,10 @@ class Target:
         self._check(self.outcome, OUTCOME_COLUMNS)
         if self.horizon_days < 1 or min(self.lead_days, self.label_lag_days, self.eligible_days) < 0:
             raise DefinitionError(f"Target {self.name}: expected a horizon of at least a day and no negative days.")
-
+        if all(condition.when_no_rows for condition in self.eligible):
+            raise DefinitionError(
+                f"Target {self.name}: nobody is named. Expected an eligible condition that needs a row."
+            )
         if wrong := {name: way for name, way in self.monotone.items() if way not in (1, -1)}:
             raise DefinitionError(
                 f"Target {self.name}: monotone {wrong}. Expected 1 (only raises) or -1 (only lowers)."

@@ -1,0 +1,22 @@
+"""Convert: a registered or trial customer starts to pay."""
+
+from tenure.targets.definition import Condition, Rule, Target
+
+TARGET = Target(
+    name="convert",
+    question="Will a registered or trial customer who has never paid start a paid subscription in the next {horizon_days} days?",
+    eligible_in_words="was registered in the {eligible_days} days before the cutoff and has never had a paid subscription",
+    eligible=(
+        Condition("customers", "max(age_days) <= {eligible_days}"),
+        Condition(
+            "subscription_events", "count(*) filter (where event in ('started', 'renewed')) = 0", when_no_rows=True
+        ),
+    ),
+    outcome=Condition("subscription_events", "count(*) filter (where event = 'started') > 0"),
+    positive="started to pay",
+    horizon_days=30,
+    eligible_days=90,
+    contact_cost=0.5,
+    rule=Rule("coalesce(usage_30d, 0)", "usage in the last 30 days"),
+    plain_features=("usage_30d", "days_since_usage_90d", "count_logins_30d"),
+)

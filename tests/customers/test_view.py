@@ -1,0 +1,45 @@
+"""What is told of a customer beside the scores, on tables that can be checked by eye."""
+
+from datetime import date
+
+import pandas as pd
+
+from tables import staged
+from tenure.customers.catalogue import all_facets
+from tenure.customers.view import customer_view
+
+AS_OF = date(2024, 4, 1)
+POINTS = (
+    "customer_id occurred_at known_at event points tier",
+    "ana 2024-01-10 2024-01-10 earned 100 silver",
+    "ana 2024-03-31T23:59 2024-03-31T23:59 redeemed 30 -",  # the last minute before the as-of
+    "ana 2024-04-01 2024-04-01 earned 1000 gold",  # the as-of's midnight: unknown
+    "bob 2024-03-01 2024-04-02 earned 50 silver",  # known too late
+)
+
+
+def view(root, customers=("ana", "bob"), **tables):
+    return customer_view(staged(root, **tables), AS_OF, pd.DataFrame({"customer_id": customers}))
+
+
+def test_a_facet_sees_what_had_happened_and_was_known_before_the_as_of(tmp_path):
+    told = view(tmp_path, loyalty=POINTS).customers.set_index("customer_id")
+    assert told.loc["ana", "loyalty_points"] == 70 and told.loc["ana", "loyalty_tier"] == "silver"
+    assert told.loc["bob"].isna().all()
+
+
+def test_a_facet_whose_table_is_missing_is_not_told_and_says_so(tmp_path):
+    told = view(tmp_path, order_lines=("customer_id occurred_at order_id amount", "ana 2024-01-10 o1 10"))
+    assert told.unavailable["programme"] == "needs loyalty, which the source does not have"
+    assert "loyalty_points" not in told.customers and "programme" not in {c.name for c in told.columns}
+
+
+def test_every_facet_comes_after_those_it_builds_on_and_explains_its_columns():
+    seen: list[str] = []
+    columns = []
+    for name, facet in all_facets().items():
+        assert set(facet.after) <= set(seen)
+        seen.append(name)
+        columns += facet.columns
+    assert len({column.name for column in columns}) == len(columns)
+    assert all(column.meaning.endswith(".") for column in columns)
