@@ -86,8 +86,7 @@ class Registry:
             yield mlflow.tracking.MlflowClient(self.uri, self.uri)
         except (MlflowException, OSError) as error:
             raise RegistryError(
-                f"MLflow store {_without_password(self.uri)}: {_first_cause(error)}. Expected a reachable store; check "
-                "MLFLOW_TRACKING_URI or the folder mlruns. The champion is as it was."
+                f"MLflow store {_without_password(self.uri)}: {_what_went_wrong(error)} The champion is as it was."
             ) from error
         finally:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -376,6 +375,19 @@ def _mark(why: str) -> str:
     except (KeyError, OSError):
         who = "unknown"
     return json.dumps({"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why})
+
+
+# How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.
+UNAUTHENTICATED, FORBIDDEN = "error code 401", "error code 403"
+
+
+def _what_went_wrong(error: BaseException) -> str:
+    """Say what the store answered, what was expected, and what to check."""
+    if UNAUTHENTICATED in str(error):
+        return "it does not know this user and password. Expected those of the server; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+    if FORBIDDEN in str(error):
+        return "this user may not do that. Expected the permission EDIT on the experiment and the registered model; ask the server's administrator."
+    return f"{_first_cause(error)}. Expected a reachable store; check MLFLOW_TRACKING_URI or the folder mlruns."
 
 
 def _first_cause(error: BaseException) -> str:
