@@ -12,7 +12,7 @@ import pandas as pd
 
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
-from tenure.errors import LeakageError
+from tenure.errors import DataContractError, LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
@@ -57,6 +57,7 @@ def score_customers(
     Raises
     ------
     LeakageError : the as-of lies before the end of what a model was fitted on, and hindsight was not allowed.
+    DataContractError : the source lost a table or column that a model needs.
     """
     wide = snapshots.customers()
     wide["as_of"] = str(snapshots.as_of)
@@ -92,6 +93,7 @@ def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hind
 def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
     used = set(chosen.model.feature_names)
     columns = [column for column in snapshots.columns if column.name in used]
+    _check_features(chosen, target, snapshots, used - {column.name for column in columns})
     chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
     scored = pd.concat(
         [_nobody(), *(_score_chunk(chosen.model, chunk) for chunk in chunks if len(chunk))], ignore_index=True
@@ -106,6 +108,15 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     )
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
+
+
+def _check_features(chosen: ScoringModel, target: Target, snapshots: Snapshots, missing: set[str]) -> None:
+    if missing:
+        raise DataContractError(
+            f"{target.name}: version {chosen.version} needs {len(missing)} features that {snapshots.staged.source.name} cannot give any more "
+            f"(first: {', '.join(sorted(missing)[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
+            "or train anew with 'tenure run'."
+        )
 
 
 def _score_chunk(model: PropensityModel, chunk: pd.DataFrame) -> pd.DataFrame:
@@ -157,6 +168,17 @@ def last_scores(workspace: Workspace, source: str, target: str, before: date) ->
         if as_of < before and files:
             return as_of, pd.read_parquet(files[-1])
     return None
+
+
+def scored_versions(workspace: Workspace, source: str, as_of: date) -> dict[str, str]:
+    """Say which version scored each target as of a day, by the last scheduled scores of the ledger. => target: version"""
+    versions = {}
+    for partition in sorted((workspace.scores / f"source={source}").glob(f"target=*/as_of={as_of}")):
+        files = sorted(partition.glob("scheduled-*.parquet"), key=lambda path: path.stat().st_mtime)
+        if files:
+            last = pd.read_parquet(files[-1], columns=["model_version"])
+            versions[partition.parent.name.removeprefix("target=")] = str(last["model_version"].iloc[0])
+    return versions
 
 
 def append_to_ledger(

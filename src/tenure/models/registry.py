@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FINGERPRINT_TAG = "tenure.fingerprint"
-FORMER_TAG, PROMOTED_TAG = "tenure.former_champion", "tenure.promoted"
+FORMER_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.promoted", "tenure.rolled_back"
 
 
 @dataclass(frozen=True)
@@ -309,6 +309,16 @@ class Registry:
                 client.set_terminated(run.info.run_id, status="KILLED")
         return len(left)
 
+    def reasons_of_changes(self, name: str) -> dict[str, str]:
+        """Say why each version was promoted, or rolled back since, and by whom. => version: reason"""
+        told = {}
+        for row in self.versions(name):
+            marks = [json.loads(row["tags"][tag]) for tag in (PROMOTED_TAG, ROLLED_BACK_TAG) if tag in row["tags"]]
+            if marks:
+                last = max(marks, key=lambda mark: str(mark["when"]))
+                told[row["version"]] = f"{last['why']} ({last['who']})"
+        return told
+
     def overridden_gates(self, name: str, version: str) -> list[str]:
         """List the gates a version did not pass when it was judged: what promoting it by hand overrides."""
         row = next((r for r in self.versions(name) if r["version"] == version), None)
@@ -331,7 +341,7 @@ class Registry:
             )
         with self._client() as client:
             client.set_registered_model_alias(name, CHAMPION, former)
-            client.set_model_version_tag(name, current, "tenure.rolled_back", _mark(why))
+            client.set_model_version_tag(name, current, ROLLED_BACK_TAG, _mark(why))
         return current, former
 
     def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
