@@ -28,7 +28,7 @@ LAYERS = (
     {"run_document"},
     {"run"},
     {"backfill"},
-    {"notify"},
+    {"notify", "schedules"},
     {"cli"},
 )
 ONE_HOME = {
