@@ -145,6 +145,7 @@ def score(
     ] = False,
     fail_on: FailOnOption = "",
     log: LogOption = "text",
+    engine: EngineOption = "duckdb",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
@@ -158,6 +159,7 @@ def score(
         targets=_names(targets),
         workspace=workspace,
         allow_hindsight=allow_hindsight,
+        engine=engine,
         progress=_telling(said),
     )
     said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)

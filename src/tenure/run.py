@@ -242,8 +242,9 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     if full:
         work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
     scoring = Step(
-        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run"}, trained, lambda: json.dumps(run_versions(run))
-    )
+        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": run.engine}, trained,
+        lambda: json.dumps(run_versions(run)),
+    )  # fmt: skip
     work.perform(scoring)
     _tell(work, trained)
 
@@ -330,6 +331,7 @@ def score_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     allow_hindsight: bool = False,
+    engine: str = "",
     progress: Progress = say_nothing,
 ) -> RunResult:
     """Score with the champions, no training; the as-of's folder is replaced whole, what else it held stays.
@@ -339,9 +341,10 @@ def score_flow(
     TenureError : no champion, an unknown target, an as-of the champions have seen.
     """
     _check_targets(targets)
-    with writing(source, f"tenure score {source}", as_of=as_of, workspace=workspace, progress=progress) as run:
+    doing = f"tenure score {source}"
+    with writing(source, doing, as_of=as_of, workspace=workspace, engine=engine, progress=progress) as run:
         with _added_to(run, progress) as work:
-            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight}
+            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight, "engine": run.engine}
             work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
             _tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
             document = write_document(work.run, work.folder, work.performed, kind="score", asked=targets)

@@ -12,11 +12,13 @@ import pandas as pd
 
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
+from tenure.engines.choice import SPARK
 from tenure.errors import LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
 from tenure.snapshots import Snapshots
+from tenure.spark_scoring import score_snapshot
 from tenure.targets.definition import Target
 from tenure.workspace import Workspace, replaced_file
 
@@ -90,12 +92,8 @@ def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hind
 
 
 def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
-    used = set(chosen.model.feature_names)
-    columns = [column for column in snapshots.columns if column.name in used]
-    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
-    scored = pd.concat(
-        [_nobody(), *(_score_chunk(chosen.model, chunk) for chunk in chunks if len(chunk))], ignore_index=True
-    )
+    rows = _rows_by_spark if snapshots.engine == SPARK else _rows
+    scored = rows(snapshots, target, chosen.model)
     # Ties break by customer, so that a repeat gives the same ranking.
     scored = scored.sort_values(["propensity", "customer_id"], ascending=[False, True], ignore_index=True)
     scored.insert(2, "decile", decile_of(scored["propensity"].to_numpy()))
@@ -106,6 +104,22 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     )
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
+
+
+def _rows(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
+    """Score the eligible, chunk by chunk. => customer_id, propensity, rule_score, revenue, reason_1..3"""
+    used = set(model.feature_names)
+    columns = [column for column in snapshots.columns if column.name in used]
+    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
+    return pd.concat([_nobody(), *(_score_chunk(model, chunk) for chunk in chunks if len(chunk))], ignore_index=True)
+
+
+def _rows_by_spark(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
+    """Score the eligible on Spark's executors. => the columns of ``_rows``"""
+    asked = snapshots.table(target, [snapshots.as_of], [], labels=False)
+    scored = score_snapshot(snapshots.features_path(snapshots.as_of), target.name, model)
+    keys = asked[["customer_id", "rule_score", "revenue"]]
+    return keys.merge(scored, on="customer_id", validate="one_to_one")[list(_nobody().columns)]
 
 
 def _score_chunk(model: PropensityModel, chunk: pd.DataFrame) -> pd.DataFrame:
