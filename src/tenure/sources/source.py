@@ -17,7 +17,7 @@ from tenure.workspace import Workspace, check_name
 
 SETTINGS = {
     "name", "title", "currency", "timezone", "raw_timezone", "cutoff_grid", "min_history_days", "margin_rate",
-    "published", "licence", "note", "targets", "raw", "features",
+    "published", "licence", "note", "pseudonymise", "targets", "raw", "features",
 }  # fmt: skip
 TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
 RAW_SETTINGS = {"known_at", "url_env", "delimiter", "encoding"}
@@ -73,6 +73,7 @@ class Source:
     published: str = ""
     licence: str = ""
     note: str = ""
+    pseudonymise: bool = False  # customers are named by a keyed hash from staging on
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, RawFile] = field(default_factory=dict)
@@ -167,11 +168,14 @@ def _check_keys(found: dict[str, Any], known: set[str], place: str, problems: li
 
 
 def _check_settings(settings: dict[str, Any], problems: list[str]) -> None:
-    expected: dict[str, type | tuple[type, ...]] = {"margin_rate": (int, float), "min_history_days": int}
+    expected: dict[str, type | tuple[type, ...]] = {
+        "margin_rate": (int, float), "min_history_days": int, "pseudonymise": bool,
+    }  # fmt: skip
     for key, value in settings.items():
         kind = expected.get(key, str)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            problems.append(f"{key} is {value!r}: expected {'text' if kind is str else 'a number'}")
+        if kind is not bool and isinstance(value, bool) or not isinstance(value, kind):
+            expects = {str: "text", bool: "true or false"}.get(kind, "a number")  # type: ignore[arg-type]
+            problems.append(f"{key} is {value!r}: expected {expects}")
     for key in ("timezone", "raw_timezone"):
         zone = settings.get(key)
         if isinstance(zone, str) and zone not in available_timezones():
