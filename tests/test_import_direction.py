@@ -26,6 +26,7 @@ LAYERS = (
     {"steps"},
     {"graph"},
     {"run_document"},
+    {"privacy"},
     {"run"},
     {"backfill"},
     {"notify"},

@@ -268,6 +268,22 @@ def fetch(
 
 
 @app.command()
+def forget(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
+    """Forget a customer: never staged again, taken out of everything made so far; proven by search."""
+    from tenure.privacy.forget import forget_customer
+    from tenure.workspace import Workspace
+
+    done = forget_customer(Workspace.locate(workspace or None), source, customer)
+    for what, count in done.changed.items():
+        typer.echo(f"  {what:<24} {count:>6,} changed or removed")
+    typer.echo(f"Searched {done.files:,} files and {done.artifacts:,} MLflow artefacts: none names the customer.")
+    if done.raw_files:
+        named = "\n  ".join(str(path) for path in done.raw_files)
+        typer.echo(f"Raw files are yours and stay as they are; these still name the customer:\n  {named}")
+    typer.echo(f"Models stay, and their cards say so; 'tenure run {source}' trains them anew, without the customer.")
+
+
+@app.command()
 def demo(
     customers: Annotated[int, typer.Option(min=50)] = 5000,
     months: Annotated[int, typer.Option(min=6)] = 24,

@@ -26,6 +26,10 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CHUNK_ROWS = 20_000
 
 
+# What makes an entry of the ledger another one; the rest tells of the run that made it.
+LEDGER_CONTENT = ("customer_id", "propensity", "decile", "rule_score", "model_version")
+
+
 @dataclass(frozen=True)
 class ScoringModel:
     """A model and the version it is registered as."""
@@ -159,6 +163,12 @@ def last_scores(workspace: Workspace, source: str, target: str, before: date) ->
     return None
 
 
+def ledger_file(content: pd.DataFrame, run_kind: str) -> str:
+    """Name a file of the ledger by its content, whatever the order of the rows: the same scores, the same name."""
+    hashes = pd.util.hash_pandas_object(content[list(LEDGER_CONTENT)], index=False).to_numpy()
+    return f"{run_kind}-{int(np.bitwise_xor.reduce(hashes)):016x}.parquet"
+
+
 def append_to_ledger(
     workspace: Workspace,
     scores: Scores,
@@ -176,11 +186,8 @@ def append_to_ledger(
     added = 0
     for name, table in scores.ranked.items():
         folder = workspace.scores / f"source={source}" / f"target={name}" / f"as_of={as_of}"
-        content = table[["customer_id", "propensity", "decile", "rule_score", "model_version"]].copy()
-        key = (
-            f"{run_kind}-{int(np.bitwise_xor.reduce(pd.util.hash_pandas_object(content, index=False).to_numpy())):016x}"
-        )
-        path = folder / f"{key}.parquet"
+        content = table[list(LEDGER_CONTENT)].copy()
+        path = folder / ledger_file(content, run_kind)
         if content.empty or path.exists():
             continue
         content["run_id"], content["run_kind"], content["is_hindsight"] = run_id, run_kind, hindsight

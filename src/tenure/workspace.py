@@ -91,6 +91,10 @@ class Workspace:
     def mlruns(self) -> Path:
         return self.root / "mlruns"
 
+    def exports(self, source: str) -> Path:
+        """Where tables for other systems are written: their ids may be the real ones."""
+        return self.data / "exports" / check_name("Source", source)
+
     def reports_of(self, source: str) -> Path:
         return self.root / "reports" / check_name("Source", source)
 
