@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
 from tenure.errors import LeakageError
@@ -77,11 +78,14 @@ def score_customers(
 
 
 def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
-    """Add to each customer every facet the source can tell, and the data dictionary to the details."""
+    """Add to each customer every facet the source can tell, to who is ranked the consent, and the data dictionary to the details."""
     view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
     scored = [target for name, target in snapshots.targets.items() if name in scores.ranked]
     dictionary = data_dictionary(scored, view.columns, snapshots.as_of)
-    return replace(scores, customers=view.customers, details={**view.details, "data_dictionary": dictionary})
+    # A ranked list is what people act on: whom they may not contact stands in it.
+    consent = view.customers[["customer_id", *(name for name in view.customers if name.startswith(PREFIX))]]
+    ranked = {name: table.merge(consent, on="customer_id", how="left") for name, table in scores.ranked.items()}
+    return Scores(view.customers, ranked, {**view.details, "data_dictionary": dictionary})
 
 
 def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
