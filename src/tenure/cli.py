@@ -268,6 +268,21 @@ def fetch(
 
 
 @app.command()
+def export(
+    source: str,
+    as_of: Annotated[str, typer.Option("--as-of", help="Which as-of, YYYY-MM-DD; default: the last one scored.")] = "",
+    reveal: Annotated[bool, typer.Option("--reveal", help="Write the real ids for the pseudonyms.")] = False,
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Copy the scored tables to data/exports, for other systems."""
+    from tenure.privacy.export import export_scores
+    from tenure.workspace import Workspace
+
+    for path in export_scores(Workspace.locate(workspace or None), source, as_of=as_of, reveal=reveal):
+        typer.echo(f"exported {path}")
+
+
+@app.command()
 def forget(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
     """Forget a customer: never staged again, taken out of everything made so far; proven by search."""
     from tenure.privacy.forget import forget_customer
