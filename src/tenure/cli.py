@@ -53,6 +53,9 @@ def _telling(log: Log) -> Progress:
         if event.what == "day":
             log.say("day", f"as of {event.step}", as_of=event.step)
             return
+        if event.what == "expired":
+            log.say("expired", f"  {event.step}")
+            return
         took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
         log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from tenure.errors import DataContractError, NotEnoughDataError
-from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.contract import STAGED_TABLES, STATIC_DATE
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable, first_line, map_table
@@ -28,6 +28,7 @@ from tenure.sources.raw_files import (
     quoted,
     split_reference,
 )
+from tenure.sources.retention import first_days_kept
 from tenure.sources.source import Source, TableMapping
 from tenure.workspace import Workspace, replaced_folder
 
@@ -41,7 +42,7 @@ HISTORY_QUANTILE = 0.001
 class TableSummary:
     """What staging one table came to. ``read + unreadable == staged + rejected`` always holds.
 
-    Rows of forgotten customers are in none of them, as if the raw file did not hold them.
+    Rows of forgotten customers, and those older than they may be kept, are in none of them, as if the raw file did not hold them.
     """
 
     read: int
@@ -124,7 +125,9 @@ def stage_source(
     mappings = effective_mappings(source, folder)
     raw_hashes = _raw_hashes(source, folder, mappings)
     identities = identities or Identities.of(workspace, source)
-    made_from = [STAGING_VERSION, source.definition, raw_hashes, identities.state()]
+    kept_from = first_days_kept(source.retention, datetime.now(ZoneInfo(source.timezone)).date())
+    kept = {name: str(day) for name, day in kept_from.items()}
+    made_from = [STAGING_VERSION, source.definition, raw_hashes, identities.state(), kept]
     fingerprint = blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=16).hexdigest()
     target = workspace.staged(source.name)
     if (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
@@ -201,7 +204,7 @@ def _stage_tables(
         identities.open(connection)
         for name, mapping in mappings.items():
             mapped = map_table(connection, source, folder, fresh, mapping, allow_empty=allow_empty)
-            tables[name] = _stage_table(connection, mapped, fresh, clock, identities)
+            tables[name] = _stage_table(connection, source, mapped, fresh, clock, identities)
         if not allow_empty:
             _check_ids_meet(connection, source, fresh, tables)
         identities.close(connection)
@@ -216,7 +219,12 @@ def _stage_tables(
 
 
 def _stage_table(
-    connection: duckdb.DuckDBPyConnection, mapped: MappedTable, fresh: Path, clock: datetime, identities: Identities
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    mapped: MappedTable,
+    fresh: Path,
+    clock: datetime,
+    identities: Identities,
 ) -> TableSummary:
     name = mapped.name
     staged, rejected = fresh / f"{name}.parquet", fresh / "rejected" / f"{name}.parquet"
@@ -228,6 +236,11 @@ def _stage_table(
             identities.learn(connection, mapped)
             read -= identities.forgotten_rows(connection, mapped)
             judged = identities.named_sql(connection, mapped, judged)
+        if first_day := first_days_kept(source.retention, clock.date()).get(name):
+            too_old = f"occurred_at < DATE '{first_day}' AND occurred_at > DATE '{STATIC_DATE}'"
+            (old,) = connection.execute(f"SELECT count(*) FROM ({judged}) WHERE {too_old}").fetchall()[0]
+            read -= old
+            judged = f"SELECT * FROM ({judged}) WHERE ({too_old}) IS NOT TRUE"
         connection.execute(
             f"COPY (SELECT {columns} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(staged))} (FORMAT parquet, COMPRESSION zstd)"
         )
