@@ -27,6 +27,7 @@ LAYERS = (
     {"steps"},
     {"graph"},
     {"run_document"},
+    {"privacy"},
     {"run"},
     {"backfill"},
     {"notify"},

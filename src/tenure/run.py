@@ -19,6 +19,7 @@ from tenure.lock import sole_writer
 from tenure.memory import engine_memory
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.notebooks import execute
+from tenure.privacy.retention import apply_retention
 from tenure.reporting.record import TrainingRecord
 from tenure.run_document import RUN_JSON, Performed, StepTiming, read_document, write_document
 from tenure.sources.raw_files import fingerprint_file
@@ -39,10 +40,10 @@ BEGUN_FROM = "begun_from"
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to."""
+    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to; *expired* tells of retention."""
 
     step: str
-    what: Literal["started", "done", "reused", "day"]
+    what: Literal["started", "done", "reused", "day", "expired"]
     seconds: float = 0.0
 
 
@@ -109,6 +110,8 @@ def writing(
         run.registry.check()
         if was_killed:
             run.registry.end_interrupted(source)
+        if expired := apply_retention(located, run.source):
+            progress(StepEvent(expired, "expired"))
         progress(StepEvent("stage", "started"))
         what: Literal["done", "reused"] = "reused" if run.staged.reused else "done"
         progress(StepEvent("stage", what, round(time.monotonic() - started, 2)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
 from tenure.engines.choice import SPARK
@@ -26,6 +27,10 @@ from tenure.workspace import Workspace, replaced_file
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Rows explained at a time: contributions of all features of all customers need not fit into memory.
 CHUNK_ROWS = 20_000
+
+
+# What makes an entry of the ledger another one; the rest tells of the run that made it.
+LEDGER_CONTENT = ("customer_id", "propensity", "decile", "rule_score", "model_version")
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,14 @@ def score_customers(
 
 
 def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
-    """Add to each customer every facet the source can tell, and the data dictionary to the details."""
+    """Add to each customer every facet the source can tell, to who is ranked the consent, and the data dictionary to the details."""
     view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
     scored = [target for name, target in snapshots.targets.items() if name in scores.ranked]
     dictionary = data_dictionary(scored, view.columns, snapshots.as_of)
-    return replace(scores, customers=view.customers, details={**view.details, "data_dictionary": dictionary})
+    # A ranked list is what people act on: whom they may not contact stands in it.
+    consent = view.customers[["customer_id", *(name for name in view.customers if name.startswith(PREFIX))]]
+    ranked = {name: table.merge(consent, on="customer_id", how="left") for name, table in scores.ranked.items()}
+    return Scores(view.customers, ranked, {**view.details, "data_dictionary": dictionary})
 
 
 def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
@@ -173,6 +181,12 @@ def last_scores(workspace: Workspace, source: str, target: str, before: date) ->
     return None
 
 
+def ledger_file(content: pd.DataFrame, run_kind: str) -> str:
+    """Name a file of the ledger by its content, whatever the order of the rows: the same scores, the same name."""
+    hashes = pd.util.hash_pandas_object(content[list(LEDGER_CONTENT)], index=False).to_numpy()
+    return f"{run_kind}-{int(np.bitwise_xor.reduce(hashes)):016x}.parquet"
+
+
 def append_to_ledger(
     workspace: Workspace,
     scores: Scores,
@@ -190,11 +204,8 @@ def append_to_ledger(
     added = 0
     for name, table in scores.ranked.items():
         folder = workspace.scores / f"source={source}" / f"target={name}" / f"as_of={as_of}"
-        content = table[["customer_id", "propensity", "decile", "rule_score", "model_version"]].copy()
-        key = (
-            f"{run_kind}-{int(np.bitwise_xor.reduce(pd.util.hash_pandas_object(content, index=False).to_numpy())):016x}"
-        )
-        path = folder / f"{key}.parquet"
+        content = table[list(LEDGER_CONTENT)].copy()
+        path = folder / ledger_file(content, run_kind)
         if content.empty or path.exists():
             continue
         content["run_id"], content["run_kind"], content["is_hindsight"] = run_id, run_kind, hindsight
