@@ -19,6 +19,7 @@ from tenure.lock import sole_writer
 from tenure.memory import engine_memory
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.notebooks import execute
+from tenure.privacy.retention import apply_retention
 from tenure.reporting.record import TrainingRecord
 from tenure.review.failures import note_failure
 from tenure.run_document import RUN_JSON, Performed, StepTiming, read_document, write_document
@@ -40,10 +41,10 @@ BEGUN_FROM = "begun_from"
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to."""
+    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to; *expired* tells of retention."""
 
     step: str
-    what: Literal["started", "done", "reused", "day"]
+    what: Literal["started", "done", "reused", "day", "expired"]
     seconds: float = 0.0
 
 
@@ -111,6 +112,8 @@ def writing(
         run.registry.check()
         if was_killed:
             run.registry.end_interrupted(source)
+        if expired := apply_retention(located, run.source):
+            progress(StepEvent(expired, "expired"))
         progress(StepEvent("stage", "started"))
         what: Literal["done", "reused"] = "reused" if run.staged.reused else "done"
         progress(StepEvent("stage", what, round(time.monotonic() - started, 2)))
@@ -257,8 +260,9 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     if full:
         work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
     scoring = Step(
-        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run"}, trained, lambda: json.dumps(run_versions(run))
-    )
+        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": run.engine}, trained,
+        lambda: json.dumps(run_versions(run)),
+    )  # fmt: skip
     work.perform(scoring)
     _tell(work, trained)
 
@@ -345,6 +349,7 @@ def score_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     allow_hindsight: bool = False,
+    engine: str = "",
     progress: Progress = say_nothing,
 ) -> RunResult:
     """Score with the champions, no training; the as-of's folder is replaced whole, what else it held stays.
@@ -354,9 +359,10 @@ def score_flow(
     TenureError : no champion, an unknown target, an as-of the champions have seen.
     """
     _check_targets(targets)
-    with writing(source, f"tenure score {source}", as_of=as_of, workspace=workspace, progress=progress) as run:
+    doing = f"tenure score {source}"
+    with writing(source, doing, as_of=as_of, workspace=workspace, engine=engine, progress=progress) as run:
         with _added_to(run, progress) as work:
-            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight}
+            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight, "engine": run.engine}
             work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
             _tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
             document = write_document(work.run, work.folder, work.performed, kind="score", asked=targets)

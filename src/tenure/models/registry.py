@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tenure.models.study import Study
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+MOST_RUNS = 50_000
 FINGERPRINT_TAG = "tenure.fingerprint"
 FORMER_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.promoted", "tenure.rolled_back"
 
@@ -343,6 +344,29 @@ class Registry:
             client.set_registered_model_alias(name, CHAMPION, former)
             client.set_model_version_tag(name, current, ROLLED_BACK_TAG, _mark(why))
         return current, former
+
+    def revise_artifacts(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
+        """Show a copy of each artefact of each training run of some models; what ``revise`` changed is stored again. Returns how many there were."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.entities import ViewType
+
+        shown = 0
+        with self._client() as client, redirect_stderr(StringIO()):
+            experiments = [e.experiment_id for e in client.search_experiments(ViewType.ALL) if e.name in names]
+            for experiment in experiments:
+                for run in client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=MOST_RUNS):
+                    with TemporaryDirectory() as scratch:
+                        if not client.list_artifacts(run.info.run_id):
+                            continue
+                        folder = Path(
+                            download_artifacts(run_id=run.info.run_id, dst_path=scratch, tracking_uri=self.uri)
+                        )
+                        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                            shown += 1
+                            if revise(path):
+                                beside = path.relative_to(folder).parent.as_posix()
+                                client.log_artifact(run.info.run_id, str(path), None if beside == "." else beside)
+        return shown
 
     def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
         """Attach a file to a finished run: the executed notebook exists only after its kernel ended."""
