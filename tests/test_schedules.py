@@ -5,52 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from shop import place_shop
+from shop import BARE, TODAY, by_sh, cron_lines
 from tenure.errors import UnknownNameError, UsageError
 from tenure.models.registry import Registry
 from tenure.schedules import SCHEDULERS, schedule_files
 from tenure.workspace import Workspace
-
-# What cron gives a command, and the package where it is not installed but under test.
-BARE = {"HOME": "/", "LOGNAME": "nobody", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}  # fmt: skip
-TODAY = str(date.today())
-
-
-def by_sh(command, **environment):
-    return subprocess.run(
-        ["/bin/sh", "-c", command], env=BARE | environment, capture_output=True, text=True, check=False, timeout=400, cwd="/"
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    """A shop with a champion: cron's monthly line was run, by sh, with cron's environment."""
-    workspace = Workspace(tmp_path_factory.mktemp("scheduled"))
-    place_shop(workspace)
-    _, monthly = cron_lines(workspace)
-    done = by_sh(monthly.command)
-    assert (done.returncode, done.stderr) == (0, "")
-    return workspace
-
-
-class CronLine:
-    """One line of a crontab: its five fields, and the command as cron hands it to the shell."""
-
-    def __init__(self, line):
-        *fields, command = line.split(maxsplit=5)
-        self.when = " ".join(fields)
-        assert not re.search(r"(?<!\\)%", command), "cron ends a command at a bare %"
-        self.command = command.replace("\\%", "%")
-
-
-def cron_lines(workspace):
-    text = schedule_files("cron", "shop", workspace)["cron.txt"]
-    return [CronLine(line) for line in text.splitlines() if not line.startswith("#")]
 
 
 def test_cron_starts_scores_daily_and_runs_monthly(tmp_path):

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from tenure.errors import DataContractError, NotEnoughDataError
+from tenure.errors import DataContractError, NotEnoughDataError, StorageError
 from tenure.sources.contract import STAGED_TABLES, STATIC_DATE
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.identities import Identities
@@ -33,7 +33,9 @@ from tenure.sources.source import Source, TableMapping
 from tenure.workspace import Workspace, replaced_folder
 
 # Part of every fingerprint: raise it when staging changes what it writes.
-STAGING_VERSION = 3
+STAGING_VERSION = 4
+# How the system says that a disk is full, or a limit on files reached.
+NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
 # The first day of a table is taken where one row in a thousand lies before it, so one mistyped year starts no history.
 HISTORY_QUANTILE = 0.001
 
@@ -190,10 +192,8 @@ def _read_manifest(source: Source, folder: Path) -> StagedSource | None:
     if not path.is_file():
         return None
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    if any("empty" not in table for table in manifest["tables"].values()):
-        return None  # staged by an earlier version
     tables = {
-        name: TableSummary(**{**t, "columns": tuple(t["columns"]), "empty": tuple(t["empty"])})
+        name: TableSummary(**{**t, "columns": tuple(t["columns"]), "empty": tuple(t.get("empty", ()))})
         for name, t in manifest["tables"].items()
     }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)
@@ -260,6 +260,10 @@ def _stage_table(
             f"COPY (SELECT rule, raw_row, raw FROM ({judged}) WHERE rule IS NOT NULL) TO {literal(str(rejected))} (FORMAT parquet, COMPRESSION zstd)"
         )
     except duckdb.Error as error:
+        if any(words in str(error) for words in NO_ROOM):
+            raise StorageError(
+                f"{mapped.place}: no room to stage {mapped.raw_name} in {fresh.parent}. Nothing was replaced; make room and run again."
+            ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
     unreadable = (
         _unreadable_lines(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
