@@ -28,7 +28,7 @@ def place_shop(workspace, customers=500, months=20):
 
 # What cron gives a command, and the package where it is not installed but under test.
 BARE = {"HOME": "/", "LOGNAME": "nobody", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}  # fmt: skip
-TODAY = str(date.today())
+TODAY, YESTERDAY = str(date.today()), str(date.today() - timedelta(days=1))
 
 
 def by_sh(command, **environment):

@@ -13,14 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shop import BARE, TODAY
+from shop import BARE, TODAY, YESTERDAY
 from tenure.errors import RegistryError
 from tenure.models.registry import Registry
 from tenure.notebooks import LONGEST_TEXT, shorten_outputs
 from tenure.scoring import Scores, append_to_ledger
 from tenure.workspace import Workspace
-
-YESTERDAY = str(date.today() - timedelta(days=1))
 
 
 def score(workspace, as_of, before=""):
