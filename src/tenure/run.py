@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any, Literal
 
-from tenure.errors import NotEnoughDataError, TenureError
+from tenure.errors import NotEnoughDataError, TenureError, UnknownNameError, UsageError
 from tenure.graph import Marks, Step
 from tenure.lock import sole_writer
 from tenure.memory import engine_memory
@@ -21,6 +21,7 @@ from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.notebooks import execute
 from tenure.privacy.retention import apply_retention
 from tenure.reporting.record import TrainingRecord
+from tenure.review.failures import note_failure
 from tenure.run_document import RUN_JSON, Performed, StepTiming, read_document, write_document
 from tenure.sources.raw_files import fingerprint_file
 from tenure.sources.source import read_source
@@ -104,7 +105,8 @@ def writing(
     """
     located = Workspace.locate(workspace or None)
     read_source(located, source)  # an unknown source leaves no lock behind
-    with sole_writer(located, source, doing) as was_killed:
+    kind, asked = options.get("run_kind", "scheduled"), options.get("as_of", "")
+    with sole_writer(located, source, doing) as was_killed, _noting_failures(located, source, doing, kind, asked):
         started = time.monotonic()
         run = open_run(source, workspace=str(located.root), run_kind=options.pop("run_kind", "scheduled"), **options)
         run.registry.check()
@@ -116,6 +118,19 @@ def writing(
         what: Literal["done", "reused"] = "reused" if run.staged.reused else "done"
         progress(StepEvent("stage", what, round(time.monotonic() - started, 2)))
         yield run
+
+
+@contextmanager
+def _noting_failures(workspace: Workspace, source: str, doing: str, kind: str, as_of: str) -> Iterator[None]:
+    """Note what made a scheduled run fail, for the diary of the next one that does not. Wrong usage is no run."""
+    try:
+        yield
+    except (TenureError, OSError) as error:
+        if kind == "scheduled" and not isinstance(error, UsageError | UnknownNameError):
+            # Where the disk is full the message itself is all there can be.
+            with suppress(OSError):
+                note_failure(workspace, source, as_of=as_of, doing=doing, text=str(error))
+        raise
 
 
 def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, full: bool = False) -> RunResult:
