@@ -14,7 +14,7 @@ from tenure.models.model import PropensityModel
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
-from tenure.steps.opening import Run
+from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS
 from tenure.targets.definition import Target
@@ -42,6 +42,7 @@ class Review:
         return pd.concat(tops, ignore_index=True) if tops else pd.DataFrame()
 
 
+@writes
 def review_run(run: Run) -> Review:
     """Compare promises with what came true, today's inputs and scores with the test cutoff's, deliveries with their history.
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from tenure.errors import RegistryError
 from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, with_facets, write_scores
-from tenure.steps.opening import Run
+from tenure.steps.opening import Run, writes
 from tenure.steps.results import records
 
 
+@writes
 def score(
     run: Run,
     versions: dict[str, str] | None = None,
