@@ -30,7 +30,7 @@ LAYERS = (
     {"privacy"},
     {"run"},
     {"backfill"},
-    {"notify"},
+    {"notify", "schedules"},
     {"cli"},
 )
 ONE_HOME = {
