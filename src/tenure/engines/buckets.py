@@ -80,7 +80,13 @@ def merge(
     """
     rows = rows.take(np.argsort(rows.seen, kind="stable"))
     starts = np.searchsorted(rows.seen, np.arange(len(buckets.cutoffs) + 1))
-    merging = {number: _merging(parts[number], rows, customers, buckets) for number in windows}
+    cells = buckets.of(rows.day) * customers + rows.customer
+    merging = {
+        number: _LastSightings(parts[number], rows, customers)
+        if parts[number].how == "distinct"
+        else _Cells(parts[number], rows, cells, customers, buckets)
+        for number in windows
+    }
     shape = (len(buckets.cutoffs), customers)
     merged = {(number, window): np.empty(shape, np.int64) for number, asked in windows.items() for window in asked}
     for place, cutoff in enumerate(buckets.cutoffs):
@@ -92,20 +98,15 @@ def merge(
     return merged
 
 
-def _merging(part: Part, rows: Rows, customers: int, buckets: Buckets) -> _Cells | _LastSightings:
-    kind = _LastSightings if part.how == "distinct" else _Cells
-    return kind(part, rows, customers, buckets)
-
-
 class _Cells:
     """One number per bucket and customer."""
 
-    def __init__(self, part: Part, rows: Rows, customers: int, buckets: Buckets) -> None:
+    def __init__(self, part: Part, rows: Rows, cells: Whole, customers: int, buckets: Buckets) -> None:
         self._how, self._buckets, self._customers = part.how, buckets, customers
         measured = rows.measures[part.measure]
         self._present = measured.present
         self._values = rows.day if part.measure.kind == "DATE" else measured.values
-        self._cell = buckets.of(rows.day) * customers + rows.customer
+        self._cell = cells
         self._cells = np.full(len(buckets) * customers, NONE.get(part.how, 0), dtype=np.int64)
         self._merge = {"count": np.add, "sum": np.add, "min": np.minimum, "max": np.maximum}[part.how]
         if part.how == "sum" and self._values is not None and len(self._values):
@@ -137,8 +138,8 @@ class _Cells:
 class _LastSightings:
     """The last day each customer's each value was seen on: it is in a window that begins no later."""
 
-    def __init__(self, part: Part, rows: Rows, customers: int, buckets: Buckets) -> None:
-        self._customers, self._buckets, self._day = customers, buckets, rows.day
+    def __init__(self, part: Part, rows: Rows, customers: int) -> None:
+        self._customers, self._day = customers, rows.day
         measured = rows.measures[part.measure]
         self._present = measured.present
         values = rows.day.astype(np.int64) if measured.values is None else measured.values
