@@ -151,7 +151,7 @@ class _LastSightings:
         begins[:1], begins[1:] = True, mixed[1:] != mixed[:-1]
         self._pair = np.empty(len(mixed), dtype=np.int32)
         self._pair[order] = np.cumsum(begins, dtype=np.int32) - 1
-        self._owner = rows.customer[order[begins]]
+        self._owner = rows.customer[order[begins]].astype(np.int64)
         self._last = np.full(len(self._owner), NEVER, dtype=np.int32)
 
     def add(self, known: slice) -> None:
@@ -159,8 +159,9 @@ class _LastSightings:
         np.maximum.at(self._last, self._pair[known][present], self._day[known][present])
 
     def over(self, cutoff: int, windows: Sequence[int | None]) -> list[Whole]:
-        merged = []
-        for window in windows:
-            since = NEVER + 1 if window is None else cutoff - window
-            merged.append(np.bincount(self._owner[self._last >= since], minlength=self._customers))
-        return merged
+        merged, owner, last = [], self._owner, self._last
+        for window in reversed(windows):  # the longest first: a shorter one holds some of the same
+            inside = last >= (NEVER + 1 if window is None else cutoff - window)
+            owner, last = owner[inside], last[inside]
+            merged.append(np.bincount(owner, minlength=self._customers))
+        return merged[::-1]
