@@ -1,10 +1,13 @@
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from servers import postgresql_server  # found through the line above
 
 
 @pytest.fixture
@@ -15,3 +18,10 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} does not exist (set TENURE_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory) -> Iterator[Path]:
+    """A real PostgreSQL server; the folder of its socket, which is its host."""
+    with postgresql_server(tmp_path_factory.mktemp("postgresql")) as host:
+        yield host

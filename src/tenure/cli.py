@@ -53,6 +53,9 @@ def _telling(log: Log) -> Progress:
         if event.what == "day":
             log.say("day", f"as of {event.step}", as_of=event.step)
             return
+        if event.what == "expired":
+            log.say("expired", f"  {event.step}")
+            return
         took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
         log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
 
@@ -145,6 +148,7 @@ def score(
     ] = False,
     fail_on: FailOnOption = "",
     log: LogOption = "text",
+    engine: EngineOption = "duckdb",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
@@ -158,6 +162,7 @@ def score(
         targets=_names(targets),
         workspace=workspace,
         allow_hindsight=allow_hindsight,
+        engine=engine,
         progress=_telling(said),
     )
     said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)
@@ -265,6 +270,37 @@ def fetch(
     with sole_writer(located, source, f"tenure fetch {source}"):
         for path in fetch_source(located, source, Path(from_) if from_ else None):
             typer.echo(f"placed {path}")
+
+
+@app.command()
+def export(
+    source: str,
+    as_of: Annotated[str, typer.Option("--as-of", help="Which as-of, YYYY-MM-DD; default: the last one scored.")] = "",
+    reveal: Annotated[bool, typer.Option("--reveal", help="Write the real ids for the pseudonyms.")] = False,
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Copy the scored tables to data/exports, for other systems."""
+    from tenure.privacy.export import export_scores
+    from tenure.workspace import Workspace
+
+    for path in export_scores(Workspace.locate(workspace or None), source, as_of=as_of, reveal=reveal):
+        typer.echo(f"exported {path}")
+
+
+@app.command()
+def forget(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
+    """Forget a customer: never staged again, taken out of everything made so far; proven by search."""
+    from tenure.privacy.forget import forget_customer
+    from tenure.workspace import Workspace
+
+    done = forget_customer(Workspace.locate(workspace or None), source, customer)
+    for what, count in done.changed.items():
+        typer.echo(f"  {what:<24} {count:>6,} changed or removed")
+    typer.echo(f"Searched {done.files:,} files and {done.artifacts:,} MLflow artefacts: none names the customer.")
+    if done.raw_files:
+        named = "\n  ".join(str(path) for path in done.raw_files)
+        typer.echo(f"Raw files are yours and stay as they are; these still name the customer:\n  {named}")
+    typer.echo(f"Models stay, and their cards say so; 'tenure run {source}' trains them anew, without the customer.")
 
 
 @app.command()

@@ -86,6 +86,15 @@ def read_document(folder: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
+def refresh_outputs(folder: Path) -> None:
+    """Bring the hashes of a folder's ``run.json`` up to date with files that were changed since, on purpose."""
+    document = read_document(folder)
+    outputs = {name: digest for name, digest in _outputs(folder).items() if name != RUN_JSON}
+    if document and document.get("outputs") != outputs:
+        with replaced_file(folder / RUN_JSON) as fresh:
+            fresh.write_text(json.dumps(document | {"outputs": outputs}, indent=1), encoding="utf-8")
+
+
 def _outputs(folder: Path) -> dict[str, str]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != MARKS]
     return {str(path.relative_to(folder)): fingerprint_file(path) for path in paths}

@@ -240,11 +240,12 @@ class Snapshots:
         """
         rows = []
         with connect() as connection:
+            known = self._known_customers(connection, cutoffs)
             for cutoff in cutoffs:
                 eligible, positives = connection.execute(
                     f"SELECT count(*), coalesce(sum(label), 0) FROM read_parquet({literal(str(self.labels_path(target, cutoff)))})"
                 ).fetchall()[0]
-                rows.append((cutoff, self._known_customers(connection, cutoff), int(eligible), int(positives)))
+                rows.append((cutoff, known[cutoff], int(eligible), int(positives)))
         table = pd.DataFrame(rows, columns=["cutoff", "known", "eligible", "positives"])
         table["base_rate"] = table["positives"] / table["eligible"].clip(lower=1)
         return table
@@ -252,7 +253,9 @@ class Snapshots:
     def customers(self) -> pd.DataFrame:
         """List every customer named by any fact known before the as-of: customer_id, in order."""
         with connect() as connection:
-            return connection.execute(f"{self._ids(self.as_of)} ORDER BY customer_id").df()
+            return connection.execute(
+                f"SELECT customer_id FROM ({self._first_known()}) WHERE first_known < DATE '{self.as_of}' ORDER BY customer_id"
+            ).df()
 
     def contacted(self, first: date, end: date) -> set[str] | None:
         """Name the customers treated in ``[first, end)``, as known at the as-of; None where the source has no contacts."""
@@ -280,15 +283,18 @@ class Snapshots:
             }
         return {table: found.set_index("day")["rows"] for table, found in counts.items()}
 
-    def _known_customers(self, connection: duckdb.DuckDBPyConnection, cutoff: date) -> int:
-        return int(connection.execute(f"SELECT count(*) FROM ({self._ids(cutoff)})").fetchall()[0][0])
+    def _known_customers(self, connection: duckdb.DuckDBPyConnection, cutoffs: Sequence[date]) -> dict[date, int]:
+        counts = ", ".join(f"count(*) FILTER (WHERE first_known < DATE '{cutoff}')" for cutoff in cutoffs)
+        found = connection.execute(f"SELECT {counts} FROM ({self._first_known()})").fetchall()[0]
+        return dict(zip(cutoffs, found, strict=True))
 
-    def _ids(self, cutoff: date) -> str:
+    def _first_known(self) -> str:
+        """Give the SQL of customer_id, first_known: when any fact first named the customer."""
         tables = " UNION ALL ".join(
-            f"SELECT customer_id FROM read_parquet({literal(str(self.staged.path(table)))}) WHERE known_at < DATE '{cutoff}'"
+            f"SELECT customer_id, known_at FROM read_parquet({literal(str(self.staged.path(table)))})"
             for table in tables_with_rows(self.staged)
         )
-        return f"SELECT DISTINCT customer_id FROM ({tables})"
+        return f"SELECT customer_id, min(known_at) AS first_known FROM ({tables}) GROUP BY customer_id"
 
 
 def check_positives(target: Target, fitting: Mapping[str, int], test: Mapping[str, int]) -> None:
