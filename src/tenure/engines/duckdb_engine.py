@@ -13,6 +13,7 @@ import duckdb
 
 from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import TablePlan, plan_table
+from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
 from tenure.errors import DefinitionError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression, to_duckdb
@@ -57,6 +58,7 @@ class DuckDBEngine:
     def __init__(self, staged: StagedSource, connection: duckdb.DuckDBPyConnection) -> None:
         self._staged = staged
         self._connection = connection
+        self.costs: list[BuildCost] = []
 
     def build_snapshot(
         self,
@@ -71,8 +73,21 @@ class DuckDBEngine:
         """
         self._set_cutoffs(cutoffs)
         targets = list(targets)
-        self._build_population(targets)
+        self.costs.clear()
+        with timing(self.costs, ASKED):
+            self._build_population(targets)
         joins = self._build_aggregates(columns, cutoffs)
+        with timing(self.costs, WRITING, columns=len(columns)):
+            self._write(targets, columns, joins, cutoffs, paths)
+
+    def _write(
+        self,
+        targets: Sequence[Target],
+        columns: Sequence[FeatureColumn],
+        joins: Mapping[str, Sequence[FeatureColumn]],
+        cutoffs: Sequence[date],
+        paths: Mapping[date, Path],
+    ) -> None:
         for batch in self._batches(cutoffs):
             query = self._assembled(targets, columns, joins, batch)
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE snapshot AS {query}")
@@ -166,11 +181,12 @@ class DuckDBEngine:
         for plan in self.plans(columns):
             bucketed = [entry.column for entry in plan.bucketed]
             group = [column for column in columns if column.table == plan.table]
-            if bucketed and self._is_worth_buckets(plan.table, cutoffs):
+            if bucketed and self.is_worth_buckets(plan.table, cutoffs):
                 name = quoted(f"buckets_{plan.table}")
                 rows = self._staged.tables[plan.table].staged
                 try:
-                    build_bucketed(self._connection, plan, self._facts(plan.table), rows, cutoffs, name)
+                    with timing(self.costs, BUCKETS, plan.table, len(bucketed)):
+                        build_bucketed(self._connection, plan, self._facts(plan.table), rows, cutoffs, name)
                 except OverflowError:
                     self._connection.execute(f"DROP TABLE {name}")
                 else:
@@ -179,7 +195,8 @@ class DuckDBEngine:
             direct += group
         return joins | self._build_direct(direct)
 
-    def _is_worth_buckets(self, table: str, cutoffs: Sequence[date]) -> bool:
+    def is_worth_buckets(self, table: str, cutoffs: Sequence[date]) -> bool:
+        """Tell whether a table has enough facts for buckets to pay: by what is known before, so always the same."""
         return self._staged.tables[table].staged * len(cutoffs) >= BUCKETS_FROM
 
     def _build_direct(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
@@ -193,10 +210,11 @@ class DuckDBEngine:
             used = dict.fromkeys(name for expression in parsed.values() for name in columns_of(expression))
             selected = ", ".join(f"{to_duckdb(expression)} AS {quoted(name)}" for name, expression in parsed.items())
             name = quoted(f"agg_{table}_{window or 'ever'}")
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT customer_id, cutoff, {selected} "
-                f"FROM ({self._observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff) GROUP BY customer_id, cutoff"
-            )
+            with timing(self.costs, DIRECT, table, len(group)):
+                self._connection.execute(
+                    f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT customer_id, cutoff, {selected} "
+                    f"FROM ({self._observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff) GROUP BY customer_id, cutoff"
+                )
             joins[name] = group
         return joins
 
