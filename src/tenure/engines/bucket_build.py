@@ -23,7 +23,7 @@ THREADS = 2
 BATCH_ROWS = 1_000_000
 # Bytes of one chunk's buckets: small enough to stay near the processor, large enough that numpy has work.
 CHUNK_BYTES = 64 << 20
-MOST_CUSTOMERS = 16_384
+MOST_CUSTOMERS = 8_192
 # Customer, day, first cutoff; each measure adds a flag and perhaps a number.
 ROW_BYTES, FLAG_BYTES, NUMBER_BYTES = 10, 1, 8
 
@@ -46,8 +46,9 @@ def build_bucketed(
     customers = int(connection.execute("SELECT coalesce(max(number) + 1, 0) FROM numbered").fetchall()[0][0])
     buckets = Buckets.cut([_day(cutoff) for cutoff in cutoffs], {w for asked in plan.windows.values() for w in asked})
     size = int(np.clip(CHUNK_BYTES // (8 * len(buckets) * len(plan.parts)), 1, MOST_CUSTOMERS))
+    columns = _columns(plan)
     connection.register("merged", _merged([], 0, 0, plan, buckets))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {_columns(plan)}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {columns}")
     held = rows * (ROW_BYTES + sum(_bytes_of(measure) for measure in measures_of(plan.parts)))
     passes = max(1, -(-held // (engine_memory() // 2)))
     firsts = np.arange(0, customers, size)
@@ -61,7 +62,7 @@ def build_bucketed(
             for at in range(0, len(some), THREADS):
                 for table in pool.map(merged, some[at : at + THREADS].tolist()):
                     connection.register("merged", table)
-                    connection.execute(f"INSERT INTO {name} {_columns(plan)}")
+                    connection.execute(f"INSERT INTO {name} {columns}")
     connection.unregister("merged")
 
 

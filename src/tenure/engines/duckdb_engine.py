@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -165,7 +165,7 @@ class DuckDBEngine:
         for column in columns:
             if not column.is_row_wise:
                 tables.setdefault(column.table, []).append(column)
-        return [plan_table(table, group, partial(self._type_of, table)) for table, group in tables.items()]
+        return [plan_table(table, group, cache(partial(self._type_of, table))) for table, group in tables.items()]
 
     def _type_of(self, table: str, expression: str) -> str:
         rows = f"SELECT *, isodow(occurred_at) AS weekday, hour(occurred_at) AS hour FROM {self._facts(table)}"
