@@ -17,6 +17,7 @@ LAYERS = (
     {"notebooks"},
     {"engines"},
     {"snapshots"},
+    {"explain_plan"},
     {"models"},
     {"customers"},
     {"audit"},
