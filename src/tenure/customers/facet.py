@@ -28,7 +28,8 @@ class Facet:
 
     ``build`` takes the facts known at the as-of and the customers as far as they are told (customer_id, the scores, the
     columns of the facets named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
-    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores.
+    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers have
+    the columns of every facet.
     ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[facets.<name>]``.
     """
 
