@@ -18,6 +18,7 @@ LAYERS = (
     {"engines"},
     {"snapshots"},
     {"models"},
+    {"value"},
     {"customers"},
     {"audit"},
     {"scoring", "spark_scoring"},
