@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import quad
-from scipy.special import gammaln
+from scipy.special import gammaln, hyp2f1
 from scipy.stats import beta, gamma
 
 from tenure.errors import NotEnoughDataError
@@ -67,6 +67,19 @@ def test_the_pareto_nbd_likelihood_is_the_integral_over_the_time_of_stopping(mod
     alive = bought_until(t) * (b / (b + t)) ** s
     assert np.exp(model.log_likelihood(one(x, t_x, t))[0]) == pytest.approx(alive + stopped, rel=1e-6)
     assert model.p_alive(one(x, t_x, t))[0] == pytest.approx(alive / (alive + stopped), rel=1e-6)
+
+
+@pytest.mark.parametrize(("x", "t_x", "t"), [(0, 0, 30), (4, 20, 30), (40, 15, 30), (7, 29.9, 30)])
+def test_the_pareto_nbd_likelihood_is_that_of_the_closed_form(x, t_x, t):
+    """Fader and Hardie (2005), A Note on Deriving the Pareto/NBD Model, for alpha < beta."""
+    r, alpha, s, b = PARETO.r, PARETO.alpha, PARETO.s, PARETO.beta
+
+    def term(at):
+        return hyp2f1(r + s + x, r + x, r + s + x + 1, (b - alpha) / (b + at)) / (b + at) ** (r + s + x)
+
+    inside = (alpha + t) ** -(r + x) * (b + t) ** -s + s / (r + s + x) * (term(t_x) - term(t))
+    closed = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(b) + np.log(inside)
+    assert PARETO.log_likelihood(one(x, t_x, t))[0] == pytest.approx(closed, abs=1e-9)
 
 
 @pytest.mark.parametrize("model", [BG, PARETO], ids=["BG/NBD", "Pareto/NBD"])

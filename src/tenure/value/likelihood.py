@@ -8,8 +8,9 @@ import numpy as np
 
 from tenure.errors import NotEnoughDataError
 
-# Beyond these a positive parameter has run away: the data say nothing of it.
-SMALLEST, LARGEST = 1e-4, 1e5
+# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and holds.
+SMALLEST, LARGEST = 1e-3, 1e4
+IMPOSSIBLE = 1e10
 
 
 def fit_positive(
@@ -19,21 +20,25 @@ def fit_positive(
 
     Raises
     ------
-    NotEnoughDataError : no start converged to parameters the data determine.
+    NotEnoughDataError : no start converged.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     def loss(logs: np.ndarray) -> float:
         value = -mean_log_likelihood(np.exp(logs))
-        return value if np.isfinite(value) else 1e10
+        return value if np.isfinite(value) else IMPOSSIBLE
 
     bounds = [(np.log(SMALLEST), np.log(LARGEST))] * len(starts[0])
     for start in starts:
-        found = minimize(loss, np.log(start), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "maxiter": 500})
-        inside = np.all((found.x > bounds[0][0] + 1e-6) & (found.x < bounds[0][1] - 1e-6))
-        if found.success and inside and found.fun < 1e9:
+        # The optimiser's matrices are tiny: several threads of linear algebra would only wait for each other.
+        with threadpool_limits(1, user_api="blas"):
+            found = minimize(
+                loss, np.log(start), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-10, "maxiter": 300}
+            )
+        if found.success and found.fun < IMPOSSIBLE:
             return np.exp(found.x)
     raise NotEnoughDataError(
-        f"{model}: its likelihood has no maximum within {SMALLEST:g} and {LARGEST:g} on these purchases, from {len(starts)} starts. "
-        "Expected some customers who came back and some who did not; the other models are used."
+        f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days and amounts of "
+        "customers some of whom came back; the other models are used."
     )
