@@ -19,6 +19,7 @@ LAYERS = (
     {"snapshots"},
     {"explain_plan"},
     {"models"},
+    {"value"},
     {"customers"},
     {"audit"},
     {"spark_scoring"},
