@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from tenure.errors import DataContractError, NotEnoughDataError, StorageError
+from tenure.lock import sole_writer
 from tenure.sources.contract import STAGED_TABLES, STATIC_DATE
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.identities import Identities
@@ -127,7 +128,7 @@ def stage_source(
 
     Raises
     ------
-    UsageError : ids are to be hashed and the key is missing, or another one.
+    UsageError : ids are to be hashed and the key is missing, or another one. LockedError : another process writes.
     DataContractError : a missing file or column, an unreadable or empty table, most rows rejected, ids that never meet.
     """
     folder = workspace.raw(source.name)
@@ -141,7 +142,7 @@ def stage_source(
     target = workspace.staged(source.name)
     if (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
         return staged
-    with replaced_folder(target) as fresh:
+    with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
         tables = _stage_tables(source, folder, mappings, fresh, identities, allow_empty=allow_empty)
         manifest = {
             "fingerprint": fingerprint,
