@@ -183,3 +183,21 @@ def test_unchanged_raw_files_are_not_staged_again(tmp_path):
     assert not shop(tmp_path, *rows).reused
     assert shop(tmp_path, *rows).reused
     assert not shop(tmp_path, *rows, "bo 2024-01-06 1 2 3").reused
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("order_lines = 1", r"order_lines is 1: expected a table, as in \[order_lines\]"),
+        ("raw = 'orders.csv'", "raw is 'orders.csv': expected tables"),
+        ("[order_lines]\nextra = 'gift'", "extra is 'gift': expected a table"),
+        ("[customers]\nconsent = true", "consent is True: expected a table"),
+        ("[order_lines]\nfrom = [1]", "from is .1.: expected a text, or a list of texts"),
+        ("[order_lines]\nquery = 1", "query is 1: expected one SELECT"),
+        ("[order_lines]\nkey = 7", "key is 7: expected a text"),
+        ("[order_lines]\nmax_rejected_share = 'all'", "max_rejected_share is 'all': expected a number from 0 to 1"),
+    ],
+)
+def test_a_setting_of_another_kind_is_told_not_stumbled_over(line, words):
+    with pytest.raises(DefinitionError, match=words):
+        parse_source(line, name="shop", where="here")
