@@ -17,10 +17,13 @@ LAYERS = (
     {"notebooks"},
     {"engines"},
     {"snapshots"},
+    {"explain_plan"},
     {"models"},
+    {"value"},
     {"customers"},
     {"audit"},
-    {"scoring", "spark_scoring"},
+    {"spark_scoring"},
+    {"scoring"},
     {"review"},
     {"reporting"},
     {"steps"},
@@ -29,7 +32,7 @@ LAYERS = (
     {"privacy"},
     {"run"},
     {"backfill"},
-    {"notify"},
+    {"notify", "schedules"},
     {"cli"},
 )
 ONE_HOME = {

@@ -13,11 +13,13 @@ import pandas as pd
 from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
-from tenure.errors import LeakageError
+from tenure.engines.choice import SPARK
+from tenure.errors import DataContractError, LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
 from tenure.snapshots import Snapshots
+from tenure.spark_scoring import score_snapshot
 from tenure.targets.definition import Target
 from tenure.workspace import Workspace, replaced_file
 
@@ -62,6 +64,7 @@ def score_customers(
     Raises
     ------
     LeakageError : the as-of lies before the end of what a model was fitted on, and hindsight was not allowed.
+    DataContractError : the source lost a table or column that a model needs.
     """
     wide = snapshots.customers()
     wide["as_of"] = str(snapshots.as_of)
@@ -98,12 +101,9 @@ def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hind
 
 
 def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
-    used = set(chosen.model.feature_names)
-    columns = [column for column in snapshots.columns if column.name in used]
-    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
-    scored = pd.concat(
-        [_nobody(), *(_score_chunk(chosen.model, chunk) for chunk in chunks if len(chunk))], ignore_index=True
-    )
+    _check_features(snapshots, target, chosen)
+    rows = _rows_by_spark if snapshots.engine == SPARK else _rows
+    scored = rows(snapshots, target, chosen.model)
     # Ties break by customer, so that a repeat gives the same ranking.
     scored = scored.sort_values(["propensity", "customer_id"], ascending=[False, True], ignore_index=True)
     scored.insert(2, "decile", decile_of(scored["propensity"].to_numpy()))
@@ -114,6 +114,32 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     )
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
+
+
+def _check_features(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
+    missing = sorted({*chosen.model.feature_names} - {column.name for column in snapshots.columns})
+    if missing:
+        raise DataContractError(
+            f"{target.name}: version {chosen.version} needs {len(missing)} features that {snapshots.staged.source.name} cannot give any more "
+            f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
+            "or train anew with 'tenure run'."
+        )
+
+
+def _rows(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
+    """Score the eligible, chunk by chunk. => customer_id, propensity, rule_score, revenue, reason_1..3"""
+    used = set(model.feature_names)
+    columns = [column for column in snapshots.columns if column.name in used]
+    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
+    return pd.concat([_nobody(), *(_score_chunk(model, chunk) for chunk in chunks if len(chunk))], ignore_index=True)
+
+
+def _rows_by_spark(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
+    """Score the eligible on Spark's executors. => the columns of ``_rows``"""
+    asked = snapshots.table(target, [snapshots.as_of], [], labels=False)
+    scored = score_snapshot(snapshots.features_path(snapshots.as_of), target.name, model)
+    keys = asked[["customer_id", "rule_score", "revenue"]]
+    return keys.merge(scored, on="customer_id", validate="one_to_one")[list(_nobody().columns)]
 
 
 def _score_chunk(model: PropensityModel, chunk: pd.DataFrame) -> pd.DataFrame:
@@ -167,6 +193,17 @@ def last_scores(workspace: Workspace, source: str, target: str, before: date) ->
     return None
 
 
+def scored_versions(workspace: Workspace, source: str, as_of: date) -> dict[str, str]:
+    """Say which version scored each target as of a day, by the last scheduled scores of the ledger. => target: version"""
+    versions = {}
+    for partition in sorted((workspace.scores / f"source={source}").glob(f"target=*/as_of={as_of}")):
+        files = sorted(partition.glob("scheduled-*.parquet"), key=lambda path: path.stat().st_mtime)
+        if files:
+            last = pd.read_parquet(files[-1], columns=["model_version"])
+            versions[partition.parent.name.removeprefix("target=")] = str(last["model_version"].iloc[0])
+    return versions
+
+
 def ledger_file(content: pd.DataFrame, run_kind: str) -> str:
     """Name a file of the ledger by its content, whatever the order of the rows: the same scores, the same name."""
     hashes = pd.util.hash_pandas_object(content[list(LEDGER_CONTENT)], index=False).to_numpy()
@@ -197,6 +234,10 @@ def append_to_ledger(
         content["run_id"], content["run_kind"], content["is_hindsight"] = run_id, run_kind, hindsight
         content["scored_at"] = datetime.now(UTC).replace(tzinfo=None)
         with replaced_file(path) as fresh:
-            content.to_parquet(fresh, index=False)
+            # A year of daily scores is kept: zstd finds most in numbers whose bytes lie place by place.
+            content.to_parquet(
+                fresh, index=False, compression="zstd", use_dictionary=["model_version", "run_id", "run_kind"],
+                column_encoding=dict.fromkeys(("propensity", "rule_score"), "BYTE_STREAM_SPLIT"),
+            )  # fmt: skip
         added += len(content)
     return added

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pandas as pd
 
+from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
 from tenure.engines.duckdb_engine import ENGINE_VERSION, connect, tables_with_rows
 from tenure.engines.known_facts import KnownFacts, known_facts
@@ -129,6 +130,11 @@ class Snapshots:
             / f"{cutoff}-{self._features_key(cutoff)}.parquet"
         )
 
+    @property
+    def build_path(self) -> Path:
+        """Where the last build says what its parts took."""
+        return self.workspace.snapshots(self.staged.source.name) / "last_build.json"
+
     def labels_path(self, target: Target, cutoff: date) -> Path:
         key = _digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
         return self.workspace.snapshots(self.staged.source.name) / "labels" / target.name / f"{cutoff}-{key}.parquet"
@@ -164,6 +170,7 @@ class Snapshots:
                 for cutoff, path in fresh.items():
                     _drop_outdated(self.features_path(cutoff))
                     path.replace(self.features_path(cutoff))
+                write_build(self.build_path, len(missing), engine.costs)
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def build_labels(self, target: Target, cutoffs: Iterable[date]) -> dict[str, int]:

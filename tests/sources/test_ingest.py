@@ -189,7 +189,7 @@ def test_unchanged_raw_files_are_not_staged_again(tmp_path):
     ("line", "words"),
     [
         ("order_lines = 1", r"order_lines is 1: expected a table, as in \[order_lines\]"),
-        ("raw = 'orders.csv'", "raw is 'orders.csv': expected tables"),
+        ("raw = 'orders.csv'", "must be tables, as in .raw"),
         ("[order_lines]\nextra = 'gift'", "extra is 'gift': expected a table"),
         ("[customers]\nconsent = true", "consent is True: expected a table"),
         ("[order_lines]\nfrom = [1]", "from is .1.: expected a text, or a list of texts"),

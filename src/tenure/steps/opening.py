@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
+from tenure.customers.catalogue import check_facet_settings
 from tenure.engines.choice import DUCKDB, check_engine
 from tenure.errors import NotEnoughDataError
 from tenure.lock import sole_writer
@@ -103,9 +104,11 @@ def open_run(
     if source == "demo":
         ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
     given = parse_date(as_of) if as_of else None
+    described = read_source(located, source)
+    check_facet_settings(described)
     return Run(
         located,
-        read_source(located, source),
+        described,
         given,
         located.inside(output, "output") if output else None,
         quick,
