@@ -7,6 +7,7 @@ import pytest
 
 from tables import read, staged, write_csv
 from tenure.errors import DataContractError, DefinitionError, UnknownNameError
+from tenure.features.catalogue import source_views
 from tenure.sources.ingest import check_as_of, stage_source
 from tenure.sources.source import parse_source, read_source
 from tenure.workspace import Workspace
@@ -201,3 +202,28 @@ def test_unchanged_raw_files_are_not_staged_again(tmp_path):
 def test_a_setting_of_another_kind_is_told_not_stumbled_over(line, words):
     with pytest.raises(DefinitionError, match=words):
         parse_source(line, name="shop", where="here")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("table = 1e400", "table is inf, expected a text"),
+        ("expression = [1]", "expression is .1., expected a text"),
+        ("windows_days = ['30']", "windows_days is .'30'., expected a list of days"),
+        ("when_no_rows = []", "when_no_rows is .., expected a number or a text"),
+    ],
+)
+def test_a_feature_of_another_kind_is_told_not_stumbled_over(line, words):
+    entry = {
+        "table": "'usage'",
+        "name": "'n'",
+        "expression": "'count(*)'",
+        "windows_days": "[30]",
+        "unit": "'uses'",
+        "meaning": "'Uses.'",
+    }
+    key, _, value = line.partition(" = ")
+    text = "\n".join(f"{name} = {given}" for name, given in (entry | {key: value}).items())
+    source = parse_source(f"[[features]]\n{text}\n", name="shop", where="here")
+    with pytest.raises(DefinitionError, match=words):
+        source_views(source, {"usage": ("metric", "quantity")})
