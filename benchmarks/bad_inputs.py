@@ -345,12 +345,11 @@ def call(arguments: list[str]) -> tuple[int, str, str]:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Read every file but the locks, which are given back empty."""
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and path.suffix != ".lock"
-    }
+    """Read every file but the locks, which are given back empty, and the list of failed runs."""
+    files = (
+        path for path in root.rglob("*") if path.is_file() and path.suffix != ".lock" and path.name != "failures.txt"
+    )
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 def half_written(workspace: Workspace) -> list[str]:
@@ -359,7 +358,8 @@ def half_written(workspace: Workspace) -> list[str]:
     found += list(workspace.data.glob(".scratch-*"))
     found += [path for path in (workspace.data / ".locks").glob("*") if path.read_bytes()]
     found += [path for path in (workspace.data / "staged").glob("[!.]*") if not (path / "manifest.json").is_file()]
-    found += [path for path in (workspace.root / "reports").glob("*/[!.]*") if not (path / "run.json").is_file()]
+    reports = [path for path in (workspace.root / "reports").glob("*/[!.]*") if path.is_dir()]
+    found += [path for path in reports if not (path / "run.json").is_file()]
     return [str(path.relative_to(workspace.root)) for path in found]
 
 
