@@ -108,7 +108,7 @@ NO_NAMES = st.one_of(
 )
 NO_TARGETS = st.one_of(
     st.sampled_from(["laps", "churn;lapse", "lapse,chrun", "LAPSE", "../lapse"]),
-    WORDS.filter(lambda text: text.strip(", ")),
+    WORDS.filter(lambda text: any(name.strip() for name in text.split(","))),
 )
 NO_CHOICES = st.one_of(
     st.sampled_from(["warn", "Error", "yaml", "JSON", "flink"]), WORDS.filter(lambda text: text.strip())
