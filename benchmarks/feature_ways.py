@@ -84,7 +84,8 @@ def tenure_direct(facts: Path, out: Path) -> None:
 
 def reading(facts: Path, out: Path) -> None:
     columns = ("customer_id", "occurred_at", "known_at", "product_id", "quantity", "amount", "discount", "channel")
-    duckdb.sql(f"SELECT {', '.join(f'max({c})' for c in columns)} FROM '{facts}'").fetchall()
+    # A hash of each value: extremes alone would come from the file's own statistics.
+    duckdb.sql(f"SELECT {', '.join(f'bit_xor(hash({c}))' for c in columns)} FROM '{facts}'").fetchall()
 
 
 def masked(facts: Path):  # pandas is imported where it is used

@@ -6,7 +6,7 @@ reading the file and writing the features, not the imports. Tenure also finds ou
 cutoff. Values are compared cell by cell. Featuretools and getML get a share of customers, and facts that are known at once (they
 know no second date); ratios are per row of the result, against Tenure on that same share and on all. Neither bears pandas 3: install them
 apart (pip install --target FOLDER featuretools getml polars) and name the folder.
-Usage: python benchmarks/features.py [--events N] [--runs N] [--share-events N] [--growth] [--most-events N] [--peers FOLDER]
+Usage: python benchmarks/features.py [--events N] [--runs N] [--share-events N] [--direct] [--growth] [--most-events N] [--peers FOLDER]
 """
 
 import argparse
@@ -165,6 +165,7 @@ def main() -> None:
         "--most-events", type=int, default=0, help="with --growth, also so many: 100000000 takes minutes"
     )
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--direct", action="store_true", help="also without buckets: many times as long")
     parser.add_argument("--growth", action="store_true", help="instead: Tenure at 1, 2, 4 and 8 eighths of the events")
     parser.add_argument("--peers", default="", help="folder in which Polars, Featuretools and getML are installed")
     asked = parser.parse_args()
@@ -173,7 +174,7 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         if not asked.growth:
-            ways = ("reading", "tenure_direct", "pandas", "polars")
+            ways = ("reading", *(("tenure_direct",) if asked.direct else ()), "pandas", "polars")
             lines = compare(folder, asked.events, ways, asked, late=True)
             text = f"{protocol}\n\n{asked.events:,} events, {asked.events // EVENTS_PER_CUSTOMER:,} customers:\n\n{table(head, lines)}"
             lines = compare(folder, asked.share_events, ("featuretools", "getml"), asked, late=False)
@@ -186,9 +187,7 @@ def main() -> None:
             head = ("events", "seconds", "GiB at most", "growth", "microseconds an event")
             text = f"Tenure alone, as above.\n\n{table(head, growth(folder, sizes, asked))}"
             name = "Features: growth"
-    text += (
-        f"\n\n{asked.runs} round(s) (the direct path one), TENURE_MEMORY={os.environ.get('TENURE_MEMORY', MEMORY)}. "
-    )
+    text += f"\n\n{asked.runs} round(s), TENURE_MEMORY={os.environ.get('TENURE_MEMORY', MEMORY)}. "
     text += machine("duckdb", "numpy", "pandas")
     write_section(name, text)
     print(text)
