@@ -19,6 +19,7 @@ LAYERS = (
     {"snapshots"},
     {"explain_plan"},
     {"models"},
+    {"value"},
     {"customers"},
     {"audit"},
     {"spark_scoring"},
@@ -31,7 +32,7 @@ LAYERS = (
     {"privacy"},
     {"run"},
     {"backfill"},
-    {"notify"},
+    {"notify", "schedules"},
     {"cli"},
 )
 ONE_HOME = {

@@ -250,6 +250,29 @@ def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
 
 
 @app.command()
+def schedule(
+    scheduler: Annotated[str, typer.Argument(help="cron, systemd, airflow or github.")],
+    source: str,
+    to: Annotated[str, typer.Option("--to", help="Folder to write the files into; default: print them.")] = "",
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Give a scheduler's files, filled in: scores every day, a run every month."""
+    from tenure.schedules import schedule_files
+    from tenure.sources.source import read_source
+    from tenure.workspace import Workspace
+
+    located = Workspace.locate(workspace or None)
+    read_source(located, source)
+    for name, text in schedule_files(scheduler, source, located).items():
+        if to:
+            Path(to).mkdir(parents=True, exist_ok=True)
+            (Path(to) / name).write_text(text, encoding="utf-8")
+            typer.echo(f"written {Path(to) / name}")
+        else:
+            typer.echo(f"# {name}\n{text}")
+
+
+@app.command()
 def sources(workspace: WorkspaceOption = "") -> None:
     """List sources: bundled, present, and which targets each can answer."""
     from tenure.sources.contract import STAGED_TABLES
