@@ -17,6 +17,7 @@ LAYERS = (
     {"notebooks"},
     {"engines"},
     {"snapshots"},
+    {"explain_plan"},
     {"models"},
     {"customers"},
     {"audit"},
@@ -27,9 +28,10 @@ LAYERS = (
     {"steps"},
     {"graph"},
     {"run_document"},
+    {"privacy"},
     {"run"},
     {"backfill"},
-    {"notify"},
+    {"notify", "schedules"},
     {"cli"},
 )
 ONE_HOME = {

@@ -28,6 +28,7 @@ class Facet:
 
     ``build`` takes the facts known at the as-of and the customers as far as they are told (customer_id, the scores, the
     columns of the facets named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
+    ``columns_in`` names further columns, where the source decides which there are.
     ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers have
     the columns of every facet.
     ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[facets.<name>]``.
@@ -38,6 +39,7 @@ class Facet:
     columns: tuple[FacetColumn, ...]
     build: Callable[[FactsAt, pd.DataFrame], pd.DataFrame]
     after: tuple[str, ...] = ()
+    columns_in: Callable[[FactsAt], tuple[FacetColumn, ...]] | None = None
     details: Callable[[FactsAt, pd.DataFrame], Mapping[str, pd.DataFrame]] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 

@@ -46,13 +46,14 @@ def customer_view(staged: StagedSource, as_of: date, customers: pd.DataFrame) ->
             if absent := [needed for needed in facet.after if needed in unavailable]:
                 unavailable[facet.name] = f"builds on {', '.join(absent)}, which the source cannot tell"
                 continue
+            columns = facet.columns + (facet.columns_in(facts) if facet.columns_in else ())
             try:
-                told = facet.build(facts, customers)[["customer_id", *(column.name for column in facet.columns)]]
+                told = facet.build(facts, customers)[["customer_id", *(column.name for column in columns)]]
             except NotEnoughDataError as error:
                 unavailable[facet.name] = str(error)
                 continue
             customers = customers.merge(told, on="customer_id", how="left", validate="one_to_one")
-            dictionary += facet.columns
+            dictionary += columns
             told_facets.append(facet)
         for facet in told_facets:
             if facet.details:

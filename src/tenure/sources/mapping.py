@@ -42,6 +42,7 @@ class MappedTable:
     keeps_unreadable: bool
     max_rejected_share: float
     date_expression: str
+    customer_columns: tuple[str, ...] = ()  # raw columns that the customer_id is made of
 
     @property
     def staged_columns(self) -> tuple[str, ...]:
@@ -111,6 +112,7 @@ def map_table(
         name=name, place=place, raw_name=raw_name, raw_view=raw_view, casts=casts, rules=tuple(rules), key=mapping.key,
         is_dated=table.is_dated, is_static=is_static, keeps_unreadable=keeps_unreadable,
         max_rejected_share=mapping.max_rejected_share, date_expression=expressions.get("occurred_at", ""),
+        customer_columns=_columns_in(expressions.get("customer_id", ""), raw_types),
     )  # fmt: skip
 
 
@@ -219,6 +221,14 @@ def _attribute_name(raw: str) -> str:
         "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in raw).strip("_") or "attribute"
     )
     return cleaned if cleaned[0].isalpha() else f"a_{cleaned}"
+
+
+def _columns_in(sql: str, raw_types: dict[str, str]) -> tuple[str, ...]:
+    """Name the raw columns an expression mentions, as the file writes them."""
+    used = {
+        column.name.lower() for column in sqlglot.parse_one(f"SELECT {sql or 1}", read="duckdb").find_all(exp.Column)
+    }
+    return tuple(raw for raw in raw_types if raw.lower() in used)
 
 
 def _type_of(
