@@ -267,7 +267,7 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     _tell(work, trained)
 
 
-SCORE_OUTPUTS = ("*.csv", "*.parquet")
+SCORE_OUTPUTS = ("*.csv", "*.parquet", "models/*/*")
 
 
 def _tell(work: Work, trained: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tenure.customers.phase import PHASES
 from tenure.customers.rfm import NOT_YET, SEGMENTS
-from tenure.reporting.figures import INK, MODEL, MUTED, new_axes
+from tenure.reporting.figures import INK, MODEL, MUTED, RULE, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +21,7 @@ PHASE_COLOURS = {
     "won back": "#5b7db1", "at risk": "#e0a04a", "lapsed": "#c8553d",
 }  # fmt: skip
 SHOWN_ACTS = 10
+TARGET_COLOURS = (RULE, MODEL, "#5b7db1", "#e0a04a", MUTED)
 
 
 def rfm_migration(table: pd.DataFrame) -> Figure:
@@ -81,4 +82,17 @@ def _moved(counts: pd.DataFrame, title: str, x_label: str, y_label: str) -> Figu
     axes.set_xticks(range(len(counts.columns)), counts.columns, rotation=35, ha="right")
     axes.set_yticks(range(len(counts.index)), counts.index)
     axes.grid(visible=False)
+    return figure
+
+
+def scores_over_time(history: pd.DataFrame) -> Figure:
+    """Draw one customer's propensities, as-of by as-of; ``history`` as ``CustomerPage`` holds it."""
+    figure, axes = new_axes("Propensity by as-of", "", "propensity")
+    for (target, scores), colour in zip(history.groupby("target"), TARGET_COLOURS, strict=False):
+        axes.plot(pd.to_datetime(scores["as_of"]), scores["propensity"], "o-", color=colour, markersize=5, label=target)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.set_xticks(sorted(pd.to_datetime(history["as_of"]).unique())[-6:])
+    axes.tick_params(axis="x", rotation=30)
+    axes.legend(frameon=False, fontsize=9)
     return figure
