@@ -235,6 +235,24 @@ def explain(source: str, as_of: AsOfOption = "", workspace: WorkspaceOption = ""
         typer.echo(f"{line.table or '-':<20} {line.way:<13} {line.columns or '-':>7} {seconds:>8}  {line.detail}")
 
 
+@app.command()
+def customer(
+    source: str,
+    customer_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_of: AsOfOption = "",
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Show one customer: scores, reasons, phase, facts; write their page."""
+    from tenure.reporting.customer_page import customer_text
+    from tenure.steps.customer import describe_customer, write_customer
+    from tenure.steps.opening import open_run
+
+    opened = open_run(source, as_of=as_of, workspace=workspace)
+    page = describe_customer(opened, customer_id)
+    typer.echo(customer_text(page.row, page.timeline, page.levers))
+    typer.echo(f"Open {write_customer(opened, page)}")
+
+
 @app.command("help")
 def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
     """Print the parameters of a notebook: type, default, allowed values, meaning."""
