@@ -1,5 +1,7 @@
 # Two commands: `make run` and `make test`. Everything else helps those who work on Tenure.
 PYTHON ?= python3
+# Where servers listen: nobody else on the network sees them unless told otherwise.
+HOST ?= 127.0.0.1
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -21,27 +23,30 @@ run: setup  ## environment, then the whole flow on the built-in demo company
 test: setup  ## environment, then the whole test suite
 	$(BIN)/python -m pytest
 
-check: setup  ## format, lint, types, notebook rules
+check: setup  ## format, lint, types, notebook rules, known vulnerabilities of dependencies
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks notebooks
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_notebook_rules.py tests/test_import_direction.py
+	$(BIN)/python .ci/audit.py
 
 format: setup  ## bring the code into shape
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks notebooks
 
-lab: setup  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+lab: setup  ## JupyterLab on the notebooks, loopback only unless HOST= says otherwise
+	$(BIN)/jupyter lab --ip $(HOST) notebooks
 
-mlflow: setup  ## the MLflow UI on the local store, loopback only
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db
+mlflow: setup  ## the MLflow UI on the local store, loopback only unless HOST= says otherwise
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host $(HOST) --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db
 
 bench: setup  ## the benchmarks, printed
 	$(BIN)/python benchmarks/lapse.py
 	$(BIN)/python benchmarks/orange.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/features.py --growth
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache

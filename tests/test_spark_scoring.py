@@ -1,6 +1,8 @@
 """The registered model on Spark's executors gives the scores and reasons it gives on one machine."""
 
 import shutil
+from dataclasses import replace
+from datetime import date
 
 import mlflow
 import numpy as np
@@ -9,10 +11,17 @@ import pytest
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
+from tenure.demo import generate_demo
 from tenure.models.explain import reasons
 from tenure.models.model import FeatureMeaning
 from tenure.models.settings import TrainingSettings
+from tenure.models.study import meaning_of
 from tenure.models.train import train_model
+from tenure.scoring import ScoringModel, score_customers
+from tenure.snapshots import Snapshots
+from tenure.sources.ingest import stage_source
+from tenure.sources.source import read_source
+from tenure.workspace import Workspace
 
 pytest.importorskip(
     "pyspark", reason="the extra spark is not installed: pip install -e '.[spark]' in the project's folder"
@@ -72,3 +81,25 @@ def test_the_pyfunc_as_it_is_registered_scores_as_a_spark_udf(trained, features,
     found = features.select("customer_id", score("failed", "plan").alias("propensity")).toPandas()
     found = found.set_index("customer_id").loc[table["customer_id"], "propensity"]
     np.testing.assert_array_equal(found, model.propensities(table))
+
+
+def test_the_scored_customers_of_a_source_are_the_same_whichever_engine_scores_them(tmp_path):
+    generate_demo(tmp_path / "data" / "raw" / "demo", tmp_path / "truth", customers=150, months=12)
+    workspace = Workspace(tmp_path)
+    staged = stage_source(workspace, read_source(workspace, "demo"))
+    here = Snapshots(workspace, staged, staged.default_as_of)
+    lapse = here.targets["lapse"]
+    fitting = here.table(lapse, [date(2024, 7, 1)], here.columns)
+    meanings = [
+        meaning_of(c) for c in here.columns if c.name in ("days_since_order", "count_order_lines_90d", "latest_plan")
+    ]
+    settings = TrainingSettings(max_trees=40, learning_rate=0.1, folds=3)
+    labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
+    about = {"fitted_through": str(here.as_of), "currency": "EUR", "horizon_days": 90}
+    model = train_model(fitting, labels, customers, meanings, settings, about=about).model
+    here.build_features([here.as_of])
+    expected = score_customers(here, {"lapse": ScoringModel(model, "1")})
+    found = score_customers(replace(here, engine="spark"), {"lapse": ScoringModel(model, "1")})
+    assert len(expected.ranked["lapse"]) > 50
+    pd.testing.assert_frame_equal(found.customers, expected.customers)
+    pd.testing.assert_frame_equal(found.ranked["lapse"], expected.ranked["lapse"])

@@ -53,6 +53,9 @@ def _telling(log: Log) -> Progress:
         if event.what == "day":
             log.say("day", f"as of {event.step}", as_of=event.step)
             return
+        if event.what == "expired":
+            log.say("expired", f"  {event.step}")
+            return
         took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
         log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
 
@@ -145,6 +148,7 @@ def score(
     ] = False,
     fail_on: FailOnOption = "",
     log: LogOption = "text",
+    engine: EngineOption = "duckdb",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
@@ -158,6 +162,7 @@ def score(
         targets=_names(targets),
         workspace=workspace,
         allow_hindsight=allow_hindsight,
+        engine=engine,
         progress=_telling(said),
     )
     said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)
@@ -209,6 +214,26 @@ def audit(
         raise typer.Exit(1)
 
 
+@app.command()
+def explain(source: str, as_of: AsOfOption = "", workspace: WorkspaceOption = "") -> None:
+    """Show how features are built, table by table, and what each part took in the last build."""
+    from tenure.explain_plan import explain_plan
+    from tenure.lock import sole_writer
+    from tenure.steps.opening import open_run
+
+    run = open_run(source, as_of=as_of, workspace=workspace)
+    with sole_writer(run.workspace, source, f"tenure explain {source}"):  # it may have to stage
+        plan = explain_plan(run.snapshots)
+    typer.echo(
+        f"{len(plan.cutoffs)} cutoffs, {plan.cutoffs[0]} to {plan.cutoffs[-1]}; seconds: of the last build, ", nl=False
+    )
+    typer.echo(f"{plan.last_cutoffs} cutoffs" if plan.last_cutoffs else "which has not been yet")
+    typer.echo(f"{'table':<20} {'way':<13} {'columns':>7} {'seconds':>8}  what")
+    for line in plan.lines:
+        seconds = "-" if line.seconds is None else f"{line.seconds:.2f}"
+        typer.echo(f"{line.table or '-':<20} {line.way:<13} {line.columns or '-':>7} {seconds:>8}  {line.detail}")
+
+
 @app.command("help")
 def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
     """Print the parameters of a notebook: type, default, allowed values, meaning."""
@@ -222,6 +247,29 @@ def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
             f"{parameter.name} ({parameter.python_type.__name__}, default {parameter.default!r}): {parameter.values}"
         )
         typer.echo(f"    {parameter.meaning}")
+
+
+@app.command()
+def schedule(
+    scheduler: Annotated[str, typer.Argument(help="cron, systemd, airflow or github.")],
+    source: str,
+    to: Annotated[str, typer.Option("--to", help="Folder to write the files into; default: print them.")] = "",
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Give a scheduler's files, filled in: scores every day, a run every month."""
+    from tenure.schedules import schedule_files
+    from tenure.sources.source import read_source
+    from tenure.workspace import Workspace
+
+    located = Workspace.locate(workspace or None)
+    read_source(located, source)
+    for name, text in schedule_files(scheduler, source, located).items():
+        if to:
+            Path(to).mkdir(parents=True, exist_ok=True)
+            (Path(to) / name).write_text(text, encoding="utf-8")
+            typer.echo(f"written {Path(to) / name}")
+        else:
+            typer.echo(f"# {name}\n{text}")
 
 
 @app.command()
@@ -265,6 +313,37 @@ def fetch(
     with sole_writer(located, source, f"tenure fetch {source}"):
         for path in fetch_source(located, source, Path(from_) if from_ else None):
             typer.echo(f"placed {path}")
+
+
+@app.command()
+def export(
+    source: str,
+    as_of: Annotated[str, typer.Option("--as-of", help="Which as-of, YYYY-MM-DD; default: the last one scored.")] = "",
+    reveal: Annotated[bool, typer.Option("--reveal", help="Write the real ids for the pseudonyms.")] = False,
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Copy the scored tables to data/exports, for other systems."""
+    from tenure.privacy.export import export_scores
+    from tenure.workspace import Workspace
+
+    for path in export_scores(Workspace.locate(workspace or None), source, as_of=as_of, reveal=reveal):
+        typer.echo(f"exported {path}")
+
+
+@app.command()
+def forget(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
+    """Forget a customer: never staged again, taken out of everything made so far; proven by search."""
+    from tenure.privacy.forget import forget_customer
+    from tenure.workspace import Workspace
+
+    done = forget_customer(Workspace.locate(workspace or None), source, customer)
+    for what, count in done.changed.items():
+        typer.echo(f"  {what:<24} {count:>6,} changed or removed")
+    typer.echo(f"Searched {done.files:,} files and {done.artifacts:,} MLflow artefacts: none names the customer.")
+    if done.raw_files:
+        named = "\n  ".join(str(path) for path in done.raw_files)
+        typer.echo(f"Raw files are yours and stay as they are; these still name the customer:\n  {named}")
+    typer.echo(f"Models stay, and their cards say so; 'tenure run {source}' trains them anew, without the customer.")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from tenure.errors import UnknownNameError
 FORMS = ("text", "json")
 # Addresses that may carry a password, and secrets as they are.
 ADDRESSES = ("MLFLOW_TRACKING_URI", "TENURE_POSTGRESQL_URL", "TENURE_NOTIFY")
-SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "TENURE_ID_KEY")
+SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "TENURE_PSEUDONYM_KEY")
 
 
 @dataclass(frozen=True)

@@ -84,13 +84,20 @@ COMMON = (
     Parameter("run_kind", "choice", "manual", "manual; scheduled: `tenure run` or `score`; backfill: as on a past day", allowed=RUN_KINDS),
 )  # fmt: skip
 TARGETS = Parameter("targets", "targets", "", "comma-separated; empty: all the source can answer")
+ENGINE = Parameter(
+    "engine",
+    "choice",
+    "duckdb",
+    "what builds snapshots and scores: duckdb, embedded, or spark; the numbers are the same",
+    allowed=("duckdb", "spark"),
+)
 
 NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "01_ingest": COMMON,
     "02_features": (
         *COMMON,
         TARGETS,
-        Parameter("engine", "choice", "duckdb", "what builds the snapshots: duckdb, embedded, or spark; the numbers are the same", allowed=("duckdb", "spark")),
+        ENGINE,
     ),
     "03_train": (
         *COMMON,
@@ -105,6 +112,7 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
         Parameter("versions", "choice", "champion", '"champion", or "from_run": what this run just trained, where it passed', allowed=("champion", "from_run")),
         Parameter("targets", "targets", "", "comma-separated; empty: all that have a champion"),
         Parameter("allow_hindsight", "flag", False, "score a day the model has seen; the rows are marked"),
+        ENGINE,
     ),
     "05_report": COMMON,
     "06_review": COMMON,

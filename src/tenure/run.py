@@ -7,26 +7,28 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any, Literal
 
-from tenure.errors import NotEnoughDataError, TenureError
+from tenure.errors import NotEnoughDataError, TenureError, UnknownNameError, UsageError
 from tenure.graph import Marks, Step
 from tenure.lock import sole_writer
 from tenure.memory import engine_memory
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.notebooks import execute
+from tenure.privacy.retention import apply_retention
 from tenure.reporting.record import TrainingRecord
+from tenure.review.failures import note_failure
 from tenure.run_document import RUN_JSON, Performed, StepTiming, read_document, write_document
 from tenure.sources.raw_files import fingerprint_file
 from tenure.sources.source import read_source
 from tenure.steps.opening import Run, open_run
 from tenure.steps.results import saved_records
 from tenure.steps.review import ledger_state
-from tenure.steps.score import run_versions
+from tenure.steps.score import run_versions, with_those_scored
 from tenure.targets.catalogue import all_targets, find_target
 from tenure.workspace import Workspace, replaced_folder, swap_folder
 
@@ -39,10 +41,10 @@ BEGUN_FROM = "begun_from"
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to."""
+    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to; *expired* tells of retention."""
 
     step: str
-    what: Literal["started", "done", "reused", "day"]
+    what: Literal["started", "done", "reused", "day", "expired"]
     seconds: float = 0.0
 
 
@@ -103,16 +105,32 @@ def writing(
     """
     located = Workspace.locate(workspace or None)
     read_source(located, source)  # an unknown source leaves no lock behind
-    with sole_writer(located, source, doing) as was_killed:
+    kind, asked = options.get("run_kind", "scheduled"), options.get("as_of", "")
+    with sole_writer(located, source, doing) as was_killed, _noting_failures(located, source, doing, kind, asked):
         started = time.monotonic()
         run = open_run(source, workspace=str(located.root), run_kind=options.pop("run_kind", "scheduled"), **options)
         run.registry.check()
         if was_killed:
             run.registry.end_interrupted(source)
+        if expired := apply_retention(located, run.source):
+            progress(StepEvent(expired, "expired"))
         progress(StepEvent("stage", "started"))
         what: Literal["done", "reused"] = "reused" if run.staged.reused else "done"
         progress(StepEvent("stage", what, round(time.monotonic() - started, 2)))
         yield run
+
+
+@contextmanager
+def _noting_failures(workspace: Workspace, source: str, doing: str, kind: str, as_of: str) -> Iterator[None]:
+    """Note what made a scheduled run fail, for the diary of the next one that does not. Wrong usage is no run."""
+    try:
+        yield
+    except (TenureError, OSError) as error:
+        if kind == "scheduled" and not isinstance(error, UsageError | UnknownNameError):
+            # Where the disk is full the message itself is all there can be.
+            with suppress(OSError):
+                note_failure(workspace, source, as_of=as_of, doing=doing, text=str(error))
+        raise
 
 
 def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, full: bool = False) -> RunResult:
@@ -242,8 +260,9 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     if full:
         work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
     scoring = Step(
-        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run"}, trained, lambda: json.dumps(run_versions(run))
-    )
+        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": run.engine}, trained,
+        lambda: json.dumps(run_versions(run)),
+    )  # fmt: skip
     work.perform(scoring)
     _tell(work, trained)
 
@@ -330,18 +349,23 @@ def score_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     allow_hindsight: bool = False,
+    engine: str = "",
     progress: Progress = say_nothing,
 ) -> RunResult:
     """Score with the champions, no training; the as-of's folder is replaced whole, what else it held stays.
+
+    Targets that were scored there and are not asked for are scored again too.
 
     Raises
     ------
     TenureError : no champion, an unknown target, an as-of the champions have seen.
     """
     _check_targets(targets)
-    with writing(source, f"tenure score {source}", as_of=as_of, workspace=workspace, progress=progress) as run:
+    doing = f"tenure score {source}"
+    with writing(source, doing, as_of=as_of, workspace=workspace, engine=engine, progress=progress) as run:
         with _added_to(run, progress) as work:
-            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight}
+            asked = with_those_scored(run.output, targets)
+            parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}
             work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
             _tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
             document = write_document(work.run, work.folder, work.performed, kind="score", asked=targets)

@@ -65,7 +65,7 @@ def write_document(run: Run, folder: Path, performed: Performed, *, kind: str, a
             name: {"read": t.read + t.unreadable, "staged": t.staged, "rejected": t.rejected, "rules": t.rules}
             for name, t in staged.tables.items()
         },
-        "columns": {name: list(t.columns) for name, t in staged.tables.items()},
+        "columns": {name: t.filled_columns for name, t in staged.tables.items()},
         "inputs": staged.raw_hashes, "outputs": _outputs(folder),
         "alarms": [f"{name}: {line}" for name, record in by_name.items() for line in record.alarms],
         "alerts": [asdict(alert) for alert in review_alerts(folder)],
@@ -84,6 +84,15 @@ def read_document(folder: Path) -> dict[str, Any]:
     """Read the ``run.json`` of a folder; empty where it has none."""
     path = folder / RUN_JSON
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def refresh_outputs(folder: Path) -> None:
+    """Bring the hashes of a folder's ``run.json`` up to date with files that were changed since, on purpose."""
+    document = read_document(folder)
+    outputs = {name: digest for name, digest in _outputs(folder).items() if name != RUN_JSON}
+    if document and document.get("outputs") != outputs:
+        with replaced_file(folder / RUN_JSON) as fresh:
+            fresh.write_text(json.dumps(document | {"outputs": outputs}, indent=1), encoding="utf-8")
 
 
 def _outputs(folder: Path) -> dict[str, str]:

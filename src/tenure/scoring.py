@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
-from tenure.errors import LeakageError
+from tenure.engines.choice import SPARK
+from tenure.errors import DataContractError, LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
 from tenure.snapshots import Snapshots
+from tenure.spark_scoring import score_snapshot
 from tenure.targets.definition import Target
 from tenure.workspace import Workspace, replaced_file
 
@@ -24,6 +27,10 @@ from tenure.workspace import Workspace, replaced_file
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Rows explained at a time: contributions of all features of all customers need not fit into memory.
 CHUNK_ROWS = 20_000
+
+
+# What makes an entry of the ledger another one; the rest tells of the run that made it.
+LEDGER_CONTENT = ("customer_id", "propensity", "decile", "rule_score", "model_version")
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def score_customers(
     Raises
     ------
     LeakageError : the as-of lies before the end of what a model was fitted on, and hindsight was not allowed.
+    DataContractError : the source lost a table or column that a model needs.
     """
     wide = snapshots.customers()
     wide["as_of"] = str(snapshots.as_of)
@@ -73,11 +81,14 @@ def score_customers(
 
 
 def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
-    """Add to each customer every facet the source can tell, and the data dictionary to the details."""
+    """Add to each customer every facet the source can tell, to who is ranked the consent, and the data dictionary to the details."""
     view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
     scored = [target for name, target in snapshots.targets.items() if name in scores.ranked]
     dictionary = data_dictionary(scored, view.columns, snapshots.as_of)
-    return replace(scores, customers=view.customers, details={**view.details, "data_dictionary": dictionary})
+    # A ranked list is what people act on: whom they may not contact stands in it.
+    consent = view.customers[["customer_id", *(name for name in view.customers if name.startswith(PREFIX))]]
+    ranked = {name: table.merge(consent, on="customer_id", how="left") for name, table in scores.ranked.items()}
+    return Scores(view.customers, ranked, {**view.details, "data_dictionary": dictionary})
 
 
 def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
@@ -90,12 +101,9 @@ def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hind
 
 
 def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
-    used = set(chosen.model.feature_names)
-    columns = [column for column in snapshots.columns if column.name in used]
-    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
-    scored = pd.concat(
-        [_nobody(), *(_score_chunk(chosen.model, chunk) for chunk in chunks if len(chunk))], ignore_index=True
-    )
+    _check_features(snapshots, target, chosen)
+    rows = _rows_by_spark if snapshots.engine == SPARK else _rows
+    scored = rows(snapshots, target, chosen.model)
     # Ties break by customer, so that a repeat gives the same ranking.
     scored = scored.sort_values(["propensity", "customer_id"], ascending=[False, True], ignore_index=True)
     scored.insert(2, "decile", decile_of(scored["propensity"].to_numpy()))
@@ -106,6 +114,32 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     )
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
+
+
+def _check_features(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
+    missing = sorted({*chosen.model.feature_names} - {column.name for column in snapshots.columns})
+    if missing:
+        raise DataContractError(
+            f"{target.name}: version {chosen.version} needs {len(missing)} features that {snapshots.staged.source.name} cannot give any more "
+            f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
+            "or train anew with 'tenure run'."
+        )
+
+
+def _rows(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
+    """Score the eligible, chunk by chunk. => customer_id, propensity, rule_score, revenue, reason_1..3"""
+    used = set(model.feature_names)
+    columns = [column for column in snapshots.columns if column.name in used]
+    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
+    return pd.concat([_nobody(), *(_score_chunk(model, chunk) for chunk in chunks if len(chunk))], ignore_index=True)
+
+
+def _rows_by_spark(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
+    """Score the eligible on Spark's executors. => the columns of ``_rows``"""
+    asked = snapshots.table(target, [snapshots.as_of], [], labels=False)
+    scored = score_snapshot(snapshots.features_path(snapshots.as_of), target.name, model)
+    keys = asked[["customer_id", "rule_score", "revenue"]]
+    return keys.merge(scored, on="customer_id", validate="one_to_one")[list(_nobody().columns)]
 
 
 def _score_chunk(model: PropensityModel, chunk: pd.DataFrame) -> pd.DataFrame:
@@ -159,6 +193,23 @@ def last_scores(workspace: Workspace, source: str, target: str, before: date) ->
     return None
 
 
+def scored_versions(workspace: Workspace, source: str, as_of: date) -> dict[str, str]:
+    """Say which version scored each target as of a day, by the last scheduled scores of the ledger. => target: version"""
+    versions = {}
+    for partition in sorted((workspace.scores / f"source={source}").glob(f"target=*/as_of={as_of}")):
+        files = sorted(partition.glob("scheduled-*.parquet"), key=lambda path: path.stat().st_mtime)
+        if files:
+            last = pd.read_parquet(files[-1], columns=["model_version"])
+            versions[partition.parent.name.removeprefix("target=")] = str(last["model_version"].iloc[0])
+    return versions
+
+
+def ledger_file(content: pd.DataFrame, run_kind: str) -> str:
+    """Name a file of the ledger by its content, whatever the order of the rows: the same scores, the same name."""
+    hashes = pd.util.hash_pandas_object(content[list(LEDGER_CONTENT)], index=False).to_numpy()
+    return f"{run_kind}-{int(np.bitwise_xor.reduce(hashes)):016x}.parquet"
+
+
 def append_to_ledger(
     workspace: Workspace,
     scores: Scores,
@@ -176,16 +227,17 @@ def append_to_ledger(
     added = 0
     for name, table in scores.ranked.items():
         folder = workspace.scores / f"source={source}" / f"target={name}" / f"as_of={as_of}"
-        content = table[["customer_id", "propensity", "decile", "rule_score", "model_version"]].copy()
-        key = (
-            f"{run_kind}-{int(np.bitwise_xor.reduce(pd.util.hash_pandas_object(content, index=False).to_numpy())):016x}"
-        )
-        path = folder / f"{key}.parquet"
+        content = table[list(LEDGER_CONTENT)].copy()
+        path = folder / ledger_file(content, run_kind)
         if content.empty or path.exists():
             continue
         content["run_id"], content["run_kind"], content["is_hindsight"] = run_id, run_kind, hindsight
         content["scored_at"] = datetime.now(UTC).replace(tzinfo=None)
         with replaced_file(path) as fresh:
-            content.to_parquet(fresh, index=False)
+            # A year of daily scores is kept: zstd finds most in numbers whose bytes lie place by place.
+            content.to_parquet(
+                fresh, index=False, compression="zstd", use_dictionary=["model_version", "run_id", "run_kind"],
+                column_encoding=dict.fromkeys(("propensity", "rule_score"), "BYTE_STREAM_SPLIT"),
+            )  # fmt: skip
         added += len(content)
     return added

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pandas as pd
 
+from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
 from tenure.engines.duckdb_engine import ENGINE_VERSION, connect, tables_with_rows
 from tenure.engines.known_facts import KnownFacts, known_facts
@@ -20,6 +22,7 @@ from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
+from tenure.lock import sole_writer
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
 from tenure.targets.catalogue import missing_tables, targets_of
@@ -116,12 +119,21 @@ class Snapshots:
             prefix=self.workspace.scratch_prefix(self.staged.source.name), dir=self.workspace.data
         )
 
+    def _writing(self) -> AbstractContextManager[bool]:
+        name = self.staged.source.name
+        return sole_writer(self.workspace, name, f"building snapshots of {name}")
+
     def features_path(self, cutoff: date) -> Path:
         return (
             self.workspace.snapshots(self.staged.source.name)
             / "features"
             / f"{cutoff}-{self._features_key(cutoff)}.parquet"
         )
+
+    @property
+    def build_path(self) -> Path:
+        """Where the last build says what its parts took."""
+        return self.workspace.snapshots(self.staged.source.name) / "last_build.json"
 
     def labels_path(self, target: Target, cutoff: date) -> Path:
         key = _digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
@@ -141,18 +153,24 @@ class Snapshots:
         return _digest(repr(self.columns), repr(asked))
 
     def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
-        """Build the snapshots that are missing; return how many were built and how many reused."""
+        """Build the snapshots that are missing; return how many were built and how many reused.
+
+        Raises
+        ------
+        LockedError : some are missing, and another process writes.
+        """
         wanted = sorted(set(cutoffs))
         missing = [cutoff for cutoff in wanted if not self.features_path(cutoff).is_file()]
         if missing:
             folder = self.features_path(missing[0]).parent
             folder.mkdir(parents=True, exist_ok=True)
-            with open_engine(self.engine, self.staged, folder) as engine:
+            with self._writing(), open_engine(self.engine, self.staged, folder) as engine:
                 fresh = {cutoff: folder / f".{self.features_path(cutoff).name}.new" for cutoff in missing}
                 engine.build_snapshot(self.targets.values(), self.columns, missing, fresh)
                 for cutoff, path in fresh.items():
                     _drop_outdated(self.features_path(cutoff))
                     path.replace(self.features_path(cutoff))
+                write_build(self.build_path, len(missing), engine.costs)
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def build_labels(self, target: Target, cutoffs: Iterable[date]) -> dict[str, int]:
@@ -175,7 +193,11 @@ class Snapshots:
                 continue
             self.build_features([cutoff])
             folder = self.features_path(cutoff).parent
-            with open_engine(self.engine, self.staged, folder) as engine, replaced_file(path) as fresh:
+            with (
+                self._writing(),
+                open_engine(self.engine, self.staged, folder) as engine,
+                replaced_file(path) as fresh,
+            ):
                 engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh)
             built += 1
         return {"built": built, "reused": reused}
@@ -240,11 +262,12 @@ class Snapshots:
         """
         rows = []
         with connect() as connection:
+            known = self._known_customers(connection, cutoffs)
             for cutoff in cutoffs:
                 eligible, positives = connection.execute(
                     f"SELECT count(*), coalesce(sum(label), 0) FROM read_parquet({literal(str(self.labels_path(target, cutoff)))})"
                 ).fetchall()[0]
-                rows.append((cutoff, self._known_customers(connection, cutoff), int(eligible), int(positives)))
+                rows.append((cutoff, known[cutoff], int(eligible), int(positives)))
         table = pd.DataFrame(rows, columns=["cutoff", "known", "eligible", "positives"])
         table["base_rate"] = table["positives"] / table["eligible"].clip(lower=1)
         return table
@@ -252,7 +275,9 @@ class Snapshots:
     def customers(self) -> pd.DataFrame:
         """List every customer named by any fact known before the as-of: customer_id, in order."""
         with connect() as connection:
-            return connection.execute(f"{self._ids(self.as_of)} ORDER BY customer_id").df()
+            return connection.execute(
+                f"SELECT customer_id FROM ({self._first_known()}) WHERE first_known < DATE '{self.as_of}' ORDER BY customer_id"
+            ).df()
 
     def contacted(self, first: date, end: date) -> set[str] | None:
         """Name the customers treated in ``[first, end)``, as known at the as-of; None where the source has no contacts."""
@@ -280,15 +305,18 @@ class Snapshots:
             }
         return {table: found.set_index("day")["rows"] for table, found in counts.items()}
 
-    def _known_customers(self, connection: duckdb.DuckDBPyConnection, cutoff: date) -> int:
-        return int(connection.execute(f"SELECT count(*) FROM ({self._ids(cutoff)})").fetchall()[0][0])
+    def _known_customers(self, connection: duckdb.DuckDBPyConnection, cutoffs: Sequence[date]) -> dict[date, int]:
+        counts = ", ".join(f"count(*) FILTER (WHERE first_known < DATE '{cutoff}')" for cutoff in cutoffs)
+        found = connection.execute(f"SELECT {counts} FROM ({self._first_known()})").fetchall()[0]
+        return dict(zip(cutoffs, found, strict=True))
 
-    def _ids(self, cutoff: date) -> str:
+    def _first_known(self) -> str:
+        """Give the SQL of customer_id, first_known: when any fact first named the customer."""
         tables = " UNION ALL ".join(
-            f"SELECT customer_id FROM read_parquet({literal(str(self.staged.path(table)))}) WHERE known_at < DATE '{cutoff}'"
+            f"SELECT customer_id, known_at FROM read_parquet({literal(str(self.staged.path(table)))})"
             for table in tables_with_rows(self.staged)
         )
-        return f"SELECT DISTINCT customer_id FROM ({tables})"
+        return f"SELECT customer_id, min(known_at) AS first_known FROM ({tables}) GROUP BY customer_id"
 
 
 def check_positives(target: Target, fitting: Mapping[str, int], test: Mapping[str, int]) -> None:

@@ -28,6 +28,20 @@ def score_on_spark(features: DataFrame, model: PropensityModel, *, explain: bool
     return features.select(*(f"`{name}`" for name in wanted)).mapInPandas(_scorer(_texts(model), explain), schema)
 
 
+def score_snapshot(snapshot: Path, target: str, model: PropensityModel) -> pd.DataFrame:
+    """Score those of a snapshot file who may be asked. => customer_id, propensity, reason_1, reason_2, reason_3
+
+    Raises
+    ------
+    UsageError : Spark is not installed or does not answer.
+    """
+    from tenure.engines.spark_session import spark_session
+
+    asked = spark_session().read.parquet(str(snapshot)).where(f"`eligible__{target}`")
+    scored: pd.DataFrame = score_on_spark(asked, model, explain=True).toArrow().to_pandas()
+    return scored
+
+
 def _texts(model: PropensityModel) -> dict[str, str]:
     """Give a model as its files: text travels to the executors, nothing is unpickled into a model."""
     with TemporaryDirectory() as folder:

@@ -79,6 +79,10 @@ class Workspace:
     def snapshots(self, source: str) -> Path:
         return self.data / "snapshots" / check_name("Source", source)
 
+    def identities(self, source: str) -> Path:
+        """Where the map of pseudonyms and the list of the forgotten lie: apart from data that is handed on."""
+        return self.data / "identities" / check_name("Source", source)
+
     @property
     def scores(self) -> Path:
         return self.data / "scores"
@@ -86,6 +90,10 @@ class Workspace:
     @property
     def mlruns(self) -> Path:
         return self.root / "mlruns"
+
+    def exports(self, source: str) -> Path:
+        """Where tables for other systems are written: their ids may be the real ones."""
+        return self.data / "exports" / check_name("Source", source)
 
     def reports_of(self, source: str) -> Path:
         return self.root / "reports" / check_name("Source", source)

@@ -1,10 +1,7 @@
 """Every kind of raw file is read to the same staged facts; PostgreSQL from a real server."""
 
 import json
-import os
-import shutil
 import sqlite3
-import subprocess
 import zipfile
 
 import pandas as pd
@@ -117,40 +114,14 @@ def test_a_line_without_a_quantity_is_one_piece_and_a_negative_amount_is_a_retur
     assert sorted(read(staged.path("order_lines"), "amount::DOUBLE, quantity::DOUBLE")) == [(-20.0, -1.0), (20.0, 1.0)]
 
 
-@pytest.fixture(scope="module")
-def postgresql(tmp_path_factory):
-    """A real server in a temporary folder; yields the address of its database."""
-    initdb = shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("no PostgreSQL server is installed here (initdb is not on the path)")
-    folder = tmp_path_factory.mktemp("postgresql")
-    # The server refuses to run as root.
-    user: list[str] = []
-    if os.geteuid() == 0:
-        if shutil.which("runuser") is None or subprocess.run(["id", "postgres"], capture_output=True).returncode:
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        user = ["runuser", "-u", "postgres", "--"]
-        for parent in (folder, *folder.parents[:3]):
-            parent.chmod(0o755)
-        shutil.chown(folder, "postgres")
-    data = folder / "data"
-    subprocess.run(
-        [*user, initdb, "-D", str(data), "-U", "tenure", "--auth=trust"], check=True, capture_output=True, cwd=folder
-    )
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    start = [*user, shutil.which("pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w"]
-    subprocess.run([*start, "start"], check=True, capture_output=True, cwd=folder)
-    yield f"host={folder} user=tenure dbname=postgres"
-    subprocess.run([*start, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder)
-
-
 def test_a_table_of_a_postgresql_server_comes_to_the_same_facts(workspace, postgresql, monkeypatch):
     import psycopg
 
-    with psycopg.connect(postgresql) as connection:
+    address = f"host={postgresql} user=tenure dbname=postgres"
+    with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE sales (client text, day date, no integer, price numeric)")
         connection.cursor().executemany("INSERT INTO sales VALUES (%s, %s, %s, %s)", ROWS)
-    monkeypatch.setenv("TENURE_POSTGRESQL_URL", postgresql)
+    monkeypatch.setenv("TENURE_POSTGRESQL_URL", address)
     assert facts(workspace, "postgresql#sales")[0] == EXPECTED
     with pytest.raises(DataContractError, match='postgresql#sale: relation "sale" does not exist'):
         facts(workspace, "postgresql#sale")

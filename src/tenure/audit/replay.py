@@ -19,6 +19,7 @@ from tenure.features.catalogue import tables_of
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
 from tenure.snapshots import Snapshots
+from tenure.sources.identities import Identities
 from tenure.sources.ingest import StagedSource, stage_source
 from tenure.sources.provenance import static_tables, truncate_raw
 from tenure.workspace import Workspace
@@ -79,7 +80,8 @@ def replay(snapshots: Snapshots, cutoff: date) -> Replay:
     with snapshots.scratch() as scratch:
         workspace = Workspace(Path(scratch))
         left_out = truncate_raw(snapshots.staged.source, snapshots.workspace.raw(name), workspace.raw(name), cutoff)
-        staged = stage_source(workspace, snapshots.staged.source, allow_empty=True)
+        identities = Identities.of(snapshots.workspace, snapshots.staged.source)
+        staged = stage_source(workspace, snapshots.staged.source, allow_empty=True, identities=identities)
         return rebuild("time-travel replay", snapshots, staged, cutoff, Path(scratch), sum(left_out.values()))
 
 

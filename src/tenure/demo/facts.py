@@ -20,7 +20,7 @@ class FactWriter:
     def __init__(self, world: World, folder: Path) -> None:
         self._world, self._folder = world, folder
         self._writers: dict[str, pq.ParquetWriter] = {}
-        self._pending: dict[str, list[pd.DataFrame]] = {}
+        self._pending: dict[str, list[dict[str, Array]]] = {}
         self.rows: dict[str, int] = {}
 
     def add(
@@ -32,15 +32,15 @@ class FactWriter:
         midnight = np.datetime64(datetime.combine(self._world.start, datetime.min.time()) + timedelta(days=day), "us")
         occurred = midnight + seconds.astype("timedelta64[s]")
         known = occurred + (np.broadcast_to(late_days, len(who)) * 86400).astype("timedelta64[s]")
-        frame = pd.DataFrame({"customer_id": who, "occurred_at": occurred, "known_at": known, **columns})
-        self._pending.setdefault(table, []).append(frame)
+        rows = {"customer_id": who, "occurred_at": occurred, "known_at": known, **columns}
+        self._pending.setdefault(table, []).append({name: _filled(values, len(who)) for name, values in rows.items()})
 
     def flush(self, until: datetime) -> None:
         """Write what was collected; facts not known before ``until`` do not exist yet."""
-        for table, frames in self._pending.items():
-            frame = pd.concat(frames, ignore_index=True)
-            frame = frame[frame["known_at"] < until]
-            self.write(table, frame)
+        for table, parts in self._pending.items():
+            # One frame per table: thousands of small ones would take most of the time.
+            frame = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+            self.write(table, frame[frame["known_at"] < until])
         self._pending = {}
 
     def write(self, table: str, frame: pd.DataFrame) -> None:
@@ -53,6 +53,12 @@ class FactWriter:
     def close(self) -> None:
         for writer in self._writers.values():
             writer.close()
+
+
+def _filled(values: object, rows: int) -> Array:
+    """Give a column's values, one per row; a single one is repeated."""
+    array = np.asarray(values, dtype=object if isinstance(values, str) else None)
+    return array if array.ndim else np.full(rows, array[()], dtype=array.dtype)
 
 
 def record_people(writer: FactWriter, ids: Array, state: State, generator: np.random.Generator) -> None:

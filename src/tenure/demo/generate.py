@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from tenure.workspace import replaced_folder
 
 # Customers simulated at a time: what bounds the memory, whatever the size of the company.
 CHUNK = 10_000
-# Arrivals spread over this span whatever the length asked for, so that a longer history begins the same.
+# The company's customers arrive within this span whatever the length asked for, so that a longer history begins the same.
 ARRIVAL_DAYS = 700
+LAUNCH_DAYS = 60
+# After it newcomers keep the pace, so many days at a time.
+NEWCOMER_DAYS = 30
 
 
 def last_day(world: World, months: int) -> date:
@@ -36,6 +40,8 @@ def generate_demo(
 ) -> dict[str, int]:
     """Write the demo company's raw files and, apart from them, its hidden truth; return the rows of each table.
 
+    ``customers`` arrive in the first 700 days; from then on newcomers at the same pace.
+
     Raises
     ------
     UsageError : fewer than 50 customers or 6 months.
@@ -47,8 +53,8 @@ def generate_demo(
     with replaced_folder(truth_directory) as truth, replaced_folder(raw_directory) as raw:
         writer = FactWriter(world, raw)
         hidden = []
-        for chunk, first in enumerate(range(0, customers, CHUNK)):
-            hidden.append(_simulate(writer, world, first, min(CHUNK, customers - first), chunk, end, seed))
+        for chunk, cohort in enumerate(_cohorts(world, customers, (end - world.start).days)):
+            hidden.append(_simulate(writer, world, cohort, chunk, end, seed))
             writer.flush(datetime.combine(end, datetime.min.time()))
         writer.write("products", pd.DataFrame(PRODUCTS, columns=["product_id", "category", "brand", "price"]))
         writer.close()
@@ -58,12 +64,41 @@ def generate_demo(
     return writer.rows
 
 
-def _simulate(
-    writer: FactWriter, world: World, first: int, size: int, chunk: int, end: date, seed: int
-) -> pd.DataFrame:
-    ids = np.array([f"c{number:06d}" for number in range(first, first + size)], dtype=object)
+@dataclass(frozen=True)
+class Cohort:
+    """Customers simulated together: the number of the first, how many, and the days they arrive on."""
+
+    first: int
+    size: int
+    days: range
+    has_launch: bool
+
+    @property
+    def ids(self) -> np.ndarray:
+        return np.array([f"c{number:06d}" for number in range(self.first, self.first + self.size)], dtype=object)
+
+    def arrivals(self, world: World, generator: np.random.Generator) -> np.ndarray:
+        """Draw each customer's first day: evenly, but for those of the launch."""
+        if not self.has_launch:
+            return generator.integers(self.days.start, self.days.stop, self.size)
+        launch = generator.random(self.size) < world.launch_share
+        early = generator.integers(0, LAUNCH_DAYS, self.size)
+        return np.where(launch, early, generator.integers(self.days.start, self.days.stop, self.size))
+
+
+def _cohorts(world: World, customers: int, days: int) -> Iterator[Cohort]:
+    for first in range(0, customers, CHUNK):
+        yield Cohort(first, min(CHUNK, customers - first), range(ARRIVAL_DAYS), has_launch=True)
+    pace = customers * (1 - world.launch_share) / ARRIVAL_DAYS
+    newcomers = max(1, round(pace * NEWCOMER_DAYS))
+    for number, begun in enumerate(range(ARRIVAL_DAYS, days, NEWCOMER_DAYS)):
+        arriving = range(begun, begun + NEWCOMER_DAYS)
+        yield Cohort(customers + number * newcomers, newcomers, arriving, has_launch=False)
+
+
+def _simulate(writer: FactWriter, world: World, cohort: Cohort, chunk: int, end: date, seed: int) -> pd.DataFrame:
     generator = np.random.default_rng([seed, chunk, 0])
-    state = begin(world, size, ARRIVAL_DAYS, generator)
+    ids, state = cohort.ids, begin(world, cohort.arrivals(world, generator), generator)
     record_people(writer, ids, state, generator)
     kept = []
     for day in range((end - world.start).days):

@@ -44,11 +44,9 @@ class Day:
     marks: dict[str, Array] = field(default_factory=dict)
 
 
-def begin(world: World, customers: int, days: int, generator: np.random.Generator) -> State:
-    """Draw the customers of a chunk before their first day. ``days`` is only the span of arrivals."""
-    n = customers
-    launch = generator.random(n) < world.launch_share
-    arrival = np.where(launch, generator.integers(0, 60, n), generator.integers(0, days, n))
+def begin(world: World, arrival: Array, generator: np.random.Generator) -> State:
+    """Draw the customers of a chunk before their first day. ``arrival`` is that day, one per customer."""
+    n = len(arrival)
     level = generator.normal(size=n)
     need = np.log(2.6) + world.need_sigma * generator.normal(size=n)
     allowances = np.array([plan[2] for plan in world.plans])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Any
 
 import duckdb
@@ -33,10 +36,21 @@ class KnownFacts:
     def digest(self, cutoff: date) -> str:
         """Give one text for all rows that may be seen at a cutoff: other rows, another text (but for a chance of 2^-64)."""
         seen = []
-        for name, table in sorted(self.tables.items()):
-            days = [counted for day, counted in table["days"].items() if day < cutoff.isoformat()]
-            seen.append([name, table["columns"], sum(rows for rows, _ in days), sum(hashes for _, hashes in days)])
+        for name, (days, rows, hashes) in self._running.items():
+            before = bisect_left(days, cutoff.isoformat())
+            seen.append([name, self.tables[name]["columns"], rows[before], hashes[before]])
         return blake2b(json.dumps(seen).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _running(self) -> dict[str, tuple[list[str], list[int], list[int]]]:
+        """Each table's days in order, with the rows and the hashes summed before each of them, and before no more: a digest is asked often."""
+        running = {}
+        for name, table in sorted(self.tables.items()):
+            days = sorted(table["days"])
+            counted = [table["days"][day] for day in days]
+            rows, hashes = (list(accumulate((pair[i] for pair in counted), initial=0)) for i in (0, 1))
+            running[name] = (days, rows, hashes)
+        return running
 
 
 def known_facts(staged: StagedSource) -> KnownFacts:

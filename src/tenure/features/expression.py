@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -23,6 +24,7 @@ OBSERVED_COLUMNS = ("age_days", "weekday", "hour")
 OUTCOME_COLUMNS = ("days_ahead",)
 
 
+@lru_cache(maxsize=4096)  # a run reads each expression some hundred times; who changes a tree copies it first
 def parse_expression(expression: str, place: str) -> exp.Expression:
     """Parse one SQL expression.
 

@@ -14,7 +14,7 @@ from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.forms import Linear, LinearColumn, rank_among
 from tenure.models.model import FeatureMeaning, PropensityModel, find_usual
 from tenure.models.settings import TrainingSettings
-from tenure.models.train import TrainedModel, grouped_folds
+from tenure.models.train import Folds, TrainedModel, grouped_folds
 
 QUANTILES = 100
 
@@ -27,6 +27,7 @@ def train_plain(
     settings: TrainingSettings,
     *,
     about: dict[str, Any] | None = None,
+    folds: Folds | None = None,
 ) -> TrainedModel:
     """Train the logistic regression as ``train_model`` trains trees: calibrator from folds grouped by customer.
 
@@ -36,7 +37,7 @@ def train_plain(
     encoding = Encoding(tuple(EncodedColumn(meaning.name) for meaning in usable))
     matrix = encoding.transform(table)
     out_of_fold = np.empty(len(labels))
-    for fitting, held_out in grouped_folds(labels, customers, settings):
+    for fitting, held_out in folds or grouped_folds(labels, customers, settings):
         out_of_fold[held_out] = fit_linear(matrix[fitting], labels[fitting]).raw_scores(matrix[held_out])
     usual = find_usual(table, encoding.names)
     model = PropensityModel(

@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from tenure.models.study import Study
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+MOST_RUNS = 50_000
 FINGERPRINT_TAG = "tenure.fingerprint"
-FORMER_TAG, PROMOTED_TAG = "tenure.former_champion", "tenure.promoted"
+FORMER_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.promoted", "tenure.rolled_back"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Registry:
         import logging
 
         for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what fails is told once, by us
         with warnings.catch_warnings():
             # On import MLflow asks notebooks for a progress-bar widget that nothing here uses.
             warnings.simplefilter("ignore")
@@ -86,8 +87,7 @@ class Registry:
             yield mlflow.tracking.MlflowClient(self.uri, self.uri)
         except (MlflowException, OSError) as error:
             raise RegistryError(
-                f"MLflow store {_without_password(self.uri)}: {_first_cause(error)}. Expected a reachable store; check "
-                "MLFLOW_TRACKING_URI or the folder mlruns. The champion is as it was."
+                f"MLflow store {_without_password(self.uri)}: {_what_went_wrong(error)} The champion is as it was."
             ) from error
         finally:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -310,6 +310,16 @@ class Registry:
                 client.set_terminated(run.info.run_id, status="KILLED")
         return len(left)
 
+    def reasons_of_changes(self, name: str) -> dict[str, str]:
+        """Say why each version was promoted, or rolled back since, and by whom. => version: reason"""
+        told = {}
+        for row in self.versions(name):
+            marks = [json.loads(row["tags"][tag]) for tag in (PROMOTED_TAG, ROLLED_BACK_TAG) if tag in row["tags"]]
+            if marks:
+                last = max(marks, key=lambda mark: str(mark["when"]))
+                told[row["version"]] = f"{last['why']} ({last['who']})"
+        return told
+
     def overridden_gates(self, name: str, version: str) -> list[str]:
         """List the gates a version did not pass when it was judged: what promoting it by hand overrides."""
         row = next((r for r in self.versions(name) if r["version"] == version), None)
@@ -332,8 +342,31 @@ class Registry:
             )
         with self._client() as client:
             client.set_registered_model_alias(name, CHAMPION, former)
-            client.set_model_version_tag(name, current, "tenure.rolled_back", _mark(why))
+            client.set_model_version_tag(name, current, ROLLED_BACK_TAG, _mark(why))
         return current, former
+
+    def revise_artifacts(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
+        """Show a copy of each artefact of each training run of some models; what ``revise`` changed is stored again. Returns how many there were."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.entities import ViewType
+
+        shown = 0
+        with self._client() as client, redirect_stderr(StringIO()):
+            experiments = [e.experiment_id for e in client.search_experiments(ViewType.ALL) if e.name in names]
+            for experiment in experiments:
+                for run in client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=MOST_RUNS):
+                    with TemporaryDirectory() as scratch:
+                        if not client.list_artifacts(run.info.run_id):
+                            continue
+                        folder = Path(
+                            download_artifacts(run_id=run.info.run_id, dst_path=scratch, tracking_uri=self.uri)
+                        )
+                        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                            shown += 1
+                            if revise(path):
+                                beside = path.relative_to(folder).parent.as_posix()
+                                client.log_artifact(run.info.run_id, str(path), None if beside == "." else beside)
+        return shown
 
     def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
         """Attach a file to a finished run: the executed notebook exists only after its kernel ended."""
@@ -376,6 +409,22 @@ def _mark(why: str) -> str:
     except (KeyError, OSError):
         who = "unknown"
     return json.dumps({"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why})
+
+
+# How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.
+UNAUTHENTICATED, FORBIDDEN = "error code 401", "error code 403"
+LOCKED = "database is locked"
+
+
+def _what_went_wrong(error: BaseException) -> str:
+    """Say what the store answered, what was expected, and what to check."""
+    if UNAUTHENTICATED in str(error):
+        return "it does not know this user and password. Expected those of the server; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+    if FORBIDDEN in str(error):
+        return "this user may not do that. Expected the permission EDIT on the experiment and the registered model; ask the server's administrator."
+    if LOCKED in str(error):
+        return "the database is locked. Expected to be able to write; close whatever holds it, such as the MLflow UI, and run again."
+    return f"{_first_cause(error)}. Expected a reachable store; check MLFLOW_TRACKING_URI or the folder mlruns."
 
 
 def _first_cause(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.plain import train_plain
 from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
-from tenure.models.train import TrainedModel, train_model
+from tenure.models.train import TrainedModel, grouped_folds, train_model
 from tenure.snapshots import Snapshots, check_positives
 from tenure.targets.definition import Target
 from tenure.time_windows import CutoffPlan
@@ -99,12 +99,13 @@ def study_target(
     about = _about(snapshots, target, plan)
     meanings = [meaning_of(column) for column in useful]
     monotone = _monotone(target, useful)
-    trees = train_model(fitting, labels, customers, meanings, settings, monotone=monotone, about=about)
+    folds = grouped_folds(labels, customers, settings)
+    trees = train_model(fitting, labels, customers, meanings, settings, monotone=monotone, about=about, folds=folds)
     handful = [meaning for meaning in meanings if meaning.name in target.plain_features]
-    plain = train_plain(fitting, labels, customers, handful, settings, about=about)
+    plain = train_plain(fitting, labels, customers, handful, settings, about=about, folds=folds)
     cost = None
     if with_monotone_cost and monotone:
-        free = train_model(fitting, labels, customers, meanings, trees.settings)
+        free = train_model(fitting, labels, customers, meanings, trees.settings, folds=folds)
         cost = auc_difference(labels, trees.out_of_fold, free.out_of_fold, customers)
     choice = choose_model(trees, plain, labels, customers)
     test = snapshots.table(target, [plan.test], snapshots.columns)

@@ -19,6 +19,9 @@ from tenure.models.settings import TrainingSettings
 if TYPE_CHECKING:
     from lightgbm import Booster
 
+# Fitting and held-out row numbers of each fold.
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -40,6 +43,7 @@ def train_model(
     weights: np.ndarray | None = None,
     monotone: Mapping[str, int] | None = None,
     about: dict[str, Any] | None = None,
+    folds: Folds | None = None,
 ) -> TrainedModel:
     """Train a LightGBM propensity model on a flat table: one row per customer and cutoff, feature columns.
 
@@ -50,20 +54,16 @@ def train_model(
     meanings : the features to use, in order.
     weights : optional, one per row.
     monotone : features that may only raise (1) or only lower (-1) the propensity; categories are left free.
+    folds : as ``grouped_folds`` gives them, for who trains several models on the same rows.
 
     Raises
     ------
     NotEnoughDataError : one class only, or fewer customers than folds.
     """
-    if len(np.unique(labels)) < 2 or len(np.unique(customers)) < settings.folds:
-        raise NotEnoughDataError(
-            f"Fitting: {len(labels):,} rows of {len(np.unique(customers)):,} customers, {int(np.sum(labels)):,} positive. "
-            f"Expected both classes and at least {settings.folds} customers."
-        )
+    folds = folds or grouped_folds(labels, customers, settings)
     names = [meaning.name for meaning in meanings]
     encoding = Encoding.fit(table, names, min_rows=settings.min_category_rows)
     matrix = encoding.transform(table)
-    folds = grouped_folds(labels, customers, settings)
     if settings.tune_trials:
         from tenure.models.tune import tune
 
@@ -82,10 +82,18 @@ def train_model(
     return TrainedModel(model, settings, trees, out_of_fold)
 
 
-def grouped_folds(
-    labels: np.ndarray, customers: np.ndarray, settings: TrainingSettings
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Split rows into folds with no customer on both sides, labels spread evenly."""
+def grouped_folds(labels: np.ndarray, customers: np.ndarray, settings: TrainingSettings) -> Folds:
+    """Split rows into folds with no customer on both sides, labels spread evenly.
+
+    Raises
+    ------
+    NotEnoughDataError : one class only, or fewer customers than folds.
+    """
+    if len(np.unique(labels)) < 2 or len(np.unique(customers)) < settings.folds:
+        raise NotEnoughDataError(
+            f"Fitting: {len(labels):,} rows of {len(np.unique(customers)):,} customers, {int(np.sum(labels)):,} positive. "
+            f"Expected both classes and at least {settings.folds} customers."
+        )
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(n_splits=settings.folds, shuffle=True, random_state=settings.seed)
@@ -95,7 +103,7 @@ def grouped_folds(
 def cross_fit(
     matrix: np.ndarray,
     labels: np.ndarray,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    folds: Folds,
     encoding: Encoding,
     settings: TrainingSettings,
     *,

@@ -12,6 +12,7 @@ from tenure.alerts import Alert
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
 from tenure.reporting.review_figures import promise_by_decile, promises_over_time
+from tenure.review.diary import Entry
 from tenure.review.promises import Promise
 from tenure.sources.ingest import StagedSource
 
@@ -26,16 +27,17 @@ def review_page(
     since: Mapping[str, str],
     deliveries: pd.DataFrame,
     alerts: Sequence[Alert],
+    diary: Sequence[Entry],
     *,
     staged: StagedSource,
     as_of: object,
     is_quick: bool,
 ) -> str:
-    """Render the review; ``features`` and ``scores`` are drift tables by target, ``since`` the day they compare with."""
+    """Render the review; ``features`` and ``scores`` are drift tables by target, ``since`` the day they compare with, ``diary`` oldest first."""
     targets = list(dict.fromkeys([*(p.target for p in promises), *features]))
     return str(
         page_environment().get_template("review.html").render(
-            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, alerts=alerts, is_quick=is_quick,
+            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, alerts=alerts, is_quick=is_quick, diary=diary[::-1],
             targets=[_target(name, [p for p in promises if p.target == name], features, scores, since) for name in targets],
             deliveries=deliveries.to_dict("records"), contacts_known=any(p.contacted is not None for p in promises),
         )

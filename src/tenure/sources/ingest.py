@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from tenure.errors import DataContractError, NotEnoughDataError
-from tenure.sources.contract import STAGED_TABLES
+from tenure.errors import DataContractError, NotEnoughDataError, StorageError
+from tenure.lock import sole_writer
+from tenure.sources.contract import STAGED_TABLES, STATIC_DATE
 from tenure.sources.date_formats import check_date_formats
+from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable, first_line, map_table
 from tenure.sources.raw_files import (
     POSTGRESQL,
@@ -27,18 +29,24 @@ from tenure.sources.raw_files import (
     quoted,
     split_reference,
 )
+from tenure.sources.retention import first_days_kept
 from tenure.sources.source import Source, TableMapping
 from tenure.workspace import Workspace, replaced_folder
 
 # Part of every fingerprint: raise it when staging changes what it writes.
-STAGING_VERSION = 2
+STAGING_VERSION = 4
+# How the system says that a disk is full, or a limit on files reached.
+NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
 # The first day of a table is taken where one row in a thousand lies before it, so one mistyped year starts no history.
 HISTORY_QUANTILE = 0.001
 
 
 @dataclass(frozen=True)
 class TableSummary:
-    """What staging one table came to. ``read + unreadable == staged + rejected`` always holds."""
+    """What staging one table came to. ``read + unreadable == staged + rejected`` always holds.
+
+    Rows of forgotten customers, and those older than they may be kept, are in none of them, as if the raw file did not hold them.
+    """
 
     read: int
     staged: int
@@ -47,11 +55,18 @@ class TableSummary:
     rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     warnings: dict[str, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    empty: tuple[
+        str, ...
+    ] = ()  # of the columns, those without a value in any row: mostly what the source does not give
     customers: int = 0
     first_day: str = ""
     history_start: str = ""
     last_day: str = ""
     is_static: bool = False
+
+    @property
+    def filled_columns(self) -> list[str]:
+        return [column for column in self.columns if column not in self.empty]
 
 
 @dataclass(frozen=True)
@@ -103,26 +118,32 @@ class StagedSource:
         return lines
 
 
-def stage_source(workspace: Workspace, source: Source, *, allow_empty: bool = False) -> StagedSource:
+def stage_source(
+    workspace: Workspace, source: Source, *, allow_empty: bool = False, identities: Identities | None = None
+) -> StagedSource:
     """Stage a source, or reuse what is staged when neither raw files nor mapping changed.
 
-    ``allow_empty`` stages tables without rows as they are: of files as they stood on an early day.
+    ``allow_empty`` stages tables without rows as they are: of files as they stood on an early day. ``identities`` are the
+    workspace's own unless others are given.
 
     Raises
     ------
+    UsageError : ids are to be hashed and the key is missing, or another one. LockedError : another process writes.
     DataContractError : a missing file or column, an unreadable or empty table, most rows rejected, ids that never meet.
     """
     folder = workspace.raw(source.name)
     mappings = effective_mappings(source, folder)
     raw_hashes = _raw_hashes(source, folder, mappings)
-    fingerprint = blake2b(
-        json.dumps([STAGING_VERSION, source.definition, raw_hashes], sort_keys=True).encode(), digest_size=16
-    ).hexdigest()
+    identities = identities or Identities.of(workspace, source)
+    kept_from = first_days_kept(source.retention, datetime.now(ZoneInfo(source.timezone)).date())
+    kept = {name: str(day) for name, day in kept_from.items()}
+    made_from = [STAGING_VERSION, source.definition, raw_hashes, identities.state(), kept]
+    fingerprint = blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=16).hexdigest()
     target = workspace.staged(source.name)
     if (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
         return staged
-    with replaced_folder(target) as fresh:
-        tables = _stage_tables(source, folder, mappings, fresh, allow_empty=allow_empty)
+    with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
+        tables = _stage_tables(source, folder, mappings, fresh, identities, allow_empty=allow_empty)
         manifest = {
             "fingerprint": fingerprint,
             "raw_hashes": raw_hashes,
@@ -172,23 +193,34 @@ def _read_manifest(source: Source, folder: Path) -> StagedSource | None:
     if not path.is_file():
         return None
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    tables = {name: TableSummary(**{**t, "columns": tuple(t["columns"])}) for name, t in manifest["tables"].items()}
+    tables = {
+        name: TableSummary(**{**t, "columns": tuple(t["columns"]), "empty": tuple(t.get("empty", ()))})
+        for name, t in manifest["tables"].items()
+    }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)
 
 
 def _stage_tables(
-    source: Source, folder: Path, mappings: dict[str, TableMapping], fresh: Path, *, allow_empty: bool
+    source: Source,
+    folder: Path,
+    mappings: dict[str, TableMapping],
+    fresh: Path,
+    identities: Identities,
+    *,
+    allow_empty: bool,
 ) -> dict[str, TableSummary]:
     clock = datetime.now(ZoneInfo(source.timezone)).replace(tzinfo=None)
     (fresh / "rejected").mkdir()
     connection = open_locked(folder, fresh)
     tables: dict[str, TableSummary] = {}
     try:
+        identities.open(connection)
         for name, mapping in mappings.items():
             mapped = map_table(connection, source, folder, fresh, mapping, allow_empty=allow_empty)
-            tables[name] = _stage_table(connection, mapped, fresh, clock)
+            tables[name] = _stage_table(connection, source, mapped, fresh, clock, identities)
         if not allow_empty:
             _check_ids_meet(connection, source, fresh, tables)
+        identities.close(connection)
     finally:
         connection.close()
     for scratch in ("converted", "spill"):
@@ -200,7 +232,12 @@ def _stage_tables(
 
 
 def _stage_table(
-    connection: duckdb.DuckDBPyConnection, mapped: MappedTable, fresh: Path, clock: datetime
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    mapped: MappedTable,
+    fresh: Path,
+    clock: datetime,
+    identities: Identities,
 ) -> TableSummary:
     name = mapped.name
     staged, rejected = fresh / f"{name}.parquet", fresh / "rejected" / f"{name}.parquet"
@@ -208,6 +245,15 @@ def _stage_table(
         (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
         columns = ", ".join(quoted(column) for column in mapped.staged_columns)
         judged = mapped.judged_sql(clock)
+        if hides_ids := identities.are_needed and mapped.is_dated:
+            identities.learn(connection, mapped)
+            read -= identities.forgotten_rows(connection, mapped)
+            judged = identities.named_sql(connection, mapped, judged)
+        if first_day := first_days_kept(source.retention, clock.date()).get(name):
+            too_old = f"occurred_at < DATE '{first_day}' AND occurred_at > DATE '{STATIC_DATE}'"
+            (old,) = connection.execute(f"SELECT count(*) FROM ({judged}) WHERE {too_old}").fetchall()[0]
+            read -= old
+            judged = f"SELECT * FROM ({judged}) WHERE ({too_old}) IS NOT TRUE"
         connection.execute(
             f"COPY (SELECT {columns} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(staged))} (FORMAT parquet, COMPRESSION zstd)"
         )
@@ -215,8 +261,14 @@ def _stage_table(
             f"COPY (SELECT rule, raw_row, raw FROM ({judged}) WHERE rule IS NOT NULL) TO {literal(str(rejected))} (FORMAT parquet, COMPRESSION zstd)"
         )
     except duckdb.Error as error:
+        if any(words in str(error) for words in NO_ROOM):
+            raise StorageError(
+                f"{mapped.place}: no room to stage {mapped.raw_name} in {fresh.parent}. Nothing was replaced; make room and run again."
+            ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
-    unreadable = _unreadable_lines(connection, mapped, rejected) if mapped.keeps_unreadable else 0
+    unreadable = (
+        _unreadable_lines(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
+    )
     rules = dict(
         connection.execute(
             f"SELECT rule, count(*) FROM read_parquet({literal(str(rejected))}) GROUP BY 1 ORDER BY 2 DESC, 1"
@@ -227,8 +279,13 @@ def _stage_table(
     return summary
 
 
-def _unreadable_lines(connection: duckdb.DuckDBPyConnection, mapped: MappedTable, rejected: Path) -> int:
-    """Add the lines the CSV reader could not read to the rejected rows; return how many."""
+def _unreadable_lines(
+    connection: duckdb.DuckDBPyConnection, mapped: MappedTable, rejected: Path, *, with_text: bool
+) -> int:
+    """Add the lines the CSV reader could not read to the rejected rows; return how many.
+
+    Whose line it is cannot be told: without its text it names nobody.
+    """
     lines = connection.execute(
         "SELECT line, any_value(csv_line), any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
@@ -250,7 +307,11 @@ def _unreadable_lines(connection: duckdb.DuckDBPyConnection, mapped: MappedTable
     connection.executemany(
         "INSERT INTO unreadable VALUES (?, ?, ?)",
         [
-            ("unreadable line", number, json.dumps({"line": text, "error": str(why).splitlines()[0]}))
+            (
+                "unreadable line",
+                number,
+                json.dumps({"line": text if with_text else None, "error": str(why).splitlines()[0]}),
+            )
             for number, text, why in lines
         ],
     )
@@ -288,9 +349,11 @@ def _summarise(
         (distinct,) = connection.execute(f"SELECT count(DISTINCT hash(t)) FROM {relation} t").fetchall()[0]
         if distinct < count:
             warnings["identical to another row, and no key is declared"] = count - distinct
+    counted = ", ".join(f"count({quoted(column)})" for column in mapped.staged_columns)
+    filled = connection.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
     return TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
-        columns=mapped.staged_columns, is_static=mapped.is_static, **facts,
+        columns=mapped.staged_columns, empty=tuple(c for c, n in zip(mapped.staged_columns, filled, strict=True) if not n), is_static=mapped.is_static, **facts,
     )  # fmt: skip
 
 

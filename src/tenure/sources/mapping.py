@@ -42,6 +42,7 @@ class MappedTable:
     keeps_unreadable: bool
     max_rejected_share: float
     date_expression: str
+    customer_columns: tuple[str, ...] = ()  # raw columns that the customer_id is made of
 
     @property
     def staged_columns(self) -> tuple[str, ...]:
@@ -111,6 +112,7 @@ def map_table(
         name=name, place=place, raw_name=raw_name, raw_view=raw_view, casts=casts, rules=tuple(rules), key=mapping.key,
         is_dated=table.is_dated, is_static=is_static, keeps_unreadable=keeps_unreadable,
         max_rejected_share=mapping.max_rejected_share, date_expression=expressions.get("occurred_at", ""),
+        customer_columns=_columns_in(expressions.get("customer_id", ""), raw_types),
     )  # fmt: skip
 
 
@@ -221,6 +223,14 @@ def _attribute_name(raw: str) -> str:
     return cleaned if cleaned[0].isalpha() else f"a_{cleaned}"
 
 
+def _columns_in(sql: str, raw_types: dict[str, str]) -> tuple[str, ...]:
+    """Name the raw columns an expression mentions, as the file writes them."""
+    used = {
+        column.name.lower() for column in sqlglot.parse_one(f"SELECT {sql or 1}", read="duckdb").find_all(exp.Column)
+    }
+    return tuple(raw for raw in raw_types if raw.lower() in used)
+
+
 def _type_of(
     connection: duckdb.DuckDBPyConnection,
     view: str,
@@ -276,7 +286,9 @@ def _casts_and_rules(
         cast = _text(raw, kind) if column.kind == "text" else f"TRY_CAST(({raw}) AS {SQL_TYPE[column.kind]})"
         casts[column.name] = f"lower({cast})" if column.allowed else cast
         if column.kind != "text":
-            what = {"decimal": "a number", "integer": "a whole number", "flag": "true or false"}[column.kind]
+            what = {"decimal": "a number", "integer": "a whole number", "flag": "true or false", "date": "a date"}[
+                column.kind
+            ]
             rules.append((f"{column.name} is not {what}", f"({raw}) IS NOT NULL AND ({casts[column.name]}) IS NULL"))
         if column.required:
             rules.append((f"{column.name} is missing", f"({casts[column.name]}) IS NULL"))
@@ -289,6 +301,8 @@ def _casts_and_rules(
         if column.absent:
             meant = column.absent.format(**{name: f"({sql})" for name, sql in casts.items()})
             casts[column.name] = f"CAST(coalesce({casts[column.name]}, {meant}) AS {SQL_TYPE[column.kind]})"
+    named = {name: f"({sql})" for name, sql in casts.items()}
+    rules += [(rule, condition.format(**named)) for rule, condition in mapping.table.rules]
     return casts, rules
 
 

@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from tenure.errors import DefinitionError, UnknownNameError
 from tenure.sources.contract import STAGED_TABLES, StagedTable
+from tenure.sources.retention import parse_retention
 from tenure.time_windows import Grid
 from tenure.workspace import Workspace, check_name
 
 SETTINGS = {
     "name", "title", "currency", "timezone", "raw_timezone", "cutoff_grid", "min_history_days", "margin_rate",
-    "published", "licence", "note", "targets", "raw", "features",
+    "published", "licence", "note", "pseudonymise", "retention", "targets", "raw", "features", "facets",
 }  # fmt: skip
+NOT_PLAIN = {"name", "raw", "features", "targets", "facets", "retention"}
 TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
 RAW_SETTINGS = {"known_at", "url_env", "delimiter", "encoding"}
 _COLUMN_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -73,8 +75,11 @@ class Source:
     published: str = ""
     licence: str = ""
     note: str = ""
+    pseudonymise: bool = False  # customers are named by a keyed hash from staging on
+    retention: dict[str, int] = field(default_factory=dict)  # what => days
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facets: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
 
@@ -135,30 +140,35 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
         if key in STAGED_TABLES and isinstance(value, dict)
     }
     _check_keys(document, SETTINGS | set(STAGED_TABLES), "top level", problems)
-    settings = {
-        key: value for key, value in document.items() if key in SETTINGS - {"name", "raw", "features", "targets"}
-    }
+    settings = {key: value for key, value in document.items() if key in SETTINGS - NOT_PLAIN}
     _check_settings(settings, problems)
     declared = document.get("name", name)
     if declared != name:
         problems.append(f"name is {declared!r}, but the source's folder is {name!r}: make them the same")
-    targets = document.get("targets", {})
-    if not isinstance(targets, dict) or not all(isinstance(value, dict) for value in targets.values()):
-        problems.append("[targets.<name>] must be tables, as in [targets.lapse]")
-        targets = {}
+    targets = _named_tables(document, "targets", "lapse", problems)
+    facets = _named_tables(document, "facets", "rfm", problems)
     raw = {file: _parse_raw(file, value, problems) for file, value in document.get("raw", {}).items()}
     features = document.get("features", [])
     if not isinstance(features, list) or not all(isinstance(value, dict) for value in features):
         problems.append("[[features]] must be an array of tables")
         features = []
+    retention = parse_retention(document.get("retention", {}), problems)
     if problems:
         listed = "\n  - ".join(problems)
         raise DefinitionError(f"{where}: {len(problems)} problem(s):\n  - {listed}\nMend them and run again.")
     check_name("Source", name)
     return Source(
-        name=name, definition=text, where=where, tables=tables, targets=targets, raw=raw,
-        features=tuple(features), **settings,
+        name=name, definition=text, where=where, tables=tables, targets=targets, facets=facets, raw=raw,
+        features=tuple(features), retention=retention, **settings,
     )  # fmt: skip
+
+
+def _named_tables(document: dict[str, Any], key: str, example: str, problems: list[str]) -> dict[str, dict[str, Any]]:
+    tables = document.get(key, {})
+    if isinstance(tables, dict) and all(isinstance(value, dict) for value in tables.values()):
+        return tables
+    problems.append(f"[{key}.<name>] must be tables, as in [{key}.{example}]")
+    return {}
 
 
 def _check_keys(found: dict[str, Any], known: set[str], place: str, problems: list[str]) -> None:
@@ -167,11 +177,14 @@ def _check_keys(found: dict[str, Any], known: set[str], place: str, problems: li
 
 
 def _check_settings(settings: dict[str, Any], problems: list[str]) -> None:
-    expected: dict[str, type | tuple[type, ...]] = {"margin_rate": (int, float), "min_history_days": int}
+    expected: dict[str, type | tuple[type, ...]] = {
+        "margin_rate": (int, float), "min_history_days": int, "pseudonymise": bool,
+    }  # fmt: skip
     for key, value in settings.items():
         kind = expected.get(key, str)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            problems.append(f"{key} is {value!r}: expected {'text' if kind is str else 'a number'}")
+        if kind is not bool and isinstance(value, bool) or not isinstance(value, kind):
+            expects = {str: "text", bool: "true or false"}.get(kind, "a number")  # type: ignore[arg-type]
+            problems.append(f"{key} is {value!r}: expected {expects}")
     for key in ("timezone", "raw_timezone"):
         zone = settings.get(key)
         if isinstance(zone, str) and zone not in available_timezones():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -12,11 +12,14 @@ import pandas as pd
 from tenure.alerts import Alert, save_alerts, worst_first
 from tenure.models.model import PropensityModel
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
+from tenure.review.diary import DAYS, Entry, RunOfDay, write_diary
 from tenure.review.drift import drift_alerts, drift_table
+from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
-from tenure.steps.opening import Run
+from tenure.scoring import scored_versions
+from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
-from tenure.steps.results import REVIEW_ALERTS
+from tenure.steps.results import REVIEW_ALERTS, saved_records
 from tenure.targets.definition import Target
 
 
@@ -30,6 +33,7 @@ class Review:
     since: dict[str, str]
     deliveries: pd.DataFrame
     alerts: list[Alert]
+    diary: list[Entry]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -42,27 +46,30 @@ class Review:
         return pd.concat(tops, ignore_index=True) if tops else pd.DataFrame()
 
 
+@writes
 def review_run(run: Run) -> Review:
     """Compare promises with what came true, today's inputs and scores with the test cutoff's, deliveries with their history.
 
-    Writes ``review.html`` and its alerts into the output, and the index anew.
+    What the runs of the last month did and met comes with it. Writes ``review.html`` and its alerts into the output, and the index anew.
     """
     from tenure.reporting.report import write_page
     from tenure.reporting.review_page import review_page
 
     promises = find_promises(run.snapshots)
+    former = _former_runs(run)
     deliveries = delivery_table(run.snapshots.rows_per_day(), run.as_of)
     alerts = [
         *promise_alerts(promises),
         *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
-        *change_alerts(run.staged.tables, _former_run(run)),
+        *change_alerts(run.staged.tables, former[max(former)] if former else {}),
     ]
     features, scores, since = {}, {}, {}
     for name, model in _scoring_models(run).items():
         since[name] = str(model.about["test_cutoff"])
         features[name], scores[name] = _drift(run, run.target(name), model)
         alerts += drift_alerts(name, features[name], scores[name], since[name])
-    found = Review(promises, features, scores, since, deliveries, worst_first(alerts))
+    alerts = worst_first(alerts)
+    found = Review(promises, features, scores, since, deliveries, alerts, _diary(run, former, alerts))
     save_alerts(found.alerts, run.output / REVIEW_ALERTS)
     page = review_page(
         promises,
@@ -71,6 +78,7 @@ def review_run(run: Run) -> Review:
         since,
         deliveries,
         found.alerts,
+        found.diary,
         staged=run.staged,
         as_of=run.as_of,
         is_quick=run.quick,
@@ -101,11 +109,47 @@ def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFra
     return drift_table(before, now, model.feature_names), drift_table(scored[0], scored[1], ["propensity"])
 
 
-def _former_run(run: Run) -> dict[str, Any]:
-    """Read the ``run.json`` of the last as-of before this one; empty where there is none."""
+def _former_runs(run: Run) -> dict[date, dict[str, Any]]:
+    """Read the ``run.json`` of every as-of of the last month before this one, and of the last one before that."""
     folder = run.workspace.reports_of(run.source.name)
-    earlier = [path for path in folder.glob("[0-9]*/run.json") if path.parent.name < str(run.as_of)]
-    return dict(json.loads(max(earlier).read_text(encoding="utf-8"))) if earlier else {}
+    days = sorted(path.parent.name for path in folder.glob("[0-9]*/run.json") if path.parent.name < str(run.as_of))
+    since = str(run.as_of - timedelta(days=DAYS))
+    shown = [*[day for day in days if day < since][-1:], *[day for day in days if day >= since]]
+    return {
+        date.fromisoformat(day): dict(json.loads((folder / day / "run.json").read_text(encoding="utf-8")))
+        for day in shown
+    }
+
+
+def _diary(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> list[Entry]:
+    runs = [
+        RunOfDay(
+            day, document["kind"], tuple(Alert(**line) for line in document["alerts"]), scored_versions(run.workspace, run.source.name, day),
+            _trainings(document),
+        )
+        for day, document in former.items()
+    ]  # fmt: skip
+    records = {record.target: record for record in saved_records(run)}
+    trained = {name: f"{r.status}, v{r.version}" for name, r in records.items() if r.version}
+    kind = "run" if trained else "score"
+    today = RunOfDay(
+        run.as_of, kind, tuple(alerts), scored_versions(run.workspace, run.source.name, run.as_of), trained
+    )
+    return write_diary([*runs, today], read_failures(run.workspace, run.source.name), _why(run))
+
+
+def _trainings(document: dict[str, Any]) -> dict[str, str]:
+    found = document.get("targets", {}).items()
+    return {name: f"{t['status']}, v{t['model_version']}" for name, t in found if t["model_version"]}
+
+
+def _why(run: Run) -> dict[tuple[str, str], str]:
+    """Say why each version was promoted or rolled back, and by whom."""
+    return {
+        (target, version): told
+        for target in run.snapshots.targets
+        for version, told in run.registry.reasons_of_changes(run.model_name(target)).items()
+    }
 
 
 def ledger_state(run: Run) -> str:

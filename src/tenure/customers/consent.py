@@ -1,0 +1,50 @@
+"""What a customer agreed to: the newest word per channel, so that a scored table is not acted on against it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tenure.customers.facet import Facet, FacetColumn
+from tenure.engines.facts_at import FactsAt
+from tenure.errors import NotEnoughDataError
+from tenure.sources.raw_files import quoted
+
+PREFIX = "consent_"
+
+
+def columns_in(facts: FactsAt) -> tuple[FacetColumn, ...]:
+    """Name the channels that the source's customers were asked for: ``consent`` of its mapping."""
+    return tuple(
+        FacetColumn(
+            name, "true or false", f"Agrees to be contacted by {name.removeprefix(PREFIX)}; empty: never asked."
+        )
+        for name in facts.tables["customers"]
+        if name.startswith(PREFIX)
+    )
+
+
+def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
+    """Take the newest word on each channel; of two in the same instant the refusal. => customer_id, consent_<channel>
+
+    Raises
+    ------
+    NotEnoughDataError : the source declares no consent.
+    """
+    channels = [column.name for column in columns_in(facts)]
+    if not channels:
+        raise NotEnoughDataError("its customers have no column of consent")
+    newest = ", ".join(
+        f"arg_max({flag}, row(occurred_at, known_at, NOT {flag})) FILTER (WHERE {flag} IS NOT NULL) AS {flag}"
+        for flag in map(quoted, channels)
+    )
+    return facts.query(
+        f"SELECT customer_id, {newest} FROM (SELECT * REPLACE ({_flags(channels)}) FROM customers) GROUP BY customer_id"
+    )
+
+
+def _flags(channels: list[str]) -> str:
+    # A source may keep them as yes and no, or 1 and 0.
+    return ", ".join(f"TRY_CAST({name} AS BOOLEAN) AS {name}" for name in map(quoted, channels))
+
+
+FACET = Facet(name="consent", tables=("customers",), columns=(), columns_in=columns_in, build=build)

@@ -1,0 +1,59 @@
+"""Scored tables for other systems: under pseudonyms, or on request with the real ids, apart from what is handed around."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tenure.errors import UsageError
+from tenure.lock import sole_writer
+from tenure.privacy.person import holds_ids
+from tenure.run_document import RUN_JSON
+from tenure.scoring import safe_cell
+from tenure.sources.identities import Identities
+from tenure.sources.source import read_source
+from tenure.time_windows import parse_date
+from tenure.workspace import Workspace, replaced_folder
+
+
+def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", reveal: bool = False) -> list[Path]:
+    """Copy the tables of customers of one as-of, by default the last, to ``data/exports``; return them, readable by their owner alone.
+
+    With ``reveal`` pseudonyms become the ids of the raw files again.
+
+    Raises
+    ------
+    UsageError : nothing was scored then, or there is no map to reveal ids by.
+    """
+    source = read_source(workspace, source_name)
+    scored = {path.parent.name: path.parent for path in workspace.reports_of(source_name).glob(f"[0-9]*/{RUN_JSON}")}
+    day = str(parse_date(as_of, "--as-of")) if as_of else max(scored, default="")
+    if day not in scored:
+        raise UsageError(
+            f"{source_name}: nothing was scored as of {day or 'any day'}. Scored: {', '.join(sorted(scored)) or 'none'}. "
+            f"Run 'tenure score {source_name} --as-of DATE' first."
+        )
+    with sole_writer(workspace, source_name, f"tenure export {source_name}"):
+        real = Identities.of(workspace, source).real_ids() if reveal else {}
+        if reveal and not real:
+            raise UsageError(
+                f"{source_name}: there are no pseudonyms to reveal: its customers are named as in the raw files. Leave --reveal out."
+            )
+        folder = workspace.exports(source_name) / day
+        with replaced_folder(folder) as fresh:
+            fresh.chmod(0o700)
+            for path in sorted(scored[day].glob("*.csv")):
+                _copy(path, fresh / path.name, real)
+    return sorted(folder.iterdir())
+
+
+def _copy(path: Path, copy: Path, real: dict[str, str]) -> None:
+    """Copy a table that has a column of customers, with their real ids where they are given."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if "customer_id" not in table:
+        return
+    for column in filter(holds_ids, table.columns):
+        table[column] = table[column].map(lambda name: safe_cell(real.get(name, name)))
+    copy.touch(mode=0o600)
+    table.to_csv(copy, index=False, encoding="utf-8")

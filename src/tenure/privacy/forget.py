@@ -1,0 +1,203 @@
+"""Forgetting one customer: never staged again, taken out of everything made so far, and the proof by search."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+import pandas as pd
+
+from tenure.errors import DataContractError, RunError, UsageError
+from tenure.lock import sole_writer
+from tenure.models.registry import Registry, model_name
+from tenure.privacy.files import names_person, take_out
+from tenure.privacy.person import Person
+from tenure.run_document import refresh_outputs
+from tenure.scoring import ledger_file
+from tenure.sources.identities import Identities
+from tenure.sources.ingest import stage_source
+from tenure.sources.source import Source, read_source
+from tenure.steps.opening import BACKFILL_ENDING
+from tenure.targets.catalogue import all_targets
+from tenure.workspace import Workspace, replaced_file
+
+CARD = "model_card.md"
+CARD_NOTE = (
+    "**Forgotten.** Customers were forgotten after this version was fitted. It holds no row of theirs, but what it learned from them "
+    "stays in it until it is trained anew."
+)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What forgetting came to. ``files`` and ``artifacts`` were searched; the last two name what still holds the customer."""
+
+    changed: dict[str, int]  # what => files or artefacts changed
+    files: int
+    artifacts: int
+    raw_files: list[Path]
+    left: list[str]
+
+
+def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Forgotten:
+    """Forget a customer, named as in the raw files or by pseudonym. Repeating it is harmless, and finishes what a crash cut short.
+
+    Raises
+    ------
+    UsageError : nothing names such a customer, or the key is missing. LockedError : another process writes.
+    RunError : the search found the customer still; names the files.
+    """
+    source = read_source(workspace, source_name)
+    identities = Identities.of(workspace, source)
+    with sole_writer(workspace, source_name, f"tenure forget {source_name}"):
+        customer = identities.real_ids().get(customer, customer)
+        person = Person(tuple(dict.fromkeys((customer, identities.name_of(customer)))))
+        registry = Registry(workspace)
+        registry.check()
+        _check_known(workspace, source, identities, person, customer)
+        # First of all: whatever happens next, no staging brings the customer back.
+        identities.forget(customer)
+        changed = {
+            "staged tables": _stage_anew(workspace, source),
+            "snapshots": _drop_snapshots(workspace, source_name),
+        }
+        changed["scores"] = sum(_take_out_of_ledger(person, path) for path in _ledger(workspace, source_name))
+        changed["reports and notebooks"] = sum(
+            bool(take_out(person, path)) + _note_in_card(path) for path in _written(workspace, source_name)
+        )
+        changed["MLflow artefacts"] = _revise_artifacts(registry, source_name, person)
+        for document in workspace.reports_of(source_name).rglob("run.json"):
+            refresh_outputs(document.parent)
+        return _prove(workspace, source_name, registry, person, changed)
+
+
+def _check_known(workspace: Workspace, source: Source, identities: Identities, person: Person, customer: str) -> None:
+    """A mistyped id would be forgotten without a word, and the customer not at all."""
+    if identities.is_forgotten(customer):
+        return
+    everywhere = [*_raw_files(workspace, source.name), *_everything(workspace, source.name)]
+    if not any(names_person(person, path) for path in everywhere):
+        raise UsageError(
+            f"{source.name}: no table, report or raw file names this customer. Expected an id just as the raw files write it. Nothing was changed."
+        )
+
+
+def _stage_anew(workspace: Workspace, source: Source) -> int:
+    """Stage without the customer; where the raw files no longer allow it, the staged tables go: a run stages them again."""
+    try:
+        return len(stage_source(workspace, source).tables)
+    except DataContractError:
+        staged = workspace.staged(source.name)
+        count = len(list(staged.glob("*.parquet")))
+        rmtree(staged, ignore_errors=True)
+        return count
+
+
+def _drop_snapshots(workspace: Workspace, source: str) -> int:
+    """Remove the snapshots: each is keyed by the facts it was made of, and those have changed."""
+    folder = workspace.snapshots(source)
+    count = len(list(folder.rglob("*.parquet")))
+    rmtree(folder, ignore_errors=True)
+    return count
+
+
+def _take_out_of_ledger(person: Person, path: Path) -> bool:
+    """Take the customer out of one file of the ledger, which is then named by what it holds now: a repeat adds nothing."""
+    written = path.stat()
+    if not take_out(person, path):
+        return False
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+    content = pd.read_parquet(path)
+    if content.empty:
+        path.unlink()
+    else:
+        path.rename(path.with_name(ledger_file(content, path.name.split("-")[0])))
+    return True
+
+
+def _note_in_card(path: Path) -> bool:
+    """Say in a model's card that its training saw customers who are forgotten since; once."""
+    if path.name != CARD or CARD_NOTE in (text := path.read_text(encoding="utf-8")):
+        return False
+    with replaced_file(path) as fresh:
+        fresh.write_text(f"{text.rstrip()}\n\n{CARD_NOTE}\n", encoding="utf-8")
+    return True
+
+
+def _revise_artifacts(registry: Registry, source: str, person: Person) -> int:
+    changed = 0
+
+    def revise(copy: Path) -> bool:
+        nonlocal changed
+        has_changed = bool(take_out(person, copy)) | _note_in_card(copy)
+        changed += has_changed
+        return has_changed
+
+    registry.revise_artifacts(_model_names(source), revise)
+    return changed
+
+
+def _prove(workspace: Workspace, source: str, registry: Registry, person: Person, changed: dict[str, int]) -> Forgotten:
+    """Search everything again.
+
+    Raises
+    ------
+    RunError : something still names the customer.
+    """
+    searched = [*_everything(workspace, source)]
+    left = [str(path) for path in searched if names_person(person, path)]
+
+    def look(copy: Path) -> bool:
+        if names_person(person, copy):
+            left.append(f"{registry.uri}: artefact {copy.name}")
+        return False
+
+    artifacts = registry.revise_artifacts(_model_names(source), look)
+    if left:
+        raise RunError(
+            f"{source}: {len(left)} of {len(searched) + artifacts:,} files searched still name the customer:\n  - "
+            + "\n  - ".join(left)
+            + "\nThe customer is on the suppression list all the same. Remove the name from them, or the files, and run the command again."
+        )
+    raw = [path for path in _raw_files(workspace, source) if names_person(person, path)]
+    return Forgotten(changed, len(searched), artifacts, raw, left)
+
+
+def _model_names(source: str) -> set[str]:
+    names = {model_name(source, target) for target in all_targets()}
+    return names | {name + BACKFILL_ENDING for name in names}
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _raw_files(workspace: Workspace, source: str) -> Iterable[Path]:
+    """The owner's own files, and what a simulator keeps of its truth."""
+    return [*_files(workspace.raw(source)), *_files(workspace.truth(source))]
+
+
+def _ledger(workspace: Workspace, source: str) -> Iterable[Path]:
+    return _files(workspace.scores / f"source={source}")
+
+
+def _written(workspace: Workspace, source: str) -> Iterator[Path]:
+    """What people read: reports with their notebooks and tables, exports, notebooks that were run by hand."""
+    yield from _files(workspace.reports_of(source))
+    yield from _files(workspace.exports(source))
+    yield from _files(workspace.root / "notebooks")
+
+
+def _everything(workspace: Workspace, source: str) -> Iterator[Path]:
+    """All that a source left in the workspace, but its raw files."""
+    for folder in (workspace.staged(source), workspace.snapshots(source), workspace.identities(source)):
+        yield from _files(folder)
+    for scratch in workspace.data.glob(f"{workspace.scratch_prefix(source)}*"):
+        yield from _files(scratch)
+    yield from _ledger(workspace, source)
+    yield from _written(workspace, source)
+    for name in sorted(_model_names(source)):
+        yield from _files(workspace.mlruns / "artifacts" / name)

@@ -1,0 +1,63 @@
+"""One person in texts and tables: what counts as naming them, and how a name is blotted out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+MARKER = "[forgotten]"
+_TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")
+_TELLS_OF_CUSTOMERS = re.compile(r"customer_id|>\s*Customer\s*<|\(first: ")
+_HOLDS_IDS = re.compile(r"(^|_)customer(_id)?$", re.IGNORECASE)
+
+
+def holds_ids(column: str) -> bool:
+    """Say whether a column, or a key, is named as one that holds customers' ids."""
+    return bool(_HOLDS_IDS.search(column))
+
+
+@dataclass(frozen=True)
+class Person:
+    """A customer by every name in use: the id of the raw files, the pseudonym. ``names`` are whole values, never parts of others.
+
+    An id that is a plain number is looked for only where customers are told of: a 12 elsewhere is a count or a price.
+    """
+
+    names: tuple[str, ...]
+
+    @cached_property
+    def _patterns(self) -> tuple[tuple[str, bool, re.Pattern[str]], ...]:
+        """Each name, whether it is a plain number, and its pattern: not within a word, a longer id, a decimal or an address."""
+        return tuple(
+            (name, name.isdecimal(), re.compile(rf"(?<!\w)(?<!\w[-.@]){re.escape(name)}(?!\w)(?![-.@]\w)"))
+            for name in self.names
+        )
+
+    def is_value(self, value: object) -> bool:
+        """Say whether a cell is the person's id; a spreadsheet's apostrophe before it is none of it."""
+        return isinstance(value, str) and (value in self.names or value[:1] == "'" and value[1:] in self.names)
+
+    def is_in(self, text: str, *, of_customers: bool | None = None) -> bool:
+        """Say whether a text names the person. ``of_customers``: it tells of customers, by default if it says so."""
+        return any(pattern.search(text) for pattern in self._asked(text, of_customers))
+
+    def blot(self, text: str, *, of_customers: bool | None = None) -> str:
+        """Put the marker in the place of each name."""
+        for pattern in self._asked(text, of_customers):
+            text = pattern.sub(MARKER, text)
+        return text
+
+    def blot_page(self, page: str) -> str:
+        """Blot HTML: ids anywhere; plain numbers in what a reader sees of a table of customers."""
+        page = re.sub(r"<table.*?</table>", lambda table: self._blot_cells(table.group()), page, flags=re.DOTALL)
+        return self.blot(page, of_customers=False)
+
+    def _blot_cells(self, table: str) -> str:
+        if not _TELLS_OF_CUSTOMERS.search(table):
+            return table
+        return _TEXT_BETWEEN_TAGS.sub(lambda text: self.blot(text.group(), of_customers=True), table)
+
+    def _asked(self, text: str, of_customers: bool | None) -> list[re.Pattern[str]]:
+        told = bool(_TELLS_OF_CUSTOMERS.search(text)) if of_customers is None else of_customers
+        return [pattern for name, is_number, pattern in self._patterns if name in text and (told or not is_number)]

@@ -1,0 +1,53 @@
+"""Retention: what a source's ``[retention]`` gives up after so many days. Raw files are the owner's and are never touched."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from shutil import rmtree
+
+import pyarrow.parquet as pq
+
+from tenure.run_document import RUN_JSON
+from tenure.sources.retention import REPORTS, SCORES, first_days_kept
+from tenure.sources.source import Source
+from tenure.workspace import Workspace
+
+
+def apply_retention(workspace: Workspace, source: Source, today: date | None = None) -> str:
+    """Remove scores and run folders that are older than they may be; say so, with what is not staged, in one line.
+
+    The age of scores counts from ``scored_at``, that of a run's folder from when it was finished: a backfill of a past day is young.
+    """
+    today = today or datetime.now(UTC).date()
+    told = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]
+    for what, remove in ((SCORES, _old_scores), (REPORTS, _old_reports)):
+        if days := source.retention.get(what):
+            oldest = today - timedelta(days=days)
+            told.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")
+    return f"retention: {', '.join(told)}" if told else ""
+
+
+def _old_scores(workspace: Workspace, source: str, oldest: date) -> int:
+    old = [path for path in (workspace.scores / f"source={source}").rglob("*.parquet") if _scored_on(path) < oldest]
+    for path in old:
+        path.unlink()
+    return len(old)
+
+
+def _scored_on(path: Path) -> date:
+    times = [time.date() for time in pq.read_table(path, columns=["scored_at"])["scored_at"].to_pylist()]
+    return max(times, default=date.max)
+
+
+def _old_reports(workspace: Workspace, source: str, oldest: date) -> int:
+    old = [path.parent for path in workspace.reports_of(source).rglob(RUN_JSON) if _finished_on(path) < oldest]
+    for folder in old:
+        rmtree(folder)
+    return len(old)
+
+
+def _finished_on(document: Path) -> date:
+    found = json.loads(document.read_text(encoding="utf-8"))["finished_at"]
+    return datetime.fromisoformat(found).date()

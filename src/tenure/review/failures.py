@@ -1,0 +1,43 @@
+"""Runs that failed, one line each: a failed run leaves no report, and its day would look as if nobody had tried."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tenure.logs import without_secrets
+from tenure.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Failure:
+    """``at`` is UTC, ISO; ``as_of`` the day asked for, else the day of the clock; ``text`` the one message that was told."""
+
+    at: str
+    as_of: str
+    doing: str
+    text: str
+
+
+def note_failure(workspace: Workspace, source: str, *, as_of: str, doing: str, text: str) -> None:
+    """Append a failure to the source's own; secrets are blotted out."""
+    path = _path(workspace, source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    failure = Failure(now.isoformat(timespec="seconds"), as_of or str(now.date()), doing, text)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(without_secrets(json.dumps(asdict(failure))) + "\n")
+
+
+def read_failures(workspace: Workspace, source: str) -> list[Failure]:
+    """Read the failures of a source, oldest first; a line that a crash cut short is left out."""
+    path = _path(workspace, source)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [Failure(**json.loads(line)) for line in lines if line.endswith("}")]
+
+
+def _path(workspace: Workspace, source: str) -> Path:
+    # Among the reports, so that it is forgotten and kept as long as they are.
+    return workspace.reports_of(source) / "failures.txt"

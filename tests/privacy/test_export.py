@@ -1,0 +1,52 @@
+"""Exports: pseudonyms stay unless they are to be revealed, and then only in files of their owner."""
+
+import stat
+
+import pytest
+
+from tables import staged
+from tenure.errors import UsageError
+from tenure.privacy.export import export_scores
+from tenure.sources.identities import KEY, Identities
+from tenure.workspace import Workspace
+
+ORDERS = ("customer_id occurred_at order_id amount", "ana 2024-01-05 1 3", "=bo 2024-01-09 2 4")
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.setenv(KEY, "a key of the tests' own")
+    workspace = Workspace(tmp_path)
+    source = staged(tmp_path, "pseudonymise = true\n", order_lines=ORDERS).source
+    own = Identities.of(workspace, source)
+    for day in ("2024-02-01", "2024-03-01"):
+        folder = workspace.reports("shop", day)
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+        (folder / "lapse.csv").write_text(
+            f"customer_id,decile,reason\n{own.pseudonym('ana')},1,00\n{own.pseudonym('=bo')},2,\n"
+        )
+        (folder / "data_dictionary.csv").write_text("column,unit\ncustomer_id,\n")
+    return workspace
+
+
+def test_the_last_as_of_is_exported_as_it_is(shop):
+    (path,) = export_scores(shop, "shop")
+    assert path == shop.root / "data/exports/shop/2024-03-01/lapse.csv"
+    assert path.read_text() == (shop.reports("shop", "2024-03-01") / "lapse.csv").read_text()
+
+
+def test_revealed_ids_are_for_their_owner_alone_and_no_formula(shop):
+    (path,) = export_scores(shop, "shop", as_of="2024-02-01", reveal=True)
+    assert path.read_text() == "customer_id,decile,reason\nana,1,00\n'=bo,2,\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert not [p for p in shop.reports_of("shop").rglob("*") if p.is_file() and b"ana" in p.read_bytes()]
+
+
+def test_a_day_without_scores_and_ids_that_are_real_are_told(shop):
+    with pytest.raises(UsageError, match="nothing was scored as of 2024-04-01. Scored: 2024-02-01, 2024-03-01"):
+        export_scores(shop, "shop", as_of="2024-04-01")
+    (shop.raw("shop") / "source.toml").unlink()
+    Identities("shop", shop.identities("shop")).map_path.unlink()
+    with pytest.raises(UsageError, match="no pseudonyms to reveal"):
+        export_scores(shop, "shop", reveal=True)

@@ -1,0 +1,104 @@
+"""A person in a file: found as a whole value, taken out, and nobody else touched."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tenure.privacy.files import names_person, take_out
+from tenure.privacy.person import MARKER, Person
+
+ANA, NUMBER = Person(("ana-1", "p0123456789abcdef01234567")), Person(("12",))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("contact ana-1, first", True), ("(ana-1)", True), ("p0123456789abcdef01234567", True),
+        ("ana-12", False), ("diana-1", False), ("ana-1-b", False), ("ana-1@shop.org", False), ("ana", False), ("ana-1.", True),
+    ],
+)  # fmt: skip
+def test_an_id_is_a_whole_value_and_no_part_of_another(text, names):
+    assert ANA.is_in(text) == names
+    assert (ANA.blot(text) != text) == names
+
+
+def test_a_plain_number_is_a_count_unless_the_text_tells_of_customers():
+    assert not NUMBER.is_in("12 of 123 rows")
+    assert (
+        NUMBER.blot("   customer_id  decile\n0  12  1\n1  123  2")
+        == f"   customer_id  decile\n0  {MARKER}  1\n1  123  2"
+    )
+    assert NUMBER.is_in("differs for 3 of 99 customers (first: 12, 1 in the snapshot)")
+
+
+def test_a_table_loses_the_persons_rows_and_keeps_every_other_cell(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "customer_id": ["ana-1", "ana-12", "bo"],
+            "like_customer_id": ["bo", "ana-1", None],
+            "score": [0.1, 0.2, 0.3],
+            "why": ["x", "as ana-1 did", "ana-12"],
+        }
+    )
+    left = pd.DataFrame(
+        {
+            "customer_id": ["ana-12", "bo"],
+            "like_customer_id": [MARKER, None],
+            "score": [0.2, 0.3],
+            "why": [f"as {MARKER} did", "ana-12"],
+        }
+    )
+    parquet, text = tmp_path / "scored.parquet", tmp_path / "scored.csv"
+    frame.to_parquet(parquet, index=False)
+    frame.to_csv(text, index=False)
+    for path, read in ((parquet, pd.read_parquet), (text, pd.read_csv)):
+        assert names_person(ANA, path)
+        assert take_out(ANA, path) > 0
+        assert not names_person(ANA, path)
+        pd.testing.assert_frame_equal(read(path), left, check_dtype=False)
+        assert take_out(ANA, path) == 0
+
+
+def test_of_a_plain_number_only_the_columns_of_ids_are_asked(tmp_path):
+    path = tmp_path / "orders.parquet"
+    pd.DataFrame({"customer_id": ["12", "123"], "order_id": ["9", "12"]}).to_parquet(path, index=False)
+    take_out(NUMBER, path)
+    assert pd.read_parquet(path).to_dict("records") == [{"customer_id": "123", "order_id": "12"}]
+    assert not names_person(NUMBER, path)
+
+
+def test_a_spreadsheets_apostrophe_hides_nobody(tmp_path):
+    path = tmp_path / "scored.csv"
+    path.write_text("customer_id,score\n'+49,1\n49,2\n")
+    assert take_out(Person(("+49",)), path) == 1
+    assert path.read_text() == "customer_id,score\n49,2\n"
+
+
+def test_a_notebook_and_a_page_keep_all_but_the_name(tmp_path):
+    shown = [
+        "<table><thead><tr><th>customer_id</th><th>n</th></tr></thead>\n",
+        '<tr border="12"><td>12</td><td>123</td></tr></table>\n',
+    ]
+    notebook = {
+        "cells": [{"outputs": [{"data": {"text/html": shown}, "execution_count": 12}], "source": ["n = 12\n", "n"]}]
+    }
+    path = tmp_path / "04_score.ipynb"
+    path.write_text(json.dumps(notebook))
+    assert names_person(NUMBER, path) and take_out(NUMBER, path) == 1 and not names_person(NUMBER, path)
+    cell = json.loads(path.read_text())["cells"][0]
+    assert cell["source"] == ["n = 12\n", "n"] and cell["outputs"][0]["execution_count"] == 12
+    assert cell["outputs"][0]["data"]["text/html"] == [shown[0], shown[1].replace(">12<", f">{MARKER}<")]
+    page = tmp_path / "churn.html"
+    page.write_text('<p>12 of 99</p><table><tr><th>Customer</th></tr><tr><td class="id">12</td></tr></table>')
+    assert take_out(NUMBER, page) == 1
+    assert (
+        page.read_text()
+        == f'<p>12 of 99</p><table><tr><th>Customer</th></tr><tr><td class="id">{MARKER}</td></tr></table>'
+    )
+
+
+def test_a_file_without_the_person_is_left_alone(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"n":   1, "who": "ana-12"}')
+    assert take_out(ANA, path) == 0 and path.read_text() == '{"n":   1, "who": "ana-12"}'

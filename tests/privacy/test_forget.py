@@ -1,0 +1,154 @@
+"""Forgetting one customer: gone from every place, proven by search, and a repeat does not bring them back."""
+
+import json
+import re
+from datetime import date
+
+import mlflow
+import pandas as pd
+import pytest
+
+from tables import read, staged
+from tenure.cli import main
+from tenure.errors import RunError, UsageError
+from tenure.models.registry import Registry
+from tenure.privacy.forget import CARD_NOTE, forget_customer
+from tenure.scoring import Scores, append_to_ledger
+from tenure.snapshots import Snapshots
+from tenure.sources.identities import KEY, Identities
+from tenure.sources.source import read_source
+from tenure.workspace import Workspace
+
+AS_OF = date(2024, 3, 1)
+ORDERS = (
+    "customer_id occurred_at order_id amount",
+    "c1 2024-01-05 1 3", "c12 2024-01-09 2 4", "c2 2024-01-06 3 1", "c1 someday 4 1", "c1 2024-02-07 5 2",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv(KEY, "a key of the tests' own")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def scores(*customers):
+    rows = [(customer, 0.5 / rank, rank, 1.0, "1") for rank, customer in enumerate(customers, start=1)]
+    table = pd.DataFrame(rows, columns=["customer_id", "propensity", "decile", "rule_score", "model_version"])
+    return Scores(table[["customer_id"]], {"lapse": table})
+
+
+def lived_in(root, toml=""):
+    """A workspace after a run: staged, snapshots, ledger, reports, a notebook, an MLflow run with its card."""
+    facts = staged(root, toml, order_lines=ORDERS)
+    workspace = Workspace(root)
+    own = Identities.of(workspace, facts.source)
+    name, other = own.name_of("c1"), own.name_of("c12")
+    Snapshots(workspace, facts, AS_OF).build_features([date(2024, 2, 1)])
+    append_to_ledger(workspace, scores(name, other), source="shop", as_of=AS_OF, run_id="r", run_kind="scheduled")
+    folder = workspace.reports("shop", AS_OF)
+    (folder / "notebooks").mkdir(parents=True)
+    (folder / "lapse.html").write_text(f"<p>{name} before {other}</p>")
+    (folder / "notebooks/04_score.ipynb").write_text(json.dumps({"cells": [{"outputs": [{"text": [f"0  {name}\n"]}]}]}))
+    (folder / "scored_customers.csv").write_text(f"customer_id,lapse_decile\n{name},1\n{other},2\n")
+    (folder / "run.json").write_text(json.dumps({"run_id": "r", "outputs": {"lapse.html": "as it was"}}))
+    registry = Registry(workspace)
+    registry.check()
+    client = mlflow.MlflowClient(registry.uri)
+    experiment = client.create_experiment("shop-lapse", f"file://{workspace.mlruns}/artifacts/shop-lapse")
+    run = client.create_run(experiment).info.run_id
+    client.log_text(run, f"# Model card\n\nFirst: {name}.\n", "card/model_card.md")
+    return workspace, facts, own
+
+
+def files_naming(root, *words):
+    """Search without the code under test: every byte, and every cell of Parquet."""
+    found = set()
+    for path in root.rglob("*"):
+        if path.is_file() and "raw" not in path.parts:
+            text = (
+                str(pd.read_parquet(path).to_dict("list"))
+                if path.suffix == ".parquet"
+                else path.read_bytes().decode(errors="replace")
+            )
+            found |= {path.name for word in words if re.search(rf"\b{word}\b", text)}
+    return found
+
+
+@pytest.mark.parametrize("toml", ["", "pseudonymise = true\n"])
+def test_the_customer_is_gone_from_every_place_and_everyone_else_stays(tmp_path, toml):
+    workspace, before, own = lived_in(tmp_path, toml)
+    name, other = own.name_of("c1"), own.name_of("c12")
+    assert {
+        "04_score.ipynb",
+        "lapse.html",
+        "scored_customers.csv",
+        "model_card.md",
+        "order_lines.parquet",
+    } <= files_naming(tmp_path, name)
+    done = forget_customer(workspace, "shop", "c1")
+    assert not files_naming(tmp_path, "c1", name)
+    assert done.files > 5 and done.artifacts == 1 and [path.name for path in done.raw_files] == ["order_lines.csv"]
+    assert read(before.path("order_lines"), "customer_id") == [(other,), (own.name_of("c2"),)]
+    folder = workspace.reports("shop", AS_OF)
+    assert (folder / "lapse.html").read_text() == f"<p>[forgotten] before {other}</p>"
+    assert (folder / "scored_customers.csv").read_text() == f"customer_id,lapse_decile\n{other},2\n"
+    assert json.loads((folder / "run.json").read_text())["outputs"].keys() == {
+        "lapse.html", "scored_customers.csv", "notebooks/04_score.ipynb",
+    }  # fmt: skip
+    assert not workspace.snapshots("shop").exists()
+
+
+def test_a_repeat_brings_nobody_back_and_adds_no_scores_twice(tmp_path):
+    workspace, before, _ = lived_in(tmp_path)
+    forget_customer(workspace, "shop", "c1")
+    again = staged(tmp_path, order_lines=ORDERS)
+    assert again.reused and again.fingerprint != before.fingerprint and again.tables["order_lines"].read == 2
+    assert Snapshots(workspace, again, AS_OF).customers()["customer_id"].to_list() == ["c12", "c2"]
+    ledger = workspace.scores / "source=shop"
+    (kept,) = ledger.rglob("*.parquet")
+    assert pd.read_parquet(kept)["customer_id"].to_list() == ["c12"]
+    left = Scores(pd.DataFrame(), {"lapse": scores("c1", "c12").ranked["lapse"].iloc[1:]})
+    assert append_to_ledger(workspace, left, source="shop", as_of=AS_OF, run_id="s", run_kind="scheduled") == 0
+
+
+def test_the_card_says_once_that_the_model_stays(tmp_path):
+    workspace, _, _ = lived_in(tmp_path)
+    for customer in ("c1", "c2"):
+        forget_customer(workspace, "shop", customer)
+    (card,) = (workspace.mlruns / "artifacts").rglob("model_card.md")
+    assert card.read_text() == f"# Model card\n\nFirst: [forgotten].\n\n{CARD_NOTE}\n"
+
+
+def test_what_cannot_be_mended_is_named_and_the_command_fails(tmp_path, capsys, monkeypatch):
+    workspace, _, _ = lived_in(tmp_path)
+    stray = workspace.reports("shop", AS_OF) / "by_hand.docx"
+    stray.write_bytes(b"\x00 c1 \x00")
+    with pytest.raises(RunError, match=r"1 of \d+ files searched still name the customer:\n  - .*by_hand\.docx"):
+        forget_customer(workspace, "shop", "c1")
+    stray.unlink()
+    monkeypatch.setattr("sys.argv", ["tenure", "forget", "shop", "c1", "--workspace", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().out
+    assert (
+        ended.value.code == 0 and "none names the customer" in told and "order_lines.csv" in told and "c1 " not in told
+    )
+
+
+def test_a_customer_nobody_names_is_refused_before_anything_changes(tmp_path, monkeypatch):
+    workspace, before, own = lived_in(tmp_path)
+    with pytest.raises(UsageError, match="names this customer"):
+        forget_customer(workspace, "shop", "c")
+    monkeypatch.delenv(KEY)
+    with pytest.raises(UsageError, match=f"{KEY} is not set"):
+        forget_customer(workspace, "shop", "c1")
+    assert not own.forgotten and staged(tmp_path, order_lines=ORDERS).fingerprint == before.fingerprint
+
+
+def test_another_source_keeps_its_customer_of_the_same_id(tmp_path):
+    workspace, _, _ = lived_in(tmp_path)
+    other = staged(tmp_path, name="shop-two", order_lines=ORDERS)
+    forget_customer(workspace, "shop", "c1")
+    assert ("c1",) in read(other.path("order_lines"), "customer_id")
+    assert not Identities.of(workspace, read_source(workspace, "shop-two")).forgotten

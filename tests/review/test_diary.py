@@ -1,0 +1,97 @@
+"""The diary: what a month of runs did and met, told once each."""
+
+from datetime import date, timedelta
+
+from tenure.alerts import Alert
+from tenure.review.diary import RunOfDay, write_diary
+from tenure.review.failures import Failure, note_failure, read_failures
+from tenure.workspace import Workspace
+
+JUNE = [date(2025, 6, day) for day in range(1, 31)]
+LATE = Alert("error", "orders", "nothing since 2025-06-02, 4 days.")
+LATER = Alert("error", "orders", "nothing since 2025-06-02, 5 days.")
+
+
+def told(*runs, failures=(), why=None):
+    """Each entry as '<days> <what>: <events>'."""
+    entries = write_diary(runs, failures, why or {})
+    return [
+        f"{e.first.day}{f'-{e.last.day}' if e.days > 1 else ''} {e.what}: {'; '.join(event.text for event in e.events)}"
+        for e in entries
+    ]
+
+
+def score(day, *alerts, **versions):
+    return RunOfDay(JUNE[day - 1], "score", alerts, versions)
+
+
+def test_quiet_days_in_a_row_are_one_line():
+    assert told(*(score(day, churn="1") for day in range(1, 8))) == ["1-7 score: "]
+
+
+def test_an_alert_is_told_when_it_begins_and_when_it_is_over_not_in_between():
+    assert told(score(1), score(2, LATE), score(3, LATER), score(4)) == [
+        "1 score: ",
+        "2 score: orders: nothing since 2025-06-02, 4 days.",
+        "3 score: ",
+        "4 score: orders: no alert any more",
+    ]
+
+
+def test_an_alert_that_names_something_else_is_another_one():
+    one = Alert("warning", "churn", "1 of 5 features drifted since 2025-06-01, most age_days (PSI 0.27).")
+    two = Alert(
+        "warning", "churn", "2 of 5 features drifted since 2025-06-01, most age_days (PSI 0.28), usage_30d (PSI 0.26)."
+    )
+    assert told(score(1), score(2, one), score(3, two))[2].startswith("3 score: churn: 2 of 5 features drifted")
+
+
+def test_a_new_champion_and_one_taken_back_are_told_with_their_reasons():
+    why = {("churn", "2"): "passed every gate (ana)"}
+    assert (
+        told(score(1, churn="1"), score(2, churn="2"), why=why)[1]
+        == "2 score: churn champion is v2, before v1: passed every gate (ana)"
+    )
+    why = {("churn", "2"): "its list looked wrong (bo)"}
+    assert (
+        told(score(1, churn="2"), score(2, churn="1"), why=why)[1]
+        == "2 score: churn rolled back to v1 from v2: its list looked wrong (bo)"
+    )
+
+
+def test_a_training_is_told_with_what_became_of_it():
+    run = RunOfDay(JUNE[1], "run", (), {"churn": "2"}, {"churn": "trained, v2"})
+    assert told(score(1, churn="1"), run)[1] == "2 run: churn trained, v2; churn champion is v2, before v1"
+
+
+def test_a_day_that_failed_and_one_on_which_nothing_ran_are_told_apart():
+    failed = Failure("2025-06-04T05:00:00+00:00", "2025-06-04", "tenure score shop", "the store does not answer.")
+    days = [score(day) for day in (1, 2, 3, 5, 6, 8)]
+    assert told(*days, failures=[failed]) == [
+        "1-3 score: ",
+        "4 failed: tenure score shop failed: the store does not answer.",
+        "5-6 score: ",
+        "7 nothing ran: nothing ran",
+        "8 score: ",
+    ]
+
+
+def test_monthly_runs_miss_no_days():
+    months = [RunOfDay(date(2025, month, 1), "run") for month in range(1, 8)]
+    assert told(*months) == ["1 run: ", "1 run: "], "the last month alone, and no day between them is missing"
+
+
+def test_the_diary_ends_a_month_back():
+    old, new = RunOfDay(JUNE[0] - timedelta(days=10), "run"), RunOfDay(JUNE[-1], "score")
+    assert told(old, new) == ["30 score: "]
+
+
+def test_failures_are_kept_one_line_each_without_secrets(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter22")
+    workspace = Workspace(tmp_path)
+    note_failure(workspace, "shop", as_of="2025-06-04", doing="tenure score shop", text="refused hunter22")
+    (told_of,) = read_failures(workspace, "shop")
+    assert (told_of.as_of, told_of.text) == ("2025-06-04", "refused ***")
+    with (workspace.reports_of("shop") / "failures.txt").open("a") as file:
+        file.write('{"at": "2025-06-05T0')
+    assert read_failures(workspace, "shop") == [told_of], "a line that a crash cut short is left out"

@@ -1,0 +1,143 @@
+"""Pseudonyms and the forgotten: applied at staging, so that nothing after it has to know."""
+
+import hashlib
+import hmac
+import json
+import stat
+
+import pytest
+
+from tables import read, staged
+from tenure.errors import UsageError
+from tenure.sources.identities import KEY, Identities
+from tenure.sources.source import read_source
+from tenure.workspace import Workspace
+
+SECRET = "a key of the tests' own"
+PSEUDONYMS = "pseudonymise = true\n"
+ORDERS = (
+    "customer_id occurred_at order_id amount",
+    "ana 2024-01-05 1 3", "ana 2024-01-09 2 4", "bo 2024-01-06 3 1", "cy someday 4 1", "0012 2024-01-07 cy 2",
+)  # fmt: skip
+TOLD = ("customer_id occurred_at key value", "bo 2024-01-07 size L", "cy 2024-01-08 alias cy")
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv(KEY, SECRET)
+
+
+def expected(customer):
+    """RFC 2104 by hand: what any other tool with the key comes to."""
+    block = SECRET.encode().ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + customer.encode()).digest()
+    return "p" + hashlib.sha256(bytes(byte ^ 0x5C for byte in block) + inner).hexdigest()[:24]
+
+
+def identities(root):
+    workspace = Workspace(root)
+    return Identities.of(workspace, read_source(workspace, "shop"))
+
+
+def test_every_staged_table_names_customers_by_the_same_keyed_hash(tmp_path):
+    result = staged(tmp_path, PSEUDONYMS, order_lines=ORDERS, declared=TOLD)
+    assert expected("ana") == "p" + hmac.new(SECRET.encode(), b"ana", "sha256").hexdigest()[:24]
+    assert {row[0] for row in read(result.path("order_lines"), "customer_id")} == {
+        *map(expected, ("ana", "bo", "0012"))
+    }
+    assert [row[0] for row in read(result.path("declared"), "customer_id")] == [expected("bo"), expected("cy")]
+
+
+def test_rows_keep_everything_but_the_id(tmp_path):
+    plain = staged(tmp_path / "plain", order_lines=ORDERS)
+    hashed = staged(tmp_path / "hashed", PSEUDONYMS, order_lines=ORDERS)
+    others = "* EXCLUDE (customer_id)"
+    assert sorted(read(hashed.path("order_lines"), others), key=str) == sorted(
+        read(plain.path("order_lines"), others), key=str
+    )
+    assert hashed.tables == plain.tables
+
+
+def test_an_id_that_serves_as_another_one_is_hashed_there_too(tmp_path):
+    toml = PSEUDONYMS + (
+        "[subscription_events]\nfrom = 'events.csv'\ncustomer_id = 'who'\nsubscription_id = 'who'\noccurred_at = 'day'\nevent = 'event'\n"
+    )
+    (tmp_path / "data/raw/shop").mkdir(parents=True)
+    (tmp_path / "data/raw/shop/events.csv").write_text("who,day,event\nana,2024-01-05,started\n")
+    result = staged(tmp_path, toml)
+    assert read(result.path("subscription_events"), "customer_id, subscription_id") == [(expected("ana"),) * 2]
+
+
+def test_rejected_rows_and_unreadable_lines_name_nobody(tmp_path):
+    folder = tmp_path / "data/raw/shop"
+    folder.mkdir(parents=True)
+    good = "\n".join(f"ana,2024-01-{day:02d},{day},1" for day in range(1, 29))
+    bad = "cynthia,someday,cynthia,1\nbertram,2024-01-01,1,1.5,too,many"
+    (folder / "order_lines.csv").write_text(f"customer_id,occurred_at,order_id,amount\n{good}\n{bad}\n")
+    result = staged(tmp_path, PSEUDONYMS)
+    kept = [json.loads(raw) for (raw,) in read(result.rejected_path("order_lines"), "raw")]
+    assert result.tables["order_lines"].rejected == 2
+    assert kept[0]["customer_id"] == kept[0]["order_id"] == expected("cynthia") and kept[0]["occurred_at"] == "someday"
+    assert not [word for word in ("cynthia", "bertram") if word in json.dumps(kept)]
+
+
+def test_the_map_lies_apart_for_its_owner_alone_and_leads_back(tmp_path):
+    staged(tmp_path, PSEUDONYMS, order_lines=ORDERS)
+    own = identities(tmp_path)
+    assert own.real_ids() == {expected(customer): customer for customer in ("0012", "ana", "bo", "cy")}
+    assert own.folder == tmp_path / "data/identities/shop"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in own.folder.iterdir()} == {0o600}
+    assert stat.S_IMODE(own.folder.stat().st_mode) == 0o700
+
+
+def test_whoever_left_the_raw_files_can_still_be_named(tmp_path):
+    staged(tmp_path, PSEUDONYMS, order_lines=ORDERS)
+    staged(tmp_path, PSEUDONYMS, order_lines=(ORDERS[0], "di 2024-01-05 1 3"))
+    assert sorted(identities(tmp_path).real_ids().values()) == ["0012", "ana", "bo", "cy", "di"]
+
+
+def test_without_a_key_or_with_another_one_there_is_one_message_and_nothing_is_staged(tmp_path, monkeypatch):
+    monkeypatch.delenv(KEY)
+    with pytest.raises(UsageError, match=f"{KEY} is not set"):
+        staged(tmp_path, PSEUDONYMS, order_lines=ORDERS)
+    assert not (tmp_path / "data/staged").exists()
+    monkeypatch.setenv(KEY, SECRET)
+    staged(tmp_path, PSEUDONYMS, order_lines=ORDERS)
+    monkeypatch.setenv(KEY, "some other key, mistyped")
+    with pytest.raises(UsageError, match="another key") as told:
+        staged(tmp_path, PSEUDONYMS, order_lines=ORDERS[:2])
+    assert "mistyped" not in str(told.value)
+
+
+def test_staged_facts_are_read_without_the_key_and_hold_nothing_of_it(tmp_path, monkeypatch):
+    staged(tmp_path, PSEUDONYMS, order_lines=ORDERS)
+    monkeypatch.delenv(KEY)
+    assert staged(tmp_path, PSEUDONYMS, order_lines=ORDERS).reused
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+def test_the_forgotten_are_not_staged_though_the_raw_files_still_name_them(tmp_path):
+    before = staged(tmp_path, order_lines=ORDERS, declared=TOLD)
+    identities(tmp_path).forget("cy")
+    identities(tmp_path).forget("0012")
+    after = staged(tmp_path, order_lines=ORDERS, declared=TOLD)
+    assert not after.reused and after.fingerprint != before.fingerprint
+    orders = after.tables["order_lines"]
+    assert (orders.read, orders.staged, orders.rejected) == (3, 3, 0)
+    assert read(after.path("declared"), "customer_id, value") == [("bo", "L")]
+    assert not (tmp_path / "data/identities/shop/pseudonyms.parquet").exists()
+    assert not [p for p in identities(tmp_path).folder.iterdir() if b"cy" in p.read_bytes()]
+
+
+def test_forgetting_takes_a_customer_out_of_the_map(tmp_path):
+    staged(tmp_path, PSEUDONYMS, order_lines=ORDERS)
+    identities(tmp_path).forget("bo")
+    result = staged(tmp_path, PSEUDONYMS, order_lines=ORDERS)
+    assert sorted(identities(tmp_path).real_ids().values()) == ["0012", "ana", "cy"]
+    assert identities(tmp_path).is_forgotten("bo") and not identities(tmp_path).is_forgotten("b")
+    assert expected("bo") not in {row[0] for row in read(result.path("order_lines"), "customer_id")}
+
+
+def test_a_wrong_setting_is_told(tmp_path):
+    with pytest.raises(UsageError, match="pseudonymise is 'yes': expected true or false"):
+        staged(tmp_path, "pseudonymise = 'yes'\n", order_lines=ORDERS)

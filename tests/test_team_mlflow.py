@@ -1,0 +1,130 @@
+"""A team's MLflow: a real tracking server on a real PostgreSQL, with passwords; and the champion served over HTTP."""
+
+import json
+import os
+import sys
+import urllib.request
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+
+from servers import ADMIN, ADMIN_PASSWORD, free_port, running, team_mlflow
+from shop import TODAY, YESTERDAY, place_shop
+from tenure.errors import RegistryError, TenureError
+from tenure.models.registry import Registry
+from tenure.run import run_flow, score_flow
+from tenure.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, postgresql):
+    pytest.importorskip("flask_wtf", reason="MLflow's passwords need the package flask-wtf")
+    with team_mlflow(tmp_path_factory.mktemp("mlflow"), postgresql) as started, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", started.url)
+        patch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN)
+        patch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory, server):
+    """A small web shop, run quickly against the team's server: the workspace and what it came to."""
+    workspace = Workspace(tmp_path_factory.mktemp("shop"))
+    place_shop(workspace)
+    return workspace, run(workspace)
+
+
+def run(workspace):
+    return run_flow("shop", targets=["lapse"], quick=True, workspace=str(workspace.root))
+
+
+def test_versions_verdicts_aliases_and_artefacts_are_on_the_server_alone(server, shop):
+    workspace, result = shop
+    (version,) = Registry(workspace).versions("shop-lapse")
+    assert (
+        sorted(version["aliases"]) == ["challenger", "champion"] and version["tags"]["tenure.verdict"] == "promotable"
+    )
+    assert {gate["passed"] for gate in json.loads(version["tags"]["tenure.gates"])} == {True}
+    stored = {path.name for path in (server.folder / "artefacts").rglob("*")}
+    assert {"MLmodel", "model.json", "model_card.md", "03_train_lapse.ipynb"} <= stored
+    assert not list(workspace.mlruns.rglob("*.db")) and not list(workspace.mlruns.rglob("MLmodel"))
+    assert result.run_json["targets"]["lapse"]["promoted"]
+
+
+def test_training_the_same_again_registers_nothing_new(shop):
+    workspace, result = shop
+    (result.folder / "steps" / "03_train_lapse.json").unlink()
+    again = run(workspace)
+    assert "03_train_lapse" in {timing.name for timing in again.performed.executed}
+    assert [row["version"] for row in Registry(workspace).versions("shop-lapse")] == ["1"]
+
+
+def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(server, shop):
+    workspace, result = shop
+
+    def vanish(event):
+        if (event.step, event.what) == ("04_score", "started"):
+            server.vanish()
+
+    days = {"as_of": YESTERDAY, "workspace": str(workspace.root)}
+    with pytest.raises(
+        TenureError, match="04_score: MLflow store http://127.0.0.1.*refused.*The champion is as it was"
+    ):
+        score_flow("shop", **days, progress=vanish)
+    assert [path.name for path in result.folder.parent.iterdir()] == [result.folder.name], (
+        "nothing half-written is left"
+    )
+    server.start()
+    assert Registry(workspace).champion("shop-lapse") == "1"
+    scored = pd.read_csv(score_flow("shop", **days).folder / "lapse.csv")
+    assert set(scored["model_version"]) == {1} and scored["propensity"].between(0, 1).all()
+
+
+def test_a_wrong_password_is_one_message_that_does_not_repeat_it(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter22")
+    with pytest.raises(RegistryError, match="does not know this user and password.*MLFLOW_TRACKING_PASSWORD") as told:
+        Registry(Workspace(tmp_path)).check()
+    assert "hunter22" not in str(told.value) and "\n" not in str(told.value)
+
+
+def test_the_password_is_in_no_file_of_the_workspace_or_the_artefact_store(server, shop):
+    workspace, _ = shop
+    for folder in (workspace.root, server.folder / "artefacts"):
+        for path in folder.rglob("*"):
+            assert path.is_dir() or ADMIN_PASSWORD.encode() not in path.read_bytes(), path
+
+
+@contextmanager
+def served(model, folder):
+    """Serve a registered model as MLflow does it for anyone; gives the address that answers."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port),
+    ]  # fmt: skip
+    # MLflow starts its web server by name.
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    with running(command, f"http://127.0.0.1:{port}/health", folder / "log", PATH=path):
+        yield f"http://127.0.0.1:{port}/invocations"
+
+
+def ask(address, table, **params):
+    """POST a table of features as JSON; gives the table of predictions."""
+    body = {"dataframe_split": json.loads(table.to_json(orient="split", index=False)), "params": params}
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return pd.DataFrame(json.load(answer)["predictions"])
+
+
+def test_the_served_champion_answers_with_the_scored_propensities_and_with_reasons_when_asked(shop, tmp_path):
+    workspace, result = shop
+    scores = pd.read_csv(result.folder / "lapse.csv").set_index("customer_id").head(20)
+    table = pd.read_parquet(next((workspace.snapshots("shop") / "features").glob(f"{TODAY}-*.parquet")))
+    table = table.set_index("customer_id").loc[scores.index]
+    model = Registry(workspace).load("shop-lapse", "1")
+    with served("models:/shop-lapse@champion", tmp_path) as address:
+        plain = ask(address, table[model.feature_names])
+        explained = ask(address, table[model.feature_names], explain=True)
+    assert list(plain.columns) == ["propensity"]
+    assert list(plain["propensity"]) == pytest.approx(list(scores["propensity"]), rel=1e-9)
+    assert list(explained["reason_1"]) == list(scores["reason_1"])
