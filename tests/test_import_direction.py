@@ -40,7 +40,12 @@ ONE_HOME = {
     "papermill": {"notebooks.py"},
     "pyspark": {"engines/spark_engine.py", "engines/spark_session.py", "spark_scoring.py"},
     "shap": {"reporting/shap_figures.py"},
-    "matplotlib": {"reporting/figures.py", "reporting/shap_figures.py", "reporting/review_figures.py"},
+    "matplotlib": {
+        "reporting/figures.py",
+        "reporting/shap_figures.py",
+        "reporting/review_figures.py",
+        "reporting/value_figures.py",
+    },
     "typer": {"cli.py"},
 }
 

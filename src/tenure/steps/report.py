@@ -14,6 +14,7 @@ from tenure.steps.results import records, review_alerts, saved_records
 def write_report(run: Run) -> list[Path]:
     """Write ``<target>.html`` for each target and ``index.html``; return the paths, the index first."""
     from tenure.reporting.report import target_page, write_page
+    from tenure.reporting.value_page import value_page
 
     found = records(run)
     pages = []
@@ -22,6 +23,8 @@ def write_report(run: Run) -> list[Path]:
         ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
         page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
         pages.append(write_page(run.output / f"{record.target}.html", page))
+    if value := value_page(run.output, run.staged, run.as_of):
+        pages.append(write_page(run.output / "value.html", value))
     return [write_index(run), *pages]
 
 
@@ -31,7 +34,7 @@ def write_index(run: Run) -> Path:
 
     index = index_page(
         saved_records(run), run.staged, run.as_of, len(run.snapshots.customers()), alerts=review_alerts(run.output),
-        others=[name for name in ("review.html", "audit.html") if (run.output / name).is_file()],
+        others=[name for name in ("value.html", "review.html", "audit.html") if (run.output / name).is_file()],
     )  # fmt: skip
     return write_page(run.output / "index.html", index)
 
