@@ -11,6 +11,7 @@ LAYERS = (
     {"errors", "workspace", "time_windows", "memory"},
     {"alerts", "lock", "logs"},
     {"sources", "demo"},
+    {"identity"},
     {"features"},
     {"targets"},
     {"parameters"},
@@ -31,6 +32,7 @@ LAYERS = (
     {"run"},
     {"backfill"},
     {"notify"},
+    {"identity_commands"},
     {"cli"},
 )
 ONE_HOME = {
@@ -39,7 +41,8 @@ ONE_HOME = {
     "pyspark": {"engines/spark_engine.py", "engines/spark_session.py", "spark_scoring.py"},
     "shap": {"reporting/shap_figures.py"},
     "matplotlib": {"reporting/figures.py", "reporting/shap_figures.py", "reporting/review_figures.py"},
-    "typer": {"cli.py"},
+    "splink": {"identity/matching.py", "identity/settings.py"},
+    "typer": {"identity_commands.py", "cli.py"},
 }
 
 
