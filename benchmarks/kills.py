@@ -105,7 +105,7 @@ def main() -> None:
     arguments.add_argument("--targets", default="lapse")
     given = arguments.parse_args()
     moments = random.Random(given.seed)
-    bad, done, end = 0, 0, time.monotonic() + 60 * given.minutes
+    bad = done = 0
     with tempfile.TemporaryDirectory() as scratch:
         company, whole = Workspace(Path(scratch) / "company"), Workspace(Path(scratch) / "whole")
         generate_demo(company.raw("demo"), company.truth("demo"), customers=given.customers)
@@ -115,6 +115,7 @@ def main() -> None:
         seconds, expected = time.monotonic() - began, scored(whole)
         expected_champions = champions(whole)
         print(f"never interrupted: {seconds:.0f} s, {', '.join(sorted(expected))}", flush=True)
+        end = time.monotonic() + 60 * given.minutes
         while done < given.kills and time.monotonic() < end:
             done += 1
             workspace = Workspace(Path(scratch) / "killed")

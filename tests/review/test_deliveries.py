@@ -52,6 +52,11 @@ def test_a_short_history_has_no_usual_week():
     assert row["usual_low"] is None and not row["is_unusual"]
 
 
+def test_a_campaign_after_empty_weeks_is_no_alarm():
+    campaigns = pd.Series(600, index=pd.date_range("2025-01-10", "2025-06-28", freq="45D").append(pd.DatetimeIndex(["2025-06-28"])))  # fmt: skip
+    assert alerts(campaigns) == []
+
+
 def test_lost_columns_tables_and_more_rejected_rows_are_told():
     former = {
         "as_of": "2025-06-01", "columns": {"orders": ["customer_id", "brand"], "usage": ["customer_id"]},

@@ -47,12 +47,14 @@ def test_an_alert_that_names_something_else_is_another_one():
 
 
 def test_a_new_champion_and_one_taken_back_are_told_with_their_reasons():
-    why = {("churn", "2"): "passed every gate (ana)"}
+    why = {
+        ("churn", "2", "promoted"): "passed every gate (ana)",
+        ("churn", "2", "rolled back"): "its list looked wrong (bo)",
+    }
     assert (
         told(score(1, churn="1"), score(2, churn="2"), why=why)[1]
         == "2 score: churn champion is v2, before v1: passed every gate (ana)"
     )
-    why = {("churn", "2"): "its list looked wrong (bo)"}
     assert (
         told(score(1, churn="2"), score(2, churn="1"), why=why)[1]
         == "2 score: churn rolled back to v1 from v2: its list looked wrong (bo)"

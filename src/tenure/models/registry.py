@@ -310,14 +310,14 @@ class Registry:
                 client.set_terminated(run.info.run_id, status="KILLED")
         return len(left)
 
-    def reasons_of_changes(self, name: str) -> dict[str, str]:
-        """Say why each version was promoted, or rolled back since, and by whom. => version: reason"""
+    def reasons_of_changes(self, name: str) -> dict[tuple[str, str], str]:
+        """Say why each version was last promoted, and last rolled back, and by whom. => (version, promoted or rolled back): reason"""
         told = {}
         for row in self.versions(name):
-            marks = [json.loads(row["tags"][tag]) for tag in (PROMOTED_TAG, ROLLED_BACK_TAG) if tag in row["tags"]]
-            if marks:
-                last = max(marks, key=lambda mark: str(mark["when"]))
-                told[row["version"]] = f"{last['why']} ({last['who']})"
+            for tag, what in ((PROMOTED_TAG, "promoted"), (ROLLED_BACK_TAG, "rolled back")):
+                if tag in row["tags"]:
+                    mark = json.loads(row["tags"][tag])
+                    told[row["version"], what] = f"{mark['why']} ({mark['who']})"
         return told
 
     def overridden_gates(self, name: str, version: str) -> list[str]:

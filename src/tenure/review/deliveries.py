@@ -59,6 +59,8 @@ def _usual(history: np.ndarray) -> tuple[float | None, float | None]:
     if len(history) < FEWEST_WEEKS:
         return None, None
     median = float(np.median(history))
+    if not median:
+        return None, None  # it comes in bursts, as campaigns do: an empty week and a full one are both usual
     spread = max(DEVIATIONS * 1.4826 * float(np.median(np.abs(history - median))), 0.5 * median)
     return max(0.0, median - spread), median + spread
 

@@ -50,11 +50,11 @@ class Entry:
 
 
 def write_diary(
-    runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Mapping[tuple[str, str], str]
+    runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Mapping[tuple[str, str, str], str]
 ) -> list[Entry]:
     """Tell the runs and failures of the last month, oldest first; alerts only when they begin or end.
 
-    ``why``: (target, version) => why it was promoted or rolled back, for the change of a champion.
+    ``why``: (target, version, promoted or rolled back) => the reason, for the change of a champion.
     """
     if not runs:
         return []
@@ -83,7 +83,7 @@ def _trainings(run: RunOfDay) -> list[Event]:
     return [Event("plain", f"{target} {told}") for target, told in (run.trained or {}).items()]
 
 
-def _champions(before: RunOfDay | None, run: RunOfDay, why: Mapping[tuple[str, str], str]) -> list[Event]:
+def _champions(before: RunOfDay | None, run: RunOfDay, why: Mapping[tuple[str, str, str], str]) -> list[Event]:
     """Say which target is scored by another version than the time before."""
     events = []
     for target, version in (run.versions or {}).items():
@@ -91,7 +91,7 @@ def _champions(before: RunOfDay | None, run: RunOfDay, why: Mapping[tuple[str, s
         if former is None or former == version:
             continue
         is_back = int(version) < int(former)
-        reason = why.get((target, former if is_back else version), "")
+        reason = why.get((target, former, "rolled back") if is_back else (target, version, "promoted"), "")
         told = (
             f"{target} rolled back to v{version} from v{former}"
             if is_back

@@ -143,12 +143,12 @@ def _trainings(document: dict[str, Any]) -> dict[str, str]:
     return {name: f"{t['status']}, v{t['model_version']}" for name, t in found if t["model_version"]}
 
 
-def _why(run: Run) -> dict[tuple[str, str], str]:
+def _why(run: Run) -> dict[tuple[str, str, str], str]:
     """Say why each version was promoted or rolled back, and by whom."""
     return {
-        (target, version): told
+        (target, version, what): told
         for target in run.snapshots.targets
-        for version, told in run.registry.reasons_of_changes(run.model_name(target)).items()
+        for (version, what), told in run.registry.reasons_of_changes(run.model_name(target)).items()
     }
 
 
