@@ -17,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -145,7 +146,7 @@ def compare(folder: Path, events: int, ways: tuple[str, ...], asked: argparse.Na
             cells = f"{differing(out / '*.parquet' if way == 'tenure_direct' else out, folder / 'tenure'):,}"
         ratios = [f"{found[what] / own[what]:.2f}" for what in ("seconds", "cpu")]
         if way == "getml":
-            found["cpu"], ratios[1] = float("nan"), "-"
+            found["cpu"], found["peak"], ratios[1] = float("nan"), float("nan"), "-"
         lines.append(
             (
                 way,
@@ -179,6 +180,12 @@ def growth(folder: Path, sizes: tuple[int, ...], asked: argparse.Namespace) -> l
             )
         )  # fmt: skip
     return lines
+
+
+def peer_versions(folder: str) -> str:
+    """Name the peers found in the folder, or in the environment, with their versions."""
+    found = distributions(path=[folder]) if folder else distributions()
+    return ", ".join(sorted(f"{peer.name} {peer.version}" for peer in found if peer.name in PEERS)) or "none installed"
 
 
 def main() -> None:
@@ -221,7 +228,7 @@ def main() -> None:
             text = f"Tenure alone, as above.\n\n{table(head, growth(folder, sizes, asked))}"
             name = "Features: growth"
     text += f"\n\n{asked.runs} round(s), TENURE_MEMORY={os.environ.get('TENURE_MEMORY', MEMORY)}. "
-    text += machine("duckdb", "numpy", "pandas")
+    text += f"{machine('duckdb', 'numpy', 'pandas')} Peers: {peer_versions(asked.peers)}."
     write_section(name, text)
     print(text)
 
