@@ -3,7 +3,9 @@
 Facts are drawn at random over two years, 100 a customer, and lie in no order; one in twenty is known up to ten days late.
 Each way runs in a process of its own on the same Parquet file, one after the other, several times (medians); times include
 reading the file and writing the features, not the imports. Tenure also finds out who is asked and writes one sorted file per
-cutoff. Values are compared cell by cell. Where others use the machine, seconds of the processor (CPU) say more than those of the clock. Featuretools and getML get a share of customers, and facts that are known at once (they
+cutoff. Values are compared cell by cell. Where others
+use the machine, seconds of the processor (CPU) say more than those of the clock (getML's engine is a process of its own, not
+counted). Featuretools and getML get a share of customers, and facts that are known at once (they
 know no second date); ratios are per row of the result, against Tenure on that same share and on all. Neither bears pandas 3: install them
 apart (pip install --target FOLDER featuretools getml polars) and name the folder.
 Usage: python benchmarks/features.py [--events N] [--runs N] [--share-events N] [--direct] [--growth] [--most-events N] [--peers FOLDER]
@@ -15,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -142,6 +145,8 @@ def compare(folder: Path, events: int, ways: tuple[str, ...], asked: argparse.Na
         else:
             cells = f"{differing(out / '*.parquet' if way == 'tenure_direct' else out, folder / 'tenure'):,}"
         ratios = [f"{found[what] / own[what]:.2f}" for what in ("seconds", "cpu")]
+        if way == "getml":
+            found["cpu"], found["peak"], ratios[1] = float("nan"), float("nan"), "-"
         lines.append(
             (
                 way,
@@ -175,6 +180,12 @@ def growth(folder: Path, sizes: tuple[int, ...], asked: argparse.Namespace) -> l
             )
         )  # fmt: skip
     return lines
+
+
+def peer_versions(folder: str) -> str:
+    """Name the peers found in the folder, or in the environment, with their versions."""
+    found = distributions(path=[folder]) if folder else distributions()
+    return ", ".join(sorted(f"{peer.name} {peer.version}" for peer in found if peer.name in PEERS)) or "none installed"
 
 
 def main() -> None:
@@ -217,7 +228,7 @@ def main() -> None:
             text = f"Tenure alone, as above.\n\n{table(head, growth(folder, sizes, asked))}"
             name = "Features: growth"
     text += f"\n\n{asked.runs} round(s), TENURE_MEMORY={os.environ.get('TENURE_MEMORY', MEMORY)}. "
-    text += machine("duckdb", "numpy", "pandas")
+    text += f"{machine('duckdb', 'numpy', 'pandas')} Peers: {peer_versions(asked.peers)}."
     write_section(name, text)
     print(text)
 
