@@ -19,6 +19,7 @@ LAYERS = (
     {"snapshots"},
     {"explain_plan"},
     {"models"},
+    {"value"},
     {"customers"},
     {"audit"},
     {"spark_scoring"},
@@ -44,6 +45,7 @@ ONE_HOME = {
         "reporting/shap_figures.py",
         "reporting/review_figures.py",
         "reporting/customer_figures.py",
+        "reporting/value_figures.py",
     },
     "typer": {"cli.py"},
 }

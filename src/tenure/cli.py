@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -431,6 +432,10 @@ def rollback(model: str, why: WhyOption = "by hand", workspace: WorkspaceOption 
 
 def main() -> None:
     """Run a command; an error a user may meet is one message and an exit code, the trace only with --debug."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that is no text, or a terminal that knows no such letter, is still to be said.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:

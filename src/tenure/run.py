@@ -274,7 +274,7 @@ def _tell(work: Work, trained: tuple[str, ...]) -> None:
     """Write the pages of what was trained and scored, and the review."""
     run = work.run
     if trained:
-        pages = ("customers.html", *(f"{name}.html" for name in all_targets()))
+        pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
         work.perform(Step("05_report", "05_report", pages, after=("04_score", *trained)))
     work.perform(
         Step(

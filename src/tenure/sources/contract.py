@@ -7,7 +7,7 @@ from typing import Literal
 
 from tenure.errors import UnknownNameError
 
-Kind = Literal["text", "decimal", "integer", "flag"]
+Kind = Literal["text", "decimal", "integer", "flag", "date"]
 
 SQL_TYPE: dict[Kind, str] = {
     "text": "VARCHAR",
@@ -15,6 +15,7 @@ SQL_TYPE: dict[Kind, str] = {
     "decimal": "DECIMAL(18,4)",
     "integer": "BIGINT",
     "flag": "BOOLEAN",
+    "date": "DATE",
 }
 
 
@@ -36,12 +37,16 @@ class Column:
 
 @dataclass(frozen=True)
 class StagedTable:
-    """One staged table. All but ``products`` are dated facts with ``customer_id, occurred_at, known_at``."""
+    """One staged table. All but ``products`` are dated facts with ``customer_id, occurred_at, known_at``.
+
+    ``rules`` says what makes a row impossible beyond its single columns: a sentence, and SQL over the table's columns.
+    """
 
     name: str
     grain: str
     columns: tuple[Column, ...]
     is_dated: bool = True
+    rules: tuple[tuple[str, str], ...] = ()
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -166,6 +171,31 @@ STAGED_TABLES: dict[str, StagedTable] = {
             "declared",
             "one answer of the customer",
             (_text("key", "the question", required=True), _text("value", "the answer")),
+        ),
+        StagedTable(
+            "records",
+            "one person as one system knows them; a change is a new row",
+            (
+                _text("system", "which system keeps the record", required=True),
+                _text("record_id", "the record's id there", required=True),
+                _text("account", "an id the person carries from system to system: loyalty card, national id"),
+                _text("first_name", "of the person"),
+                _text("surname", "of the person"),
+                Column("birth_date", "date", "of the person"),
+                _text("email", "of the person, or of a household"),
+                Column("is_email_verified", "flag", "the person has proven that the e-mail is theirs"),
+                _text("phone", "of the person, or of a household"),
+                _text("street", "with house number"),
+                _text("city", "or another place that stays with the person"),
+                _text("postcode", "of the address"),
+            ),
+            rules=(
+                ("birth_date is after the record", "{birth_date} > CAST({occurred_at} AS DATE)"),
+                (
+                    "nothing but a name: no birth date, e-mail, phone, account or address",
+                    "coalesce({birth_date}::VARCHAR, {email}, {phone}, {account}, {street}, {city}, {postcode}) IS NULL",
+                ),
+            ),
         ),
     )
 }

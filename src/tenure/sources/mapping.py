@@ -286,7 +286,9 @@ def _casts_and_rules(
         cast = _text(raw, kind) if column.kind == "text" else f"TRY_CAST(({raw}) AS {SQL_TYPE[column.kind]})"
         casts[column.name] = f"lower({cast})" if column.allowed else cast
         if column.kind != "text":
-            what = {"decimal": "a number", "integer": "a whole number", "flag": "true or false"}[column.kind]
+            what = {"decimal": "a number", "integer": "a whole number", "flag": "true or false", "date": "a date"}[
+                column.kind
+            ]
             rules.append((f"{column.name} is not {what}", f"({raw}) IS NOT NULL AND ({casts[column.name]}) IS NULL"))
         if column.required:
             rules.append((f"{column.name} is missing", f"({casts[column.name]}) IS NULL"))
@@ -299,6 +301,8 @@ def _casts_and_rules(
         if column.absent:
             meant = column.absent.format(**{name: f"({sql})" for name, sql in casts.items()})
             casts[column.name] = f"CAST(coalesce({casts[column.name]}, {meant}) AS {SQL_TYPE[column.kind]})"
+    named = {name: f"({sql})" for name, sql in casts.items()}
+    rules += [(rule, condition.format(**named)) for rule, condition in mapping.table.rules]
     return casts, rules
 
 

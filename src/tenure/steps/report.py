@@ -9,11 +9,14 @@ import pandas as pd
 from tenure.steps.opening import Run, writes
 from tenure.steps.results import records, review_alerts, saved_records
 
+OTHER_PAGES = ("customers.html", "value.html", "review.html", "audit.html")
+
 
 @writes
 def write_report(run: Run) -> list[Path]:
-    """Write ``<target>.html`` for each target, ``customers.html`` and ``index.html``; return the paths, the index first."""
+    """Write ``<target>.html`` for each target, ``customers.html``, ``value.html`` and ``index.html``; return the paths, the index first."""
     from tenure.reporting.report import target_page, write_page
+    from tenure.reporting.value_page import value_page
 
     found = records(run)
     pages = []
@@ -23,6 +26,8 @@ def write_report(run: Run) -> list[Path]:
         page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
         pages.append(write_page(run.output / f"{record.target}.html", page))
     pages += write_customers(run)
+    if value := value_page(run.output, run.staged, run.as_of):
+        pages.append(write_page(run.output / "value.html", value))
     return [write_index(run), *pages]
 
 
@@ -53,7 +58,7 @@ def write_index(run: Run) -> Path:
 
     index = index_page(
         saved_records(run), run.staged, run.as_of, len(run.snapshots.customers()), alerts=review_alerts(run.output),
-        others=[name for name in ("customers.html", "review.html", "audit.html") if (run.output / name).is_file()],
+        others=[name for name in OTHER_PAGES if (run.output / name).is_file()],
     )  # fmt: skip
     return write_page(run.output / "index.html", index)
 
