@@ -12,6 +12,7 @@ import typer
 
 from tenure.alerts import SEVERITIES, Alert, at_least, worst_first
 from tenure.errors import RunError, TenureError
+from tenure.identity_commands import identity
 from tenure.logs import Log
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which customers will churn, are ready for an upsell, or will lapse, and why.",
 )
+
+app.add_typer(identity, name="identity")
 
 WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that holds data/, mlruns/ and reports/.")]
 AsOfOption = Annotated[
