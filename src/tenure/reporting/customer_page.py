@@ -31,13 +31,13 @@ def customer_page(
     is_quick: bool,
 ) -> str:
     """Render one customer; ``row`` is their line of scored_customers, the tables are those of ``CustomerPage``."""
-    picture = b64encode(as_svg(scores_over_time(history)).encode()).decode() if len(history) else ""
+    picture = b64encode(as_svg(scores_over_time(history)).encode()).decode() if history["as_of"].nunique() > 1 else ""
     return str(
         page_environment().get_template("customer.html").render(
             title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
             customer_id=row["customer_id"], targets=_targets(row), picture=picture, levers=levers.to_dict("records"),
-            cards={name: row[name] for name in CARDS if row.get(name) is not None},
-            rest={name: value for name, value in row.items() if value is not None and _is_rest(name)},
+            cards={name: _shown(row[name]) for name in CARDS if row.get(name) is not None},
+            rest={name: _shown(value) for name, value in row.items() if value is not None and _is_rest(name)},
             timeline=timeline.head(SHOWN_FACTS).to_dict("records"), facts=len(timeline),
         )
     )  # fmt: skip
@@ -46,7 +46,7 @@ def customer_page(
 def customer_text(row: Mapping[str, Any], timeline: pd.DataFrame, levers: pd.DataFrame) -> str:
     """Say the main things of one customer in lines."""
     lines = [f"{row['customer_id']} as of {row['as_of']}"]
-    lines += [f"  {name:<18} {row[name]}" for name in CARDS if row.get(name) is not None]
+    lines += [f"  {name:<18} {_shown(row[name])}" for name in CARDS if row.get(name) is not None]
     for target in _targets(row):
         lines.append(f"  {target['name']:<18} {target['propensity']:.1%}, decile {target['decile']}")
         lines += [f"  {'':<18} {reason}" for reason in target["reasons"]]
@@ -63,6 +63,10 @@ def customer_text(row: Mapping[str, Any], timeline: pd.DataFrame, levers: pd.Dat
         for fact in timeline.head(SHOWN_LINES).to_dict("records")
     ]
     return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)
 
 
 def _times(fact: Mapping[Any, Any]) -> str:
