@@ -11,6 +11,7 @@ LAYERS = (
     {"errors", "workspace", "time_windows", "memory"},
     {"alerts", "lock", "logs"},
     {"sources", "demo"},
+    {"identity"},
     {"features"},
     {"targets"},
     {"parameters"},
@@ -33,6 +34,7 @@ LAYERS = (
     {"run"},
     {"backfill"},
     {"notify", "schedules"},
+    {"identity_commands"},
     {"cli"},
 )
 ONE_HOME = {
@@ -44,9 +46,11 @@ ONE_HOME = {
         "reporting/figures.py",
         "reporting/shap_figures.py",
         "reporting/review_figures.py",
+        "reporting/customer_figures.py",
         "reporting/value_figures.py",
     },
-    "typer": {"cli.py"},
+    "splink": {"identity/matching.py", "identity/settings.py"},
+    "typer": {"identity_commands.py", "cli.py"},
 }
 
 

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 from tenure.engines.duckdb_engine import DuckDBEngine, connect
 from tenure.engines.spark_engine import SparkEngine
-from tenure.errors import UnknownNameError
+from tenure.errors import UnknownNameError, UsageError
+from tenure.identity.events import Ledger
 from tenure.sources.ingest import StagedSource
 
 DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
@@ -36,6 +37,10 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
     UsageError : Spark is not installed or does not answer.
     """
     if name == SPARK:
+        if Ledger(staged.identity_events or Path()).events:
+            raise UsageError(
+                f"{staged.source.name}: its customers are unified by records, which only the engine duckdb does. Run without --engine spark."
+            )
         from tenure.engines.spark_session import spark_session
 
         with TemporaryDirectory(prefix=".spark-", dir=folder) as scratch:

@@ -91,7 +91,7 @@ def change_alerts(tables: Mapping[str, TableSummary], former: Mapping[str, Any])
                 Alert(
                     "warning",
                     name,
-                    f"columns hold no value any more, as they did in the run of {former['as_of']}: {', '.join(lost)}. Were they renamed? See source.toml.",
+                    f"columns hold no value any more that did in the run of {former['as_of']}: {', '.join(lost)}. Were they renamed? See source.toml.",
                 )
             )
     for name, rows in former.get("rows", {}).items():

@@ -69,7 +69,7 @@ def write_diary(
         told = Event("error", f"{failure.doing} failed: {failure.text}")
         by_day[day] = (what, [told, *(event for event in events if event != told)])
     for day in _missing(list(by_day)):
-        by_day[day] = ("nothing ran", [Event("error", "nothing ran")])
+        by_day[day] = ("nothing ran", [Event("error", "nobody started a run on a day that usually has one")])
     return _merged(
         [Entry(day, day, *_frozen(by_day[day])) for day in sorted(by_day) if first <= day <= ordered[-1].as_of]
     )
