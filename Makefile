@@ -45,6 +45,8 @@ bench: setup  ## the benchmarks, printed
 	$(BIN)/python benchmarks/orange.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/features.py --growth
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache

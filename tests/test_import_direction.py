@@ -18,7 +18,9 @@ LAYERS = (
     {"notebooks"},
     {"engines"},
     {"snapshots"},
+    {"explain_plan"},
     {"models"},
+    {"value"},
     {"customers"},
     {"audit"},
     {"spark_scoring"},
@@ -31,7 +33,7 @@ LAYERS = (
     {"privacy"},
     {"run"},
     {"backfill"},
-    {"notify"},
+    {"notify", "schedules"},
     {"identity_commands"},
     {"cli"},
 )

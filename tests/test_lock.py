@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from tables import write_csv
 from tenure.errors import LockedError
-from tenure.lock import sole_writer
+from tenure.lock import Holder, sole_writer
+from tenure.steps.opening import open_run, writes
 from tenure.workspace import Workspace, finish_replacements, replaced_folder
 
 HOLD = """
@@ -89,3 +91,52 @@ def test_a_replacement_that_fails_leaves_the_folder_as_it_was(tmp_path):
         (fresh / "half").write_text("written")
         raise KeyError
     assert [path.name for path in tmp_path.rglob("*")] == ["shop"]
+
+
+OPEN = """
+import sys
+from tenure import build_snapshots, open_run
+build_snapshots(open_run("shop", workspace=sys.argv[1]), ["lapse"])
+print("built")
+"""
+
+
+def test_a_notebook_run_by_hand_gives_way_to_a_writer_and_writes_under_its_parents_lock(tmp_path, holder):
+    lines = ("customer_id occurred_at order_id amount", "ana 2024-01-05 1 9")
+    write_csv(Workspace(tmp_path).raw("shop") / "order_lines.csv", *lines)
+
+    def by_hand():
+        return subprocess.run([sys.executable, "-c", OPEN, str(tmp_path)], capture_output=True, text=True, check=False)
+
+    refused = by_hand()
+    assert "LockedError" in refused.stderr and "'tenure run shop' is at work" in refused.stderr
+    assert not (tmp_path / "data/staged").exists()
+    holder.kill()
+    holder.wait()
+    with sole_writer(Workspace(tmp_path), "shop", "tenure run shop"):
+        assert by_hand().stdout == "built\n"
+    assert by_hand().stdout == "built\n"
+
+
+def test_a_step_holds_the_lock_while_it_works_and_not_before_or_after(tmp_path):
+    lines = ("customer_id occurred_at order_id amount", "ana 2024-01-05 1 9")
+    write_csv(Workspace(tmp_path).raw("shop") / "order_lines.csv", *lines)
+    run = open_run("shop", workspace=str(tmp_path))
+
+    @writes
+    def describe(run):
+        return Holder.read(run.workspace.lock("shop")).doing
+
+    _ = run.staged
+    assert Holder.read(run.workspace.lock("shop")) is None
+    assert describe(run) == "describe shop"
+    assert Holder.read(run.workspace.lock("shop")) is None
+
+
+def test_a_block_within_the_block_holds_the_same_lock(tmp_path):
+    workspace = Workspace(tmp_path)
+    with sole_writer(workspace, "shop", "tenure run shop"):
+        with sole_writer(workspace, "shop", "staging shop"):
+            pass
+        assert Holder.read(workspace.lock("shop")).doing == "tenure run shop"
+    assert Holder.read(workspace.lock("shop")) is None

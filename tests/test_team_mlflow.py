@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import urllib.request
 from contextlib import contextmanager
@@ -11,13 +10,11 @@ import pandas as pd
 import pytest
 
 from servers import ADMIN, ADMIN_PASSWORD, free_port, running, team_mlflow
-from tenure.demo import generate_demo
+from shop import TODAY, YESTERDAY, place_shop
 from tenure.errors import RegistryError, TenureError
 from tenure.models.registry import Registry
 from tenure.run import run_flow, score_flow
 from tenure.workspace import Workspace
-
-MAPPING = 'name = "shop"\ncurrency = "EUR"\n\n[raw."order_lines.parquet"]\nknown_at = "known_at"\n'
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +29,9 @@ def server(tmp_path_factory, postgresql):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory, server):
-    """The orders of a small demo company alone, run quickly against the team's server: the workspace and what it came to."""
+    """A small web shop, run quickly against the team's server: the workspace and what it came to."""
     workspace = Workspace(tmp_path_factory.mktemp("shop"))
-    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=500, months=20)
-    workspace.raw("shop").mkdir()
-    shutil.copy(workspace.raw("demo") / "order_lines.parquet", workspace.raw("shop"))
-    (workspace.raw("shop") / "source.toml").write_text(MAPPING)
+    place_shop(workspace)
     return workspace, run(workspace)
 
 
@@ -73,7 +67,7 @@ def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finis
         if (event.step, event.what) == ("04_score", "started"):
             server.vanish()
 
-    days = {"as_of": "2025-08-30", "workspace": str(workspace.root)}
+    days = {"as_of": YESTERDAY, "workspace": str(workspace.root)}
     with pytest.raises(
         TenureError, match="04_score: MLflow store http://127.0.0.1.*refused.*The champion is as it was"
     ):
@@ -125,7 +119,7 @@ def ask(address, table, **params):
 def test_the_served_champion_answers_with_the_scored_propensities_and_with_reasons_when_asked(shop, tmp_path):
     workspace, result = shop
     scores = pd.read_csv(result.folder / "lapse.csv").set_index("customer_id").head(20)
-    table = pd.read_parquet(next((workspace.snapshots("shop") / "features").glob("2025-09-01-*.parquet")))
+    table = pd.read_parquet(next((workspace.snapshots("shop") / "features").glob(f"{TODAY}-*.parquet")))
     table = table.set_index("customer_id").loc[scores.index]
     model = Registry(workspace).load("shop-lapse", "1")
     with served("models:/shop-lapse@champion", tmp_path) as address:

@@ -48,6 +48,10 @@ class LockedError(TenureError):
     """Another process writes to the same source of the same workspace."""
 
 
+class StorageError(TenureError):
+    """The disk is full, or a limit on files is reached; nothing half-written is visible."""
+
+
 class RunError(TenureError):
     """A step of a run failed; the message names the step and keeps its cause."""
 

@@ -18,6 +18,8 @@ from tenure.workspace import Workspace, finish_replacements
 
 # Jupyter gives each kernel the process that started it.
 KERNEL_PARENT = "JPY_PARENT_PID"
+# The locks this process, or the one that started it, holds: kernels inherit it, and write under their parent's lock.
+HELD = "TENURE_LOCKS_HELD"
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,18 @@ class Holder:
 def sole_writer(workspace: Workspace, source: str, doing: str) -> Iterator[bool]:
     """Hold the lock of a source for a block; gives True where the holder before was killed, and cleans up after it.
 
-    The lock is the operating system's, on an open file: it ends with its process, however that ends.
+    The lock is the operating system's, on an open file: it ends with its process, however that ends. Within a block that
+    holds it, in the same process or in a kernel it started, it is held already.
 
     Raises
     ------
     LockedError : another process writes; names it.
     """
     path = workspace.lock(source)
+    held = os.environ.get(HELD, "")
+    if str(path) in held.split(os.pathsep):
+        yield False
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         try:
@@ -63,9 +70,11 @@ def sole_writer(workspace: Workspace, source: str, doing: str) -> Iterator[bool]
         own = Holder(doing, os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
         file.write(json.dumps(asdict(own)))
         file.flush()
+        os.environ[HELD] = f"{held}{os.pathsep}{path}"
         try:
             yield former is not None
         finally:
+            os.environ[HELD] = held
             # An empty file: given back. Only a killed holder leaves its name behind.
             file.truncate(0)
 

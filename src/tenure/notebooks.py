@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from importlib.resources import files
@@ -16,6 +17,8 @@ from tenure.parameters import complete
 KERNEL_TIMEOUT_SECONDS = 3600
 # What Jupyter says of a kernel that never came up, as when another process took its port in the same instant.
 NEVER_STARTED = "before replying"
+# Characters of one output; figures are no text and stay whole.
+LONGEST_TEXT = 200_000
 
 
 def notebook_folders() -> tuple[Path, ...]:
@@ -64,6 +67,22 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
         ) from None
     finally:
         _blot_out_secrets(output)
+        shorten_outputs(output)
+
+
+def shorten_outputs(notebook: Path) -> None:
+    """Cut texts that a cell printed or showed beyond what anyone reads: executed notebooks are kept by the hundred."""
+    if not notebook.is_file() or notebook.stat().st_size <= LONGEST_TEXT:
+        return
+    document = json.loads(notebook.read_text(encoding="utf-8"))
+    for cell in document["cells"]:
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {})
+            for place, kind in [(output, "text"), *((shown, kind) for kind in shown if kind.startswith("text/"))]:
+                text = "".join(place.get(kind, ""))
+                if len(text) > LONGEST_TEXT:
+                    place[kind] = f"{text[:LONGEST_TEXT]}\n... cut here: {len(text):,} characters in all"
+    notebook.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 def _blot_out_secrets(notebook: Path) -> None:

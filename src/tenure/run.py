@@ -28,7 +28,7 @@ from tenure.sources.source import read_source
 from tenure.steps.opening import Run, open_run
 from tenure.steps.results import saved_records
 from tenure.steps.review import ledger_state
-from tenure.steps.score import run_versions
+from tenure.steps.score import run_versions, with_those_scored
 from tenure.targets.catalogue import all_targets, find_target
 from tenure.workspace import Workspace, replaced_folder, swap_folder
 
@@ -354,6 +354,8 @@ def score_flow(
 ) -> RunResult:
     """Score with the champions, no training; the as-of's folder is replaced whole, what else it held stays.
 
+    Targets that were scored there and are not asked for are scored again too.
+
     Raises
     ------
     TenureError : no champion, an unknown target, an as-of the champions have seen.
@@ -362,7 +364,8 @@ def score_flow(
     doing = f"tenure score {source}"
     with writing(source, doing, as_of=as_of, workspace=workspace, engine=engine, progress=progress) as run:
         with _added_to(run, progress) as work:
-            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight, "engine": run.engine}
+            asked = with_those_scored(run.output, targets)
+            parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}
             work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
             _tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
             document = write_document(work.run, work.folder, work.performed, kind="score", asked=targets)

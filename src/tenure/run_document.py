@@ -65,7 +65,7 @@ def write_document(run: Run, folder: Path, performed: Performed, *, kind: str, a
             name: {"read": t.read + t.unreadable, "staged": t.staged, "rejected": t.rejected, "rules": t.rules}
             for name, t in staged.tables.items()
         },
-        "columns": {name: list(t.columns) for name, t in staged.tables.items()},
+        "columns": {name: t.filled_columns for name, t in staged.tables.items()},
         "inputs": staged.raw_hashes, "outputs": _outputs(folder),
         "alarms": [f"{name}: {line}" for name, record in by_name.items() for line in record.alarms],
         "alerts": [asdict(alert) for alert in review_alerts(folder)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pandas as pd
 
+from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
 from tenure.engines.duckdb_engine import ENGINE_VERSION, connect, tables_with_rows
 from tenure.engines.known_facts import KnownFacts, known_facts
@@ -21,6 +23,7 @@ from tenure.features.catalogue import available_columns, longest_window, tables_
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
 from tenure.identity.events import identity_before, identity_digest, same_identity
+from tenure.lock import sole_writer
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
 from tenure.targets.catalogue import missing_tables, targets_of
@@ -117,12 +120,21 @@ class Snapshots:
             prefix=self.workspace.scratch_prefix(self.staged.source.name), dir=self.workspace.data
         )
 
+    def _writing(self) -> AbstractContextManager[bool]:
+        name = self.staged.source.name
+        return sole_writer(self.workspace, name, f"building snapshots of {name}")
+
     def features_path(self, cutoff: date) -> Path:
         return (
             self.workspace.snapshots(self.staged.source.name)
             / "features"
             / f"{cutoff}-{self._features_key(cutoff)}.parquet"
         )
+
+    @property
+    def build_path(self) -> Path:
+        """Where the last build says what its parts took."""
+        return self.workspace.snapshots(self.staged.source.name) / "last_build.json"
 
     def labels_path(self, target: Target, cutoff: date) -> Path:
         key = _digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
@@ -145,19 +157,25 @@ class Snapshots:
         return _digest(repr(self.columns), repr(asked))
 
     def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
-        """Build the snapshots that are missing; return how many were built and how many reused."""
+        """Build the snapshots that are missing; return how many were built and how many reused.
+
+        Raises
+        ------
+        LockedError : some are missing, and another process writes.
+        """
         wanted = sorted(set(cutoffs))
         missing = [cutoff for cutoff in wanted if not self.features_path(cutoff).is_file()]
         if missing:
             folder = self.features_path(missing[0]).parent
             folder.mkdir(parents=True, exist_ok=True)
-            with open_engine(self.engine, self.staged, folder) as engine:
+            with self._writing(), open_engine(self.engine, self.staged, folder) as engine:
                 fresh = {cutoff: folder / f".{self.features_path(cutoff).name}.new" for cutoff in missing}
                 for alike in same_identity(self.staged.identity_events, missing):
                     engine.build_snapshot(self.targets.values(), self.columns, alike, fresh)
                 for cutoff, path in fresh.items():
                     _drop_outdated(self.features_path(cutoff))
                     path.replace(self.features_path(cutoff))
+                write_build(self.build_path, len(missing), engine.costs)
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def build_labels(self, target: Target, cutoffs: Iterable[date]) -> dict[str, int]:
@@ -180,7 +198,11 @@ class Snapshots:
                 continue
             self.build_features([cutoff])
             folder = self.features_path(cutoff).parent
-            with open_engine(self.engine, self.staged, folder) as engine, replaced_file(path) as fresh:
+            with (
+                self._writing(),
+                open_engine(self.engine, self.staged, folder) as engine,
+                replaced_file(path) as fresh,
+            ):
                 engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh)
             built += 1
         return {"built": built, "reused": reused}

@@ -57,9 +57,9 @@ def test_lost_columns_tables_and_more_rejected_rows_are_told():
         "as_of": "2025-06-01", "columns": {"orders": ["customer_id", "brand"], "usage": ["customer_id"]},
         "rows": {"orders": {"read": 100, "rejected": 0}},
     }  # fmt: skip
-    now = {"orders": TableSummary(read=100, staged=95, rejected=5, columns=("customer_id",))}
+    now = {"orders": TableSummary(read=100, staged=95, rejected=5, columns=("customer_id", "brand"), empty=("brand",))}
     assert [str(alert)[:60] for alert in change_alerts(now, former)] == [
-        "warning: orders: columns are gone since the run of 2025-06-01"[:60],
+        "warning: orders: columns hold no value any more, as they did in the run of"[:60],
         "error: usage: the table is gone since the run of 2025-06-01."[:60],
         "warning: orders: 5.0% of the rows are rejected, 0.0% in the run of"[:60],
     ]

@@ -38,6 +38,14 @@ def test_an_alert_is_told_when_it_begins_and_when_it_is_over_not_in_between():
     ]
 
 
+def test_an_alert_that_names_something_else_is_another_one():
+    one = Alert("warning", "churn", "1 of 5 features drifted since 2025-06-01, most age_days (PSI 0.27).")
+    two = Alert(
+        "warning", "churn", "2 of 5 features drifted since 2025-06-01, most age_days (PSI 0.28), usage_30d (PSI 0.26)."
+    )
+    assert told(score(1), score(2, one), score(3, two))[2].startswith("3 score: churn: 2 of 5 features drifted")
+
+
 def test_a_new_champion_and_one_taken_back_are_told_with_their_reasons():
     why = {("churn", "2"): "passed every gate (ana)"}
     assert (
@@ -84,6 +92,6 @@ def test_failures_are_kept_one_line_each_without_secrets(tmp_path, monkeypatch):
     note_failure(workspace, "shop", as_of="2025-06-04", doing="tenure score shop", text="refused hunter22")
     (told_of,) = read_failures(workspace, "shop")
     assert (told_of.as_of, told_of.text) == ("2025-06-04", "refused ***")
-    with (workspace.data / "failures" / "shop.jsonl").open("a") as file:
+    with (workspace.reports_of("shop") / "failures.txt").open("a") as file:
         file.write('{"at": "2025-06-05T0')
     assert read_failures(workspace, "shop") == [told_of], "a line that a crash cut short is left out"

@@ -9,6 +9,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from tenure.customers.facet import Facet
+from tenure.errors import DefinitionError, UnknownNameError
+from tenure.sources.source import Source
 
 
 @cache
@@ -30,3 +32,17 @@ def all_facets() -> dict[str, Facet]:
 def lacking_tables(facet: Facet, tables: Collection[str]) -> tuple[str, ...]:
     """Name the staged tables that a facet needs and the source lacks."""
     return tuple(table for table in facet.tables if table not in tables)
+
+
+def check_facet_settings(source: Source) -> None:
+    """Check every ``[facets.<name>]`` of a source, before anything is computed.
+
+    Raises
+    ------
+    DefinitionError : no such facet, no such setting, or a value of another kind.
+    """
+    facets = all_facets()
+    for name in source.facets:
+        if name not in facets:
+            raise DefinitionError(f"{source.where} [facets.{name}]: {UnknownNameError('Facet', name, facets)}")
+        facets[name].settings_of(source)

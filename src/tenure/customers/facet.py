@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from tenure.engines.facts_at import FactsAt
+from tenure.errors import DefinitionError, UnknownNameError
+from tenure.sources.source import Source
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class Facet:
     ``build`` takes the facts known at the as-of and the customers as far as they are told (customer_id, the scores, the
     columns of the facets named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
     ``columns_in`` names further columns, where the source decides which there are.
-    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores.
+    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers have
+    the columns of every facet.
+    ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[facets.<name>]``.
     """
 
     name: str
@@ -36,3 +41,30 @@ class Facet:
     after: tuple[str, ...] = ()
     columns_in: Callable[[FactsAt], tuple[FacetColumn, ...]] | None = None
     details: Callable[[FactsAt, pd.DataFrame], Mapping[str, pd.DataFrame]] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings_of(self, source: Source) -> dict[str, Any]:
+        """Give the settings with the source's own in their place.
+
+        Raises
+        ------
+        DefinitionError : the source's TOML names a setting that does not exist, or gives a value of another kind.
+        """
+        own = source.facets.get(self.name, {})
+        place = f"{source.where} [facets.{self.name}]"
+        for key, value in own.items():
+            if key not in self.settings:
+                raise DefinitionError(f"{place}: {UnknownNameError('Key', key, self.settings)}")
+            if (problem := _problem(value, self.settings[key])) != "":
+                raise DefinitionError(f"{place} {key} is {value!r}. Expected {problem}.")
+        return dict(self.settings) | own
+
+
+def _problem(value: Any, default: Any) -> str:
+    """Say what was expected where a value is not of its default's kind; empty where it is."""
+    if isinstance(default, int | float):
+        is_right = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        return "" if is_right else "a number, not negative"
+    kinds = {list: "a list", dict: "a table", str: "text"}
+    kind = next(kind for kind in kinds if isinstance(default, kind))
+    return "" if isinstance(value, kind) else kinds[kind]

@@ -1,22 +1,64 @@
-"""Where a customer stands in the loyalty programme."""
+"""Where a customer stands in the loyalty programme, and how soon they reach the next tier."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
+from tenure.errors import DefinitionError
+
+PACE_DAYS = 90
+MONTH_DAYS = 30
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Add up the points and take the newest tier. => customer_id, loyalty_points, loyalty_tier"""
-    return facts.query(
-        """
+    """Add up the points, take the newest tier, and look how far the next one is. => customer_id and the facet's columns"""
+    table = facts.query(
+        f"""
         SELECT customer_id, arg_max(tier, occurred_at) FILTER (WHERE tier IS NOT NULL) AS loyalty_tier,
-               CAST(coalesce(sum(points) FILTER (WHERE event = 'earned'), 0)
-                    - coalesce(sum(points) FILTER (WHERE event = 'redeemed'), 0) AS DOUBLE) AS loyalty_points
-        FROM loyalty GROUP BY customer_id"""
+               CAST(coalesce(sum(points) FILTER (WHERE event = 'earned'), 0) AS DOUBLE) AS loyalty_points_earned,
+               loyalty_points_earned - CAST(coalesce(sum(points) FILTER (WHERE event = 'redeemed'), 0) AS DOUBLE) AS loyalty_points,
+               round(CAST(coalesce(sum(points) FILTER (WHERE event = 'earned' AND age_days <= {PACE_DAYS}), 0) AS DOUBLE)
+                     * {MONTH_DAYS} / {PACE_DAYS}, 1) AS loyalty_pace
+        FROM loyalty GROUP BY customer_id ORDER BY customer_id"""
     )
+    names, needed = _tiers(FACET.settings_of(facts.source))
+    reached = np.searchsorted(needed, table["loyalty_points_earned"], side="right")
+    if names:
+        table["loyalty_tier"] = pd.Series([None, *names], dtype="str").take(reached).to_numpy()
+    table["loyalty_next_tier"] = pd.Series([*names, None], dtype="str").take(reached).to_numpy()
+    table["loyalty_points_to_next"] = np.array([*needed, np.nan])[reached] - table["loyalty_points_earned"]
+    pace = table["loyalty_pace"].where(table["loyalty_pace"] > 0)
+    table["loyalty_days_to_next"] = np.ceil(table["loyalty_points_to_next"] / pace * MONTH_DAYS)
+    return table
+
+
+def _tiers(settings: dict[str, Any]) -> tuple[list[str], list[float]]:
+    tiers = settings["tiers"]
+    if any(isinstance(points, bool) or not isinstance(points, int | float) or points < 0 for points in tiers.values()):
+        raise DefinitionError(
+            f"[facets.programme] tiers is {tiers}. Expected points, not negative, by tier, as in {{ silver = 500 }}."
+        )
+    ordered = sorted(tiers.items(), key=lambda tier: tier[1])
+    return [name for name, _ in ordered], [float(points) for _, points in ordered]
+
+
+def tiers(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Sum up each tier. => programme_tiers: tier, members, points, pace (points a month each), next_within_90_days"""
+    members = customers[customers["loyalty_points"].notna()].assign(tier=customers["loyalty_tier"].fillna("no tier"))
+    table = members.groupby("tier", as_index=False).agg(
+        members=("customer_id", "size"),
+        points=("loyalty_points", "sum"),
+        pace=("loyalty_pace", "mean"),
+        next_within_90_days=("loyalty_days_to_next", lambda days: int((days <= PACE_DAYS).sum())),
+    )
+    return {
+        "programme_tiers": table.sort_values(["members", "tier"], ascending=[False, True], ignore_index=True).round(1)
+    }
 
 
 FACET = Facet(
@@ -24,7 +66,14 @@ FACET = Facet(
     tables=("loyalty",),
     columns=(
         FacetColumn("loyalty_points", "points", "Points earned less points redeemed."),
-        FacetColumn("loyalty_tier", "", "The newest tier."),
+        FacetColumn("loyalty_points_earned", "points", "Points ever earned: what counts towards a tier."),
+        FacetColumn("loyalty_tier", "", "The tier that the earned points reach where the source sets tiers, else the newest that was told."),
+        FacetColumn("loyalty_pace", "points a month", "Points earned per 30 days, over the last 90."),
+        FacetColumn("loyalty_next_tier", "", "The next tier; empty at the top, and where the source sets no tiers."),
+        FacetColumn("loyalty_points_to_next", "points", "Points that are missing for the next tier."),
+        FacetColumn("loyalty_days_to_next", "days", "Days until the next tier at this pace; empty where nothing was earned in the last 90."),
     ),
     build=build,
-)
+    details=tiers,
+    settings={"tiers": {}},  # points ever earned by tier, as in { silver = 500, gold = 1500 }
+)  # fmt: skip

@@ -8,7 +8,7 @@ from datetime import date
 import pandas as pd
 
 from tenure.customers.catalogue import all_facets, lacking_tables
-from tenure.customers.facet import FacetColumn
+from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.duckdb_engine import tables_with_rows
 from tenure.engines.facts_at import facts_at
 from tenure.errors import NotEnoughDataError
@@ -37,6 +37,7 @@ def customer_view(staged: StagedSource, as_of: date, customers: pd.DataFrame) ->
     unavailable: dict[str, str] = {}
     dictionary: list[FacetColumn] = []
     details: dict[str, pd.DataFrame] = {}
+    told_facets: list[Facet] = []
     with facts_at(staged, as_of) as facts:
         for facet in all_facets().values():
             if lacking := lacking_tables(facet, tables):
@@ -53,6 +54,8 @@ def customer_view(staged: StagedSource, as_of: date, customers: pd.DataFrame) ->
                 continue
             customers = customers.merge(told, on="customer_id", how="left", validate="one_to_one")
             dictionary += columns
+            told_facets.append(facet)
+        for facet in told_facets:
             if facet.details:
                 details |= facet.details(facts, customers)
     return CustomerView(customers, dictionary, details, unavailable)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 
+from tenure.engines.bucket_build import build_bucketed
+from tenure.engines.bucket_plan import TablePlan, plan_table
+from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
 from tenure.errors import DefinitionError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression, to_duckdb
@@ -25,6 +29,8 @@ from tenure.targets.definition import Condition, Target
 ENGINE_VERSION = 1
 # Customers times cutoffs whose features are joined at once: some 250 columns of 8 bytes each, several times over.
 ROWS_AT_A_TIME = 100_000
+# Facts times cutoffs from which on buckets pay; both ways come to the same bits.
+BUCKETS_FROM = 200_000
 # Float features are rounded where they leave the engine: the last bits depend on the number of threads.
 SIGNIFICANT_DIGITS = 9
 
@@ -55,6 +61,7 @@ class DuckDBEngine:
         self._staged = staged
         self._connection = connection
         self._has_persons = False
+        self.costs: list[BuildCost] = []
 
     def build_snapshot(
         self,
@@ -69,8 +76,21 @@ class DuckDBEngine:
         """
         self._set_cutoffs(cutoffs)
         targets = list(targets)
-        self._build_population(targets)
-        joins = self._build_aggregates(columns)
+        self.costs.clear()
+        with timing(self.costs, ASKED):
+            self._build_population(targets)
+        joins = self._build_aggregates(columns, cutoffs)
+        with timing(self.costs, WRITING, columns=len(columns)):
+            self._write(targets, columns, joins, cutoffs, paths)
+
+    def _write(
+        self,
+        targets: Sequence[Target],
+        columns: Sequence[FeatureColumn],
+        joins: Mapping[str, Sequence[FeatureColumn]],
+        cutoffs: Sequence[date],
+        paths: Mapping[date, Path],
+    ) -> None:
         for batch in self._batches(cutoffs):
             query = self._assembled(targets, columns, joins, batch)
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE snapshot AS {query}")
@@ -144,22 +164,62 @@ class DuckDBEngine:
             f"CREATE OR REPLACE TEMP TABLE population AS SELECT customer_id, cutoff, {flags} FROM ({' UNION ALL '.join(parts)}) GROUP BY 1, 2"
         )
 
-    def _build_aggregates(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
+    def plans(self, columns: Sequence[FeatureColumn]) -> list[TablePlan]:
+        """Plan each staged table's columns, in the order of their first."""
+        tables: dict[str, list[FeatureColumn]] = {}
+        for column in columns:
+            if not column.is_row_wise:
+                tables.setdefault(column.table, []).append(column)
+        return [plan_table(table, group, cache(partial(self._type_of, table))) for table, group in tables.items()]
+
+    def _type_of(self, table: str, expression: str) -> str:
+        rows = f"SELECT *, isodow(occurred_at) AS weekday, hour(occurred_at) AS hour FROM {self._facts(table)}"
+        described = self._connection.execute(f"DESCRIBE SELECT {expression} FROM ({rows})").fetchall()
+        return str(described[0][1])
+
+    def _build_aggregates(
+        self, columns: Sequence[FeatureColumn], cutoffs: Sequence[date]
+    ) -> dict[str, list[FeatureColumn]]:
+        """Aggregate each table: from buckets what merges and is worth it, the rest directly; a few temporary tables each."""
+        joins: dict[str, list[FeatureColumn]] = {}
+        direct: list[FeatureColumn] = []
+        for plan in self.plans(columns):
+            bucketed = [entry.column for entry in plan.bucketed]
+            group = [column for column in columns if column.table == plan.table]
+            if bucketed and self.is_worth_buckets(plan.table, cutoffs):
+                name = quoted(f"buckets_{plan.table}")
+                rows = self._staged.tables[plan.table].staged
+                try:
+                    with timing(self.costs, BUCKETS, plan.table, len(bucketed)):
+                        build_bucketed(self._connection, plan, self._facts(plan.table), rows, cutoffs, name)
+                except OverflowError:
+                    self._connection.execute(f"DROP TABLE {name}")
+                else:
+                    joins[name] = bucketed
+                    group = [column for column in group if column.name in plan.direct]
+            direct += group
+        return joins | self._build_direct(direct)
+
+    def is_worth_buckets(self, table: str, cutoffs: Sequence[date]) -> bool:
+        """Tell whether a table has enough facts for buckets to pay: by what is known before, so always the same."""
+        return self._staged.tables[table].staged * len(cutoffs) >= BUCKETS_FROM
+
+    def _build_direct(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
         """Aggregate each table over each window; one temporary table each."""
         groups: dict[tuple[str, int | None], list[FeatureColumn]] = {}
         for column in columns:
-            if not column.is_row_wise:
-                groups.setdefault((column.table, column.window_days), []).append(column)
+            groups.setdefault((column.table, column.window_days), []).append(column)
         joins: dict[str, list[FeatureColumn]] = {}
         for (table, window), group in groups.items():
             parsed = {column.name: parse_expression(column.expression, column.name) for column in group}
             used = dict.fromkeys(name for expression in parsed.values() for name in columns_of(expression))
             selected = ", ".join(f"{to_duckdb(expression)} AS {quoted(name)}" for name, expression in parsed.items())
             name = quoted(f"agg_{table}_{window or 'ever'}")
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT customer_id, cutoff, {selected} "
-                f"FROM ({self._observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff) GROUP BY customer_id, cutoff"
-            )
+            with timing(self.costs, DIRECT, table, len(group)):
+                self._connection.execute(
+                    f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT customer_id, cutoff, {selected} "
+                    f"FROM ({self._observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff) GROUP BY customer_id, cutoff"
+                )
             joins[name] = group
         return joins
 

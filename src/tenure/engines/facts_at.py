@@ -18,7 +18,7 @@ from tenure.sources.raw_files import quoted
 from tenure.sources.source import Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FactsAt:
     """Staged tables cut at ``as_of``: each a view of its own name, with ``age_days`` (1 = yesterday) beside its columns.
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenure.engines.build_cost import BuildCost
 from tenure.engines.duckdb_engine import SIGNIFICANT_DIGITS, connect, row_wise_levels
 from tenure.engines.spark_expression import is_over_distinct, to_spark, within
 from tenure.errors import DefinitionError, RunError
@@ -32,6 +33,7 @@ class SparkEngine:
     """
 
     def __init__(self, staged: StagedSource, spark: SparkSession, scratch: Path) -> None:
+        self.costs: list[BuildCost] = []  # Spark tells its own
         self._staged = staged
         self._spark = spark
         self._scratch = scratch

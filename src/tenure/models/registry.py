@@ -72,7 +72,7 @@ class Registry:
         import logging
 
         for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what fails is told once, by us
         with warnings.catch_warnings():
             # On import MLflow asks notebooks for a progress-bar widget that nothing here uses.
             warnings.simplefilter("ignore")
@@ -413,6 +413,7 @@ def _mark(why: str) -> str:
 
 # How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.
 UNAUTHENTICATED, FORBIDDEN = "error code 401", "error code 403"
+LOCKED = "database is locked"
 
 
 def _what_went_wrong(error: BaseException) -> str:
@@ -421,6 +422,8 @@ def _what_went_wrong(error: BaseException) -> str:
         return "it does not know this user and password. Expected those of the server; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
     if FORBIDDEN in str(error):
         return "this user may not do that. Expected the permission EDIT on the experiment and the registered model; ask the server's administrator."
+    if LOCKED in str(error):
+        return "the database is locked. Expected to be able to write; close whatever holds it, such as the MLflow UI, and run again."
     return f"{_first_cause(error)}. Expected a reachable store; check MLFLOW_TRACKING_URI or the folder mlruns."
 
 

@@ -81,14 +81,18 @@ def delivery_alerts(deliveries: pd.DataFrame, vital: Collection[str]) -> list[Al
 
 
 def change_alerts(tables: Mapping[str, TableSummary], former: Mapping[str, Any]) -> list[Alert]:
-    """Compare what was staged with the run before: lost tables and columns, more rejected rows. ``former`` is its run.json."""
+    """Compare what was staged with the run before: tables and columns without a value any more, more rejected rows. ``former`` is its run.json."""
     alerts = []
     for name, columns in former.get("columns", {}).items():
         if name not in tables:
             alerts.append(Alert("error", name, f"the table is gone since the run of {former['as_of']}."))
-        elif lost := sorted({*columns} - {*tables[name].columns}):
+        elif lost := sorted({*columns} - {*tables[name].filled_columns}):
             alerts.append(
-                Alert("warning", name, f"columns are gone since the run of {former['as_of']}: {', '.join(lost)}.")
+                Alert(
+                    "warning",
+                    name,
+                    f"columns hold no value any more, as they did in the run of {former['as_of']}: {', '.join(lost)}. Were they renamed? See source.toml.",
+                )
             )
     for name, rows in former.get("rows", {}).items():
         if name in tables and rows["read"] and tables[name].read:

@@ -111,9 +111,9 @@ def _alerts(before: RunOfDay | None, run: RunOfDay) -> list[Event]:
     return [*began, *(Event("good", f"{about}: no alert any more") for about in over)]
 
 
-def _same(alert: Alert) -> tuple[str, str]:
-    """Name an alert by what it is about and its first words: its numbers change from day to day."""
-    return alert.about, re.split(r"\d", alert.text, maxsplit=1)[0]
+def _same(alert: Alert) -> tuple[str, frozenset[str]]:
+    """Name an alert by what it is about and its words: its numbers, and their order, change from day to day."""
+    return alert.about, frozenset(re.findall(r"[^\W\d]+", alert.text))
 
 
 def _missing(days: list[date]) -> list[date]:

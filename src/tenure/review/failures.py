@@ -39,4 +39,5 @@ def read_failures(workspace: Workspace, source: str) -> list[Failure]:
 
 
 def _path(workspace: Workspace, source: str) -> Path:
-    return workspace.data / "failures" / f"{source}.jsonl"
+    # Among the reports, so that it is forgotten and kept as long as they are.
+    return workspace.reports_of(source) / "failures.txt"

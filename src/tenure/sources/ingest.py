@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from tenure.errors import DataContractError, NotEnoughDataError
+from tenure.errors import DataContractError, NotEnoughDataError, StorageError
+from tenure.lock import sole_writer
 from tenure.sources.contract import STAGED_TABLES, STATIC_DATE
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.identities import Identities
@@ -33,7 +34,9 @@ from tenure.sources.source import Source, TableMapping
 from tenure.workspace import Workspace, replaced_folder
 
 # Part of every fingerprint: raise it when staging changes what it writes.
-STAGING_VERSION = 3
+STAGING_VERSION = 4
+# How the system says that a disk is full, or a limit on files reached.
+NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
 # The first day of a table is taken where one row in a thousand lies before it, so one mistyped year starts no history.
 HISTORY_QUANTILE = 0.001
 
@@ -52,11 +55,18 @@ class TableSummary:
     rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     warnings: dict[str, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    empty: tuple[
+        str, ...
+    ] = ()  # of the columns, those without a value in any row: mostly what the source does not give
     customers: int = 0
     first_day: str = ""
     history_start: str = ""
     last_day: str = ""
     is_static: bool = False
+
+    @property
+    def filled_columns(self) -> list[str]:
+        return [column for column in self.columns if column not in self.empty]
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ def stage_source(
 
     Raises
     ------
-    UsageError : ids are to be hashed and the key is missing, or another one.
+    UsageError : ids are to be hashed and the key is missing, or another one. LockedError : another process writes.
     DataContractError : a missing file or column, an unreadable or empty table, most rows rejected, ids that never meet.
     """
     folder = workspace.raw(source.name)
@@ -134,7 +144,7 @@ def stage_source(
     events = workspace.identity_events(source.name)
     if (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
         return replace(staged, identity_events=events)
-    with replaced_folder(target) as fresh:
+    with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
         tables = _stage_tables(source, folder, mappings, fresh, identities, allow_empty=allow_empty)
         manifest = {
             "fingerprint": fingerprint,
@@ -185,7 +195,10 @@ def _read_manifest(source: Source, folder: Path) -> StagedSource | None:
     if not path.is_file():
         return None
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    tables = {name: TableSummary(**{**t, "columns": tuple(t["columns"])}) for name, t in manifest["tables"].items()}
+    tables = {
+        name: TableSummary(**{**t, "columns": tuple(t["columns"]), "empty": tuple(t.get("empty", ()))})
+        for name, t in manifest["tables"].items()
+    }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)
 
 
@@ -250,6 +263,10 @@ def _stage_table(
             f"COPY (SELECT rule, raw_row, raw FROM ({judged}) WHERE rule IS NOT NULL) TO {literal(str(rejected))} (FORMAT parquet, COMPRESSION zstd)"
         )
     except duckdb.Error as error:
+        if any(words in str(error) for words in NO_ROOM):
+            raise StorageError(
+                f"{mapped.place}: no room to stage {mapped.raw_name} in {fresh.parent}. Nothing was replaced; make room and run again."
+            ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
     unreadable = (
         _unreadable_lines(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
@@ -334,9 +351,11 @@ def _summarise(
         (distinct,) = connection.execute(f"SELECT count(DISTINCT hash(t)) FROM {relation} t").fetchall()[0]
         if distinct < count:
             warnings["identical to another row, and no key is declared"] = count - distinct
+    counted = ", ".join(f"count({quoted(column)})" for column in mapped.staged_columns)
+    filled = connection.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
     return TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
-        columns=mapped.staged_columns, is_static=mapped.is_static, **facts,
+        columns=mapped.staged_columns, empty=tuple(c for c, n in zip(mapped.staged_columns, filled, strict=True) if not n), is_static=mapped.is_static, **facts,
     )  # fmt: skip
 
 

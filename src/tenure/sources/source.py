@@ -18,9 +18,9 @@ from tenure.workspace import Workspace, check_name
 
 SETTINGS = {
     "name", "title", "currency", "timezone", "raw_timezone", "cutoff_grid", "min_history_days", "margin_rate",
-    "published", "licence", "note", "pseudonymise", "retention", "targets", "raw", "features",
+    "published", "licence", "note", "pseudonymise", "retention", "targets", "raw", "features", "facets",
 }  # fmt: skip
-NOT_PLAIN = {"name", "raw", "features", "targets", "retention"}
+NOT_PLAIN = {"name", "raw", "features", "targets", "facets", "retention"}
 TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
 RAW_SETTINGS = {"known_at", "url_env", "delimiter", "encoding"}
 _COLUMN_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -79,6 +79,7 @@ class Source:
     retention: dict[str, int] = field(default_factory=dict)  # what => days
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facets: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
 
@@ -144,10 +145,8 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
     declared = document.get("name", name)
     if declared != name:
         problems.append(f"name is {declared!r}, but the source's folder is {name!r}: make them the same")
-    targets = document.get("targets", {})
-    if not isinstance(targets, dict) or not all(isinstance(value, dict) for value in targets.values()):
-        problems.append("[targets.<name>] must be tables, as in [targets.lapse]")
-        targets = {}
+    targets = _named_tables(document, "targets", "lapse", problems)
+    facets = _named_tables(document, "facets", "rfm", problems)
     raw = {file: _parse_raw(file, value, problems) for file, value in document.get("raw", {}).items()}
     features = document.get("features", [])
     if not isinstance(features, list) or not all(isinstance(value, dict) for value in features):
@@ -159,9 +158,17 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
         raise DefinitionError(f"{where}: {len(problems)} problem(s):\n  - {listed}\nMend them and run again.")
     check_name("Source", name)
     return Source(
-        name=name, definition=text, where=where, tables=tables, targets=targets, raw=raw,
+        name=name, definition=text, where=where, tables=tables, targets=targets, facets=facets, raw=raw,
         features=tuple(features), retention=retention, **settings,
     )  # fmt: skip
+
+
+def _named_tables(document: dict[str, Any], key: str, example: str, problems: list[str]) -> dict[str, dict[str, Any]]:
+    tables = document.get(key, {})
+    if isinstance(tables, dict) and all(isinstance(value, dict) for value in tables.values()):
+        return tables
+    problems.append(f"[{key}.<name>] must be tables, as in [{key}.{example}]")
+    return {}
 
 
 def _check_keys(found: dict[str, Any], known: set[str], place: str, problems: list[str]) -> None:

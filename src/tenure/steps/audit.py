@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from tenure.models.settings import TrainingSettings
-from tenure.steps.opening import Run
+from tenure.steps.opening import Run, writes
 from tenure.workspace import replaced_file
 
 if TYPE_CHECKING:
     from tenure.audit.full import SourceAudit
 
 
+@writes
 def audit_run(run: Run, targets: str = "") -> SourceAudit:
     """Audit everything: every cutoff of the walk replayed and perturbed, every target; write ``audit.html`` and ``audit.json``.
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
+from tenure.customers.catalogue import check_facet_settings
 from tenure.engines.choice import DUCKDB, check_engine
 from tenure.errors import NotEnoughDataError
+from tenure.lock import sole_writer
 from tenure.models.registry import Registry, model_name
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import StagedSource, check_as_of, stage_source
@@ -18,6 +22,9 @@ from tenure.targets.catalogue import find_target
 from tenure.targets.definition import Target
 from tenure.time_windows import parse_date
 from tenure.workspace import Workspace
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 QUICK_DEMO_CUSTOMERS = 2_000
 BACKFILL_ENDING = "-backfill"
@@ -97,9 +104,11 @@ def open_run(
     if source == "demo":
         ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
     given = parse_date(as_of) if as_of else None
+    described = read_source(located, source)
+    check_facet_settings(described)
     return Run(
         located,
-        read_source(located, source),
+        described,
         given,
         located.inside(output, "output") if output else None,
         quick,
@@ -109,10 +118,22 @@ def open_run(
     )
 
 
+def writes(step: Callable[Concatenate[Run, Given], Made]) -> Callable[Concatenate[Run, Given], Made]:
+    """Let a step hold the source's lock while it works: a notebook run by hand writes beside nobody, and blocks nobody while it is only open."""
+
+    @wraps(step)
+    def alone(run: Run, *args: Given.args, **kwargs: Given.kwargs) -> Made:
+        with sole_writer(run.workspace, run.source.name, f"{step.__name__} {run.source.name}"):
+            return step(run, *args, **kwargs)
+
+    return alone
+
+
 def ensure_demo(workspace: Workspace, *, customers: int | None = None) -> None:
     """Generate the demo company where it is absent."""
     if not (workspace.raw("demo") / "customers.parquet").is_file():
         from tenure.demo import generate_demo
 
         sizes = {} if customers is None else {"customers": customers}
-        generate_demo(workspace.raw("demo"), workspace.truth("demo"), **sizes)
+        with sole_writer(workspace, "demo", "generating demo"):
+            generate_demo(workspace.raw("demo"), workspace.truth("demo"), **sizes)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from tenure.steps.opening import Run
+from tenure.steps.opening import Run, writes
 from tenure.steps.results import records, review_alerts, saved_records
 
 
+@writes
 def write_report(run: Run) -> list[Path]:
     """Write ``<target>.html`` for each target and ``index.html``; return the paths, the index first."""
     from tenure.reporting.report import target_page, write_page

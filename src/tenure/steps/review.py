@@ -17,7 +17,7 @@ from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
 from tenure.scoring import scored_versions
-from tenure.steps.opening import Run
+from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS, saved_records
 from tenure.targets.definition import Target
@@ -46,6 +46,7 @@ class Review:
         return pd.concat(tops, ignore_index=True) if tops else pd.DataFrame()
 
 
+@writes
 def review_run(run: Run) -> Review:
     """Compare promises with what came true, today's inputs and scores with the test cutoff's, deliveries with their history.
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from pyarrow.parquet import read_schema
 
 from tenure.errors import RegistryError
 from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, with_facets, write_scores
-from tenure.steps.opening import Run
+from tenure.steps.opening import Run, writes
 from tenure.steps.results import records
 
+VERSION = "_model_version"
 
+
+@writes
 def score(
     run: Run,
     versions: dict[str, str] | None = None,
@@ -19,13 +26,15 @@ def score(
 ) -> Scores:
     """Score every customer with the given versions, else the champions; write the tables, append the ledger.
 
+    ``targets`` adds to what the output's table already holds.
+
     Raises
     ------
     RegistryError : no target has a champion. LeakageError : a model has seen the as-of's future.
     """
     chosen: dict[str, ScoringModel] = {}
     wanted = [name.strip() for name in targets.split(",") if name.strip()]
-    for name in wanted or run.snapshots.targets:
+    for name in with_those_scored(run.output, wanted) or run.snapshots.targets:
         run.target(name)
         registered = run.model_name(name)
         version = (versions or {}).get(name) if versions is not None else run.registry.champion(registered)
@@ -43,6 +52,15 @@ def score(
         run_kind="quick" if run.quick else run.run_kind, hindsight=allow_hindsight,
     )  # fmt: skip
     return scores
+
+
+def with_those_scored(folder: Path, asked: Sequence[str]) -> list[str]:
+    """Add the targets that a folder's table holds to those asked for: one table tells of one moment, so all are scored again."""
+    path = folder / "scored_customers.parquet"
+    if not asked or not path.is_file():
+        return list(asked)
+    scored = [name.removesuffix(VERSION) for name in read_schema(path).names if name.endswith(VERSION)]
+    return [*scored, *(name for name in asked if name not in scored)]
 
 
 def run_versions(run: Run) -> dict[str, str]:

@@ -20,7 +20,7 @@ from tenure.models.verdict import judge
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review.drift import LIMIT, stability_index
 from tenure.scoring import ScoringModel, last_scores
-from tenure.steps.opening import Run
+from tenure.steps.opening import Run, writes
 from tenure.targets.catalogue import find_target
 from tenure.time_windows import parse_date
 
@@ -60,6 +60,7 @@ class Training:
         return pd.DataFrame(sorted(self.record.metrics.items()), columns=["metric", "value"])
 
 
+@writes
 def train(
     run: Run, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7, walk_cutoffs: int = 3
 ) -> Training:

@@ -1,0 +1,37 @@
+"""One file of sections, ``RESULTS.md``: each benchmark writes its own and leaves the others as they are."""
+
+import os
+import platform
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+TITLE = "# Benchmarks: the last run of each\n\nRatios are of one run; times of another machine differ.\n"
+
+
+def write_section(name: str, text: str, path: Path = RESULTS) -> None:
+    """Put a section in the place of the one of the same name, or at the end."""
+    parts = path.read_text(encoding="utf-8").split("\n## ") if path.is_file() else [TITLE]
+    kept = [part.strip("\n") for part in parts if part.split("\n", 1)[0] != name]
+    path.write_text("\n\n## ".join([*kept, f"{name}\n\n{text.strip()}"]) + "\n", encoding="utf-8")
+
+
+def machine(*packages: str) -> str:
+    """Say where and with what a benchmark ran: the processors, their load, Python and package versions."""
+    found = [f"{name} {_version(name)}" for name in packages]
+    load = f", load {os.getloadavg()[0]:.1f} when it ended" if hasattr(os, "getloadavg") else ""
+    where = f"{platform.machine()} with {os.cpu_count()} processors{load}; Python {platform.python_version()}"
+    return f"{date.today()}, {where}, {', '.join(found)}."
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,55 @@
+"""What customers told us, beside what they do and what is foretold of them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tenure.customers.facet import Facet, FacetColumn
+from tenure.engines.facts_at import FactsAt
+
+# What an answer is set beside, where the customers carry it.
+BESIDE = ("engagement_index", "rfm_orders", "rfm_amount")
+FEWEST = 10
+
+_NEWEST = """
+SELECT customer_id, key, max_by(value, occurred_at) AS value, CAST(max(occurred_at) AS DATE) AS answered_on
+FROM declared WHERE value IS NOT NULL GROUP BY customer_id, key"""
+
+
+def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
+    """Gather each customer's newest answers. => customer_id, declared_answers, declared_on"""
+    return facts.query(
+        f"""
+        SELECT customer_id, string_agg(key || ': ' || value, '; ' ORDER BY key) AS declared_answers,
+               CAST(max(answered_on) AS VARCHAR) AS declared_on
+        FROM ({_NEWEST}) GROUP BY customer_id ORDER BY customer_id"""
+    )
+
+
+def answers(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Set each answer beside what those who gave it do, and what is foretold of them, as means.
+
+    => declared_answers: key, value, customers, share (of those who answered), then each of ``BESIDE`` and the propensities
+    """
+    newest = facts.query(_NEWEST)
+    beside = [column for column in customers if column in BESIDE or str(column).endswith("_propensity")]
+    joined = newest.merge(customers[["customer_id", *beside]], on="customer_id")
+    groups = joined.groupby(["key", "value"])
+    table = groups[beside].mean().round(4)
+    table.insert(0, "customers", groups.size())
+    table = table[table["customers"] >= FEWEST].reset_index()
+    asked = table["key"].map(newest["key"].value_counts()).astype(float)
+    table.insert(3, "share", (table["customers"] / asked).round(4))
+    return {"declared_answers": table.sort_values(["key", "customers"], ascending=[True, False], ignore_index=True)}
+
+
+FACET = Facet(
+    name="declared",
+    tables=("declared",),
+    columns=(
+        FacetColumn("declared_answers", "", "The newest answer to each question, as told by the customer."),
+        FacetColumn("declared_on", "date", "The day of the newest answer."),
+    ),
+    build=build,
+    details=answers,
+)

@@ -1,0 +1,167 @@
+"""Merging exact measures over disjoint buckets of days: whole numbers in, whole numbers out, in no order that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tenure.engines.bucket_plan import Measure, Part
+
+Whole = npt.NDArray[np.int64]
+# What a minimum or maximum over no row comes to.
+NEVER = np.iinfo(np.int32).min
+NONE = {"min": np.iinfo(np.int64).max, "max": np.iinfo(np.int64).min}
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """The disjoint spans of days that all windows of all cutoffs cut. Days count from 1970-01-01; cutoffs ascend.
+
+    Bucket b holds the days of ``[edges[b - 1], edges[b])``; bucket 0 all earlier ones.
+    """
+
+    cutoffs: npt.NDArray[np.int32]
+    edges: npt.NDArray[np.int32]
+
+    @classmethod
+    def cut(cls, cutoffs: Sequence[int], windows: set[int | None]) -> Buckets:
+        days = np.array(sorted(cutoffs), dtype=np.int32)
+        starts = [days - window for window in windows if window]
+        return cls(days, np.unique(np.concatenate([days, *starts])).astype(np.int32))
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    def of(self, days: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        return np.searchsorted(self.edges, days, side="right")
+
+    def first(self, cutoff: int, window: int | None) -> int:
+        """First bucket of a window; its last ends at the cutoff."""
+        return 0 if window is None else int(np.searchsorted(self.edges, cutoff - window, side="left")) + 1
+
+    def end(self, cutoff: int) -> int:
+        return int(np.searchsorted(self.edges, cutoff, side="left")) + 1
+
+
+@dataclass(frozen=True)
+class Values:
+    """One measure's values, and which rows have one; ``values`` is None where only that is asked."""
+
+    present: npt.NDArray[np.bool_]
+    values: Whole | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Facts of some customers, numbered from 0: the day each occurred, the first cutoff that may see it, its measures."""
+
+    customer: npt.NDArray[np.int32]
+    day: npt.NDArray[np.int32]
+    seen: npt.NDArray[np.int16]
+    measures: Mapping[Measure, Values]
+
+    def take(self, places: npt.NDArray[np.int64]) -> Rows:
+        measures = {
+            measure: Values(v.present[places], None if v.values is None else v.values[places])
+            for measure, v in self.measures.items()
+        }
+        return Rows(self.customer[places], self.day[places], self.seen[places], measures)
+
+
+def merge(
+    rows: Rows, customers: int, parts: Sequence[Part], windows: Mapping[int, Sequence[int | None]], buckets: Buckets
+) -> dict[tuple[int, int | None], Whole]:
+    """Merge the parts over each window of each cutoff. => (part, window): cutoffs x customers
+
+    Rows join their bucket when the first cutoff that knows them comes up, so that none is seen too early.
+    """
+    rows = rows.take(np.argsort(rows.seen, kind="stable"))
+    starts = np.searchsorted(rows.seen, np.arange(len(buckets.cutoffs) + 1))
+    cells = buckets.of(rows.day) * customers + rows.customer
+    merging = {
+        number: _LastSightings(parts[number], rows, customers)
+        if parts[number].how == "distinct"
+        else _Cells(parts[number], rows, cells, customers, buckets)
+        for number in windows
+    }
+    shape = (len(buckets.cutoffs), customers)
+    merged = {(number, window): np.empty(shape, np.int64) for number, asked in windows.items() for window in asked}
+    for place, cutoff in enumerate(buckets.cutoffs):
+        known = slice(starts[place], starts[place + 1])
+        for number, asked in windows.items():
+            merging[number].add(known)
+            for window, value in zip(asked, merging[number].over(int(cutoff), asked), strict=True):
+                merged[number, window][place] = value
+    return merged
+
+
+class _Cells:
+    """One number per bucket and customer."""
+
+    def __init__(self, part: Part, rows: Rows, cells: Whole, customers: int, buckets: Buckets) -> None:
+        self._how, self._buckets, self._customers = part.how, buckets, customers
+        measured = rows.measures[part.measure]
+        self._present = measured.present
+        self._values = rows.day if part.measure.kind == "DATE" else measured.values
+        self._cell = cells
+        self._cells = np.full(len(buckets) * customers, NONE.get(part.how, 0), dtype=np.int64)
+        self._merge = {"count": np.add, "sum": np.add, "min": np.minimum, "max": np.maximum}[part.how]
+        if part.how == "sum" and self._values is not None and len(self._values):
+            largest = max(abs(int(self._values.min())), abs(int(self._values.max())))
+            if largest * len(self._values) > np.iinfo(np.int64).max:
+                raise OverflowError(f"the sum of {part.measure.argument}")
+
+    def add(self, known: slice) -> None:
+        present = self._present[known]
+        cells = self._cell[known][present]
+        if self._how == "count":
+            self._cells += np.bincount(cells, minlength=len(self._cells))
+        else:
+            assert self._values is not None  # noqa: S101  # only counts have none
+            self._merge.at(self._cells, cells, self._values[known][present].astype(np.int64))
+
+    def over(self, cutoff: int, windows: Sequence[int | None]) -> list[Whole]:
+        table = self._cells.reshape(len(self._buckets), self._customers)
+        end = self._buckets.end(cutoff)
+        merged, value = [], np.full(self._customers, NONE.get(self._how, 0), dtype=np.int64)
+        for window in windows:  # the shortest first: a longer one adds the buckets before it
+            first = self._buckets.first(cutoff, window)
+            value = self._merge(value, self._merge.reduce(table[first:end], axis=0, initial=NONE.get(self._how, 0)))
+            merged.append(value)
+            end = first
+        return merged
+
+
+class _LastSightings:
+    """The last day each customer's each value was seen on: it is in a window that begins no later."""
+
+    def __init__(self, part: Part, rows: Rows, customers: int) -> None:
+        self._customers, self._day = customers, rows.day
+        measured = rows.measures[part.measure]
+        self._present = measured.present
+        values = rows.day.astype(np.int64) if measured.values is None else measured.values
+        # An odd multiple of the customer keeps two customers' equal values apart.
+        mixed = values.view(np.uint64) + rows.customer.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        order = np.argsort(mixed)
+        mixed = mixed[order]
+        begins = np.empty(len(mixed), dtype=np.bool_)
+        begins[:1], begins[1:] = True, mixed[1:] != mixed[:-1]
+        self._pair = np.empty(len(mixed), dtype=np.int32)
+        self._pair[order] = np.cumsum(begins, dtype=np.int32) - 1
+        self._owner = rows.customer[order[begins]].astype(np.int64)
+        self._last = np.full(len(self._owner), NEVER, dtype=np.int32)
+
+    def add(self, known: slice) -> None:
+        present = self._present[known]
+        np.maximum.at(self._last, self._pair[known][present], self._day[known][present])
+
+    def over(self, cutoff: int, windows: Sequence[int | None]) -> list[Whole]:
+        merged, owner, last = [], self._owner, self._last
+        for window in reversed(windows):  # the longest first: a shorter one holds some of the same
+            inside = last >= (NEVER + 1 if window is None else cutoff - window)
+            owner, last = owner[inside], last[inside]
+            merged.append(np.bincount(owner, minlength=self._customers))
+        return merged[::-1]

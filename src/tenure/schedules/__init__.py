@@ -1,0 +1,54 @@
+"""Ready schedules: daily scores and monthly runs, filled in for one workspace and source."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.resources import files
+
+from tenure.errors import UnknownNameError, UsageError
+from tenure.notebooks import notebook_folders
+from tenure.workspace import Workspace
+
+SCHEDULERS = {
+    "cron": ("cron.txt",),
+    "systemd": (
+        "tenure-score@.service",
+        "tenure-score@.timer",
+        "tenure-run@.service",
+        "tenure-run@.timer",
+    ),
+    "airflow": ("airflow_dag.py",),
+    "github": ("github_workflow.yml",),
+}
+
+
+def schedule_files(scheduler: str, source: str, workspace: Workspace) -> dict[str, str]:
+    """Fill in a scheduler's files. => file name: text
+
+    Raises
+    ------
+    UnknownNameError : no such scheduler. UsageError : a path that each scheduler would have to quote in its own way.
+    """
+    if scheduler not in SCHEDULERS:
+        raise UnknownNameError("Scheduler", scheduler, SCHEDULERS)
+    for path in (sys.executable, str(workspace.root)):
+        if shlex.quote(path) != path or "%" in path:
+            raise UsageError(
+                f"{path}: schedulers read blanks and signs in their own ways. Expected a path without any; move it."
+            )
+    values = {
+        "<tenure>": f"{sys.executable} -m tenure",
+        "<python>": sys.executable,
+        "<source>": source,
+        "<workspace>": str(workspace.root),
+        "<notebooks>": str(next(folder for folder in notebook_folders() if folder.is_dir())),
+    }
+    return {name: _filled(name, values) for name in SCHEDULERS[scheduler]}
+
+
+def _filled(name: str, values: dict[str, str]) -> str:
+    text = (files("tenure.schedules") / name).read_text(encoding="utf-8")
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text

@@ -1,0 +1,35 @@
+"""Tenure in Airflow: score every day, notebook by notebook with the Papermill operator; run the whole flow every month.
+
+Airflow keeps an environment of its own. Tell its Jupyter of Tenure's, once: <python> -m ipykernel install --user --name tenure
+"""
+
+from datetime import datetime
+
+from airflow.providers.papermill.operators.papermill import PapermillOperator
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+
+DAY = "{{ ds }}"
+WHERE = {"source": "<source>", "as_of": DAY, "workspace": "<workspace>", "run_kind": "scheduled"}
+EXECUTED = f"<workspace>/reports/<source>/{DAY}/notebooks"
+
+with DAG(
+    "tenure_score_<source>", schedule="0 5 * * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1
+):
+    steps = [
+        PapermillOperator(
+            task_id=notebook,
+            input_nb=f"<notebooks>/{notebook}.ipynb",
+            output_nb=f"{EXECUTED}/{notebook}.ipynb",
+            parameters=WHERE,
+            kernel_name="tenure",
+            language_name="python",
+        )
+        for notebook in ("04_score", "06_review")
+    ]
+    steps[0] >> steps[1]
+
+with DAG(
+    "tenure_run_<source>", schedule="0 6 1 * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1
+):
+    BashOperator(task_id="run", bash_command="<tenure> run <source> --workspace <workspace> --fail-on error --log json")

@@ -1,0 +1,44 @@
+"""Maximum likelihood of a few positive parameters, which either converges or says that it did not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tenure.errors import NotEnoughDataError
+
+# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and holds.
+SMALLEST, LARGEST = 1e-3, 1e4
+IMPOSSIBLE = 1e10
+
+
+def fit_positive(
+    mean_log_likelihood: Callable[[np.ndarray], float], starts: Sequence[Sequence[float]], model: str
+) -> np.ndarray:
+    """Maximise a mean log-likelihood over positive parameters, from each start in turn until one converges.
+
+    Raises
+    ------
+    NotEnoughDataError : no start converged.
+    """
+    from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
+
+    def loss(logs: np.ndarray) -> float:
+        value = -mean_log_likelihood(np.exp(logs))
+        return value if np.isfinite(value) else IMPOSSIBLE
+
+    bounds = [(np.log(SMALLEST), np.log(LARGEST))] * len(starts[0])
+    for start in starts:
+        # The optimiser's matrices are tiny: several threads of linear algebra would only wait for each other.
+        with threadpool_limits(1, user_api="blas"):
+            found = minimize(
+                loss, np.log(start), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-10, "maxiter": 300}
+            )
+        if found.success and found.fun < IMPOSSIBLE:
+            return np.exp(found.x)
+    raise NotEnoughDataError(
+        f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days and amounts of "
+        "customers some of whom came back; the other models are used."
+    )

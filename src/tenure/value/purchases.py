@@ -1,0 +1,83 @@
+"""Purchases of customers as plain tables of days: what every model of a shop's value is fitted on.
+
+``purchases`` everywhere: customer_id, day, known, amount, is_purchase; one row per customer and day of purchase, and one per
+day of returns without one (``is_purchase`` false, amount negative). Days count from any origin; ``known`` is the day a row
+could be known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tenure.errors import NotEnoughDataError
+
+DAYS_PER_WEEK = 7.0
+
+
+def known_before(purchases: pd.DataFrame, end: int) -> pd.DataFrame:
+    """Keep what had happened and was known before a day."""
+    return purchases[(purchases["day"] < end) & (purchases["known"] < end)]
+
+
+def summarise(purchases: pd.DataFrame, end: int) -> pd.DataFrame:
+    """Sum up each customer who bought anything before a day.
+
+    =>  index customer_id: repeats (purchases after the first), recency (weeks from the first to the last), observed (weeks
+    from the first to ``end``), amount (mean of a purchase, less what was returned), first, last (days)
+    """
+    known = known_before(purchases, end)
+    bought = known[known["is_purchase"]].groupby("customer_id", sort=True)["day"]
+    first, last, count = bought.min(), bought.max(), bought.size()
+    net = known.groupby("customer_id")["amount"].sum().reindex(count.index)
+    return pd.DataFrame(
+        {
+            "repeats": count - 1,
+            "recency": (last - first) / DAYS_PER_WEEK,
+            "observed": (end - first) / DAYS_PER_WEEK,
+            "amount": net / count,
+            "first": first,
+            "last": last,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """How often, until when and for how long: the sufficient statistics of a purchase process. Arrays, one per customer.
+
+    ``weights`` count equal customers, so that the likelihood of two hundred thousand is that of their few distinct ones.
+    """
+
+    repeats: np.ndarray
+    recency: np.ndarray  # weeks
+    observed: np.ndarray  # weeks
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, summary: pd.DataFrame) -> Repetition:
+        """Take every row of a summary as it stands."""
+        x, recency, observed = (summary[name].to_numpy(dtype=float) for name in ("repeats", "recency", "observed"))
+        return cls(x, recency, observed, np.ones(len(summary)))
+
+    @classmethod
+    def distinct(cls, summary: pd.DataFrame) -> Repetition:
+        """Count equal rows once, with their number as weight."""
+        counted = summary.groupby(["repeats", "recency", "observed"], sort=True).size().reset_index(name="weights")
+        x, recency, observed, weights = (counted[name].to_numpy(dtype=float) for name in counted.columns)
+        return cls(x, recency, observed, weights)
+
+    def check_return(self, model: str) -> None:
+        """Refuse customers of whom nobody came back.
+
+        Raises
+        ------
+        NotEnoughDataError : nobody bought twice.
+        """
+        if not (self.repeats > 0).any():
+            raise NotEnoughDataError(
+                f"{model}: none of {int(self.weights.sum()):,} customers bought on a second day. Expected some who came back; "
+                "value needs a longer history."
+            )

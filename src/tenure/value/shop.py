@@ -1,0 +1,142 @@
+"""Forecasts of what a shop's customers will buy: several models, one form, so that they can be judged beside each other.
+
+Each takes the purchases, the day they are known until and the days ahead, and gives per customer (index customer_id) the expected
+purchases and revenue, and p_alive where the model has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from tenure.errors import NotEnoughDataError
+from tenure.value.bg_nbd import BgNbd
+from tenure.value.comparison import PLAIN, Forecaster
+from tenure.value.gamma_gamma import GammaGamma
+from tenure.value.pareto_nbd import ParetoNbd
+from tenure.value.purchases import DAYS_PER_WEEK, Repetition, known_before, summarise
+from tenure.value.two_stage import TwoStage
+
+# A process is fitted on at most so many customers, drawn with a seed, and told of all.
+MAX_FITTED = 5_000
+RECENT_DAYS = (28, 91, 182, 365)
+# A rate is not told from less: who first bought yesterday would buy every day.
+MIN_OBSERVED_DAYS = 28
+TRAINING_CUTOFFS = 3
+
+
+def past_average(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
+    """Let everything go on as it went so far: the plain average that any model must beat."""
+    summary = summarise(purchases, end)
+    per_day = (summary["repeats"] + 1) / np.maximum(summary["observed"] * DAYS_PER_WEEK, MIN_OBSERVED_DAYS)
+    return pd.DataFrame({"purchases": per_day * days, "revenue": per_day * days * summary["amount"]})
+
+
+def _process(kind: type[BgNbd] | type[ParetoNbd]) -> Forecaster:
+    def forecast(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
+        summary = summarise(purchases, end)
+        fitted = kind.fit(Repetition.distinct(_sampled(summary)))
+        customers = Repetition.of(summary)
+        expected = fitted.expected_purchases(customers, days / DAYS_PER_WEEK)
+        told = {
+            "purchases": expected,
+            "revenue": expected * expected_amounts(summary),
+            "p_alive": fitted.p_alive(customers),
+        }
+        return pd.DataFrame(told, index=summary.index)
+
+    return forecast
+
+
+def _sampled(summary: pd.DataFrame) -> pd.DataFrame:
+    return summary if len(summary) <= MAX_FITTED else summary.sample(MAX_FITTED, random_state=7)
+
+
+def expected_amounts(summary: pd.DataFrame) -> np.ndarray:
+    """Expect a customer's further purchase to be worth what Gamma-Gamma says; where it cannot be fitted, the customer's mean."""
+    counts, means = (summary["repeats"] + 1).to_numpy(dtype=float), summary["amount"].to_numpy(dtype=float)
+    worth = means > 0  # who returned all tells nothing of amounts and counts as anybody
+    sample = _sampled(summary[worth])
+    try:
+        fitted = GammaGamma.fit((sample["repeats"] + 1).to_numpy(dtype=float), sample["amount"].to_numpy(dtype=float))
+    except NotEnoughDataError:
+        return np.maximum(means, 0.0)
+    if fitted.q <= 1:  # the mean over customers does not exist
+        return np.maximum(means, 0.0)
+    return fitted.expected_amount(np.where(worth, counts, 0.0), np.where(worth, means, 0.0))
+
+
+def two_stage(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
+    """Learn from up to three earlier days what came within the horizon after them, and ask the same of now.
+
+    Where the history is shorter than twice the horizon, a shorter one is learnt, and stretched as the Pareto/NBD's total is.
+    """
+    start = int(purchases["day"].min())
+    learnt = min(days, (end - start) // 2)
+    if learnt < 1:
+        raise NotEnoughDataError(
+            "two-stage: less than two days of history. Expected twice the horizon, or at least weeks."
+        )
+    parts = []
+    for number in range(TRAINING_CUTOFFS):
+        cutoff = end - learnt - number * learnt // 2
+        if cutoff - start >= learnt // 2:
+            columns = _columns(purchases, cutoff, start)
+            window = known_before(purchases, end)
+            parts.append((columns, outcomes(window, columns.index, cutoff, cutoff + learnt)))
+    table, outcome = pd.concat([part[0] for part in parts]), pd.concat([part[1] for part in parts])
+    now, stretch = _columns(purchases, end, start), _stretch(purchases, end, learnt, days)
+    told = {name: TwoStage.fit(table, outcome[name].to_numpy()).expected(now) * stretch for name in outcome.columns}
+    return pd.DataFrame(told, index=now.index)
+
+
+def _stretch(purchases: pd.DataFrame, end: int, learnt: int, days: int) -> float:
+    """Return how much more comes in ``days`` than in ``learnt``: less than in proportion, for customers stop."""
+    if learnt == days:
+        return 1.0
+    summary = summarise(purchases, end)
+    try:
+        fitted = ParetoNbd.fit(Repetition.distinct(_sampled(summary)))
+    except NotEnoughDataError:
+        return days / learnt
+    longer, shorter = (
+        fitted.expected_purchases(Repetition.of(summary), n / DAYS_PER_WEEK).sum() for n in (days, learnt)
+    )
+    return float(longer / shorter)
+
+
+def outcomes(purchases: pd.DataFrame, customers: pd.Index, start: int, end: int) -> pd.DataFrame:
+    """Add up what came in the days ``[start, end)``. => index customers: purchases, revenue (less returns)"""
+    window = purchases[(purchases["day"] >= start) & (purchases["day"] < end)].groupby("customer_id")
+    table = pd.DataFrame({"purchases": window["is_purchase"].sum(), "revenue": window["amount"].sum()})
+    return table.reindex(customers).fillna(0.0).astype(float)
+
+
+def _columns(purchases: pd.DataFrame, end: int, start: int) -> pd.DataFrame:
+    """Tell each customer known at a day in a few plain columns."""
+    summary, known = summarise(purchases, end), known_before(purchases, end)
+    table = summary[["repeats", "recency", "observed", "amount"]].copy()
+    table["silent"] = end - summary["last"]
+    table["usual_gap"] = (summary["last"] - summary["first"]) / summary["repeats"].where(summary["repeats"] > 0)
+    table["silence_ratio"] = table["silent"] / table["usual_gap"].clip(lower=1)
+    for days in RECENT_DAYS:
+        recent = outcomes(known, summary.index, end - days, end)
+        # A window longer than the history means something else at every cutoff.
+        if days <= (end - start):
+            table[f"purchases_{days}"], table[f"revenue_{days}"] = recent["purchases"], recent["revenue"]
+        else:
+            table[f"purchases_{days}"] = table[f"revenue_{days}"] = np.nan
+    return table
+
+
+FORECASTERS: Mapping[str, Forecaster] = MappingProxyType(
+    {
+        "BG/NBD with Gamma-Gamma": _process(BgNbd),
+        "Pareto/NBD with Gamma-Gamma": _process(ParetoNbd),
+        "two-stage LightGBM": two_stage,
+        PLAIN: past_average,
+    }
+)

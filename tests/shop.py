@@ -1,0 +1,52 @@
+"""A small web shop whose last order was yesterday: what a scheduler meets."""
+
+import re
+import shutil
+import subprocess
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from tenure.demo import generate_demo
+from tenure.schedules import schedule_files
+
+MAPPING = 'name = "shop"\ncurrency = "EUR"\n\n[raw."order_lines.parquet"]\nknown_at = "known_at"\n'
+
+
+def place_shop(workspace, customers=500, months=20):
+    """Place the orders of a small demo company, moved to end yesterday, as the raw files of the source 'shop'."""
+    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=customers, months=months)
+    orders = pd.read_parquet(workspace.raw("demo") / "order_lines.parquet")
+    shutil.rmtree(workspace.raw("demo"))
+    moved = date.today() - timedelta(days=1) - orders["occurred_at"].max().date()
+    orders[["occurred_at", "known_at"]] += pd.Timedelta(days=moved.days)
+    workspace.raw("shop").mkdir(parents=True)
+    orders.to_parquet(workspace.raw("shop") / "order_lines.parquet", index=False)
+    (workspace.raw("shop") / "source.toml").write_text(MAPPING)
+
+
+# What cron gives a command, and the package where it is not installed but under test.
+BARE = {"HOME": "/", "LOGNAME": "nobody", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}  # fmt: skip
+TODAY, YESTERDAY = str(date.today()), str(date.today() - timedelta(days=1))
+
+
+def by_sh(command, **environment):
+    return subprocess.run(
+        ["/bin/sh", "-c", command], env=BARE | environment, capture_output=True, text=True, check=False, timeout=400, cwd="/"
+    )  # fmt: skip
+
+
+class CronLine:
+    """One line of a crontab: its five fields, and the command as cron hands it to the shell."""
+
+    def __init__(self, line):
+        *fields, command = line.split(maxsplit=5)
+        self.when = " ".join(fields)
+        assert not re.search(r"(?<!\\)%", command), "cron ends a command at a bare %"
+        self.command = command.replace("\\%", "%")
+
+
+def cron_lines(workspace):
+    text = schedule_files("cron", "shop", workspace)["cron.txt"]
+    return [CronLine(line) for line in text.splitlines() if not line.startswith("#")]
