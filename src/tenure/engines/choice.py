@@ -37,14 +37,15 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
     UsageError : Spark is not installed or does not answer.
     """
     if name == SPARK:
-        if Ledger(staged.identity_events or Path()).events:
+        from tenure.engines.spark_session import spark_session
+
+        session = spark_session()
+        if staged.identity_events and Ledger(staged.identity_events).events:
             raise UsageError(
                 f"{staged.source.name}: its customers are unified by records, which only the engine duckdb does. Run without --engine spark."
             )
-        from tenure.engines.spark_session import spark_session
-
         with TemporaryDirectory(prefix=".spark-", dir=folder) as scratch:
-            yield SparkEngine(staged, spark_session(), Path(scratch))
+            yield SparkEngine(staged, session, Path(scratch))
     else:
         with connect(folder) as connection:
             yield DuckDBEngine(staged, connection)

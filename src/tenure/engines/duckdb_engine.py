@@ -60,8 +60,8 @@ class DuckDBEngine:
     def __init__(self, staged: StagedSource, connection: duckdb.DuckDBPyConnection) -> None:
         self._staged = staged
         self._connection = connection
-        self.costs: list[BuildCost] = []
         self._has_persons = False
+        self.costs: list[BuildCost] = []
 
     def build_snapshot(
         self,

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import duckdb
 
@@ -16,7 +15,7 @@ from tenure.identity.events import Ledger
 from tenure.identity.evidence import MOST_RECORDS_PER_KEY, write_evidence
 from tenure.identity.matching import Records, can_learn, exact_pairs, load, probable_pairs, train
 from tenure.identity.persons import Link, Persons
-from tenure.identity.reasons import reason
+from tenure.identity.reasons import reason_sql
 from tenure.identity.reviews import Review, Reviews
 from tenure.identity.settings import FEWEST_RECORDS, LINK
 from tenure.memory import engine_memory
@@ -67,8 +66,8 @@ def resolve(workspace: Workspace, staged: StagedSource) -> Resolution:
                 load(connection, "every_record", model) if model.is_file() else train(connection, "every_record", model)
             )
             probable_pairs(connection, linker, records, "pairs")
-            links += _links(connection)
-            doubts = _doubts(connection)
+            links += _links(connection, f"probability >= {LINK} AND NOT is_contradicted")
+            doubts = [Review.of(link) for link in _links(connection, f"(probability < {LINK} OR is_contradicted)")]
         else:
             notes.append(
                 f"matched by exact rules alone: probabilities are learnt from {FEWEST_RECORDS:,} records or more with names and birth dates (here {count:,} records)"
@@ -108,23 +107,12 @@ def _shared(key: str, values: int) -> str:
     return f"{key}: {values:,} value(s) on more than {MOST_RECORDS_PER_KEY} records each are shared by many, so they tell nobody apart: left out of account"
 
 
-def _pairs(connection: duckdb.DuckDBPyConnection, asked: str) -> list[dict[str, Any]]:
-    cursor = connection.execute(f"SELECT * FROM pairs WHERE customer_id_l <> customer_id_r AND {asked}")
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _as_link(pair: dict[str, Any]) -> Link:
-    known_at = max(pair["known_at_l"], pair["known_at_r"])
-    return Link(pair["customer_id_l"], pair["customer_id_r"], known_at, pair["probability"], reason(pair))
-
-
-def _links(connection: duckdb.DuckDBPyConnection) -> list[Link]:
-    return [_as_link(pair) for pair in _pairs(connection, f"probability >= {LINK} AND NOT is_contradicted")]
-
-
-def _doubts(connection: duckdb.DuckDBPyConnection) -> list[Review]:
-    return [Review.of(_as_link(pair)) for pair in _pairs(connection, f"(probability < {LINK} OR is_contradicted)")]
+def _links(connection: duckdb.DuckDBPyConnection, asked: str) -> list[Link]:
+    rows = connection.execute(
+        f"SELECT customer_id_l, customer_id_r, greatest(known_at_l, known_at_r), probability, {reason_sql()} FROM pairs "
+        f"WHERE customer_id_l <> customer_id_r AND {asked}"
+    ).fetchall()
+    return [Link(*row) for row in rows]
 
 
 def _record(
