@@ -45,6 +45,9 @@ bench: setup  ## the benchmarks, printed
 	$(BIN)/python benchmarks/orange.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/bad_inputs.py
+	$(BIN)/python benchmarks/value.py
+	$(BIN)/python benchmarks/restock.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/features.py --growth
 

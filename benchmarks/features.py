@@ -3,10 +3,12 @@
 Facts are drawn at random over two years, 100 a customer, and lie in no order; one in twenty is known up to ten days late.
 Each way runs in a process of its own on the same Parquet file, one after the other, several times (medians); times include
 reading the file and writing the features, not the imports. Tenure also finds out who is asked and writes one sorted file per
-cutoff. Values are compared cell by cell. Featuretools and getML get a share of customers, and facts that are known at once (they
+cutoff. Values are compared cell by cell. Where others
+use the machine, seconds of the processor (CPU) say more than those of the clock (getML's engine is a process of its own, not
+counted). Featuretools and getML get a share of customers, and facts that are known at once (they
 know no second date); ratios are per row of the result, against Tenure on that same share and on all. Neither bears pandas 3: install them
 apart (pip install --target FOLDER featuretools getml polars) and name the folder.
-Usage: python benchmarks/features.py [--events N] [--runs N] [--share-events N] [--growth] [--most-events N] [--peers FOLDER]
+Usage: python benchmarks/features.py [--events N] [--runs N] [--share-events N] [--direct] [--growth] [--most-events N] [--peers FOLDER]
 """
 
 import argparse
@@ -15,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,7 +74,7 @@ def timed(way: str, facts: Path, out: Path, peers: str) -> dict:
 
 
 def medians(ways: dict[str, Path], facts: Path, peers: str, runs: int) -> dict[str, dict]:
-    """Run the ways in turn, so many rounds: what else loads the machine falls on all of them. => way: median seconds, peak GiB"""
+    """Run the ways in turn, so many rounds: what else loads the machine falls on all of them. => way: median seconds and CPU seconds, peak GiB"""
     found: dict[str, list[dict]] = {way: [] for way in ways}
     for number in range(runs):
         for way, out in ways.items():
@@ -84,7 +87,8 @@ def medians(ways: dict[str, Path], facts: Path, peers: str, runs: int) -> dict[s
 def _median(runs: list[dict]) -> dict:
     if "failed" in runs[-1]:
         return runs[-1]
-    return {"seconds": statistics.median(r["seconds"] for r in runs), "peak": max(r["peak"] for r in runs)}
+    middle = {what: statistics.median(run[what] for run in runs) for what in ("seconds", "cpu")}
+    return middle | {"peak": max(run["peak"] for run in runs)}
 
 
 def differing(found: Path, expected: Path) -> int:
@@ -119,19 +123,40 @@ def compare(folder: Path, events: int, ways: tuple[str, ...], asked: argparse.Na
     if "failed" in own:
         raise SystemExit(f"Tenure failed: {own['failed']}")
     rows = rows_of(folder / "tenure")
-    lines = [("Tenure", f"{own['seconds']:.1f}", f"{own['peak']:.2f}", f"{rows / own['seconds']:,.0f}", "1", "-")]
+    lines = [
+        (
+            "Tenure",
+            f"{own['seconds']:.1f}",
+            f"{own['peak']:.2f}",
+            f"{own['cpu']:.1f}",
+            f"{rows / own['seconds']:,.0f}",
+            "1",
+            "1",
+            "-",
+        )
+    ]
     for way, found in took.items():
         out = outs[way]
         if "failed" in found:
-            lines.append((way, f"did not run: {found['failed']}", "-", "-", "-", "-"))
+            lines.append((way, f"did not run: {found['failed']}", *"------"))
             continue
         if way in ("reading", "getml"):
             cells = "not compared" if way == "getml" else "-"
         else:
             cells = f"{differing(out / '*.parquet' if way == 'tenure_direct' else out, folder / 'tenure'):,}"
-        ratio = f"{found['seconds'] / own['seconds']:.2f}"
+        ratios = [f"{found[what] / own[what]:.2f}" for what in ("seconds", "cpu")]
+        if way == "getml":
+            found["cpu"], found["peak"], ratios[1] = float("nan"), float("nan"), "-"
         lines.append(
-            (way, f"{found['seconds']:.1f}", f"{found['peak']:.2f}", f"{rows / found['seconds']:,.0f}", ratio, cells)
+            (
+                way,
+                f"{found['seconds']:.1f}",
+                f"{found['peak']:.2f}",
+                f"{found['cpu']:.1f}",
+                f"{rows / found['seconds']:,.0f}",
+                *ratios,
+                cells,
+            )
         )
     facts.unlink()
     return lines
@@ -144,17 +169,23 @@ def growth(folder: Path, sizes: tuple[int, ...], asked: argparse.Namespace) -> l
         found = medians({"tenure": folder / "grown"}, facts, asked.peers, asked.runs)["tenure"]
         facts.unlink()
         if "failed" in found:
-            lines.append((f"{events:,}", f"did not run: {found['failed']}", "-", "-", "-"))
+            lines.append((f"{events:,}", f"did not run: {found['failed']}", *"----"))
             continue
         first = first or (events, found["seconds"])
         each = found["seconds"] / events
         lines.append(
             (
                 f"{events:,}", f"{found['seconds']:.1f}", f"{found['peak']:.2f}",
-                f"{found['seconds'] / first[1]:.2f} times for {events / first[0]:.0f} times the data", f"{each * 1e6:.2f}",
+                f"{found['cpu']:.1f}", f"{found['seconds'] / first[1]:.2f} times for {events / first[0]:.0f} times the data", f"{each * 1e6:.2f}",
             )
         )  # fmt: skip
     return lines
+
+
+def peer_versions(folder: str) -> str:
+    """Name the peers found in the folder, or in the environment, with their versions."""
+    found = distributions(path=[folder]) if folder else distributions()
+    return ", ".join(sorted(f"{peer.name} {peer.version}" for peer in found if peer.name in PEERS)) or "none installed"
 
 
 def main() -> None:
@@ -165,15 +196,25 @@ def main() -> None:
         "--most-events", type=int, default=0, help="with --growth, also so many: 100000000 takes minutes"
     )
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--direct", action="store_true", help="also without buckets: many times as long")
     parser.add_argument("--growth", action="store_true", help="instead: Tenure at 1, 2, 4 and 8 eighths of the events")
     parser.add_argument("--peers", default="", help="folder in which Polars, Featuretools and getML are installed")
     asked = parser.parse_args()
-    head = ("way", "seconds", "GiB at most", "rows a second", "times as long as Tenure", "cells that differ")
+    head = (
+        "way",
+        "seconds",
+        "GiB at most",
+        "CPU seconds",
+        "rows a second",
+        "times Tenure's seconds",
+        "times its CPU seconds",
+        "cells that differ",
+    )
     protocol = str(__doc__).split("\nUsage")[0]
     with TemporaryDirectory() as name:
         folder = Path(name)
         if not asked.growth:
-            ways = ("reading", "tenure_direct", "pandas", "polars")
+            ways = ("reading", *(("tenure_direct",) if asked.direct else ()), "pandas", "polars")
             lines = compare(folder, asked.events, ways, asked, late=True)
             text = f"{protocol}\n\n{asked.events:,} events, {asked.events // EVENTS_PER_CUSTOMER:,} customers:\n\n{table(head, lines)}"
             lines = compare(folder, asked.share_events, ("featuretools", "getml"), asked, late=False)
@@ -183,13 +224,11 @@ def main() -> None:
             sizes = tuple(asked.events // 8 * times for times in (1, 2, 4, 8)) + tuple(
                 filter(None, [asked.most_events])
             )
-            head = ("events", "seconds", "GiB at most", "growth", "microseconds an event")
+            head = ("events", "seconds", "GiB at most", "CPU seconds", "growth", "microseconds an event")
             text = f"Tenure alone, as above.\n\n{table(head, growth(folder, sizes, asked))}"
             name = "Features: growth"
-    text += (
-        f"\n\n{asked.runs} round(s) (the direct path one), TENURE_MEMORY={os.environ.get('TENURE_MEMORY', MEMORY)}. "
-    )
-    text += machine("duckdb", "numpy", "pandas")
+    text += f"\n\n{asked.runs} round(s), TENURE_MEMORY={os.environ.get('TENURE_MEMORY', MEMORY)}. "
+    text += f"{machine('duckdb', 'numpy', 'pandas')} Peers: {peer_versions(asked.peers)}."
     write_section(name, text)
     print(text)
 

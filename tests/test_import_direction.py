@@ -11,6 +11,7 @@ LAYERS = (
     {"errors", "workspace", "time_windows", "memory"},
     {"alerts", "lock", "logs"},
     {"sources", "demo"},
+    {"identity"},
     {"features"},
     {"targets"},
     {"parameters"},
@@ -33,6 +34,7 @@ LAYERS = (
     {"run"},
     {"backfill"},
     {"notify", "schedules"},
+    {"identity_commands"},
     {"cli"},
 )
 ONE_HOME = {
@@ -40,8 +42,15 @@ ONE_HOME = {
     "papermill": {"notebooks.py"},
     "pyspark": {"engines/spark_engine.py", "engines/spark_session.py", "spark_scoring.py"},
     "shap": {"reporting/shap_figures.py"},
-    "matplotlib": {"reporting/figures.py", "reporting/shap_figures.py", "reporting/review_figures.py"},
-    "typer": {"cli.py"},
+    "matplotlib": {
+        "reporting/figures.py",
+        "reporting/shap_figures.py",
+        "reporting/review_figures.py",
+        "reporting/customer_figures.py",
+        "reporting/value_figures.py",
+    },
+    "splink": {"identity/matching.py", "identity/settings.py"},
+    "typer": {"identity_commands.py", "cli.py"},
 }
 
 

@@ -20,6 +20,8 @@ _HOMES = {
     "write_report": "tenure.steps.report",
     "report_summary": "tenure.steps.report",
     "review_run": "tenure.steps.review",
+    "describe_customer": "tenure.steps.customer",
+    "write_customer": "tenure.steps.customer",
     "run_flow": "tenure.run",
     "backfill_flow": "tenure.backfill",
     "TenureError": "tenure.errors",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from tenure.alerts import SEVERITIES, Alert, at_least, worst_first
 from tenure.errors import RunError, TenureError
+from tenure.identity_commands import identity
 from tenure.logs import Log
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which customers will churn, are ready for an upsell, or will lapse, and why.",
 )
+
+app.add_typer(identity, name="identity")
 
 WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that holds data/, mlruns/ and reports/.")]
 AsOfOption = Annotated[
@@ -234,6 +238,24 @@ def explain(source: str, as_of: AsOfOption = "", workspace: WorkspaceOption = ""
         typer.echo(f"{line.table or '-':<20} {line.way:<13} {line.columns or '-':>7} {seconds:>8}  {line.detail}")
 
 
+@app.command()
+def customer(
+    source: str,
+    customer_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_of: AsOfOption = "",
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Show one customer: scores, reasons, phase, facts; write their page."""
+    from tenure.reporting.customer_page import customer_text
+    from tenure.steps.customer import describe_customer, write_customer
+    from tenure.steps.opening import open_run
+
+    opened = open_run(source, as_of=as_of, workspace=workspace)
+    page = describe_customer(opened, customer_id)
+    typer.echo(customer_text(page.row, page.timeline, page.levers))
+    typer.echo(f"Open {write_customer(opened, page)}")
+
+
 @app.command("help")
 def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
     """Print the parameters of a notebook: type, default, allowed values, meaning."""
@@ -413,6 +435,10 @@ def rollback(model: str, why: WhyOption = "by hand", workspace: WorkspaceOption 
 
 def main() -> None:
     """Run a command; an error a user may meet is one message and an exit code, the trace only with --debug."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that is no text, or a terminal that knows no such letter, is still to be said.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:

@@ -117,6 +117,7 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "05_report": COMMON,
     "06_review": COMMON,
     "07_audit": (*COMMON, TARGETS),
+    "08_customer": (*COMMON, Parameter("customer_id", "text", "", "whose page; empty: the first of scored_customers")),
 }  # fmt: skip
 
 

@@ -267,14 +267,14 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     _tell(work, trained)
 
 
-SCORE_OUTPUTS = ("*.csv", "*.parquet")
+SCORE_OUTPUTS = ("*.csv", "*.parquet", "models/*/*")
 
 
 def _tell(work: Work, trained: tuple[str, ...]) -> None:
     """Write the pages of what was trained and scored, and the review."""
     run = work.run
     if trained:
-        pages = tuple(f"{name}.html" for name in all_targets())
+        pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
         work.perform(Step("05_report", "05_report", pages, after=("04_score", *trained)))
     work.perform(
         Step(

@@ -22,6 +22,7 @@ from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
+from tenure.identity.events import identity_before, identity_digest, same_identity
 from tenure.lock import sole_writer
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
@@ -141,7 +142,10 @@ class Snapshots:
 
     def _features_key(self, cutoff: date) -> str:
         """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff. Later facts leave it as it is."""
-        return _digest(str(ENGINE_VERSION), self._known_facts.digest(cutoff), self._definitions)
+        persons = identity_digest(self.staged.identity_events, cutoff)
+        return _digest(
+            str(ENGINE_VERSION), self._known_facts.digest(cutoff), self._definitions, *filter(None, [persons])
+        )
 
     @cached_property
     def _known_facts(self) -> KnownFacts:
@@ -166,7 +170,8 @@ class Snapshots:
             folder.mkdir(parents=True, exist_ok=True)
             with self._writing(), open_engine(self.engine, self.staged, folder) as engine:
                 fresh = {cutoff: folder / f".{self.features_path(cutoff).name}.new" for cutoff in missing}
-                engine.build_snapshot(self.targets.values(), self.columns, missing, fresh)
+                for alike in same_identity(self.staged.identity_events, missing):
+                    engine.build_snapshot(self.targets.values(), self.columns, alike, fresh)
                 for cutoff, path in fresh.items():
                     _drop_outdated(self.features_path(cutoff))
                     path.replace(self.features_path(cutoff))
@@ -273,11 +278,13 @@ class Snapshots:
         return table
 
     def customers(self) -> pd.DataFrame:
-        """List every customer named by any fact known before the as-of: customer_id, in order."""
+        """List every customer named by any fact known before the as-of: customer_id, in order; a person of several once."""
         with connect() as connection:
-            return connection.execute(
+            named = connection.execute(
                 f"SELECT customer_id FROM ({self._first_known()}) WHERE first_known < DATE '{self.as_of}' ORDER BY customer_id"
             ).df()
+        others = identity_before(self.staged.identity_events, self.as_of)
+        return named[~named["customer_id"].isin(others.keys())].reset_index(drop=True)
 
     def contacted(self, first: date, end: date) -> set[str] | None:
         """Name the customers treated in ``[first, end)``, as known at the as-of; None where the source has no contacts."""

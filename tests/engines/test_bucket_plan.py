@@ -9,7 +9,7 @@ import pytest
 
 from tables import staged
 from tenure.demo import generate_demo
-from tenure.engines import duckdb_engine
+from tenure.engines import bucket_build, duckdb_engine
 from tenure.engines.bucket_plan import plan_table
 from tenure.engines.choice import open_engine
 from tenure.features.definition import Feature, FeatureView, columns_of_view
@@ -83,11 +83,24 @@ def test_ties_unknowns_and_late_facts_come_to_the_same_bits(tmp_path, monkeypatc
         "sum(quantity) filter (where channel is null and product_id is not null)", "max(hour) - min(weekday)",
         "count(*) filter (where quantity > 99)", "sum(amount) filter (where quantity > 99)", "count(age_days)",
         "max(age_days) filter (where quantity < 0)", "min(distinct amount)", "sum(amount) / nullif(count(distinct order_id) - 1, 0)",
-        "avg(hour)", "median(amount)", "latest(channel)", "sum(cast(amount as double))", "coalesce(max(discount), 7)",
+        "avg(hour)", "count(channel)", "count(product_id) filter (where quantity > 0)", "median(amount)", "latest(channel)", "sum(cast(amount as double))", "coalesce(max(discount), 7)",
     )  # fmt: skip
     cutoffs = [date(2023, 9, 1), date(2024, 1, 1), date(2024, 3, 1), date(2024, 4, 1), date(2024, 6, 1)]
     tables = assert_same_bits(snapshots, tmp_path / "built", cutoffs, monkeypatch)
     assert sum(len(table) for table in tables.values()) > 300
+
+
+def test_one_customer_at_a_time_and_several_readings_come_to_the_same_bits(tmp_path, monkeypatch):
+    facts = staged(tmp_path, order_lines=(HEADER, *random_orders(3, rows=400)))
+    snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 6, 1))
+    cutoffs = [date(2024, 3, 1), date(2024, 6, 1)]
+    whole = built(snapshots, tmp_path / "whole", cutoffs, ALWAYS, monkeypatch)
+    monkeypatch.setattr(bucket_build, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(bucket_build, "engine_memory", lambda: 10_000)
+    pieces = built(snapshots, tmp_path / "pieces", cutoffs, ALWAYS, monkeypatch)
+    for cutoff in cutoffs:
+        assert len(whole[cutoff]) > 10
+        pd.testing.assert_frame_equal(whole[cutoff], pieces[cutoff], check_exact=True)
 
 
 def test_a_fact_known_late_joins_its_bucket_from_the_first_cutoff_after_it_was_known(tmp_path, monkeypatch):

@@ -152,3 +152,10 @@ def test_another_source_keeps_its_customer_of_the_same_id(tmp_path):
     forget_customer(workspace, "shop", "c1")
     assert ("c1",) in read(other.path("order_lines"), "customer_id")
     assert not Identities.of(workspace, read_source(workspace, "shop-two")).forgotten
+
+
+def test_raw_files_that_can_no_longer_be_staged_are_no_excuse(tmp_path):
+    workspace, before, _ = lived_in(tmp_path)
+    (workspace.raw("shop") / "order_lines.csv").write_text("customer_id\nc1\n")
+    forget_customer(workspace, "shop", "c1")
+    assert not before.folder.exists() and not files_naming(tmp_path, "c1")

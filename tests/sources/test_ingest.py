@@ -7,6 +7,7 @@ import pytest
 
 from tables import read, staged, write_csv
 from tenure.errors import DataContractError, DefinitionError, UnknownNameError
+from tenure.features.catalogue import source_views
 from tenure.sources.ingest import check_as_of, stage_source
 from tenure.sources.source import parse_source, read_source
 from tenure.workspace import Workspace
@@ -183,3 +184,46 @@ def test_unchanged_raw_files_are_not_staged_again(tmp_path):
     assert not shop(tmp_path, *rows).reused
     assert shop(tmp_path, *rows).reused
     assert not shop(tmp_path, *rows, "bo 2024-01-06 1 2 3").reused
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("order_lines = 1", r"order_lines is 1: expected a table, as in \[order_lines\]"),
+        ("raw = 'orders.csv'", "must be tables, as in .raw"),
+        ("[order_lines]\nextra = 'gift'", "extra is 'gift': expected a table"),
+        ("[customers]\nconsent = true", "consent is True: expected a table"),
+        ("[order_lines]\nfrom = [1]", "from is .1.: expected a text, or a list of texts"),
+        ("[order_lines]\nquery = 1", "query is 1: expected one SELECT"),
+        ("[order_lines]\nkey = 7", "key is 7: expected a text"),
+        ("[order_lines]\nmax_rejected_share = 'all'", "max_rejected_share is 'all': expected a number from 0 to 1"),
+    ],
+)
+def test_a_setting_of_another_kind_is_told_not_stumbled_over(line, words):
+    with pytest.raises(DefinitionError, match=words):
+        parse_source(line, name="shop", where="here")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("table = 1e400", "table is inf, expected a text"),
+        ("expression = [1]", "expression is .1., expected a text"),
+        ("windows_days = ['30']", "windows_days is .'30'., expected a list of days"),
+        ("when_no_rows = []", "when_no_rows is .., expected a number or a text"),
+    ],
+)
+def test_a_feature_of_another_kind_is_told_not_stumbled_over(line, words):
+    entry = {
+        "table": "'usage'",
+        "name": "'n'",
+        "expression": "'count(*)'",
+        "windows_days": "[30]",
+        "unit": "'uses'",
+        "meaning": "'Uses.'",
+    }
+    key, _, value = line.partition(" = ")
+    text = "\n".join(f"{name} = {given}" for name, given in (entry | {key: value}).items())
+    source = parse_source(f"[[features]]\n{text}\n", name="shop", where="here")
+    with pytest.raises(DefinitionError, match=words):
+        source_views(source, {"usage": ("metric", "quantity")})

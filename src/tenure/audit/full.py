@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.audit.audit import audit_study, check_cutoff
+from tenure.audit.customer_replay import replay_customers
 from tenure.audit.finding import Finding
 from tenure.audit.labels import (
     duplicate_findings,
@@ -102,6 +103,8 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
     replays = [
         check_cutoff(snapshots, cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)
     ]
+    if cutoffs:  # what is told of customers is fitted anew each time: once is enough
+        replays.append(check_cutoff(snapshots, max(cutoffs), replay_customers))
     return SourceAudit(replays, unproven_features(snapshots), late_facts(snapshots), targets)
 
 

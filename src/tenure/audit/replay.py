@@ -6,7 +6,7 @@ Filtering staged facts would prove nothing, the engine does that anyway: so the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -89,6 +89,8 @@ def rebuild(
     check: str, snapshots: Snapshots, staged: StagedSource, cutoff: date, scratch: Path, left_out: int
 ) -> Replay:
     """Build a cutoff's snapshot from other staged facts and compare it with the one at hand."""
+    # Who was whom is not in the raw files: the events of that time are, in the ledger, which is only added to.
+    staged = replace(staged, identity_events=snapshots.staged.identity_events)
     columns = snapshots.columns
     fresh = scratch / "snapshot.parquet"
     with connect(scratch) as connection:

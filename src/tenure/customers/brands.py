@@ -13,6 +13,7 @@ from tenure.errors import DefinitionError, NotEnoughDataError
 WINDOW_DAYS = 365
 RECENT_DAYS = 90
 FEWEST_LINES = 3
+SAME_RUNG = 1.1
 # More are labels that a shop sells, not brands that a company has.
 MOST = 12
 
@@ -30,7 +31,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
                coalesce(sum(amount) FILTER (WHERE age_days <= {RECENT_DAYS}), 0) AS recent
         FROM ({_LINES}) GROUP BY customer_id, brand ORDER BY customer_id, amount DESC, brand"""
     )
-    bought["rung"] = bought["brand"].map({brand: rung for rung, brand in enumerate(rungs["brand"])})
+    bought["rung"] = bought["brand"].map(rungs.set_index("brand")["rung"])
     totals = bought.groupby("customer_id")[["amount", "lines", "recent"]].sum()
     main = bought.drop_duplicates("customer_id").set_index("customer_id")
     above = bought[bought["rung"] > bought["customer_id"].map(main["rung"])]
@@ -40,7 +41,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     share_before = ((higher["amount"] - higher["recent"]) / earlier).where(earlier > 0)
     share_recent = (higher["recent"] / totals["recent"]).where(totals["recent"] > 0)
     is_ready = (share_recent > share_before) & (totals["lines"] >= FEWEST_LINES)
-    following = main["rung"].map(dict(enumerate(rungs["brand"][1:])))
+    following = (main["rung"] + 1).map(rungs.drop_duplicates("rung").set_index("rung")["brand"])
     return pd.DataFrame(
         {
             "brands_bought": bought.groupby("customer_id").size(),
@@ -53,9 +54,10 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
 
 @lru_cache(maxsize=1)  # told once for the customers, once for the table
 def ladder(facts: FactsAt) -> pd.DataFrame:
-    """Order the brands from the lowest rung: as the source says, else by the median price of a piece.
+    """Order the brands from the lowest rung: as the source says, else by the mean price of a piece:
+    brands whose prices lie within a tenth of each other share a rung.
 
-    => brand, price (median of a piece, in the source's currency), customers, amount, share
+    => brand, price (of a piece, mean over lines, in the source's currency), rung, customers, amount, share
 
     Raises
     ------
@@ -64,7 +66,7 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
     """
     table = facts.query(
         f"""
-        SELECT brand, median(amount / CAST(quantity AS DOUBLE)) AS price, count(DISTINCT customer_id) AS customers,
+        SELECT brand, avg(amount / CAST(quantity AS DOUBLE)) AS price, count(DISTINCT customer_id) AS customers,
                sum(amount) AS amount FROM ({_LINES}) GROUP BY brand ORDER BY price, brand"""
     )
     if len(table) < 2:
@@ -78,11 +80,13 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
         )
     if rungs:
         table = table.set_index("brand").loc[rungs].reset_index()
-    return table.assign(share=table["amount"] / table["amount"].sum())
+        return table.assign(rung=range(len(table)), share=table["amount"] / table["amount"].sum())
+    rung = (table["price"] > SAME_RUNG * table["price"].shift()).cumsum()
+    return table.assign(rung=rung, share=table["amount"] / table["amount"].sum())
 
 
 def brands(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Sum up each brand of the ladder. => brands: brand, price, customers, amount, share, main_of, ready_for_it (customers)"""
+    """Sum up each brand of the ladder. => brands: brand, price, rung, customers, amount, share, main_of, ready_for_it (customers)"""
     rungs = ladder(facts)
     main_of, ready = (customers[column].value_counts() for column in ("brand_main", "brand_ready_for"))
     table = rungs.assign(main_of=rungs["brand"].map(main_of), ready_for_it=rungs["brand"].map(ready))
@@ -105,5 +109,5 @@ FACET = Facet(
     ),
     build=build,
     details=brands,
-    settings={"ladder": []},  # brands from the lowest rung; none: by the median price of a piece
+    settings={"ladder": []},  # brands from the lowest rung; none: by the mean price of a piece
 )  # fmt: skip

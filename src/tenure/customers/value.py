@@ -47,7 +47,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     told, models, refused = [], [], []
     for open_part in (shop_part, subscription_part):
         try:
-            of_part, judged = _tell(open_part(facts), facts.as_of)
+            of_part, judged = tell(open_part(facts), facts.as_of)
         except NotEnoughDataError as error:
             refused.append(str(error))
             continue
@@ -156,7 +156,7 @@ def subscription_part(facts: FactsAt) -> Part:
     return Part("subscriptions", events, subscriptions.FORECASTERS, outcome)
 
 
-def _tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge the part's models at each horizon, and let the best foretell it.
 
     => index customer_id: purchases_<horizon>, revenue_<horizon>, p_alive

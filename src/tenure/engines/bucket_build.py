@@ -52,7 +52,7 @@ def build_bucketed(
     held = rows * (ROW_BYTES + sum(_bytes_of(measure) for measure in measures_of(plan.parts)))
     passes = max(1, -(-held // (engine_memory() // 2)))
     firsts = np.arange(0, customers, size)
-    for some in np.array_split(firsts, passes) if customers else ():
+    for some in np.array_split(firsts, min(passes, len(firsts))) if customers else ():
         chunks = _read(connection, plan, facts, buckets, some, size)
 
         def merged(first: int, chunks: dict[int, list[Rows]] = chunks) -> pa.Table:
@@ -102,7 +102,7 @@ def _read(
     chunks: dict[int, list[Rows]] = {}
     for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
         rows = _rows(batch, measures, buckets)
-        chunk = ((rows.customer - first) // size).astype(np.int16)
+        chunk = ((rows.customer - first) // size).astype(np.min_scalar_type(len(firsts)))
         order = np.argsort(chunk, kind="stable")
         bounds = np.searchsorted(chunk[order], np.arange(len(firsts) + 1))
         for number, begins in enumerate(firsts):
@@ -126,7 +126,7 @@ def _measured(plan: TablePlan, measures: Sequence[Measure]) -> Iterator[str]:
             continue
         value = measure.argument
         if not is_exact(measure.kind):
-            value = f"hash({value})" if measure in hashed else "1"
+            value = f"hash({value})" if measure in hashed else "CAST(1 AS BIGINT)"
         elif not measure.kind.startswith("DECIMAL"):
             value = f"CAST({value} AS BIGINT)"
         yield f"CASE WHEN {condition} AND ({measure.argument}) IS NOT NULL THEN {value} END AS m{number}"
@@ -146,7 +146,7 @@ def _values(column: pa.Array, measure: Measure) -> Values:
         return Values(column.to_numpy(zero_copy_only=False))
     present = column.is_valid().to_numpy(zero_copy_only=False)
     # Of the 128 bits of a decimal the lower half: it has 18 digits at most.
-    step = 2 if pa.types.is_decimal(column.type) else 1
+    step = column.type.bit_width // 64
     numbers = np.frombuffer(column.buffers()[1], dtype=np.int64)[::step][column.offset : column.offset + len(column)]
     return Values(present, numbers if not column.null_count else np.where(present, numbers, 0))
 

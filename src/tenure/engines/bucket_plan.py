@@ -21,7 +21,7 @@ from typing import Literal
 from sqlglot import exp
 
 from tenure.features.definition import FeatureColumn
-from tenure.features.expression import STATE_FUNCTIONS, columns_of, is_aggregate, parse_expression
+from tenure.features.expression import STATE_FUNCTIONS, columns_of, parse_expression
 
 AGE = "age_days"
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN")
@@ -149,12 +149,12 @@ def _merged(
     name = aggregate.sql_name().lower() if isinstance(aggregate, exp.AggFunc) else aggregate.name.lower()
     argument = aggregate.expressions[0] if name in STATE_FUNCTIONS else aggregate.this
     is_distinct = isinstance(argument, exp.Distinct)
-    if is_distinct:
+    if is_distinct and len(argument.expressions) == 1:
         argument = argument.expressions[0]
     if not isinstance(aggregate, exp.Count | exp.Sum | exp.Avg | exp.Min | exp.Max | exp.LogicalOr | exp.LogicalAnd):
         raise DoesNotMerge(f"{name} does not merge")
-    if is_aggregate(argument):
-        raise DoesNotMerge("aggregates an aggregate")
+    if isinstance(argument, exp.Order | exp.Distinct):
+        raise DoesNotMerge(f"{name} of more than plain values does not merge")
     is_extreme = isinstance(aggregate, exp.Min | exp.Max)
     if is_distinct and not (is_extreme or isinstance(aggregate, exp.Count)):
         raise DoesNotMerge(f"{name} of distinct values does not merge")

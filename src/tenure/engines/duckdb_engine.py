@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import pyarrow as pa
 
 from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import TablePlan, plan_table
@@ -17,6 +18,7 @@ from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost
 from tenure.errors import DefinitionError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression, to_duckdb
+from tenure.identity.events import identity_before
 from tenure.memory import engine_memory
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.ingest import StagedSource
@@ -58,6 +60,7 @@ class DuckDBEngine:
     def __init__(self, staged: StagedSource, connection: duckdb.DuckDBPyConnection) -> None:
         self._staged = staged
         self._connection = connection
+        self._has_persons = False
         self.costs: list[BuildCost] = []
 
     def build_snapshot(
@@ -137,6 +140,7 @@ class DuckDBEngine:
 
     def known(self, table: str, as_of: date) -> str:
         """Give the SQL of a table's rows that had occurred and were known before a day: its columns, and age_days."""
+        self._unify_customers(as_of)
         day = f"DATE '{as_of}'"
         return (
             f"SELECT *, date_diff('day', CAST(occurred_at AS DATE), {day}) AS age_days FROM {self._facts(table)} "
@@ -144,6 +148,7 @@ class DuckDBEngine:
         )
 
     def _set_cutoffs(self, cutoffs: Sequence[date]) -> None:
+        self._unify_customers(cutoffs[0])
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE cutoffs AS SELECT * FROM (VALUES {values}) AS t(cutoff)"
@@ -278,8 +283,21 @@ class DuckDBEngine:
         supplied = {*OBSERVED_COLUMNS, "days_ahead"}
         return "".join(f", f.{quoted(name)}" for name in dict.fromkeys(used) if name not in supplied)
 
+    def _unify_customers(self, cutoff: date) -> None:
+        """Read facts from here on as those of the persons known before a cutoff; all cutoffs built at once know the same ones."""
+        mapping = identity_before(self._staged.identity_events, cutoff)
+        self._has_persons = bool(mapping)
+        if mapping:
+            table = pa.table({"customer_id": list(mapping), "unified_id": list(mapping.values())})
+            self._connection.register("known_persons", table)
+            self._connection.execute("CREATE OR REPLACE TEMP TABLE persons AS FROM known_persons")
+            self._connection.unregister("known_persons")
+
     def _facts(self, table: str) -> str:
         facts = f"read_parquet({literal(str(self._staged.path(table)))})"
+        if self._has_persons and table != "products":
+            unified = "* EXCLUDE (unified_id) REPLACE (coalesce(unified_id, customer_id) AS customer_id)"
+            facts = f"(SELECT {unified} FROM {facts} LEFT JOIN persons USING (customer_id))"
         if table != "order_lines":
             return facts
         if "products" not in self._staged.tables:

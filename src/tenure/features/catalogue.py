@@ -56,6 +56,8 @@ def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) 
         unknown = [key for key in entry if key not in _TOML_KEYS]
         if missing or unknown:
             raise DefinitionError(f"{place}: missing {missing}, unknown {unknown}. Expected {', '.join(_TOML_KEYS)}.")
+        if wrong := _of_another_kind(entry):
+            raise DefinitionError(f"{place}: {'; '.join(wrong)}.")
         table = entry["table"]
         feature = Feature(
             name=entry["name"], expression=entry["expression"], windows_days=tuple(entry["windows_days"]) or (EVER,),
@@ -67,6 +69,22 @@ def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) 
     if attributes:
         views.append(_attribute_view(attributes))
     return tuple(views)
+
+
+def _of_another_kind(entry: Mapping[str, Any]) -> list[str]:
+    """Say what of an entry is no text, no list of days, no value."""
+    wrong = []
+    for key, value in entry.items():
+        if key == "windows_days":
+            is_right = isinstance(value, list) and all(type(days) is int and days > 0 for days in value)
+            expected = "a list of days, as in [30, 90]"
+        elif key == "when_no_rows":
+            is_right, expected = isinstance(value, int | float | str), "a number or a text"
+        else:
+            is_right, expected = isinstance(value, str), "a text"
+        if not is_right:
+            wrong.append(f"{key} is {value!r}, expected {expected}")
+    return wrong
 
 
 def _attributes(columns: Iterable[str]) -> tuple[str, ...]:

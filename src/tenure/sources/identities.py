@@ -66,14 +66,17 @@ class Identities:
         """Whether staging has to look at ids at all."""
         return self.is_pseudonymised or bool(self.forgotten)
 
-    @cached_property
-    def _key(self) -> bytes:
-        """The key, once it is known to be the one used before.
+    def check_key(self) -> None:
+        """Ask for the key, and remember by which one this source's customers are hashed.
 
         Raises
         ------
-        UsageError : it is not set, too short, or another one.
+        UsageError : it is not set, too short, or another than before.
         """
+        _ = self._key
+
+    @cached_property
+    def _key(self) -> bytes:
         key = os.environ.get(KEY, "").encode()
         if len(key) < SHORTEST_KEY:
             raise UsageError(
@@ -105,7 +108,7 @@ class Identities:
         if not self.are_needed:
             return []
         if not self._key_check_path.is_file():
-            _ = self._key
+            self.check_key()
         return [str(self.is_pseudonymised), _read(self._key_check_path), *sorted(self.forgotten)]
 
     def forget(self, customer: str) -> None:
@@ -145,7 +148,8 @@ class Identities:
         UsageError : the key is missing, or another one.
         """
         connection.execute("CREATE TEMP TABLE identity (customer_id VARCHAR, pseudonym VARCHAR, is_forgotten BOOLEAN)")
-        _ = self.are_needed and self._key
+        if self.are_needed:
+            self.check_key()
         if self.is_pseudonymised and self.map_path.is_file():
             # Who is forgotten was taken out of the map.
             _insert(connection, "customer_id, pseudonym, false", pq.read_table(self.map_path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -79,6 +79,7 @@ class StagedSource:
     raw_hashes: dict[str, str]
     tables: dict[str, TableSummary]
     reused: bool = False
+    identity_events: Path | None = None  # which customers are one person; none where nobody has asked
 
     def path(self, table: str) -> Path:
         return self.folder / f"{table}.parquet"
@@ -140,8 +141,9 @@ def stage_source(
     made_from = [STAGING_VERSION, source.definition, raw_hashes, identities.state(), kept]
     fingerprint = blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=16).hexdigest()
     target = workspace.staged(source.name)
+    events = workspace.identity_events(source.name)
     if (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
-        return staged
+        return replace(staged, identity_events=events)
     with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
         tables = _stage_tables(source, folder, mappings, fresh, identities, allow_empty=allow_empty)
         manifest = {
@@ -150,7 +152,7 @@ def stage_source(
             "tables": {n: asdict(t) for n, t in tables.items()},
         }
         (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    return StagedSource(source, target, fingerprint, raw_hashes, tables)
+    return StagedSource(source, target, fingerprint, raw_hashes, tables, identity_events=events)
 
 
 def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:

@@ -139,6 +139,11 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
         for key, value in document.items()
         if key in STAGED_TABLES and isinstance(value, dict)
     }
+    problems += [
+        f"{key} is {value!r}: expected a table, as in [{key}]"
+        for key, value in document.items()
+        if key in STAGED_TABLES and not isinstance(value, dict)
+    ]
     _check_keys(document, SETTINGS | set(STAGED_TABLES), "top level", problems)
     settings = {key: value for key, value in document.items() if key in SETTINGS - NOT_PLAIN}
     _check_settings(settings, problems)
@@ -147,7 +152,8 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
         problems.append(f"name is {declared!r}, but the source's folder is {name!r}: make them the same")
     targets = _named_tables(document, "targets", "lapse", problems)
     facets = _named_tables(document, "facets", "rfm", problems)
-    raw = {file: _parse_raw(file, value, problems) for file, value in document.get("raw", {}).items()}
+    stated = _named_tables(document, "raw", '"orders.csv"', problems)
+    raw = {file: _parse_raw(file, value, problems) for file, value in stated.items()}
     features = document.get("features", [])
     if not isinstance(features, list) or not all(isinstance(value, dict) for value in features):
         problems.append("[[features]] must be an array of tables")
@@ -218,16 +224,19 @@ def _parse_table(name: str, section: dict[str, Any], problems: list[str]) -> Tab
             )
         else:
             columns[key] = value
-    raw_files = section.get("from", ())
-    raw_files = (raw_files,) if isinstance(raw_files, str) else tuple(raw_files)
+    raw_files = _texts(section.get("from", ()), f"{place} from", problems)
     query = section.get("query", "")
+    if not isinstance(query, str):
+        problems.append(f"{place} query is {query!r}: expected one SELECT statement as text")
+        query = ""
     if bool(raw_files) == bool(query):
         problems.append(f'{place}: expected either from = "<file>" or query = "SELECT ..."')
-    attributes = dict(section.get("attributes", {}))
-    attributes |= {f"consent_{channel}": value for channel, value in section.get("consent", {}).items()}
+    attributes = _expressions(section, "attributes", place, problems)
+    consent = _expressions(section, "consent", place, problems)
+    attributes |= {f"consent_{channel}": value for channel, value in consent.items()}
     if (attributes or "consent" in section) and name != "customers":
         problems.append(f"{place}: attributes and consent belong to [customers]; use extra here")
-    extra = dict(section.get("extra", {}))
+    extra = _expressions(section, "extra", place, problems)
     for column, value in {**attributes, **extra}.items():
         if not _COLUMN_NAME.fullmatch(column) or column in known:
             problems.append(
@@ -244,14 +253,37 @@ def _parse_table(name: str, section: dict[str, Any], problems: list[str]) -> Tab
             problems.append(f"{place}: no expression for {', '.join(missing)}")
     return TableMapping(
         table=table, raw_files=raw_files, query=query, columns=columns, attributes=attributes, extra=extra,
-        key=tuple(section.get("key", ())), max_rejected_share=float(section.get("max_rejected_share", 0.8)),
+        key=_texts(section.get("key", ()), f"{place} key", problems),
+        max_rejected_share=_share(section.get("max_rejected_share", 0.8), place, problems),
     )  # fmt: skip
 
 
-def _parse_raw(file: str, section: Any, problems: list[str]) -> RawFile:
-    if not isinstance(section, dict):
-        problems.append(f'[raw."{file}"]: expected a table')
-        return RawFile()
+def _texts(value: Any, place: str, problems: list[str]) -> tuple[str, ...]:
+    """Read a text, or a list of texts."""
+    listed = [value] if isinstance(value, str) else value
+    if isinstance(listed, list | tuple) and all(isinstance(text, str) for text in listed):
+        return tuple(listed)
+    problems.append(f"{place} is {value!r}: expected a text, or a list of texts")
+    return ()
+
+
+def _expressions(section: dict[str, Any], key: str, place: str, problems: list[str]) -> dict[str, Any]:
+    """Read a table of columns and their expressions."""
+    value = section.get(key, {})
+    if isinstance(value, dict):
+        return dict(value)
+    problems.append(f'{place} {key} is {value!r}: expected a table, as in {key} = {{ name = "column" }}')
+    return {}
+
+
+def _share(value: Any, place: str, problems: list[str]) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    problems.append(f"{place} max_rejected_share is {value!r}: expected a number from 0 to 1")
+    return 0.0
+
+
+def _parse_raw(file: str, section: dict[str, Any], problems: list[str]) -> RawFile:
     _check_keys(section, RAW_SETTINGS, f'[raw."{file}"]', problems)
     return RawFile(**{key: str(value) for key, value in section.items() if key in RAW_SETTINGS})
 

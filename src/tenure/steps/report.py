@@ -9,11 +9,14 @@ import pandas as pd
 from tenure.steps.opening import Run, writes
 from tenure.steps.results import records, review_alerts, saved_records
 
+OTHER_PAGES = ("customers.html", "value.html", "review.html", "audit.html")
+
 
 @writes
 def write_report(run: Run) -> list[Path]:
-    """Write ``<target>.html`` for each target and ``index.html``; return the paths, the index first."""
+    """Write ``<target>.html`` for each target, ``customers.html``, ``value.html`` and ``index.html``; return the paths, the index first."""
     from tenure.reporting.report import target_page, write_page
+    from tenure.reporting.value_page import value_page
 
     found = records(run)
     pages = []
@@ -22,7 +25,31 @@ def write_report(run: Run) -> list[Path]:
         ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
         page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
         pages.append(write_page(run.output / f"{record.target}.html", page))
+    pages += write_customers(run)
+    if value := value_page(run.output, run.staged, run.as_of):
+        pages.append(write_page(run.output / "value.html", value))
     return [write_index(run), *pages]
+
+
+def write_customers(run: Run) -> list[Path]:
+    """Write ``customers.html`` from what scoring left in the output; return its path, nothing where nothing was scored."""
+    from pyarrow.parquet import read_schema
+
+    from tenure.reporting.customers_page import STANDING, customers_page, read_tables
+    from tenure.reporting.report import write_page
+
+    path = run.output / "scored_customers.parquet"
+    if not path.is_file():
+        return []
+    shown = [column for column in STANDING if column in read_schema(path).names]
+    page = customers_page(
+        pd.read_parquet(path, columns=shown),
+        read_tables(run.output),
+        staged=run.staged,
+        as_of=run.as_of,
+        is_quick=run.quick,
+    )
+    return [write_page(run.output / "customers.html", page)]
 
 
 def write_index(run: Run) -> Path:
@@ -31,7 +58,7 @@ def write_index(run: Run) -> Path:
 
     index = index_page(
         saved_records(run), run.staged, run.as_of, len(run.snapshots.customers()), alerts=review_alerts(run.output),
-        others=[name for name in ("review.html", "audit.html") if (run.output / name).is_file()],
+        others=[name for name in OTHER_PAGES if (run.output / name).is_file()],
     )  # fmt: skip
     return write_page(run.output / "index.html", index)
 

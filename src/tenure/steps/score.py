@@ -47,11 +47,18 @@ def score(
     run.snapshots.build_features([run.as_of])
     scores = with_facets(run.snapshots, score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight))
     write_scores(scores, run.output)
+    for name, scoring in chosen.items():
+        scoring.model.save(models_folder(run.output) / name)
     append_to_ledger(
         run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id,
         run_kind="quick" if run.quick else run.run_kind, hindsight=allow_hindsight,
     )  # fmt: skip
     return scores
+
+
+def models_folder(output: Path) -> Path:
+    """Name where the models that scored lie beside the scores: one customer's page reads them without starting MLflow."""
+    return output / "models"
 
 
 def with_those_scored(folder: Path, asked: Sequence[str]) -> list[str]:

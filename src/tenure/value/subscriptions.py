@@ -148,7 +148,7 @@ def past_average(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
 def two_stage(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
     """Learn from an earlier day what came within the horizon after it, and ask the same of now.
 
-    Where the history is shorter than twice the horizon, a shorter one is learnt and taken in proportion.
+    Where the history is shorter than twice the horizon, a shorter one is learnt, and stretched as the survival's total is.
     """
     start = int(events["day"].min())
     learnt = min(days, (end - start) // 2)
@@ -163,8 +163,18 @@ def two_stage(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
     tables = [_columns(events, cutoff, plans) for cutoff in cutoffs]
     outcome = [accrued(events, t.index, c, c + learnt, end) for t, c in zip(tables, cutoffs, strict=True)]
     now = _columns(events, end, plans)
-    expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now) * days / learnt
+    expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now) * _stretch(
+        events, end, learnt, days
+    )
     return pd.DataFrame({"revenue": expected}, index=now.index)
+
+
+def _stretch(events: pd.DataFrame, end: int, learnt: int, days: int) -> float:
+    """Return how much more comes in ``days`` than in ``learnt``: less than in proportion, for subscriptions end."""
+    if learnt == days:
+        return 1.0
+    longer, shorter = (survival(events, end, ahead)["revenue"].sum() for ahead in (days, learnt))
+    return float(longer / shorter) if shorter > 0 else days / learnt
 
 
 def _columns(events: pd.DataFrame, end: int, plans: Mapping[str, int]) -> pd.DataFrame:

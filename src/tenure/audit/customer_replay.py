@@ -1,0 +1,49 @@
+"""Time travel for what is told of a customer: value, dates, phases as of an old day, from the raw files as they stood then."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from tenure.audit.comparison import compare_snapshots
+from tenure.audit.replay import Replay
+from tenure.customers.view import CustomerView, customer_view
+from tenure.snapshots import Snapshots
+from tenure.sources.ingest import stage_source
+from tenure.sources.provenance import truncate_raw
+from tenure.workspace import Workspace
+
+
+def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:
+    """Tell the customers known at a cutoff twice, from the raw files cut there and from today's facts, and compare every facet."""
+    name = snapshots.staged.source.name
+    with snapshots.scratch() as scratch:
+        workspace = Workspace(Path(scratch))
+        left_out = truncate_raw(snapshots.staged.source, snapshots.workspace.raw(name), workspace.raw(name), cutoff)
+        staged = stage_source(workspace, snapshots.staged.source, allow_empty=True)
+        everyone = Snapshots(workspace, staged, cutoff).customers()
+        then = customer_view(staged, cutoff, everyone)
+        now = customer_view(snapshots.staged, cutoff, everyone)
+        differing = pd.concat([_columns(then, now, Path(scratch)), _details(then, now)], ignore_index=True)
+    return Replay("customer replay", cutoff, len(everyone), len(now.columns), sum(left_out.values()), differing)
+
+
+def _columns(then: CustomerView, now: CustomerView, scratch: Path) -> pd.DataFrame:
+    """Compare column by column; a facet told only on one side is a difference."""
+    names = dict.fromkeys(column.name for view in (now, then) for column in view.columns)
+    paths = [scratch / "then.parquet", scratch / "now.parquet"]
+    for view, path in zip((then, now), paths, strict=True):
+        view.customers.reindex(columns=["customer_id", *names]).to_parquet(path, index=False)
+    return compare_snapshots(paths[1], paths[0], list(names))
+
+
+def _details(then: CustomerView, now: CustomerView) -> pd.DataFrame:
+    rows = []
+    for name in sorted({*then.details, *now.details}):
+        old, new = then.details.get(name), now.details.get(name)
+        if old is None or new is None or not old.reset_index(drop=True).equals(new.reset_index(drop=True)):
+            sizes = ("none" if table is None else f"{len(table):,} rows" for table in (new, old))
+            rows.append((f"{name}.csv", len(now.customers), "a row of the table", *sizes))
+    return pd.DataFrame(rows, columns=["feature", "customers", "customer_id", "expected", "found"])

@@ -1,0 +1,89 @@
+"""When a customer will buy next, and when each category they buy again and again is due: time for a reminder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from tenure.customers.facet import Facet, FacetColumn
+from tenure.engines.facts_at import FactsAt
+from tenure.errors import NotEnoughDataError
+from tenure.value.rhythm import due_days
+
+EPOCH = date(1970, 1, 1)
+REMIND_DAYS = 3
+RESTOCK_PURCHASES = 3
+# What is due later than this is not foreseeable, and left empty.
+FORESEEABLE_DAYS = 730
+DATES = {"low": "next_purchase_low", "due": "next_purchase_on", "high": "next_purchase_high"}
+
+
+def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
+    """Expect each customer's next day with an order. => customer_id, next_purchase_on, next_purchase_low, next_purchase_high
+
+    Raises
+    ------
+    NotEnoughDataError : nobody ordered on two days.
+    """
+    bought = _purchases(facts, "''")
+    if not bought.duplicated("customer_id").any():
+        raise NotEnoughDataError(
+            "next_purchase: no customer has ordered on two days. Expected some; wait for more history."
+        )
+    return _dated(due_days(bought, _day(facts.as_of), 1), facts.as_of)[["customer_id", *DATES.values()]]
+
+
+def details(facts: FactsAt, customers: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+    """=> restock: customer_id, category, purchases, last_bought_on, next_purchase_on, _low, _high, remind_on; soonest first
+
+    One row per customer and category bought on three days or more; nothing where products have no category.
+    """
+    if "category" not in facts.query("FROM order_lines LIMIT 0"):
+        return {}
+    bought = _purchases(facts, "category")
+    if not (bought.groupby(["customer_id", "category"]).size() >= RESTOCK_PURCHASES).any():
+        return {}
+    told = _dated(due_days(bought, _day(facts.as_of), RESTOCK_PURCHASES), facts.as_of)
+    told["last_bought_on"] = told["last"].map(lambda day: str(EPOCH + timedelta(days=int(day))))
+    told["remind_on"] = _on(np.maximum(told["due"] - REMIND_DAYS, 0.0), facts.as_of)
+    columns = ["customer_id", "category", "purchases", "last_bought_on", *DATES.values(), "remind_on"]
+    return {"restock": told.sort_values(["due", "customer_id", "category"], ignore_index=True)[columns]}
+
+
+def _purchases(facts: FactsAt, category: str) -> pd.DataFrame:
+    return facts.query(
+        f"""
+        SELECT customer_id, {category} AS category, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE)) AS day,
+               min(date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))) AS known
+        FROM order_lines WHERE quantity > 0 AND {category} IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+    )
+
+
+def _dated(told: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    return told.assign(**{column: _on(told[name], as_of) for name, column in DATES.items()})
+
+
+def _on(days: pd.Series, as_of: date) -> pd.Series:
+    """Turn days ahead into dates as text, as ``as_of`` is told; empty where not foreseeable."""
+    foreseeable = days.where(days <= FORESEEABLE_DAYS)
+    return foreseeable.map(lambda ahead: str(as_of + timedelta(days=int(ahead))), na_action="ignore").astype("str")
+
+
+def _day(as_of: date) -> int:
+    return (as_of - EPOCH).days
+
+
+FACET = Facet(
+    name="next_purchase",
+    tables=("order_lines",),
+    columns=(
+        FacetColumn("next_purchase_on", "date", "Expected day of the next order, from the customer's gaps between orders and everybody's."),
+        FacetColumn("next_purchase_low", "date", "Of those who order again, one in ten does so earlier than this day."),
+        FacetColumn("next_purchase_high", "date", "Of those who order again, one in ten does so later than this day."),
+    ),
+    build=build,
+    details=details,
+)  # fmt: skip

@@ -1,0 +1,48 @@
+"""What a human decides: events like any other, from now on, and reversible."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tenure.errors import UsageError
+from tenure.identity.events import Event, Ledger
+
+
+def merge(ledger: Ledger, kept: str, moved: str, *, why: str, now: datetime) -> list[Event]:
+    """Make two persons one, named as the first.
+
+    Raises
+    ------
+    UsageError : they are one already.
+    """
+    mapping = ledger.mapping()
+    person, other = mapping.get(kept, kept), mapping.get(moved, moved)
+    if person == other:
+        raise UsageError(f"{kept} and {moved} are one person already ({person}). Nothing to merge.")
+    cause = f"merged by hand: {why}"
+    customers = [other, *sorted(customer for customer, of in mapping.items() if of == other)]
+    # Said of the customers named, too: that takes back a former split of just these two.
+    events = [Event(now, customer, person, "merged", cause) for customer in customers]
+    ledger.append(events)
+    return events
+
+
+def split(ledger: Ledger, customer: str, *, why: str, now: datetime) -> list[Event]:
+    """Part a customer from the others of their person; where the person bore the customer's id, the others take another.
+
+    Raises
+    ------
+    UsageError : the customer shares a person with nobody.
+    """
+    mapping = ledger.mapping()
+    person = mapping.get(customer, customer)
+    others = [other for other, of in sorted(mapping.items()) if of == person and other != customer]
+    cause = f"split by hand: {why}"
+    if customer != person:
+        events = [Event(now, customer, customer, "split", cause, apart_from=person)]
+    elif others:
+        events = [Event(now, other, others[0], "split", cause, apart_from=customer) for other in others]
+    else:
+        raise UsageError(f"{customer} shares a person with nobody. See the persons with 'tenure identity show'.")
+    ledger.append(events)
+    return events

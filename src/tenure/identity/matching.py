@@ -1,0 +1,162 @@
+"""Pairs of records that may be one person: by rule where a key proves it, else by probability. The only file that runs Splink."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from tenure.errors import UsageError
+from tenure.identity.evidence import EVIDENCE
+from tenure.identity.settings import (
+    FEWEST_RECORDS,
+    MOST_PAIRS_PER_RECORD,
+    RANDOM_PAIRS,
+    REVIEW,
+    SEED,
+    STRICT,
+    STRICT_RECALL,
+    TAUGHT_BY,
+    matching_settings,
+    usable_blocks,
+)
+
+if TYPE_CHECKING:
+    from splink import Linker
+    from splink.internals.blocking_rule_creator import BlockingRuleCreator
+
+# Whom a key belongs to is plain only if nobody on it contradicts another: a household's e-mail proves no person.
+_ONE_PERSON = "count(DISTINCT first_name) <= 1 AND count(DISTINCT birth_date) <= 1"
+# Two first names that are neither alike, nor one the beginning of the other, nor swapped with the surname.
+_OTHER_NAME = (
+    "jaro_winkler_similarity(first_name_l, first_name_r) < 0.7 AND NOT starts_with(first_name_l, first_name_r) "
+    "AND NOT starts_with(first_name_r, first_name_l) AND first_name_l IS DISTINCT FROM surname_r AND surname_l IS DISTINCT FROM first_name_r"
+)
+PAIR_COLUMNS = ", ".join(f"{column}_l, {column}_r" for column in ("unique_id", "customer_id", "known_at", *EVIDENCE))
+
+
+@dataclass(frozen=True)
+class Records:
+    """Names of two tables of evidence: who is known, and who is new. All are new where ``known`` is empty."""
+
+    known: str
+    new: str
+
+
+def exact_pairs(connection: duckdb.DuckDBPyConnection, records: Records) -> list[tuple[Any, ...]]:
+    """Join each new record to the first one with the same id, account, verified e-mail or phone.
+
+    => customer_id, customer_id, known_at of the later, 1.0, cause; a chain per key, not every pair, so a key of n records costs n rows.
+    """
+    every = f"SELECT * FROM {records.new}" + (f" UNION ALL SELECT * FROM {records.known}" if records.known else "")
+    rules = {
+        "same account": ("account", "account IS NOT NULL"),
+        "same verified e-mail": ("email", "email IS NOT NULL AND is_email_verified"),
+        "same phone": ("phone", "phone IS NOT NULL"),
+    }
+    pairs: list[tuple[Any, ...]] = []
+    for cause, (key, asked) in rules.items():
+        pairs += connection.execute(
+            f"WITH asked AS (SELECT * FROM ({every}) WHERE {asked} AND {key} IN (SELECT {key} FROM {records.new})), "
+            f"owned AS (SELECT {key}, min_by(customer_id, (known_at, unique_id)) AS first FROM asked GROUP BY {key} HAVING count(*) > 1 AND {_ONE_PERSON}) "
+            f"SELECT DISTINCT first, customer_id, known_at, 1::DOUBLE, {_quoted(cause)} FROM asked JOIN owned USING ({key}) WHERE first <> customer_id"
+        ).fetchall()
+    return pairs
+
+
+def can_learn(connection: duckdb.DuckDBPyConnection, records: str) -> bool:
+    """Tell whether there are enough records, and on them what the learning starts from: names and birth dates."""
+    (count,) = connection.execute(f"SELECT count(*) FROM {records}").fetchall()[0]
+    return count >= FEWEST_RECORDS and {column for columns in TAUGHT_BY for column in columns} <= _filled(
+        connection, records
+    )
+
+
+def train(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> Linker:
+    """Learn, without any truth, how much each agreement says; the model is written as JSON."""
+    from splink import block_on
+
+    filled = _filled(connection, records)
+    blocks = [
+        block
+        for block in usable_blocks(filled)
+        if _pairs_per_record(connection, records, block) <= MOST_PAIRS_PER_RECORD
+    ]
+    linker = _linker(connection, records, matching_settings(filled, blocks))
+    training = linker.training
+    strict: list[str | BlockingRuleCreator] = [block_on(*columns) for columns in STRICT if set(columns) <= filled]
+    training.estimate_probability_two_random_records_match(strict, recall=STRICT_RECALL)
+    training.estimate_u_using_random_sampling(max_pairs=RANDOM_PAIRS, seed=SEED)
+    for columns in TAUGHT_BY:
+        training.estimate_parameters_using_expectation_maximisation(block_on(*columns), max_pairs=RANDOM_PAIRS)
+    linker.misc.save_model_to_json(str(model), overwrite=True)
+    return linker
+
+
+def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, records: Records, name: str) -> None:
+    """Score the pairs in which at least one record is new, into a table: both records' columns, probability, is_contradicted.
+
+    A contradicted pair has other first names and nothing that only one person has: spouses, parents, twins.
+    """
+    if records.known:
+        api = linker._db_api
+        new, known = api.register(records.new), api.register(records.known)
+        for column in _weighed(linker):
+            linker.table_management.compute_tf_table(column)
+        found = [
+            linker.inference.predict_between(known, new, threshold_match_probability=REVIEW).physical_name,
+            linker.inference.predict_within(new, threshold_match_probability=REVIEW).physical_name,
+        ]
+    else:
+        found = [linker.inference.predict(threshold_match_probability=REVIEW).physical_name]
+    held = connection.execute(f"DESCRIBE {found[0]}").fetchall()
+    present = {row[0] for row in held}
+    listed = ", ".join(
+        c if c in present else f"CAST(NULL AS VARCHAR) AS {c}" for c in PAIR_COLUMNS.split(", ")
+    )  # fmt: skip
+    union = " UNION ALL ".join(f"SELECT {listed}, match_probability AS probability FROM {table}" for table in found)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {name} AS SELECT *, coalesce({_OTHER_NAME}, false) AND birth_date_l IS DISTINCT FROM birth_date_r "
+        f"AND account_l IS DISTINCT FROM account_r AS is_contradicted FROM ({union})"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _weighed(linker: Linker) -> list[str]:
+    return [column.unquote().name for column in linker._settings_obj._term_frequency_columns]
+
+
+def _pairs_per_record(connection: duckdb.DuckDBPyConnection, records: str, block: tuple[str, ...]) -> float:
+    listed = ", ".join(block)
+    present = " AND ".join(f"({part}) IS NOT NULL" for part in block)
+    groups = f"SELECT count(*) AS n FROM {records} WHERE {present} GROUP BY {listed}"
+    (pairs,) = connection.execute(
+        f"SELECT sum(n::DOUBLE * (n - 1)) / 2 / (SELECT count(*) FROM {records}) FROM ({groups})"
+    ).fetchall()[0]
+    return float(pairs or 0)
+
+
+def _filled(connection: duckdb.DuckDBPyConnection, records: str) -> set[str]:
+    counts = ", ".join(f"count(DISTINCT {column})" for column in EVIDENCE)
+    found = connection.execute(f"SELECT {counts} FROM {records}").fetchall()[0]
+    return {column for column, count in zip(EVIDENCE, found, strict=True) if count > 1}
+
+
+def load(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> Linker:
+    """Take the model learnt before."""
+    return _linker(connection, records, model)
+
+
+def _linker(connection: duckdb.DuckDBPyConnection, records: str, settings: Any) -> Linker:
+    try:
+        from splink import DuckDBAPI, Linker
+    except ImportError:
+        raise UsageError("Matching records needs the package splink. Install it: pip install 'splink>=5,<6'.") from None
+    logging.getLogger("splink").setLevel(logging.ERROR)  # what it says is for who sets Splink up
+    return Linker(DuckDBAPI(connection).register(records), settings, log_level=None)

@@ -1,0 +1,89 @@
+"""One customer's page, and the same in a few lines of text."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from tenure.reporting.customer_figures import scores_over_time
+from tenure.reporting.figures import as_svg
+from tenure.reporting.report import page_environment
+from tenure.sources.ingest import StagedSource
+
+SHOWN_FACTS = 60
+SHOWN_LINES = 8
+PROPENSITY = "_propensity"
+# What is shown on a card, where the source can tell it.
+CARDS = ("phase", "phase_since", "rfm_segment", "engagement_index", "engagement_trend", "segment", "loyalty_tier", "value_12m", "next_purchase_on")  # fmt: skip
+
+
+def customer_page(
+    row: Mapping[str, Any],
+    timeline: pd.DataFrame,
+    history: pd.DataFrame,
+    levers: pd.DataFrame,
+    *,
+    staged: StagedSource,
+    as_of: object,
+    is_quick: bool,
+) -> str:
+    """Render one customer; ``row`` is their line of scored_customers, the tables are those of ``CustomerPage``."""
+    picture = b64encode(as_svg(scores_over_time(history)).encode()).decode() if history["as_of"].nunique() > 1 else ""
+    return str(
+        page_environment().get_template("customer.html").render(
+            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
+            customer_id=row["customer_id"], targets=_targets(row), picture=picture, levers=levers.to_dict("records"),
+            cards={name: _shown(row[name]) for name in CARDS if row.get(name) is not None},
+            rest={name: _shown(value) for name, value in row.items() if value is not None and _is_rest(name)},
+            timeline=timeline.head(SHOWN_FACTS).to_dict("records"), facts=len(timeline),
+        )
+    )  # fmt: skip
+
+
+def customer_text(row: Mapping[str, Any], timeline: pd.DataFrame, levers: pd.DataFrame) -> str:
+    """Say the main things of one customer in lines."""
+    lines = [f"{row['customer_id']} as of {row['as_of']}"]
+    lines += [f"  {name:<18} {_shown(row[name])}" for name in CARDS if row.get(name) is not None]
+    for target in _targets(row):
+        lines.append(f"  {target['name']:<18} {target['propensity']:.1%}, decile {target['decile']}")
+        lines += [f"  {'':<18} {reason}" for reason in target["reasons"]]
+    if len(levers):
+        lines.append(
+            "  The model's view, not a cause: with this one feature at its usual value the propensity would be"
+        )
+        lines += [
+            f"  {lever['target']:<18} {lever['propensity_if_usual']:.1%} instead of {lever['propensity']:.1%}: {lever['found']}"
+            for lever in levers.to_dict("records")
+        ]
+    lines += [
+        f"  {fact['day']:%Y-%m-%d}  {fact['what']}{_times(fact)}"
+        for fact in timeline.head(SHOWN_LINES).to_dict("records")
+    ]
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)
+
+
+def _times(fact: Mapping[Any, Any]) -> str:
+    return f" ({fact['times']} times)" if fact["times"] > 1 else ""
+
+
+def _targets(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    names = [name.removesuffix(PROPENSITY) for name in row if name.endswith(PROPENSITY) and row[name] is not None]
+    return [
+        {
+            "name": name, "propensity": row[f"{name}_propensity"], "decile": row[f"{name}_decile"],
+            "reasons": [row[f"{name}_reason_{rank}"] for rank in (1, 2, 3) if row.get(f"{name}_reason_{rank}")],
+        }
+        for name in names
+    ]  # fmt: skip
+
+
+def _is_rest(name: str) -> bool:
+    scored = ("_propensity", "_decile", "_reason_1", "_reason_2", "_reason_3", "_model_version")
+    return not name.endswith(scored) and name not in (*CARDS, "customer_id", "as_of")

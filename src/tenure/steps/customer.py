@@ -1,0 +1,179 @@
+"""All there is to tell of one customer: what 08_customer and ``tenure customer`` call. Reads one customer's rows, never a whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tenure.engines.duckdb_engine import connect
+from tenure.engines.facts_at import facts_at
+from tenure.errors import UsageError
+from tenure.models.explain import phrase
+from tenure.models.model import PropensityModel
+from tenure.sources.raw_files import literal
+from tenure.steps.opening import Run
+from tenure.steps.score import models_folder
+
+SHOWN_LEVERS = 5
+NEAREST = 3
+# How a table's rows read, and whether they are told by the day or, where there are many, by the month.
+TIMELINE = {
+    "subscription_events": ("day", "replace(event, '_', ' ') || coalesce(', ' || plan, '')"),
+    "payments": ("day", "'payment ' || replace(status, '_', ' ') || ' ' || CAST(CAST(amount AS DECIMAL(18,2)) AS VARCHAR)"),
+    "order_lines": ("day", "CASE WHEN quantity > 0 THEN 'bought ' ELSE 'gave back ' END || coalesce(category, brand, product_brand, product_id, 'something')"),
+    "contacts": ("day", "CASE WHEN arm = 'control' THEN 'held out of ' ELSE 'sent ' END || coalesce(offer, campaign_id, channel, 'a message')"),
+    "support_tickets": ("day", "'ticket ' || event || coalesce(', ' || topic, '')"),
+    "loyalty": ("month", "'points ' || event"),
+    "declared": ("day", "'answered ' || key || ': ' || coalesce(value, '')"),
+    "engagement": ("month", "coalesce(channel || ' ', '') || kind"),
+    "usage": ("month", "'used ' || coalesce(metric, '')"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CustomerPage:
+    """One customer as of a day.
+
+    ``row``: their line of ``scored_customers``. ``timeline``: day, table, what, times, newest first, as known at the as-of.
+    ``history``: as_of, target, propensity, decile, run_kind, from the ledger. ``levers``: target, feature, is, usual,
+    propensity, propensity_if_usual: the model's view, not a cause.
+    """
+
+    customer_id: str
+    row: dict[str, Any]
+    timeline: pd.DataFrame
+    history: pd.DataFrame
+    levers: pd.DataFrame
+
+
+def describe_customer(run: Run, customer_id: str = "") -> CustomerPage:
+    """Gather what is told of one customer; without an id, of the first of the table.
+
+    Raises
+    ------
+    UsageError : nothing was scored at this as-of, or no such customer; the message names the nearest ids.
+    """
+    row = _scored_row(run.output / "scored_customers.parquet", customer_id)
+    found = str(row["customer_id"])
+    return CustomerPage(found, row, _timeline(run, found), _history(run, found), _levers(run, row))
+
+
+def write_customer(run: Run, page: CustomerPage) -> Path:
+    """Write ``customer.html``, the page of the customer asked last; return its path."""
+    from tenure.reporting.customer_page import customer_page
+    from tenure.reporting.report import write_page
+
+    html = customer_page(
+        page.row, page.timeline, page.history, page.levers, staged=run.staged, as_of=run.as_of, is_quick=run.quick
+    )
+    return write_page(run.output / "customer.html", html)
+
+
+def _scored_row(path: Path, customer_id: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(
+            f"{path} is not there. Expected the customers scored at this as-of; run 'tenure run' or 'tenure score' first."
+        )
+    scored = f"read_parquet({literal(str(path))})"
+    wanted = f"WHERE customer_id = {literal(customer_id)}" if customer_id else ""
+    with connect() as connection:
+        rows = connection.execute(f"SELECT * FROM {scored} {wanted} LIMIT 1").df().to_dict("records")
+        if not rows:
+            nearest = connection.execute(
+                f"SELECT customer_id FROM {scored} ORDER BY jaro_winkler_similarity(customer_id, {literal(customer_id)}) DESC, customer_id LIMIT {NEAREST}"
+            ).fetchall()
+            raise UsageError(
+                f"Customer '{customer_id}' is not among those scored in {path.parent.name}. Nearest: {', '.join(n for (n,) in nearest)}."
+            )
+    return {str(key): None if _is_missing(value) else value for key, value in rows[0].items()}
+
+
+def _is_missing(value: object) -> bool:
+    return bool(pd.isna(value))  # type: ignore[call-overload]  # one cell
+
+
+def _timeline(run: Run, customer_id: str) -> pd.DataFrame:
+    with facts_at(run.staged, run.as_of) as facts:
+        parts = [
+            f"SELECT CAST(date_trunc('{every}', occurred_at) AS DATE) AS day, '{table}' AS \"table\", {words} AS what, count(*) AS times "
+            f"FROM {table} WHERE customer_id = {literal(customer_id)} GROUP BY ALL"
+            for table, (every, words) in TIMELINE.items()
+            if table in facts.tables
+        ]
+        if not parts:
+            return pd.DataFrame(columns=["day", "table", "what", "times"])
+        return facts.query(f'SELECT * FROM ({" UNION ALL ".join(parts)}) ORDER BY day DESC, "table", what')
+
+
+def _history(run: Run, customer_id: str) -> pd.DataFrame:
+    """Read the customer's scores from the ledger up to the as-of, oldest first; of one day the last scored."""
+    columns = ["as_of", "target", "propensity", "decile", "run_kind"]
+    folder = run.workspace.scores / f"source={run.source.name}"
+    if not any(folder.glob("target=*/as_of=*/*.parquet")):
+        return pd.DataFrame(columns=columns)
+    ledger = f"read_parquet({literal(str(folder / 'target=*' / 'as_of=*' / '*.parquet'))}, hive_partitioning = true)"
+    with connect() as connection:
+        return connection.execute(
+            f"SELECT CAST(as_of AS DATE) AS as_of, target, propensity, decile, run_kind FROM {ledger} "
+            f"WHERE customer_id = {literal(customer_id)} AND NOT is_hindsight AND CAST(as_of AS DATE) <= DATE '{run.as_of}' "
+            "QUALIFY row_number() OVER (PARTITION BY target, as_of ORDER BY scored_at DESC) = 1 ORDER BY as_of, target"
+        ).df()
+
+
+def _levers(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
+    """Score the customer again with one feature at a time at its usual value, the strongest features first."""
+    columns = ["target", "feature", "found", "propensity", "propensity_if_usual"]
+    rows = []
+    for name in run.snapshots.targets:
+        version = row.get(f"{name}_model_version")
+        features = (
+            _features(run, str(row["customer_id"])) if version and row.get(f"{name}_propensity") is not None else None
+        )
+        if features is None or features.empty:
+            continue
+        model = _model(run, name, str(version))
+        rows += [{"target": name} | lever for lever in levers_of(model, features)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, Any]]:
+    """Score one customer's features again, each of the strongest set to its usual value; the largest change first.
+
+    A feature moved alone leaves those that go with it as they are: the model's view, not what acting would bring.
+    """
+    contributions = model.contributions(features)[0, :-1]
+    strongest = np.argsort(-np.abs(contributions), kind="stable")[: 2 * SHOWN_LEVERS]
+    currency, now = str(model.about.get("currency", "")), float(model.propensities(features)[0])
+    found = []
+    for place in strongest:
+        meaning = model.meanings[place]
+        if meaning.usual is None:
+            continue
+        changed = features.assign(**{meaning.name: meaning.usual})
+        then = float(model.propensities(changed)[0])
+        told = phrase(meaning, features[meaning.name].iloc[0], currency)
+        found.append({"feature": meaning.name, "found": told, "propensity": now, "propensity_if_usual": then})
+    found.sort(key=lambda lever: -abs(float(lever["propensity_if_usual"]) - now))
+    return found[:SHOWN_LEVERS]
+
+
+def _features(run: Run, customer_id: str) -> pd.DataFrame:
+    path = run.snapshots.features_path(run.as_of)
+    if not path.is_file():
+        return pd.DataFrame()
+    with connect() as connection:
+        query = f"SELECT * FROM read_parquet({literal(str(path))}) WHERE customer_id = {literal(customer_id)}"
+        return connection.execute(query).df()
+
+
+def _model(run: Run, target: str, version: str) -> PropensityModel:
+    """Read the model that scored, kept beside the scores: MLflow takes seconds to start."""
+    folder = models_folder(run.output) / target
+    if (folder / "model.json").is_file():
+        return PropensityModel.load(folder)
+    return run.registry.load(run.model_name(target), version)

@@ -1,0 +1,46 @@
+"""What was told of customers on an old day is told again, whatever became known since; a facet that peeks is caught."""
+
+from datetime import date
+from types import MappingProxyType
+
+from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
+
+from tenure.audit.customer_replay import replay_customers
+from tenure.customers import catalogue, view
+from tenure.customers.facet import Facet, FacetColumn
+
+CUTOFF = date(2023, 7, 1)
+
+
+def clean(root):
+    rows, _ = buyers()
+    return shop(root, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
+
+
+def test_value_and_timing_of_an_old_day_are_the_same_after_later_facts(tmp_path):
+    found = replay_customers(clean(tmp_path), CUTOFF)
+    assert found.left_out > 100 and found.customers > 50 and found.features > 5
+    assert found.differing.empty and found.findings() == []
+
+
+def test_a_facet_that_looks_past_the_as_of_is_an_alarm(tmp_path, monkeypatch):
+    snapshots = clean(tmp_path)
+
+    def build(facts, customers):
+        staged = view_of["staged"]
+        return facts.query(
+            f"SELECT customer_id, count(*) AS peeked FROM read_parquet('{staged.path('order_lines')}') GROUP BY 1"
+        )
+
+    peeking = Facet("peeking", ("order_lines",), (FacetColumn("peeked", "lines", "All there ever were."),), build)
+    view_of = {}
+    told = view.customer_view
+
+    def remembered(staged, as_of, customers):
+        view_of["staged"] = staged
+        return told(staged, as_of, customers)
+
+    monkeypatch.setattr(view, "all_facets", lambda: MappingProxyType({**catalogue.all_facets(), "peeking": peeking}))
+    monkeypatch.setattr("tenure.audit.customer_replay.customer_view", remembered)
+    (finding,) = replay_customers(snapshots, CUTOFF).findings()
+    assert finding.is_alarm and finding.subject == "peeked"
