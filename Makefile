@@ -20,8 +20,8 @@ setup: $(STAMP)  ## the environment, .venv, alone
 run: setup  ## environment, then the whole flow on the built-in demo company
 	$(BIN)/tenure run demo
 
-test: setup  ## environment, then the whole test suite
-	$(BIN)/python -m pytest
+test: setup  ## environment, then the whole test suite, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup  ## format, lint, types, notebook rules, known vulnerabilities of dependencies
 	$(BIN)/ruff format --check src tests benchmarks

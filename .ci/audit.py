@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 COMMAND = ("-m", "pip_audit", "--local", "--skip-editable", "--progress-spinner", "off", "--format", "json", "--timeout", "5")
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 30
 
 
 def main() -> str:
