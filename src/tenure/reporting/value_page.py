@@ -18,7 +18,7 @@ SHOWN_REMINDERS = 10
 REMINDER_DAYS = 7
 
 
-def value_page(folder: Path, staged: StagedSource, as_of: date) -> str | None:
+def value_page(folder: Path, staged: StagedSource, as_of: date, *, is_quick: bool = False) -> str | None:
     """Render the page from what the scoring left in a folder; None where it told no value."""
     if not (folder / "value_models.csv").is_file():
         return None
@@ -27,7 +27,7 @@ def value_page(folder: Path, staged: StagedSource, as_of: date) -> str | None:
     figures = [share_of_value(best), *(model_errors(models, part, days) for part, days in asked)]
     return str(
         page_environment().get_template("value.html").render(
-            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, currency=staged.source.currency,
+            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick, currency=staged.source.currency,
             margin_rate=staged.source.margin_rate, best=best.to_dict("records"), models=models.astype(object).where(models.notna(), None).to_dict("records"),
             figures=["data:image/svg+xml;base64," + b64encode(as_svg(figure).encode()).decode() for figure in figures],
             protocol=models["protocol"].iloc[0], **_reminders(folder, as_of),

@@ -26,7 +26,7 @@ def write_report(run: Run) -> list[Path]:
         page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
         pages.append(write_page(run.output / f"{record.target}.html", page))
     pages += write_customers(run)
-    if value := value_page(run.output, run.staged, run.as_of):
+    if value := value_page(run.output, run.staged, run.as_of, is_quick=run.quick):
         pages.append(write_page(run.output / "value.html", value))
     return [write_index(run), *pages]
 
