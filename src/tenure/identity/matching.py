@@ -13,6 +13,7 @@ from tenure.errors import UsageError
 from tenure.identity.evidence import EVIDENCE
 from tenure.identity.settings import (
     FEWEST_RECORDS,
+    MOST_PAIRS,
     MOST_PAIRS_PER_RECORD,
     RANDOM_PAIRS,
     REVIEW,
@@ -80,11 +81,9 @@ def train(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> L
     from splink import block_on
 
     filled = _filled(connection, records)
-    blocks = [
-        block
-        for block in usable_blocks(filled)
-        if _pairs_per_record(connection, records, block) <= MOST_PAIRS_PER_RECORD
-    ]
+    (count,) = connection.execute(f"SELECT count(*) FROM {records}").fetchall()[0]
+    most = min(MOST_PAIRS_PER_RECORD * count, MOST_PAIRS)
+    blocks = [block for block in usable_blocks(filled) if _pairs(connection, records, block) <= most]
     linker = _linker(connection, records, matching_settings(filled, blocks))
     training = linker.training
     strict: list[str | BlockingRuleCreator] = [block_on(*columns) for columns in STRICT if set(columns) <= filled]
@@ -132,13 +131,11 @@ def _weighed(linker: Linker) -> list[str]:
     return [column.unquote().name for column in linker._settings_obj._term_frequency_columns]
 
 
-def _pairs_per_record(connection: duckdb.DuckDBPyConnection, records: str, block: tuple[str, ...]) -> float:
+def _pairs(connection: duckdb.DuckDBPyConnection, records: str, block: tuple[str, ...]) -> float:
     listed = ", ".join(block)
     present = " AND ".join(f"({part}) IS NOT NULL" for part in block)
     groups = f"SELECT count(*) AS n FROM {records} WHERE {present} GROUP BY {listed}"
-    (pairs,) = connection.execute(
-        f"SELECT sum(n::DOUBLE * (n - 1)) / 2 / (SELECT count(*) FROM {records}) FROM ({groups})"
-    ).fetchall()[0]
+    (pairs,) = connection.execute(f"SELECT sum(n::DOUBLE * (n - 1)) / 2 FROM ({groups})").fetchall()[0]
     return float(pairs or 0)
 
 

@@ -49,6 +49,9 @@ BLOCKS = (
 )
 # A block that makes more pairs than this for each record is left out: it tells nobody apart here, and would not end.
 MOST_PAIRS_PER_RECORD = 30
+# Nor one that makes more pairs than this in all: a loose block's pairs grow with the square of the records, and the tight
+# blocks find nearly all of what it would.
+MOST_PAIRS = 10_000_000
 # Agreement on these teaches how often one person's records agree on the rest; two, so that each column is learnt from the other.
 TAUGHT_BY = (("first_name", "surname"), ("birth_date",))
 
