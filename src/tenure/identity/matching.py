@@ -36,6 +36,7 @@ _OTHER_NAME = (
     "jaro_winkler_similarity(first_name_l, first_name_r) < 0.7 AND NOT starts_with(first_name_l, first_name_r) "
     "AND NOT starts_with(first_name_r, first_name_l) AND first_name_l IS DISTINCT FROM surname_r AND surname_l IS DISTINCT FROM first_name_r"
 )
+_OTHER_SURNAME = "jaro_winkler_similarity(surname_l, surname_r) < 0.7"
 PAIR_COLUMNS = ", ".join(f"{column}_l, {column}_r" for column in ("unique_id", "customer_id", "known_at", *EVIDENCE))
 
 
@@ -98,7 +99,7 @@ def train(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> L
 def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, records: Records, name: str) -> None:
     """Score the pairs in which at least one record is new, into a table: both records' columns, probability, is_contradicted.
 
-    A contradicted pair has other first names and nothing that only one person has: spouses, parents, twins.
+    A contradicted pair has other first names, an other birth date or surname, and not the same account: spouses, parents, neighbours.
     """
     if records.known:
         api = linker._db_api
@@ -118,8 +119,8 @@ def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, record
     )  # fmt: skip
     union = " UNION ALL ".join(f"SELECT {listed}, match_probability AS probability FROM {table}" for table in found)
     connection.execute(
-        f"CREATE OR REPLACE TABLE {name} AS SELECT *, coalesce({_OTHER_NAME}, false) AND birth_date_l IS DISTINCT FROM birth_date_r "
-        f"AND account_l IS DISTINCT FROM account_r AS is_contradicted FROM ({union})"
+        f"CREATE OR REPLACE TABLE {name} AS SELECT *, coalesce({_OTHER_NAME}, false) "
+        f"AND (birth_date_l IS DISTINCT FROM birth_date_r OR coalesce({_OTHER_SURNAME}, false)) AND account_l IS DISTINCT FROM account_r AS is_contradicted FROM ({union})"
     )
 
 
