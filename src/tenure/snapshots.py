@@ -185,27 +185,22 @@ class Snapshots:
         ------
         NotEnoughDataError : an outcome window passes the as-of.
         """
-        built = reused = 0
-        for cutoff in sorted(set(cutoffs)):
+        wanted = sorted(set(cutoffs))
+        for cutoff in wanted:
             if not target.window.is_matured(cutoff, self.as_of):
                 raise NotEnoughDataError(
                     f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, after the as-of "
                     f"{self.as_of}. Expected a matured cutoff; choose an earlier one."
                 )
-            path = self.labels_path(target, cutoff)
-            if path.is_file():
-                reused += 1
-                continue
-            self.build_features([cutoff])
-            folder = self.features_path(cutoff).parent
-            with (
-                self._writing(),
-                open_engine(self.engine, self.staged, folder) as engine,
-                replaced_file(path) as fresh,
-            ):
-                engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh)
-            built += 1
-        return {"built": built, "reused": reused}
+        missing = [cutoff for cutoff in wanted if not self.labels_path(target, cutoff).is_file()]
+        if missing:
+            self.build_features(missing)
+            folder = self.features_path(missing[0]).parent
+            with self._writing(), open_engine(self.engine, self.staged, folder) as engine:
+                for cutoff in missing:
+                    with replaced_file(self.labels_path(target, cutoff)) as fresh:
+                        engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh)
+        return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def table(
         self,
