@@ -24,7 +24,10 @@ def value_page(folder: Path, staged: StagedSource, as_of: date, *, is_quick: boo
         return None
     models, best = pd.read_csv(folder / "value_models.csv"), pd.read_csv(folder / "best_customers.csv")
     asked = list(models[["part", "horizon_days"]].drop_duplicates().itertuples(index=False, name=None))
-    figures = [share_of_value(best), *(model_errors(models, part, days) for part, days in asked)]
+    figures = [
+        share_of_value(best),
+        *(model_errors(models, part, days, staged.source.currency) for part, days in asked),
+    ]
     return str(
         page_environment().get_template("value.html").render(
             title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick, currency=staged.source.currency,
