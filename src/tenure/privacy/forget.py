@@ -11,6 +11,7 @@ from shutil import rmtree
 import pandas as pd
 
 from tenure.errors import DataContractError, RunError, UsageError
+from tenure.identity.forgetting import drop_customer
 from tenure.lock import sole_writer
 from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
@@ -63,6 +64,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
         changed = {
             "staged tables": _stage_anew(workspace, source),
             "snapshots": _drop_snapshots(workspace, source_name),
+            "identity": drop_customer(workspace.identity_events(source_name), person.names),
         }
         changed["scores"] = sum(_take_out_of_ledger(person, path) for path in _ledger(workspace, source_name))
         changed["reports and notebooks"] = sum(

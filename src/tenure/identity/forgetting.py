@@ -1,0 +1,33 @@
+"""Taking a customer out of what is known of identity."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tenure.workspace import replaced_file
+
+# Columns of events and reviews that name a customer.
+PARTIES = ("customer_id", "unified_id", "apart_from", "left", "right")
+
+
+def drop_customer(folder: Path, names: Collection[str]) -> int:
+    """Drop every event and every review that names a customer by one of these names; return how many.
+
+    Who was one person with the customer is themselves again. The files stay, numbered as they were: the next one follows.
+    """
+    dropped = 0
+    for path in sorted((*folder.glob("events-*.parquet"), *folder.glob("reviews-*.parquet"))):
+        table = pq.read_table(path)
+        kept = table
+        for column in set(PARTIES) & set(table.column_names):
+            kept = kept.filter(pc.invert(pc.is_in(kept[column], pa.array(names, pa.string()))))
+        if kept.num_rows < table.num_rows:
+            dropped += table.num_rows - kept.num_rows
+            with replaced_file(path) as fresh:
+                pq.write_table(kept, fresh, compression="zstd")
+    return dropped
