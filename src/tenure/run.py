@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from tenure.errors import NotEnoughDataError, TenureError, UnknownNameError, UsageError
 from tenure.graph import Marks, Step
+from tenure.identity.events import identity_digest
+from tenure.identity.resolve import resolve
 from tenure.lock import sole_writer
 from tenure.memory import engine_memory
 from tenure.models.scorecard import WALK_CUTOFFS
@@ -37,6 +39,7 @@ KERNEL_START_SECONDS = 1.0
 # What a training takes beside what the engine may hold.
 TRAINING_BYTES = 1 << 30
 BEGUN_FROM = "begun_from"
+RECORDS = "records"
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def run_flow(
 def writing(
     source: str, doing: str, *, workspace: str = "", progress: Progress = say_nothing, **options: Any
 ) -> Iterator[Run]:
-    """Open a source as its only writer, staged, with what a killed writer left cleaned up.
+    """Open a source as its only writer, staged, its new records matched, with what a killed writer left cleaned up.
 
     Raises
     ------
@@ -117,6 +120,11 @@ def writing(
         progress(StepEvent("stage", "started"))
         what: Literal["done", "reused"] = "reused" if run.staged.reused else "done"
         progress(StepEvent("stage", what, round(time.monotonic() - started, 2)))
+        if RECORDS in run.staged.tables:
+            started = time.monotonic()
+            progress(StepEvent("identity", "started"))
+            resolve(located, run.staged)
+            progress(StepEvent("identity", "done", round(time.monotonic() - started, 2)))
         yield run
 
 
@@ -169,7 +177,8 @@ class Work:
     @property
     def marks(self) -> Marks:
         run = self.run
-        return Marks(self.folder, run.staged.fingerprint, str(run.as_of), str(run.quick), run.run_kind)
+        persons = identity_digest(run.staged.identity_events, run.as_of)
+        return Marks(self.folder, run.staged.fingerprint + persons, str(run.as_of), str(run.quick), run.run_kind)
 
     def perform(self, step: Step) -> None:
         """Execute a step's notebook, unless its mark says that nothing it is made from has changed."""

@@ -7,6 +7,7 @@ from tables import read, staged, write_csv
 from tenure.audit.replay import replay
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
+from tenure.run import writing
 from tenure.snapshots import Snapshots
 from tenure.workspace import Workspace
 
@@ -101,3 +102,12 @@ def test_a_snapshot_of_an_old_cutoff_survives_later_merges_and_replays_from_the_
     for cutoff in (date(2024, 2, 1), date(2024, 3, 1)):
         found = replay(snapshots, cutoff)
         assert (found.failed, len(found.differing)) == ("", 0)
+
+
+def test_every_run_matches_what_is_new(tmp_path):
+    records = (HEADER, "web1 2024-01-02 web 1 Ana Lee 1980-05-01 A7 - - -", "app1 2024-02-01 app 1 Ana Lee - A7 - - -")
+    source = staged(tmp_path, records=records)
+    said = []
+    with writing(source.source.name, "a test", workspace=str(tmp_path), progress=said.append) as run:
+        assert Ledger(run.staged.identity_events).mapping() == {"app1": "web1"}
+    assert ("identity", "done") in {(event.step, event.what) for event in said}
