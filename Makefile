@@ -48,6 +48,7 @@ bench: setup  ## the benchmarks, printed
 	$(BIN)/python benchmarks/bad_inputs.py
 	$(BIN)/python benchmarks/value.py
 	$(BIN)/python benchmarks/restock.py
+	$(BIN)/python benchmarks/identity.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/features.py --growth
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tenure.engines.duckdb_engine import connect
-from tenure.errors import UsageError
+from tenure.errors import RunError, UsageError
 from tenure.memory import memory_budget
 
 
@@ -27,3 +27,9 @@ def test_the_engine_keeps_to_half_of_it_and_the_default_is_fixed(monkeypatch):
             monkeypatch.setenv("TENURE_MEMORY", text)
         with connect() as connection:
             assert connection.execute("SELECT current_setting('memory_limit')").fetchall() == [(told,)]
+
+
+def test_what_cannot_spill_is_one_message_that_names_the_budget(monkeypatch):
+    monkeypatch.setenv("TENURE_MEMORY", "40MB")
+    with pytest.raises(RunError, match=r"more than the 19 MiB it may hold .* set TENURE_MEMORY higher"), connect() as c:
+        c.execute("SELECT list(range::VARCHAR) FROM range(3000000)").fetchall()

@@ -15,7 +15,7 @@ import pyarrow as pa
 from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import TablePlan, plan_table
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
-from tenure.errors import DefinitionError
+from tenure.errors import DefinitionError, RunError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression, to_duckdb
 from tenure.identity.events import identity_before
@@ -37,7 +37,12 @@ SIGNIFICANT_DIGITS = 9
 
 @contextmanager
 def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a DuckDB that keeps to its memory and spills beyond it."""
+    """Open a DuckDB that keeps to its memory and spills beyond it.
+
+    Raises
+    ------
+    RunError : what cannot be spilled needs more than that.
+    """
     with TemporaryDirectory(prefix="tenure-", dir=spill_folder) as spill:
         connection = duckdb.connect()
         try:
@@ -46,6 +51,11 @@ def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnect
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = false")
             yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise RunError(
+                f"The engine needs more than the {engine_memory() >> 20:,} MiB it may hold ({str(error).splitlines()[0]}). Expected a query that "
+                "can spill: set TENURE_MEMORY higher (the engine takes half), or build fewer cutoffs at once."
+            ) from error
         finally:
             connection.close()
 
