@@ -13,6 +13,7 @@ from tenure.engines.bucket_plan import Measure, Part
 Whole = npt.NDArray[np.int64]
 # What a minimum or maximum over no row comes to.
 NEVER = np.iinfo(np.int32).min
+NO_VALUES = np.empty(0, dtype=np.int64)
 NONE = {"min": np.iinfo(np.int64).max, "max": np.iinfo(np.int64).min}
 
 
@@ -105,11 +106,12 @@ class _Cells:
         self._how, self._buckets, self._customers = part.how, buckets, customers
         measured = rows.measures[part.measure]
         self._present = measured.present
-        self._values = rows.day if part.measure.kind == "DATE" else measured.values
+        values = rows.day if part.measure.kind == "DATE" else measured.values
+        self._values = NO_VALUES if values is None else values  # only counts have none
         self._cell = cells
         self._cells = np.full(len(buckets) * customers, NONE.get(part.how, 0), dtype=np.int64)
         self._merge = {"count": np.add, "sum": np.add, "min": np.minimum, "max": np.maximum}[part.how]
-        if part.how == "sum" and self._values is not None and len(self._values):
+        if part.how == "sum" and len(self._values):
             largest = max(abs(int(self._values.min())), abs(int(self._values.max())))
             if largest * len(self._values) > np.iinfo(np.int64).max:
                 raise OverflowError(f"the sum of {part.measure.argument}")
@@ -120,7 +122,6 @@ class _Cells:
         if self._how == "count":
             self._cells += np.bincount(cells, minlength=len(self._cells))
         else:
-            assert self._values is not None  # noqa: S101  # only counts have none
             self._merge.at(self._cells, cells, self._values[known][present].astype(np.int64))
 
     def over(self, cutoff: int, windows: Sequence[int | None]) -> list[Whole]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln, expit, gammaln, hyp2f1
 
-from tenure.value.likelihood import fit_positive
+from tenure.value.likelihood import fit_process
 from tenure.value.purchases import Repetition
 
 STARTS = ((0.5, 5.0, 1.0, 2.0), (1.0, 10.0, 0.5, 5.0), (0.2, 1.0, 0.2, 1.0))
@@ -34,13 +34,7 @@ class BgNbd:
         ------
         NotEnoughDataError : nobody came back, or no maximum was found.
         """
-        customers.check_return("BG/NBD")
-        total = customers.weights.sum()
-
-        def mean(parameters: np.ndarray) -> float:
-            return float(customers.weights @ cls(*parameters).log_likelihood(customers) / total)
-
-        return cls(*(float(value) for value in fit_positive(mean, STARTS, "BG/NBD")))
+        return fit_process(cls, customers, STARTS, "BG/NBD")
 
     def log_likelihood(self, customers: Repetition) -> np.ndarray:
         """Return ln P(repeats, recency | observed) of each customer."""

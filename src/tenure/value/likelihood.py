@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from tenure.errors import NotEnoughDataError
+from tenure.value.purchases import Repetition
 
 # A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and holds.
 SMALLEST, LARGEST = 1e-3, 1e4
@@ -42,3 +44,30 @@ def fit_positive(
         f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days and amounts of "
         "customers some of whom came back; the other models are used."
     )
+
+
+class BuyingProcess(Protocol):
+    """How customers buy until they stop, given its parameters."""
+
+    def log_likelihood(self, customers: Repetition) -> np.ndarray: ...
+
+
+Process = TypeVar("Process", bound=BuyingProcess)
+
+
+def fit_process(
+    process: Callable[..., Process], customers: Repetition, starts: Sequence[Sequence[float]], model: str
+) -> Process:
+    """Fit a buying process by maximum likelihood; ``process`` makes one of its parameters, in the order of ``starts``.
+
+    Raises
+    ------
+    NotEnoughDataError : nobody came back, or no maximum was found.
+    """
+    customers.check_return(model)
+    total = customers.weights.sum()
+
+    def mean(parameters: np.ndarray) -> float:
+        return float(customers.weights @ process(*parameters).log_likelihood(customers) / total)
+
+    return process(*(float(value) for value in fit_positive(mean, starts, model)))

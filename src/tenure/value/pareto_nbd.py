@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, gammaln, logsumexp
 
-from tenure.value.likelihood import fit_positive
+from tenure.value.likelihood import fit_process
 from tenure.value.purchases import Repetition
 
 PLACES, WEIGHTS = (values / 2 for values in np.polynomial.legendre.leggauss(24))
@@ -36,13 +36,7 @@ class ParetoNbd:
         ------
         NotEnoughDataError : nobody came back, or no maximum was found.
         """
-        customers.check_return("Pareto/NBD")
-        total = customers.weights.sum()
-
-        def mean(parameters: np.ndarray) -> float:
-            return float(customers.weights @ cls(*parameters).log_likelihood(customers) / total)
-
-        return cls(*(float(value) for value in fit_positive(mean, STARTS, "Pareto/NBD")))
+        return fit_process(cls, customers, STARTS, "Pareto/NBD")
 
     def log_likelihood(self, customers: Repetition) -> np.ndarray:
         """Return ln P(repeats, recency | observed) of each customer."""
