@@ -150,7 +150,7 @@ def _sample(facts, share):
 
 
 def test_nine_digits_are_rounded_to_the_same_bits(tmp_path):
-    from tenure.engines.duckdb_engine import _rounded as duckdb_rounded
+    from tenure.engines.joined_features import rounded as duckdb_rounded
 
     generator = np.random.default_rng(3)
     usual = 10.0 ** generator.uniform(-13, 29, 3000)

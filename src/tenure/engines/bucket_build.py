@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from functools import partial
 
@@ -20,50 +21,64 @@ from tenure.sources.raw_files import quoted
 EPOCH = date(1970, 1, 1)
 # Chunks merged at once; numpy leaves the interpreter's lock while it works.
 THREADS = 2
-BATCH_ROWS = 1_000_000
+BATCH_ROWS = 100_000
 # Bytes of one chunk's buckets: small enough to stay near the processor, large enough that numpy has work.
-CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 32 << 20
 MOST_CUSTOMERS = 8_192
 # Customer, day, first cutoff; each measure adds a flag and perhaps a number.
 ROW_BYTES, FLAG_BYTES, NUMBER_BYTES = 10, 1, 8
 
 
 def build_bucketed(
-    connection: duckdb.DuckDBPyConnection, plan: TablePlan, facts: str, rows: int, cutoffs: Sequence[date], name: str
+    connection: duckdb.DuckDBPyConnection,
+    plan: TablePlan,
+    facts: str,
+    rows: int,
+    customers: str,
+    cutoffs: Sequence[date],
+    name: str,
 ) -> None:
-    """Write a table's bucketed columns into the temporary table ``name``: customer_id, cutoff, columns, as the direct path would.
+    """Write a table's bucketed aggregates into the table ``name``: customer_id, cutoff, one column each.
 
-    ``facts`` gives the table's rows, ``rows`` says how many; ``population`` names who is asked at which cutoff.
+    A customer has a row at a cutoff where a window holds one; where another window holds none, its columns are null.
+    ``facts`` gives the table's rows, ``rows`` says how many; ``customers`` gives the customer_id of those to look at.
 
     Raises
     ------
     OverflowError : a sum may not fit into 64 bits.
     """
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE numbered AS SELECT customer_id, cutoff, "
-        "CAST(dense_rank() OVER (ORDER BY customer_id) - 1 AS INTEGER) AS number FROM population"
-    )
-    customers = int(connection.execute("SELECT coalesce(max(number) + 1, 0) FROM numbered").fetchall()[0][0])
+    ids = connection.sql(f"SELECT customer_id FROM ({customers}) ORDER BY customer_id").to_arrow_table()["customer_id"]
     buckets = Buckets.cut([_day(cutoff) for cutoff in cutoffs], {w for asked in plan.windows.values() for w in asked})
     size = int(np.clip(CHUNK_BYTES // (8 * len(buckets) * len(plan.parts)), 1, MOST_CUSTOMERS))
     columns = _columns(plan)
-    connection.register("merged", _merged([], 0, 0, plan, buckets))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {columns}")
+    connection.register("merged", _merged([], ids[:0], plan, buckets))
+    connection.execute(f"CREATE OR REPLACE TABLE {name} AS {columns}")
     held = rows * (ROW_BYTES + sum(_bytes_of(measure) for measure in measures_of(plan.parts)))
     passes = max(1, -(-held // (engine_memory() // 2)))
-    firsts = np.arange(0, customers, size)
-    for some in np.array_split(firsts, min(passes, len(firsts))) if customers else ():
-        chunks = _read(connection, plan, facts, buckets, some, size)
+    firsts = np.arange(0, len(ids), size)
+    for some in np.array_split(firsts, min(passes, len(firsts))) if len(ids) else ():
+        chunks = _read(connection, plan, facts, buckets, some, ids, size)
 
         def merged(first: int, chunks: dict[int, list[Rows]] = chunks) -> pa.Table:
-            return _merged(chunks.pop(first, []), first, min(size, customers - first), plan, buckets)
+            return _merged(chunks.pop(first, []), ids[first : first + size], plan, buckets)
 
-        with ThreadPoolExecutor(THREADS) as pool:
-            for at in range(0, len(some), THREADS):
-                for table in pool.map(merged, some[at : at + THREADS].tolist()):
-                    connection.register("merged", table)
-                    connection.execute(f"INSERT INTO {name} {columns}")
+        for table in _ahead(merged, some.tolist()):
+            connection.register("merged", table)
+            connection.execute(f"INSERT INTO {name} {columns}")
     connection.unregister("merged")
+    connection.unregister("numbered")
+
+
+def _ahead(work: Callable[[int], pa.Table], arguments: Sequence[int]) -> Iterator[pa.Table]:
+    """Do the work of some arguments in threads, and only a little ahead of who takes it: results are large."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting: deque[Future[pa.Table]] = deque()
+        for argument in arguments:
+            waiting.append(pool.submit(work, argument))
+            if len(waiting) > THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _day(day: date) -> int:
@@ -80,11 +95,14 @@ def _read(
     facts: str,
     buckets: Buckets,
     firsts: npt.NDArray[np.int64],
+    ids: pa.ChunkedArray,
     size: int,
 ) -> dict[int, list[Rows]]:
     """Read the facts of some chunks of customers. => the chunk's first customer: its rows, in pieces"""
     measures = measures_of(plan.parts)
-    first, end = int(firsts[0]), int(firsts[-1]) + size
+    first, end = int(firsts[0]), min(int(firsts[-1]) + size, len(ids))
+    numbered = pa.table({"customer_id": ids[first:end], "number": np.arange(first, end, dtype=np.int32)})
+    connection.register("numbered", numbered)
     selected = "".join(f", {sql}" for sql in _measured(plan, measures))
     since = (
         f" AND occurred_at >= DATE '{_date(int(buckets.cutoffs[0]) - plan.longest_window)}'"
@@ -97,7 +115,7 @@ def _read(
         f"date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known{selected} "
         f"FROM (SELECT *, isodow(occurred_at) AS weekday, hour(occurred_at) AS hour FROM {facts} "
         f"WHERE occurred_at < {last} AND known_at < {last}{since}) "
-        f"JOIN (SELECT DISTINCT customer_id, number FROM numbered WHERE number >= {first} AND number < {end}) USING (customer_id)"
+        f"JOIN numbered USING (customer_id)"
     )
     chunks: dict[int, list[Rows]] = {}
     for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
@@ -151,13 +169,13 @@ def _values(column: pa.Array, measure: Measure) -> Values:
     return Values(present, numbers if not column.null_count else np.where(present, numbers, 0))
 
 
-def _merged(pieces: Sequence[Rows], first: int, customers: int, plan: TablePlan, buckets: Buckets) -> pa.Table:
-    """Merge one chunk. => number, cutoff_day, and p<part>_<window> as whole numbers; one row per cutoff and customer"""
+def _merged(pieces: Sequence[Rows], ids: pa.ChunkedArray, plan: TablePlan, buckets: Buckets) -> pa.Table:
+    """Merge one chunk. => customer_id, cutoff_day, and p<part>_<window> as whole numbers; one row per cutoff and customer"""
     rows = _concatenated(pieces or [_none(measures_of(plan.parts))])
-    merged = merge(rows, customers, plan.parts, plan.windows, buckets)
+    merged = merge(rows, len(ids), plan.parts, plan.windows, buckets)
     columns = {f"p{part}_{window or 'ever'}": values.reshape(-1) for (part, window), values in merged.items()}
-    numbers = np.tile(np.arange(first, first + customers, dtype=np.int32), len(buckets.cutoffs))
-    return pa.table({"number": numbers, "cutoff_day": np.repeat(buckets.cutoffs, customers), **columns})
+    customers = pa.chunked_array(ids.chunks * len(buckets.cutoffs), ids.type)
+    return pa.table({"customer_id": customers, "cutoff_day": np.repeat(buckets.cutoffs, len(ids)), **columns})
 
 
 def _none(measures: Sequence[Measure]) -> Rows:
@@ -183,14 +201,14 @@ def _concatenated(pieces: Sequence[Rows]) -> Rows:
 
 def _columns(plan: TablePlan) -> str:
     """Give the SQL from merged parts to columns; where a window holds no row, a column is null: absence is stated later."""
-    selected = []
+    selected, longest = [], plan.windows[0][-1]
     for entry in plan.bucketed:
         window = entry.column.window_days or "ever"
         sql = fill(entry.formula, partial(_restored, plan.parts, window))
         selected.append(f"CASE WHEN p0_{window} > 0 THEN {sql} END AS {quoted(entry.column.name)}")
     return (
-        f"SELECT customer_id, cutoff, {', '.join(selected)} FROM merged "
-        f"JOIN numbered USING (number) WHERE cutoff = DATE '{EPOCH}' + cutoff_day"
+        f"SELECT customer_id, DATE '{EPOCH}' + cutoff_day AS cutoff, {', '.join(selected)} FROM merged "
+        f"WHERE p0_{longest or 'ever'} > 0"
     )
 
 

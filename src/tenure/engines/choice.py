@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tenure.engines.duckdb_engine import DuckDBEngine, connect
+from tenure.engines.duckdb_engine import DuckDBEngine
+from tenure.engines.duckdb_session import connect
 from tenure.engines.spark_engine import SparkEngine
 from tenure.errors import UnknownNameError, UsageError
 from tenure.identity.events import Ledger
