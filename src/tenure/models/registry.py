@@ -1,4 +1,4 @@
-"""The only file that imports MLflow: runs, versions, aliases."""
+"""The only file that asks MLflow anything: runs, versions, aliases. (``local_store`` makes the place for them.)"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tenure.errors import RegistryError, UnknownNameError
+from tenure.models.local_store import create_local_store
 from tenure.models.model import PropensityModel
 from tenure.models.pyfunc import synthetic_example
 from tenure.models.verdict import Verdict
@@ -64,8 +65,7 @@ class Registry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         self.uri = tracking_uri(workspace)
         self._artifacts = workspace.mlruns.resolve() / "artifacts"
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
 
     @contextmanager
     def _client(self) -> Iterator[MlflowClient]:
@@ -78,14 +78,17 @@ class Registry:
             warnings.simplefilter("ignore")
             import mlflow
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         # Setting the address writes it into the environment, which kernels inherit: put back what was there.
         before = os.environ.get("MLFLOW_TRACKING_URI")
         try:
+            if self._database and not self._database.exists():
+                create_local_store(self._database, self._artifacts)
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             yield mlflow.tracking.MlflowClient(self.uri, self.uri)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError) as error:
             raise RegistryError(
                 f"MLflow store {_without_password(self.uri)}: {_what_went_wrong(error)} The champion is as it was."
             ) from error
