@@ -9,7 +9,7 @@ import pytest
 
 from tables import staged
 from tenure.demo import generate_demo
-from tenure.engines import bucket_build, duckdb_engine
+from tenure.engines import bucket_build, bucket_rows, duckdb_engine
 from tenure.engines.bucket_plan import plan_table
 from tenure.engines.choice import open_engine
 from tenure.features.definition import Feature, FeatureView, columns_of_view
@@ -97,7 +97,7 @@ def test_one_customer_at_a_time_and_several_readings_come_to_the_same_bits(tmp_p
     cutoffs = [date(2024, 3, 1), date(2024, 6, 1)]
     whole = built(snapshots, tmp_path / "whole", cutoffs, ALWAYS, monkeypatch)
     monkeypatch.setattr(bucket_build, "CHUNK_BYTES", 1)
-    monkeypatch.setattr(bucket_build, "engine_memory", lambda: 10_000)
+    monkeypatch.setattr(bucket_rows, "engine_memory", lambda: 10_000)
     pieces = built(snapshots, tmp_path / "pieces", cutoffs, ALWAYS, monkeypatch)
     for cutoff in cutoffs:
         assert len(whole[cutoff]) > 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,27 @@ class Rows:
             for measure, v in self.measures.items()
         }
         return Rows(self.customer[places], self.day[places], self.seen[places], measures)
+
+    @classmethod
+    def none(cls, measures: Iterable[Measure]) -> Rows:
+        values = {measure: Values(np.empty(0, np.bool_), NO_VALUES) for measure in measures}
+        return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int16), values)
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Rows]) -> Rows:
+        measures = {}
+        for measure, first in pieces[0].measures.items():
+            values = [piece.measures[measure].values for piece in pieces]
+            measures[measure] = Values(
+                np.concatenate([piece.measures[measure].present for piece in pieces]),
+                None if first.values is None else np.concatenate([v for v in values if v is not None]),
+            )
+        return cls(
+            np.concatenate([piece.customer for piece in pieces]),
+            np.concatenate([piece.day for piece in pieces]),
+            np.concatenate([piece.seen for piece in pieces]),
+            measures,
+        )
 
 
 def merge(
