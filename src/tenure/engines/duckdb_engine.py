@@ -71,10 +71,13 @@ class DuckDBEngine:
         def write(batch: Sequence[date]) -> None:
             with self._connection.cursor() as own:
                 query = joined_features(targets, columns, kinds, batch)
-                own.execute(f"CREATE TEMP TABLE snapshot AS {query}")
+                rows = f"({query})"
+                if len(batch) > 1:
+                    own.execute(f"CREATE TEMP TABLE snapshot AS {query}")
+                    rows = "snapshot"
                 for cutoff in batch:
                     own.execute(
-                        f"COPY (SELECT * FROM snapshot WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
+                        f"COPY (SELECT * FROM {rows} WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
                         f"TO {literal(str(paths[cutoff]))} (FORMAT parquet, COMPRESSION zstd)"
                     )
 
