@@ -26,7 +26,7 @@ if shutil.which("java") is None:
     pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
 
 from tenure.engines.spark_engine import _rounded as spark_rounded
-from tenure.engines.spark_session import spark_session
+from tenure.spark_session import spark_session
 
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount channel"
 

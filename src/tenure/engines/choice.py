@@ -38,7 +38,7 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
     UsageError : Spark is not installed or does not answer.
     """
     if name == SPARK:
-        from tenure.engines.spark_session import spark_session
+        from tenure.spark_session import spark_session
 
         session = spark_session()
         if staged.identity_events and Ledger(staged.identity_events).events:

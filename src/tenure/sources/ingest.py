@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,8 +20,8 @@ from tenure.sources.date_formats import check_date_formats
 from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable, first_line, map_table
 from tenure.sources.raw_files import (
-    POSTGRESQL,
     READABLE,
+    SERVERS,
     choose_raw_file,
     fingerprint_file,
     inside,
@@ -183,10 +184,10 @@ def _raw_hashes(source: Source, folder: Path, mappings: dict[str, TableMapping])
             files |= {path for path in folder.glob("*") if path.name.lower().endswith(READABLE)}
         else:
             file = split_reference(choose_raw_file(folder, mapping.raw_files, f"{source.where} [{name}]"))[0]
-            files |= set() if file == POSTGRESQL else {inside(folder, file, source.where)}
+            files |= set() if file in SERVERS else {inside(folder, file, source.where)}
     hashes = {path.name: fingerprint_file(path) for path in sorted(files)}
-    if any(file.startswith(POSTGRESQL) for m in mappings.values() for file in m.raw_files):
-        hashes[POSTGRESQL] = datetime.now().isoformat()  # a server's content has no hash: read it every time
+    for server in SERVERS & {split_reference(file)[0] for m in mappings.values() for file in m.raw_files}:
+        hashes[server] = datetime.now().isoformat()  # a server's content has no hash: read it every time
     return hashes
 
 
@@ -226,10 +227,7 @@ def _stage_tables(
     finally:
         connection.close()
     for scratch in ("converted", "spill"):
-        for leftover in (fresh / scratch).glob("*"):
-            leftover.unlink()
-        if (fresh / scratch).is_dir():
-            (fresh / scratch).rmdir()
+        rmtree(fresh / scratch, ignore_errors=True)
     return tables
 
 
