@@ -38,7 +38,7 @@ LAYERS = (
     {"cli"},
 )
 ONE_HOME = {
-    "mlflow": {"models/registry.py"},
+    "mlflow": {"models/registry.py", "models/store_contents.py"},
     "papermill": {"notebooks.py"},
     "pyspark": {"engines/spark_engine.py", "engines/spark_session.py", "spark_scoring.py"},
     "shap": {"reporting/shap_figures.py"},

@@ -97,3 +97,5 @@ def test_failures_are_kept_one_line_each_without_secrets(tmp_path, monkeypatch):
     with (workspace.reports_of("shop") / "failures.txt").open("a") as file:
         file.write('{"at": "2025-06-05T0')
     assert read_failures(workspace, "shop") == [told_of], "a line that a crash cut short is left out"
+    note_failure(workspace, "shop", as_of="2025-06-06", doing="tenure score shop", text="refused again")
+    assert [failure.text for failure in read_failures(workspace, "shop")] == ["refused ***", "refused again"]

@@ -1,13 +1,14 @@
-"""The only file that imports MLflow: runs, versions, aliases."""
+"""The MLflow store: runs, versions, aliases. Only this file and ``store_contents`` import MLflow."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import os
+import sqlite3
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tenure.errors import RegistryError, UnknownNameError
 from tenure.models.model import PropensityModel
 from tenure.models.pyfunc import synthetic_example
+from tenure.models.store_contents import StoredText, revise_files, stored_texts
 from tenure.models.verdict import Verdict
 from tenure.workspace import Workspace
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from tenure.models.study import Study
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-MOST_RUNS = 50_000
 FINGERPRINT_TAG = "tenure.fingerprint"
 FORMER_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.promoted", "tenure.rolled_back"
 
@@ -67,6 +68,11 @@ class Registry:
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def place(self) -> str:
+        """The store's address as it may be told."""
+        return _without_password(self.uri)
+
     @contextmanager
     def _client(self) -> Iterator[MlflowClient]:
         import logging
@@ -85,9 +91,9 @@ class Registry:
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             yield mlflow.tracking.MlflowClient(self.uri, self.uri)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, OSError, sqlite3.Error) as error:
             raise RegistryError(
-                f"MLflow store {_without_password(self.uri)}: {_what_went_wrong(error)} The champion is as it was."
+                f"MLflow store {self.place}: {_what_went_wrong(error)} The champion is as it was."
             ) from error
         finally:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -345,28 +351,31 @@ class Registry:
             client.set_model_version_tag(name, current, ROLLED_BACK_TAG, _mark(why))
         return current, former
 
-    def revise_artifacts(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
-        """Show a copy of each artefact of each training run of some models; what ``revise`` changed is stored again. Returns how many there were."""
-        from mlflow.artifacts import download_artifacts
-        from mlflow.entities import ViewType
+    def revise_files(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
+        """Show a copy of each file of some models' runs and versions; what ``revise`` changed is stored again. Returns how many there were."""
+        with self._client() as client:
+            return revise_files(client, names, revise)
 
-        shown = 0
-        with self._client() as client, redirect_stderr(StringIO()):
-            experiments = [e.experiment_id for e in client.search_experiments(ViewType.ALL) if e.name in names]
-            for experiment in experiments:
-                for run in client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=MOST_RUNS):
-                    with TemporaryDirectory() as scratch:
-                        if not client.list_artifacts(run.info.run_id):
-                            continue
-                        folder = Path(
-                            download_artifacts(run_id=run.info.run_id, dst_path=scratch, tracking_uri=self.uri)
-                        )
-                        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                            shown += 1
-                            if revise(path):
-                                beside = path.relative_to(folder).parent.as_posix()
-                                client.log_artifact(run.info.run_id, str(path), None if beside == "." else beside)
-        return shown
+    def texts(self, names: Collection[str]) -> list[StoredText]:
+        """List what the store's tables say of some models in words: tags, descriptions, parameters, data sets."""
+        with self._client() as client:
+            return [*stored_texts(client, names)]
+
+    def revise_texts(self, names: Collection[str], revise: Callable[[str], str]) -> int:
+        """Put ``revise`` of each text in its place, where the store lets it; return how many changed.
+
+        A local store is then written anew: SQLite leaves what was there in the pages it frees.
+        """
+        changed = 0
+        with self._client() as client:
+            for stored in stored_texts(client, names):
+                if stored.put and (text := revise(stored.text)) != stored.text:
+                    stored.put(text)
+                    changed += 1
+            if changed and self.uri.startswith("sqlite:///"):
+                with closing(sqlite3.connect(self.uri.removeprefix("sqlite:///"))) as database:
+                    database.execute("VACUUM")
+        return changed
 
     def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
         """Attach a file to a finished run: the executed notebook exists only after its kernel ended."""
