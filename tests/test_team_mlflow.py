@@ -27,6 +27,7 @@ def server(tmp_path_factory, postgresql):
         patch.setenv("MLFLOW_TRACKING_URI", started.url)
         patch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN)
         patch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
+        patch.setenv(KEY, "a key of the tests' own")
         yield started
 
 
@@ -63,8 +64,7 @@ def test_training_the_same_again_registers_nothing_new(shop):
     assert [row["version"] for row in Registry(workspace).versions("shop-lapse")] == ["1"]
 
 
-def test_a_customer_whom_people_named_on_the_server_is_forgotten_there(server, shop, monkeypatch):
-    monkeypatch.setenv(KEY, "a key of the tests' own")
+def test_a_customer_whom_people_named_on_the_server_is_forgotten_there(server, shop):
     workspace, result = shop
     customer = pd.read_csv(result.folder / "lapse.csv")["customer_id"].iloc[-1]
     client = mlflow.MlflowClient(server.url)

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 FINGERPRINT_TAG = "tenure.fingerprint"
 FORMER_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.promoted", "tenure.rolled_back"
+PROMOTED, ROLLED_BACK = "promoted", "rolled back"
+# Every promotion and rollback of a version, oldest first; the other tags hold the last of each.
+HISTORY_TAG = "tenure.history"
+TAG_LIMIT, LONGEST_REASON = 5_000, 400
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class RegisteredVersion:
     run_id: str
     fingerprint: str
     was_reused: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """A version was ``promoted`` or ``rolled back``: when (UTC, ISO), by whom and why."""
+
+    version: str
+    what: str
+    when: str
+    who: str
+    why: str
 
 
 def model_name(source: str, target: str) -> str:
@@ -285,7 +300,7 @@ class Registry:
             if former and former != version:
                 client.set_model_version_tag(name, version, FORMER_TAG, former)
             client.set_registered_model_alias(name, CHAMPION, version)
-            client.set_model_version_tag(name, version, PROMOTED_TAG, _mark(why))
+            self._note(client, name, version, PROMOTED, PROMOTED_TAG, why)
         return former
 
     def was_promoted(self, name: str, version: str) -> bool:
@@ -316,15 +331,20 @@ class Registry:
                 client.set_terminated(run.info.run_id, status="KILLED")
         return len(left)
 
-    def reasons_of_changes(self, name: str) -> dict[tuple[str, str], str]:
-        """Say why each version was last promoted, and last rolled back, and by whom. => (version, promoted or rolled back): reason"""
-        told = {}
-        for row in self.versions(name):
-            for tag, what in ((PROMOTED_TAG, "promoted"), (ROLLED_BACK_TAG, "rolled back")):
-                if tag in row["tags"]:
-                    mark = json.loads(row["tags"][tag])
-                    told[row["version"], what] = f"{mark['why']} ({mark['who']})"
-        return told
+    @staticmethod
+    def _note(client: MlflowClient, name: str, version: str, what: str, tag: str, why: str) -> None:
+        """Keep who changed the champion, when and why: in the version's history, and last as its latest mark."""
+        mark = _mark(why)
+        history = [*_history(client.get_model_version(name, version).tags), {"what": what} | mark]
+        while len(text := json.dumps(history)) > TAG_LIMIT:
+            history = history[1:]
+        client.set_model_version_tag(name, version, HISTORY_TAG, text)
+        client.set_model_version_tag(name, version, tag, json.dumps(mark))
+
+    def changes(self, name: str) -> list[Change]:
+        """List the promotions and rollbacks of a model's versions, oldest first."""
+        found = [Change(row["version"], **mark) for row in self.versions(name) for mark in _history(row["tags"])]
+        return sorted(found, key=lambda change: change.when)
 
     def overridden_gates(self, name: str, version: str) -> list[str]:
         """List the gates a version did not pass when it was judged: what promoting it by hand overrides."""
@@ -348,7 +368,7 @@ class Registry:
             )
         with self._client() as client:
             client.set_registered_model_alias(name, CHAMPION, former)
-            client.set_model_version_tag(name, current, ROLLED_BACK_TAG, _mark(why))
+            self._note(client, name, current, ROLLED_BACK, ROLLED_BACK_TAG, why)
         return current, former
 
     def revise_files(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
@@ -411,13 +431,21 @@ def _version_tags(study: Study, verdict: Verdict) -> dict[str, str]:
     }
 
 
-def _mark(why: str) -> str:
+def _history(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Read a version's promotions and rollbacks; of a version marked before there was a history, the last of each."""
+    if HISTORY_TAG in tags:
+        return list(json.loads(tags[HISTORY_TAG]))
+    last = ((PROMOTED, PROMOTED_TAG), (ROLLED_BACK, ROLLED_BACK_TAG))
+    return [{"what": what} | json.loads(tags[tag]) for what, tag in last if tag in tags]
+
+
+def _mark(why: str) -> dict[str, str]:
     """Say who did something, when (UTC) and why."""
     try:
         who = getpass.getuser()
     except (KeyError, OSError):
         who = "unknown"
-    return json.dumps({"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why})
+    return {"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why[:LONGEST_REASON]}
 
 
 # How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.
