@@ -1,6 +1,7 @@
 """The whole flow through Papermill, on a small demo and on real data where it is present."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -72,6 +73,12 @@ def test_the_executed_training_notebook_shows_its_figures_and_no_warnings(compan
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 7
     assert not [output["text"] for output in outputs if output.get("name") == "stderr"]
+
+
+def test_nothing_in_mlflow_names_a_customer(company):
+    workspace, _ = company
+    texts = [path.read_bytes().decode(errors="replace") for path in workspace.mlruns.rglob("*") if path.is_file()]
+    assert len(texts) > 50 and not [text[:100] for text in texts if re.search(r"\bc\d{6}\b", text)]
 
 
 def test_every_customer_has_one_row_and_scores_only_where_eligible(company):

@@ -39,7 +39,7 @@ LAYERS = (
     {"cli"},
 )
 ONE_HOME = {
-    "mlflow": {"models/registry.py", "models/local_store.py"},
+    "mlflow": {"models/registry.py", "models/local_store.py", "models/store_contents.py"},
     "papermill": {"notebooks.py"},
     "pyspark": {"engines/spark_engine.py", "spark_session.py", "spark_scoring.py", "sources/spark_table.py"},
     "shap": {"reporting/shap_figures.py"},

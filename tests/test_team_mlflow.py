@@ -6,6 +6,7 @@ import sys
 import urllib.request
 from contextlib import contextmanager
 
+import mlflow
 import pandas as pd
 import pytest
 
@@ -13,7 +14,9 @@ from servers import ADMIN, ADMIN_PASSWORD, free_port, running, team_mlflow
 from shop import TODAY, YESTERDAY, place_shop
 from tenure.errors import RegistryError, TenureError
 from tenure.models.registry import Registry
+from tenure.privacy.forget import forget_customer
 from tenure.run import run_flow, score_flow
+from tenure.sources.identities import KEY
 from tenure.workspace import Workspace
 
 
@@ -24,6 +27,7 @@ def server(tmp_path_factory, postgresql):
         patch.setenv("MLFLOW_TRACKING_URI", started.url)
         patch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN)
         patch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
+        patch.setenv(KEY, "a key of the tests' own")
         yield started
 
 
@@ -58,6 +62,22 @@ def test_training_the_same_again_registers_nothing_new(shop):
     again = run(workspace)
     assert "03_train_lapse" in {timing.name for timing in again.performed.executed}
     assert [row["version"] for row in Registry(workspace).versions("shop-lapse")] == ["1"]
+
+
+def test_a_customer_whom_people_named_on_the_server_is_forgotten_there(server, shop):
+    workspace, result = shop
+    customer = pd.read_csv(result.folder / "lapse.csv")["customer_id"].iloc[-1]
+    client = mlflow.MlflowClient(server.url)
+    (version,) = client.search_model_versions("name = 'shop-lapse'")
+    client.log_text(version.run_id, f"{customer} wrote", "notes/by_hand.md")
+    client.log_model_artifact(version.source.removeprefix("models:/"), str(result.folder / "lapse.csv"))
+    client.set_model_version_tag("shop-lapse", "1", "note", f"{customer} wrote")
+    done = forget_customer(workspace, "shop", customer)
+    assert done.changed["MLflow files and tags"] >= 3 and done.texts > 50
+    stored = [path.read_bytes() for path in (server.folder / "artefacts").rglob("*") if path.is_file()]
+    assert not [content[:100] for content in stored if customer.encode() in content]
+    assert client.get_model_version("shop-lapse", "1").tags["note"] == "[forgotten] wrote"
+    assert Registry(workspace).load("shop-lapse", "1").feature_names
 
 
 def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(server, shop):

@@ -361,7 +361,9 @@ def forget(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
     done = forget_customer(Workspace.locate(workspace or None), source, customer)
     for what, count in done.changed.items():
         typer.echo(f"  {what:<24} {count:>6,} changed or removed")
-    typer.echo(f"Searched {done.files:,} files and {done.artifacts:,} MLflow artefacts: none names the customer.")
+    typer.echo(
+        f"Searched {done.files:,} files, {done.artifacts:,} MLflow artefacts and {done.texts:,} of its texts: none names the customer."
+    )
     if done.raw_files:
         named = "\n  ".join(str(path) for path in done.raw_files)
         typer.echo(f"Raw files are yours and stay as they are; these still name the customer:\n  {named}")

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from tenure.privacy.files import names_person, take_out
-from tenure.privacy.person import MARKER, Person
+from tenure.privacy.person import Person
+from tenure.sources.identities import MARKER
 
 ANA, NUMBER = Person(("ana-1", "p0123456789abcdef01234567")), Person(("12",))
 

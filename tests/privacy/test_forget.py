@@ -3,6 +3,8 @@
 import json
 import re
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import mlflow
 import pandas as pd
@@ -58,7 +60,22 @@ def lived_in(root, toml=""):
     experiment = client.create_experiment("shop-lapse", f"file://{workspace.mlruns}/artifacts/shop-lapse")
     run = client.create_run(experiment).info.run_id
     client.log_text(run, f"# Model card\n\nFirst: {name}.\n", "card/model_card.md")
+    register_by_hand(client, experiment, run, name)
     return workspace, facts, own
+
+
+def register_by_hand(client, experiment, run, name):
+    """A version whose files name a customer as a level of a category, and tags in which people wrote of one."""
+    model = client.create_logged_model(experiment, "model", source_run_id=run)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "model.json").write_text(json.dumps({"levels": ["L", name], "shares": {name: 0.1}}))
+        client.log_model_artifact(model.model_id, f"{folder}/model.json", "data")
+    client.finalize_logged_model(model.model_id, "READY")
+    client.create_registered_model("shop-lapse", description=f"Ask {name}.")
+    client.create_model_version("shop-lapse", model.model_uri, run, description=f"{name} wrote.")
+    client.set_model_version_tag("shop-lapse", "1", "tenure.promoted", json.dumps({"why": f"{name} complained"}))
+    client.set_tag(run, "note", f"look at {name}")
+    client.set_logged_model_tags(model.model_id, {"note": f"and {name}"})
 
 
 def files_naming(root, *words):
@@ -85,10 +102,12 @@ def test_the_customer_is_gone_from_every_place_and_everyone_else_stays(tmp_path,
         "scored_customers.csv",
         "model_card.md",
         "order_lines.parquet",
+        "model.json",
+        "mlflow.db",
     } <= files_naming(tmp_path, name)
     done = forget_customer(workspace, "shop", "c1")
     assert not files_naming(tmp_path, "c1", name)
-    assert done.files > 5 and done.artifacts == 1 and [path.name for path in done.raw_files] == ["order_lines.csv"]
+    assert done.files > 5 and done.artifacts == 2 and [path.name for path in done.raw_files] == ["order_lines.csv"]
     assert read(before.path("order_lines"), "customer_id") == [(other,), (own.name_of("c2"),)]
     folder = workspace.reports("shop", AS_OF)
     assert (folder / "lapse.html").read_text() == f"<p>[forgotten] before {other}</p>"
@@ -124,7 +143,9 @@ def test_what_cannot_be_mended_is_named_and_the_command_fails(tmp_path, capsys, 
     workspace, _, _ = lived_in(tmp_path)
     stray = workspace.reports("shop", AS_OF) / "by_hand.docx"
     stray.write_bytes(b"\x00 c1 \x00")
-    with pytest.raises(RunError, match=r"1 of \d+ files searched still name the customer:\n  - .*by_hand\.docx"):
+    with pytest.raises(
+        RunError, match=r"1 of \d+ files and texts searched still name the customer:\n  - .*by_hand\.docx"
+    ):
         forget_customer(workspace, "shop", "c1")
     stray.unlink()
     monkeypatch.setattr("sys.argv", ["tenure", "forget", "shop", "c1", "--workspace", str(tmp_path)])
@@ -144,6 +165,28 @@ def test_a_customer_nobody_names_is_refused_before_anything_changes(tmp_path, mo
     with pytest.raises(UsageError, match=f"{KEY} is not set"):
         forget_customer(workspace, "shop", "c1")
     assert not own.forgotten and staged(tmp_path, order_lines=ORDERS).fingerprint == before.fingerprint
+
+
+def test_what_the_store_tells_of_its_models_stays_but_for_the_name(tmp_path):
+    workspace, _, _ = lived_in(tmp_path)
+    done = forget_customer(workspace, "shop", "c1")
+    assert (
+        done.changed["MLflow files and tags"] == 7
+    )  # card, model, note of the run and of the model, why, two descriptions
+    (version,) = Registry(workspace).versions("shop-lapse")
+    assert json.loads(version["tags"]["tenure.promoted"]) == {"why": "[forgotten] complained"}
+    (model,) = (workspace.mlruns / "artifacts").rglob("model.json")
+    assert json.loads(model.read_text()) == {"levels": ["L", "[forgotten]"], "shares": {"[forgotten]": 0.1}}
+    assert not forget_customer(workspace, "shop", "c1").changed["MLflow files and tags"]
+
+
+def test_a_parameter_which_mlflow_keeps_for_good_is_named(tmp_path):
+    workspace, _, _ = lived_in(tmp_path)
+    client = mlflow.MlflowClient(Registry(workspace).uri)
+    experiment = client.get_experiment_by_name("shop-lapse").experiment_id
+    client.log_param(client.create_run(experiment).info.run_id, "segment", "without c1")
+    with pytest.raises(RunError, match=r"still name the customer:\n  - sqlite:.*: run \w+ segment\n"):
+        forget_customer(workspace, "shop", "c1")
 
 
 def test_another_source_keeps_its_customer_of_the_same_id(tmp_path):

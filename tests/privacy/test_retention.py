@@ -9,6 +9,7 @@ import pytest
 from tables import read, staged, write_csv
 from tenure.errors import DefinitionError
 from tenure.privacy.retention import apply_retention
+from tenure.review.failures import note_failure
 from tenure.sources.ingest import stage_source
 from tenure.sources.retention import first_days_kept
 from tenure.sources.source import parse_source, read_source
@@ -64,6 +65,20 @@ def test_scores_and_run_folders_go_by_when_they_were_made(tmp_path):
     assert [path.name for path in workspace.scores.rglob("*.parquet")] == ["scheduled-new.parquet"]
     assert [path.name for path in workspace.reports_of("shop").iterdir()] == [days_ago(29)]
     assert stage_source(workspace, source).tables["order_lines"].staged == 1
+
+
+def test_failures_are_kept_as_long_as_reports(tmp_path):
+    workspace = Workspace(tmp_path)
+    source = parse_source("[retention]\nreports = 30\n", name="shop", where="here")
+    note_failure(workspace, "shop", as_of=days_ago(400), doing="tenure score shop", text="young, of a day long ago")
+    path = workspace.reports_of("shop") / "failures.txt"
+    young = path.read_text()
+    path.write_text(young.replace(str(TODAY), days_ago(31)).replace("young", "old") + young)
+    assert apply_retention(workspace, source, TODAY).endswith(
+        "0 reports from before " + days_ago(30) + " removed, 1 noted failures too"
+    )
+    assert path.read_text() == young
+    assert "noted" not in apply_retention(workspace, source, TODAY)
 
 
 def test_without_the_section_nothing_is_said_or_removed(tmp_path):

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from tenure.alerts import Alert
-from tenure.review.diary import RunOfDay, write_diary
+from tenure.review.diary import Reason, RunOfDay, write_diary
 from tenure.review.failures import Failure, note_failure, read_failures
 from tenure.workspace import Workspace
 
@@ -14,7 +14,7 @@ LATER = Alert("error", "orders", "nothing since 2025-06-02, 5 days.")
 
 def told(*runs, failures=(), why=None):
     """Each entry as '<days> <what>: <events>'."""
-    entries = write_diary(runs, failures, why or {})
+    entries = write_diary(runs, failures, why or ())
     return [
         f"{e.first.day}{f'-{e.last.day}' if e.days > 1 else ''} {e.what}: {'; '.join(event.text for event in e.events)}"
         for e in entries
@@ -47,10 +47,10 @@ def test_an_alert_that_names_something_else_is_another_one():
 
 
 def test_a_new_champion_and_one_taken_back_are_told_with_their_reasons():
-    why = {
-        ("churn", "2", "promoted"): "passed every gate (ana)",
-        ("churn", "2", "rolled back"): "its list looked wrong (bo)",
-    }
+    why = [
+        Reason("churn", "2", "promoted", "2025-06-02", "passed every gate (ana)"),
+        Reason("churn", "2", "rolled back", "2025-06-03", "its list looked wrong (bo)"),
+    ]
     assert (
         told(score(1, churn="1"), score(2, churn="2"), why=why)[1]
         == "2 score: churn champion is v2, before v1: passed every gate (ana)"
@@ -59,6 +59,23 @@ def test_a_new_champion_and_one_taken_back_are_told_with_their_reasons():
         told(score(1, churn="2"), score(2, churn="1"), why=why)[1]
         == "2 score: churn rolled back to v1 from v2: its list looked wrong (bo)"
     )
+
+
+def test_a_version_promoted_twice_is_told_with_the_reason_of_each_time():
+    why = [
+        Reason("churn", "2", "promoted", "2025-06-02T04:00:00+00:00", "better (ana)"),
+        Reason("churn", "2", "promoted", "2025-06-04T04:00:00+00:00", "checked (bo)"),
+    ]
+    runs = [
+        RunOfDay(JUNE[day - 1], "score", (), {"churn": version}, None, finished_at)
+        for day, version, finished_at in (
+            (1, "1", "2025-06-01T05:00:00+00:00"), (2, "2", "2025-06-02T05:00:00+00:00"), (3, "1", "2025-06-03T05:00:00+00:00"), (4, "2", "")
+        )
+    ]  # fmt: skip
+    assert [line for line in told(*runs, why=why) if "champion is" in line] == [
+        "2 score: churn champion is v2, before v1: better (ana)",
+        "4 score: churn champion is v2, before v1: checked (bo)",
+    ]
 
 
 def test_a_training_is_told_with_what_became_of_it():
@@ -97,3 +114,5 @@ def test_failures_are_kept_one_line_each_without_secrets(tmp_path, monkeypatch):
     with (workspace.reports_of("shop") / "failures.txt").open("a") as file:
         file.write('{"at": "2025-06-05T0')
     assert read_failures(workspace, "shop") == [told_of], "a line that a crash cut short is left out"
+    note_failure(workspace, "shop", as_of="2025-06-06", doing="tenure score shop", text="refused again")
+    assert [failure.text for failure in read_failures(workspace, "shop")] == ["refused ***", "refused again"]

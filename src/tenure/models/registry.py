@@ -1,13 +1,14 @@
-"""The only file that asks MLflow anything: runs, versions, aliases. (``local_store`` makes the place for them.)"""
+"""The MLflow store: runs, versions, aliases. Only this file, ``store_contents`` and ``local_store`` import MLflow."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import os
+import sqlite3
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
@@ -20,6 +21,7 @@ from tenure.errors import RegistryError, UnknownNameError
 from tenure.models.local_store import create_local_store
 from tenure.models.model import PropensityModel
 from tenure.models.pyfunc import synthetic_example
+from tenure.models.store_contents import StoredText, revise_files, stored_texts
 from tenure.models.verdict import Verdict
 from tenure.workspace import Workspace
 
@@ -29,9 +31,12 @@ if TYPE_CHECKING:
     from tenure.models.study import Study
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-MOST_RUNS = 50_000
 FINGERPRINT_TAG = "tenure.fingerprint"
 FORMER_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.promoted", "tenure.rolled_back"
+PROMOTED, ROLLED_BACK = "promoted", "rolled back"
+# Every promotion and rollback of a version, oldest first; the other tags hold the last of each.
+HISTORY_TAG = "tenure.history"
+TAG_LIMIT, LONGEST_REASON = 5_000, 400
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,17 @@ class RegisteredVersion:
     run_id: str
     fingerprint: str
     was_reused: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """A version was ``promoted`` or ``rolled back``: when (UTC, ISO), by whom and why."""
+
+    version: str
+    what: str
+    when: str
+    who: str
+    why: str
 
 
 def model_name(source: str, target: str) -> str:
@@ -67,6 +83,11 @@ class Registry:
         self._artifacts = workspace.mlruns.resolve() / "artifacts"
         self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
 
+    @property
+    def place(self) -> str:
+        """The store's address as it may be told."""
+        return _without_password(self.uri)
+
     @contextmanager
     def _client(self) -> Iterator[MlflowClient]:
         import logging
@@ -88,9 +109,9 @@ class Registry:
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             yield mlflow.tracking.MlflowClient(self.uri, self.uri)
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
             raise RegistryError(
-                f"MLflow store {_without_password(self.uri)}: {_what_went_wrong(error)} The champion is as it was."
+                f"MLflow store {self.place}: {_what_went_wrong(error)} The champion is as it was."
             ) from error
         finally:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -282,7 +303,7 @@ class Registry:
             if former and former != version:
                 client.set_model_version_tag(name, version, FORMER_TAG, former)
             client.set_registered_model_alias(name, CHAMPION, version)
-            client.set_model_version_tag(name, version, PROMOTED_TAG, _mark(why))
+            self._note(client, name, version, PROMOTED, PROMOTED_TAG, why)
         return former
 
     def was_promoted(self, name: str, version: str) -> bool:
@@ -313,15 +334,20 @@ class Registry:
                 client.set_terminated(run.info.run_id, status="KILLED")
         return len(left)
 
-    def reasons_of_changes(self, name: str) -> dict[tuple[str, str], str]:
-        """Say why each version was last promoted, and last rolled back, and by whom. => (version, promoted or rolled back): reason"""
-        told = {}
-        for row in self.versions(name):
-            for tag, what in ((PROMOTED_TAG, "promoted"), (ROLLED_BACK_TAG, "rolled back")):
-                if tag in row["tags"]:
-                    mark = json.loads(row["tags"][tag])
-                    told[row["version"], what] = f"{mark['why']} ({mark['who']})"
-        return told
+    @staticmethod
+    def _note(client: MlflowClient, name: str, version: str, what: str, tag: str, why: str) -> None:
+        """Keep who changed the champion, when and why: in the version's history, and last as its latest mark."""
+        mark = _mark(why)
+        history = [*_history(client.get_model_version(name, version).tags), {"what": what} | mark]
+        while len(text := json.dumps(history)) > TAG_LIMIT:
+            history = history[1:]
+        client.set_model_version_tag(name, version, HISTORY_TAG, text)
+        client.set_model_version_tag(name, version, tag, json.dumps(mark))
+
+    def changes(self, name: str) -> list[Change]:
+        """List the promotions and rollbacks of a model's versions, oldest first."""
+        found = [Change(row["version"], **mark) for row in self.versions(name) for mark in _history(row["tags"])]
+        return sorted(found, key=lambda change: change.when)
 
     def overridden_gates(self, name: str, version: str) -> list[str]:
         """List the gates a version did not pass when it was judged: what promoting it by hand overrides."""
@@ -345,31 +371,34 @@ class Registry:
             )
         with self._client() as client:
             client.set_registered_model_alias(name, CHAMPION, former)
-            client.set_model_version_tag(name, current, ROLLED_BACK_TAG, _mark(why))
+            self._note(client, name, current, ROLLED_BACK, ROLLED_BACK_TAG, why)
         return current, former
 
-    def revise_artifacts(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
-        """Show a copy of each artefact of each training run of some models; what ``revise`` changed is stored again. Returns how many there were."""
-        from mlflow.artifacts import download_artifacts
-        from mlflow.entities import ViewType
+    def revise_files(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
+        """Show a copy of each file of some models' runs and versions; what ``revise`` changed is stored again. Returns how many there were."""
+        with self._client() as client:
+            return revise_files(client, names, revise)
 
-        shown = 0
-        with self._client() as client, redirect_stderr(StringIO()):
-            experiments = [e.experiment_id for e in client.search_experiments(ViewType.ALL) if e.name in names]
-            for experiment in experiments:
-                for run in client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=MOST_RUNS):
-                    with TemporaryDirectory() as scratch:
-                        if not client.list_artifacts(run.info.run_id):
-                            continue
-                        folder = Path(
-                            download_artifacts(run_id=run.info.run_id, dst_path=scratch, tracking_uri=self.uri)
-                        )
-                        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                            shown += 1
-                            if revise(path):
-                                beside = path.relative_to(folder).parent.as_posix()
-                                client.log_artifact(run.info.run_id, str(path), None if beside == "." else beside)
-        return shown
+    def texts(self, names: Collection[str]) -> list[StoredText]:
+        """List what the store's tables say of some models in words: tags, descriptions, parameters, data sets."""
+        with self._client() as client:
+            return [*stored_texts(client, names)]
+
+    def revise_texts(self, names: Collection[str], revise: Callable[[str], str]) -> int:
+        """Put ``revise`` of each text in its place, where the store lets it; return how many changed.
+
+        A local store is then written anew: SQLite leaves what was there in the pages it frees.
+        """
+        changed = 0
+        with self._client() as client:
+            for stored in stored_texts(client, names):
+                if stored.put and (text := revise(stored.text)) != stored.text:
+                    stored.put(text)
+                    changed += 1
+            if changed and self.uri.startswith("sqlite:///"):
+                with closing(sqlite3.connect(self.uri.removeprefix("sqlite:///"))) as database:
+                    database.execute("VACUUM")
+        return changed
 
     def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
         """Attach a file to a finished run: the executed notebook exists only after its kernel ended."""
@@ -405,13 +434,21 @@ def _version_tags(study: Study, verdict: Verdict) -> dict[str, str]:
     }
 
 
-def _mark(why: str) -> str:
+def _history(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Read a version's promotions and rollbacks; of a version marked before there was a history, the last of each."""
+    if HISTORY_TAG in tags:
+        return list(json.loads(tags[HISTORY_TAG]))
+    last = ((PROMOTED, PROMOTED_TAG), (ROLLED_BACK, ROLLED_BACK_TAG))
+    return [{"what": what} | json.loads(tags[tag]) for what, tag in last if tag in tags]
+
+
+def _mark(why: str) -> dict[str, str]:
     """Say who did something, when (UTC) and why."""
     try:
         who = getpass.getuser()
     except (KeyError, OSError):
         who = "unknown"
-    return json.dumps({"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why})
+    return {"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why[:LONGEST_REASON]}
 
 
 # How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tenure.privacy.person import MARKER, Person, holds_ids
+from tenure.privacy.person import Person, holds_ids
+from tenure.sources.identities import MARKER
 from tenure.workspace import replaced_file
 
 BATCH_ROWS = 200_000

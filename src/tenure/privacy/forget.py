@@ -34,11 +34,12 @@ CARD_NOTE = (
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What forgetting came to. ``files`` and ``artifacts`` were searched; the last two name what still holds the customer."""
+    """What forgetting came to. ``files``, ``artifacts`` and ``texts`` were searched; the last two name what still holds the customer."""
 
     changed: dict[str, int]  # what => files or artefacts changed
-    files: int
-    artifacts: int
+    files: int  # of the workspace
+    artifacts: int  # files of the MLflow store
+    texts: int  # of the MLflow store's tables
     raw_files: list[Path]
     left: list[str]
 
@@ -70,7 +71,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
         changed["reports and notebooks"] = sum(
             bool(take_out(person, path)) + _note_in_card(path) for path in _written(workspace, source_name)
         )
-        changed["MLflow artefacts"] = _revise_artifacts(registry, source_name, person)
+        changed["MLflow files and tags"] = _revise_store(registry, source_name, person)
         for document in workspace.reports_of(source_name).rglob("run.json"):
             refresh_outputs(document.parent)
         return _prove(workspace, source_name, registry, person, changed)
@@ -129,7 +130,8 @@ def _note_in_card(path: Path) -> bool:
     return True
 
 
-def _revise_artifacts(registry: Registry, source: str, person: Person) -> int:
+def _revise_store(registry: Registry, source: str, person: Person) -> int:
+    """Take the customer out of the files and texts of the source's models, wherever the store is."""
     changed = 0
 
     def revise(copy: Path) -> bool:
@@ -138,8 +140,8 @@ def _revise_artifacts(registry: Registry, source: str, person: Person) -> int:
         changed += has_changed
         return has_changed
 
-    registry.revise_artifacts(_model_names(source), revise)
-    return changed
+    registry.revise_files(_model_names(source), revise)
+    return changed + registry.revise_texts(_model_names(source), person.blot)
 
 
 def _prove(workspace: Workspace, source: str, registry: Registry, person: Person, changed: dict[str, int]) -> Forgotten:
@@ -154,18 +156,20 @@ def _prove(workspace: Workspace, source: str, registry: Registry, person: Person
 
     def look(copy: Path) -> bool:
         if names_person(person, copy):
-            left.append(f"{registry.uri}: artefact {copy.name}")
+            left.append(f"{registry.place}: artefact {copy.name}")
         return False
 
-    artifacts = registry.revise_artifacts(_model_names(source), look)
+    artifacts = registry.revise_files(_model_names(source), look)
+    texts = registry.texts(_model_names(source))
+    left += [f"{registry.place}: {stored.place}" for stored in texts if person.is_in(stored.text)]
     if left:
         raise RunError(
-            f"{source}: {len(left)} of {len(searched) + artifacts:,} files searched still name the customer:\n  - "
+            f"{source}: {len(left)} of {len(searched) + artifacts + len(texts):,} files and texts searched still name the customer:\n  - "
             + "\n  - ".join(left)
-            + "\nThe customer is on the suppression list all the same. Remove the name from them, or the files, and run the command again."
+            + "\nThe customer is on the suppression list all the same. Remove the name from them, or the files, or the MLflow runs for good ('mlflow gc'), and run the command again."
         )
     raw = [path for path in _raw_files(workspace, source) if names_person(person, path)]
-    return Forgotten(changed, len(searched), artifacts, raw, left)
+    return Forgotten(changed, len(searched), artifacts, len(texts), raw, left)
 
 
 def _model_names(source: str) -> set[str]:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-MARKER = "[forgotten]"
+from tenure.sources.identities import MARKER
+
 _TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")
 _TELLS_OF_CUSTOMERS = re.compile(r"customer_id|>\s*Customer\s*<|\(first: ")
 _HOLDS_IDS = re.compile(r"(^|_)customer(_id)?$", re.IGNORECASE)

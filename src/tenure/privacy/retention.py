@@ -9,6 +9,7 @@ from shutil import rmtree
 
 import pyarrow.parquet as pq
 
+from tenure.review.failures import drop_failures
 from tenure.run_document import RUN_JSON
 from tenure.sources.retention import REPORTS, SCORES, first_days_kept
 from tenure.sources.source import Source
@@ -26,6 +27,9 @@ def apply_retention(workspace: Workspace, source: Source, today: date | None = N
         if days := source.retention.get(what):
             oldest = today - timedelta(days=days)
             told.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")
+            # A failure is all that is left of a report that never was.
+            if what == REPORTS and (failures := drop_failures(workspace, source.name, oldest)):
+                told.append(f"{failures} noted failures too")
     return f"retention: {', '.join(told)}" if told else ""
 
 

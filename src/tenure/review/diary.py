@@ -18,13 +18,28 @@ Tone = Literal["good", "plain", "warning", "error"]
 
 @dataclass(frozen=True)
 class RunOfDay:
-    """What one as-of's folder and the ledger say. ``versions`` scored it, by target; ``trained`` says what became of each training."""
+    """What one as-of's folder and the ledger say. ``versions`` scored it, by target; ``trained`` says what became of each training.
+
+    ``finished_at`` is UTC, ISO; empty for the run that is under way.
+    """
 
     as_of: date
     kind: str
     alerts: tuple[Alert, ...] = ()
     versions: Mapping[str, str] | None = None
     trained: Mapping[str, str] | None = None
+    finished_at: str = ""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a version of a target was ``promoted`` or ``rolled back``, and when (UTC, ISO)."""
+
+    target: str
+    version: str
+    what: str
+    when: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -49,12 +64,10 @@ class Entry:
         return (self.last - self.first).days + 1
 
 
-def write_diary(
-    runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Mapping[tuple[str, str, str], str]
-) -> list[Entry]:
+def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequence[Reason]) -> list[Entry]:
     """Tell the runs and failures of the last month, oldest first; alerts only when they begin or end.
 
-    ``why``: (target, version, promoted or rolled back) => the reason, for the change of a champion.
+    ``why`` gives the reasons for the changes of champions, oldest first.
     """
     if not runs:
         return []
@@ -83,7 +96,7 @@ def _trainings(run: RunOfDay) -> list[Event]:
     return [Event("plain", f"{target} {told}") for target, told in (run.trained or {}).items()]
 
 
-def _champions(before: RunOfDay | None, run: RunOfDay, why: Mapping[tuple[str, str, str], str]) -> list[Event]:
+def _champions(before: RunOfDay | None, run: RunOfDay, why: Sequence[Reason]) -> list[Event]:
     """Say which target is scored by another version than the time before."""
     events = []
     for target, version in (run.versions or {}).items():
@@ -91,7 +104,8 @@ def _champions(before: RunOfDay | None, run: RunOfDay, why: Mapping[tuple[str, s
         if former is None or former == version:
             continue
         is_back = int(version) < int(former)
-        reason = why.get((target, former, "rolled back") if is_back else (target, version, "promoted"), "")
+        changed = (target, former, "rolled back") if is_back else (target, version, "promoted")
+        reason = _reason(changed, run, why)
         told = (
             f"{target} rolled back to v{version} from v{former}"
             if is_back
@@ -99,6 +113,16 @@ def _champions(before: RunOfDay | None, run: RunOfDay, why: Mapping[tuple[str, s
         )
         events.append(Event("warning" if is_back else "good", f"{told}{f': {reason}' if reason else ''}"))
     return events
+
+
+def _reason(changed: tuple[str, str, str], run: RunOfDay, why: Sequence[Reason]) -> str:
+    """Give the reason for what a run found changed: the last one before it, for a version may come and go more than once."""
+    told = [
+        r.text
+        for r in why
+        if (r.target, r.version, r.what) == changed and (r.when <= run.finished_at or not run.finished_at)
+    ]
+    return told[-1] if told else ""
 
 
 def _alerts(before: RunOfDay | None, run: RunOfDay) -> list[Event]:

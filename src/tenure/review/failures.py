@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tenure.logs import without_secrets
-from tenure.workspace import Workspace
+from tenure.workspace import Workspace, replaced_file
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,10 @@ def note_failure(workspace: Workspace, source: str, *, as_of: str, doing: str, t
     path.parent.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
     failure = Failure(now.isoformat(timespec="seconds"), as_of or str(now.date()), doing, text)
+    # A line that a crash cut short is ended first: this one is not to be lost with it.
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
     with path.open("a", encoding="utf-8") as file:
-        file.write(without_secrets(json.dumps(asdict(failure))) + "\n")
+        file.write("\n" * (text[-1:] not in ("", "\n")) + _line(failure))
 
 
 def read_failures(workspace: Workspace, source: str) -> list[Failure]:
@@ -36,6 +38,20 @@ def read_failures(workspace: Workspace, source: str) -> list[Failure]:
     path = _path(workspace, source)
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return [Failure(**json.loads(line)) for line in lines if line.endswith("}")]
+
+
+def drop_failures(workspace: Workspace, source: str, oldest: date) -> int:
+    """Drop the failures from before a day; return how many."""
+    failures = read_failures(workspace, source)
+    kept = [failure for failure in failures if datetime.fromisoformat(failure.at).date() >= oldest]
+    if len(kept) < len(failures):
+        with replaced_file(_path(workspace, source)) as fresh:
+            fresh.write_text("".join(map(_line, kept)), encoding="utf-8")
+    return len(failures) - len(kept)
+
+
+def _line(failure: Failure) -> str:
+    return without_secrets(json.dumps(asdict(failure))) + "\n"
 
 
 def _path(workspace: Workspace, source: str) -> Path:

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenure.errors import UsageError
-from tenure.sources.mapping import MappedTable, describe_relation
+from tenure.sources.mapping import MappedTable
+from tenure.sources.mentions import find_mentions, renamed_sql, text_columns
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.source import Source
 from tenure.workspace import Workspace, replaced_file
@@ -26,6 +27,9 @@ SHORTEST_KEY = 16
 # letter before them keeps a spreadsheet from reading a number.
 PSEUDONYM_DIGITS = 24
 BATCH = 100_000
+MARKER = "[forgotten]"  # in the place of a name, where a text told of somebody
+# Raised when staging comes to name customers otherwise: what was staged before is then staged anew.
+NAMING_VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class Identities:
             return []
         if not self._key_check_path.is_file():
             self.check_key()
-        return [str(self.is_pseudonymised), _read(self._key_check_path), *sorted(self.forgotten)]
+        return [NAMING_VERSION, str(self.is_pseudonymised), _read(self._key_check_path), *sorted(self.forgotten)]
 
     def forget(self, customer: str) -> None:
         """Put a customer on the suppression list, and take the id out of the map."""
@@ -156,6 +160,8 @@ class Identities:
 
     def learn(self, connection: duckdb.DuckDBPyConnection, mapped: MappedTable) -> None:
         """Hash each id of a table that no earlier one had: once per customer, not once per row."""
+        if not (self.are_needed and mapped.is_dated):
+            return
         new = connection.sql(
             f"SELECT {mapped.casts['customer_id']} AS customer_id FROM {mapped.raw_view} WHERE customer_id IS NOT NULL "
             "EXCEPT SELECT customer_id FROM identity"
@@ -163,8 +169,10 @@ class Identities:
         forgotten = self.forgotten
         for batch in new.to_batches(max_chunksize=BATCH):
             ids = batch.column(0).to_pylist()
-            names = [self.pseudonym(customer) if self.is_pseudonymised else customer for customer in ids]
             are_forgotten = [bool(forgotten) and self._suppression(customer) in forgotten for customer in ids]
+            names = [
+                MARKER if gone else self.name_of(customer) for customer, gone in zip(ids, are_forgotten, strict=True)
+            ]
             _insert(connection, "*", pa.table({"customer_id": ids, "pseudonym": names, "is_forgotten": are_forgotten}))
 
     def forgotten_rows(self, connection: duckdb.DuckDBPyConnection, mapped: MappedTable) -> int:
@@ -179,20 +187,23 @@ class Identities:
         )
 
     def named_sql(self, connection: duckdb.DuckDBPyConnection, mapped: MappedTable, judged: str) -> str:
-        """Wrap the judged rows of a table: the forgotten are left out, the others named as they shall be."""
+        """Wrap the judged rows of a table: the forgotten are left out, the others named as they shall be, in other texts too."""
         kept = f"SELECT * FROM ({judged}) ANTI JOIN (SELECT customer_id FROM identity WHERE is_forgotten) USING (customer_id)"
-        if not self.is_pseudonymised:
+        columns = text_columns(connection, mapped.name, kept)
+        texts = ", ".join([*map(quoted, columns), "CASE WHEN rule IS NOT NULL THEN CAST(raw AS VARCHAR) END"])
+        mentions = find_mentions(connection, f"SELECT unnest([{texts}]) AS text FROM ({kept})")
+        if not self.is_pseudonymised and not mentions:
             return kept
-        kinds = describe_relation(connection, f"({judged})")
-        # An id may serve as another one too: a customer's only subscription is often named after the customer.
-        also = [name for name, kind in kinds.items() if kind == "VARCHAR" and name not in ("customer_id", "rule")]
-        replaced = {
-            name: f"CASE WHEN fact.{quoted(name)} = fact.customer_id THEN pseudonym ELSE fact.{quoted(name)} END"
-            for name in also
-        }
-        replaced |= {"customer_id": "pseudonym", "raw": _without_id("fact.raw", mapped)}
+        raw = "CAST(coalesce(of_raw.renamed, CAST(fact.raw AS VARCHAR)) AS JSON)"
+        replaced = {name: renamed_sql(name, f"of_{number}") for number, name in enumerate(columns)}
+        replaced |= {"customer_id": "pseudonym", "raw": _without_id(raw, mapped)}
         listed = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in replaced.items())
-        return f"SELECT fact.* REPLACE ({listed}) FROM ({kept}) fact LEFT JOIN identity ON fact.customer_id = identity.customer_id"
+        joins = [f"LEFT JOIN renamed of_{n} ON fact.{quoted(name)} = of_{n}.text" for n, name in enumerate(columns)]
+        joins.append("LEFT JOIN renamed of_raw ON fact.rule IS NOT NULL AND CAST(fact.raw AS VARCHAR) = of_raw.text")
+        return (
+            f"SELECT fact.* REPLACE ({listed}) FROM ({kept}) fact LEFT JOIN identity ON fact.customer_id = identity.customer_id "
+            + f"{' '.join(joins)} ORDER BY raw_row"
+        )
 
     def close(self, connection: duckdb.DuckDBPyConnection) -> None:
         """End a staging: keep the map, where there are pseudonyms and it grew."""

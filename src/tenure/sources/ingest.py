@@ -218,9 +218,12 @@ def _stage_tables(
     tables: dict[str, TableSummary] = {}
     try:
         identities.open(connection)
-        for name, mapping in mappings.items():
-            mapped = map_table(connection, source, folder, fresh, mapping, allow_empty=allow_empty)
-            tables[name] = _stage_table(connection, source, mapped, fresh, clock, identities)
+        # Who is a customer is known before the first table is staged: a text of it may name one of the last.
+        every = [
+            _map_and_learn(connection, source, folder, fresh, m, identities, allow_empty) for m in mappings.values()
+        ]
+        for mapped in every:
+            tables[mapped.name] = _stage_table(connection, source, mapped, fresh, clock, identities)
         if not allow_empty:
             _check_ids_meet(connection, source, fresh, tables)
         identities.close(connection)
@@ -229,6 +232,27 @@ def _stage_tables(
     for scratch in ("converted", "spill"):
         rmtree(fresh / scratch, ignore_errors=True)
     return tables
+
+
+def _map_and_learn(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    folder: Path,
+    fresh: Path,
+    mapping: TableMapping,
+    identities: Identities,
+    allow_empty: bool,
+) -> MappedTable:
+    mapped = map_table(connection, source, folder, fresh, mapping, allow_empty=allow_empty)
+    identities.learn(connection, mapped)
+    if mapped.keeps_unreadable:
+        _clear_unreadable(connection)  # they are met again, and kept, when the table is staged
+    return mapped
+
+
+def _clear_unreadable(connection: duckdb.DuckDBPyConnection) -> None:
+    for table in ("reject_errors", "reject_scans"):
+        connection.execute(f"DELETE FROM {table}")
 
 
 def _stage_table(
@@ -246,7 +270,6 @@ def _stage_table(
         columns = ", ".join(quoted(column) for column in mapped.staged_columns)
         judged = mapped.judged_sql(clock)
         if hides_ids := identities.are_needed and mapped.is_dated:
-            identities.learn(connection, mapped)
             read -= identities.forgotten_rows(connection, mapped)
             judged = identities.named_sql(connection, mapped, judged)
         if first_day := first_days_kept(source.retention, clock.date()).get(name):
@@ -292,8 +315,7 @@ def _unreadable_lines(
     foreign = connection.execute(
         "SELECT count(DISTINCT line), min(line) FROM reject_errors WHERE error_type = 'INVALID ENCODING' HAVING count(*) > 0"
     ).fetchone()
-    connection.execute("DELETE FROM reject_errors")
-    connection.execute("DELETE FROM reject_scans")
+    _clear_unreadable(connection)
     if not lines:
         return 0
     if foreign:

@@ -12,7 +12,7 @@ import pandas as pd
 from tenure.alerts import Alert, save_alerts, worst_first
 from tenure.models.model import PropensityModel
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
-from tenure.review.diary import DAYS, Entry, RunOfDay, write_diary
+from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, write_diary
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
@@ -125,7 +125,7 @@ def _diary(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) ->
     runs = [
         RunOfDay(
             day, document["kind"], tuple(Alert(**line) for line in document["alerts"]), scored_versions(run.workspace, run.source.name, day),
-            _trainings(document),
+            _trainings(document), document["finished_at"],
         )
         for day, document in former.items()
     ]  # fmt: skip
@@ -143,13 +143,13 @@ def _trainings(document: dict[str, Any]) -> dict[str, str]:
     return {name: f"{t['status']}, v{t['model_version']}" for name, t in found if t["model_version"]}
 
 
-def _why(run: Run) -> dict[tuple[str, str, str], str]:
-    """Say why each version was promoted or rolled back, and by whom."""
-    return {
-        (target, version, what): told
+def _why(run: Run) -> list[Reason]:
+    """Say why versions were promoted or rolled back, and by whom."""
+    return [
+        Reason(target, change.version, change.what, change.when, f"{change.why} ({change.who})")
         for target in run.snapshots.targets
-        for (version, what), told in run.registry.reasons_of_changes(run.model_name(target)).items()
-    }
+        for change in run.registry.changes(run.model_name(target))
+    ]
 
 
 def ledger_state(run: Run) -> str:

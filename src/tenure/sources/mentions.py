@@ -1,0 +1,78 @@
+"""Customers' ids in other texts of staged facts: a note about somebody, an order number made from an id, who was referred by whom."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import duckdb
+
+from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.mapping import describe_relation
+from tenure.sources.raw_files import literal, quoted
+
+# A whole word, as a reader would say: not part of a longer one, of a decimal or of an address. For RE2, and for Python.
+WORD = r"[\p{L}\p{N}_]+(?:[-.@][\p{L}\p{N}_]+)*"
+_WORD = re.compile(r"\w+(?:[-.@]\w+)*")
+_PLAIN_NUMBER = r"\d+"
+# Of a plain number inside a text of the customer's own row, only one this long is more likely the id than a count.
+_SHORT_NUMBER = r"\d{1,4}"
+# Ids of other things, which other tables know them by.
+_OWN_IDS = ("customer_id", "product_id", "rule")
+
+
+def text_columns(connection: duckdb.DuckDBPyConnection, table: str, relation: str) -> list[str]:
+    """List the columns of a relation in which an id may stand: texts, but for enumerations and the ids of products."""
+    enumerations = {column.name for column in STAGED_TABLES[table].columns if column.allowed}
+    kinds = describe_relation(connection, f"({relation})")
+    return [
+        name for name, kind in kinds.items() if kind == "VARCHAR" and name not in enumerations and name not in _OWN_IDS
+    ]
+
+
+def find_mentions(connection: duckdb.DuckDBPyConnection, texts: str) -> int:
+    """Fill the table ``renamed`` (text, renamed) with the texts that name a customer who has another name now; return how many.
+
+    ``texts`` is SQL that gives a column ``text``; the connection's table ``identity`` knows the customers. A plain number
+    names a customer only where it is the customer_id: elsewhere a 12 is a count or a price.
+    """
+    rows = connection.execute(
+        f"WITH told AS (SELECT DISTINCT text FROM ({texts}) WHERE text IS NOT NULL), "
+        f"words AS (SELECT text, unnest(regexp_extract_all(text, {literal(WORD)})) AS word FROM told UNION SELECT text, text FROM told) "
+        "SELECT text, customer_id, pseudonym FROM words JOIN identity ON word = customer_id "
+        f"WHERE customer_id <> pseudonym AND NOT regexp_full_match(customer_id, {literal(_PLAIN_NUMBER)})"
+    ).fetchall()
+    names: dict[str, dict[str, str]] = defaultdict(dict)
+    for text, customer, name in rows:
+        names[text][customer] = name
+    connection.execute("CREATE OR REPLACE TEMP TABLE renamed (text VARCHAR, renamed VARCHAR)")
+    if names:
+        connection.executemany(
+            "INSERT INTO renamed VALUES (?, ?)", [(text, rename(text, known)) for text, known in names.items()]
+        )
+    return len(names)
+
+
+def rename(text: str, names: dict[str, str]) -> str:
+    """Put each customer's new name in the place of the id.
+
+    >>> rename("c1 came with c12, not c1-7", {"c1": "p1"})
+    'p1 came with c12, not c1-7'
+    """
+    if text in names:
+        return names[text]
+    return _WORD.sub(lambda word: names.get(word.group(), word.group()), text)
+
+
+def renamed_sql(column: str, joined: str) -> str:
+    """Give the SQL of a column of ``fact`` where ``joined`` is its row of ``renamed``, and the customer's own id goes wherever it stands.
+
+    In a row of its customer an id is taken for one even within a longer one: order c1-7 is the seventh of c1.
+    """
+    text = f"fact.{quoted(column)}"
+    told = f"coalesce({joined}.renamed, {text})"
+    is_within = (
+        f"contains({told}, fact.customer_id) AND NOT regexp_full_match(fact.customer_id, {literal(_SHORT_NUMBER)})"
+    )
+    within = rf"regexp_replace({told}, '\b' || regexp_escape(fact.customer_id) || '\b', pseudonym, 'g')"
+    return f"CASE WHEN {text} = fact.customer_id THEN pseudonym WHEN {is_within} THEN {within} ELSE {told} END"
