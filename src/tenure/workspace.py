@@ -192,7 +192,8 @@ def finish_replacements(folder: Path, name: str = "") -> None:
         if not original.exists():
             aside.rename(original)
         rmtree(aside, ignore_errors=True)
-    for fresh in sorted(folder.glob(f"{begins}*{NEW}")):
+    # A database killed in the middle of a write leaves its journal beside it.
+    for fresh in sorted([*folder.glob(f"{begins}*{NEW}"), *folder.glob(f"{begins}*{NEW}-journal")]):
         if fresh.is_dir():
             rmtree(fresh, ignore_errors=True)
         else:
