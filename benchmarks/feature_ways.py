@@ -57,6 +57,7 @@ MASKED = {
 
 def tenure(facts: Path, out: Path, *, buckets: bool = True) -> None:
     from tenure.engines import duckdb_engine
+    from tenure.engines.duckdb_session import connect
     from tenure.features.definition import Feature, FeatureView, columns_of_view
     from tenure.sources.ingest import StagedSource, TableSummary
     from tenure.sources.source import Source
@@ -73,7 +74,7 @@ def tenure(facts: Path, out: Path, *, buckets: bool = True) -> None:
     if not buckets:
         duckdb_engine.BUCKETS_FROM = 1 << 62
     out.mkdir()
-    with duckdb_engine.connect(out) as connection:
+    with connect(out) as connection:
         paths = {cutoff: out / f"{cutoff}.parquet" for cutoff in CUTOFFS}
         duckdb_engine.DuckDBEngine(staged, connection).build_snapshot([target], columns, CUTOFFS, paths)
 

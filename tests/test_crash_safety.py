@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from datetime import date, timedelta
 
@@ -114,3 +115,28 @@ def test_a_year_of_daily_scores_of_5000_customers_takes_less_than_100_megabytes(
         append_to_ledger(Workspace(tmp_path), Scores(pd.DataFrame(), ranked), source="shop", as_of=as_of, run_id="0" * 12, run_kind="scheduled")  # fmt: skip
     sizes = [path.stat().st_size for path in tmp_path.rglob("*.parquet")]
     assert len(sizes) == 3 * days and sum(sizes) / days * 365 < 100_000_000
+
+
+def test_a_kill_while_the_store_is_first_made_leaves_none_and_the_next_makes_it(tmp_path):
+    workspace = Workspace(tmp_path)
+    make = f"from tenure.models.registry import Registry; from tenure.workspace import Workspace; from pathlib import Path; Registry(Workspace(Path({str(tmp_path)!r}))).check()"
+    process = subprocess.Popen([sys.executable, "-c", make], env=BARE)
+    while not any(path.stat().st_size for path in workspace.mlruns.glob(".mlflow.db.*.new")):  # MLflow is at its tables
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not (workspace.mlruns / "mlflow.db").exists()
+    Registry(workspace).check()
+    assert [path.name for path in workspace.mlruns.iterdir()] == ["mlflow.db"]
+
+
+def test_a_store_half_made_by_something_else_is_told_in_one_message(tmp_path):
+    whole, half = Workspace(tmp_path / "whole"), Workspace(tmp_path / "half")
+    Registry(whole).check()
+    half.mlruns.mkdir(parents=True)
+    shutil.copy(whole.mlruns / "mlflow.db", half.mlruns)
+    with closing(sqlite3.connect(half.mlruns / "mlflow.db")) as database:
+        database.executescript("DROP TABLE runs; UPDATE alembic_version SET version_num = '7ac759974ad8'")
+    with pytest.raises(RegistryError, match=r"mlflow\.db: .* The champion is as it was"):
+        Registry(half).check()

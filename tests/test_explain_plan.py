@@ -26,6 +26,7 @@ def test_a_plan_accounts_for_every_column_and_for_the_seconds_of_the_last_build(
     assert explain_plan(snapshots).last_cutoffs == 2
     lines = lines_of(snapshots)
     assert all(line.seconds > 0 for line in lines.values())
+    assert lines["", "who is asked"].detail.endswith("1 of 1 conditions from the tables' buckets")
     assert "200 facts into" in lines["order_lines", "buckets"].detail
     assert "stddev_pop does not merge (2)" in lines["order_lines", "direct"].detail
 

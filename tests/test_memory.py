@@ -2,7 +2,7 @@
 
 import pytest
 
-from tenure.engines.duckdb_engine import connect
+from tenure.engines.duckdb_session import connect
 from tenure.errors import RunError, UsageError
 from tenure.memory import memory_budget
 

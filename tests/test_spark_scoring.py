@@ -29,8 +29,8 @@ pytest.importorskip(
 if shutil.which("java") is None:
     pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
 
-from tenure.engines.spark_session import spark_session
 from tenure.spark_scoring import score_on_spark
+from tenure.spark_session import spark_session
 
 
 @pytest.fixture(scope="module")

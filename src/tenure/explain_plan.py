@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from tenure.engines.bucket_plan import TablePlan
 from tenure.engines.buckets import Buckets
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, LastBuild, read_build
-from tenure.engines.duckdb_engine import DuckDBEngine, connect
+from tenure.engines.duckdb_engine import DuckDBEngine
+from tenure.engines.duckdb_session import connect
+from tenure.engines.eligibility import asked_of
 from tenure.errors import NotEnoughDataError
 from tenure.snapshots import Snapshots
+from tenure.targets.definition import Target
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,23 @@ def explain_plan(snapshots: Snapshots) -> ExplainedPlan:
             continue  # a run refuses it and goes on, too
     wanted = sorted(cutoffs)
     last = read_build(snapshots.build_path)
-    lines = [PlanLine("", ASKED, 0, f"targets: {', '.join(snapshots.targets)}", last.seconds(ASKED))]
     with connect() as connection:
         engine = DuckDBEngine(snapshots.staged, connection)
-        for plan in engine.plans(snapshots.columns):
+        lines = [PlanLine("", ASKED, 0, _asked(engine, snapshots.targets, wanted), last.seconds(ASKED))]
+        for plan in engine.plans((), snapshots.columns):
             worth = engine.is_worth_buckets(plan.table, wanted)
             facts = snapshots.staged.tables[plan.table].staged
             lines += _table_lines(plan, wanted, facts, last) if worth else [_small(plan, facts, last)]
     row_wise = sum(column.is_row_wise for column in snapshots.columns)
     lines.append(PlanLine("", WRITING, row_wise, "joins, formulas over other features", last.seconds(WRITING)))
     return ExplainedPlan(tuple(wanted), tuple(lines), last.cutoffs)
+
+
+def _asked(engine: DuckDBEngine, targets: Mapping[str, Target], cutoffs: Sequence[date]) -> str:
+    plans = [plan for plan in engine.plans(targets.values(), ()) if engine.is_worth_buckets(plan.table, cutoffs)]
+    from_buckets = sum(len(plan.bucketed) for plan in plans)
+    conditions = len(asked_of(targets.values()))
+    return f"targets: {', '.join(targets)}; {from_buckets} of {conditions} conditions from the tables' buckets"
 
 
 def _table_lines(plan: TablePlan, cutoffs: Iterable[date], facts: int, last: LastBuild) -> list[PlanLine]:

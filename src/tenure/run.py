@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,16 +255,9 @@ def _forget_target(target: str, folder: Path) -> None:
 def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     run = work.run
     able = [name for name in asked if name in run.snapshots.targets]
-    work.perform(Step("01_ingest", "01_ingest"))
-    work.perform(Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine}))
-    # Each training keeps to one core; their kernels start one after the other.
-    with ThreadPoolExecutor(max_workers=parallel_trainings()) as pool:
-        started = []
-        for name in able:
-            started.append(pool.submit(work.perform, _training(run, name, full=full)))
-            time.sleep(KERNEL_START_SECONDS if not started[-1].done() else 0)
-        for training in started:
-            training.result()
+    features = Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine})
+    _side_by_side(work, [Step("01_ingest", "01_ingest"), features])
+    _side_by_side(work, [_training(run, name, full=full) for name in able])
     trained = tuple(f"03_train_{record.target}" for record in saved_records(run))
     if full:
         work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
@@ -274,6 +267,17 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     )  # fmt: skip
     work.perform(scoring)
     _tell(work, trained)
+
+
+def _side_by_side(work: Work, steps: Iterable[Step]) -> None:
+    """Perform steps that need nothing of each other. Each keeps to one core; their kernels start one after the other."""
+    with ThreadPoolExecutor(max_workers=steps_at_once()) as pool:
+        started = []
+        for step in steps:
+            started.append(pool.submit(work.perform, step))
+            wait(started[-1:], timeout=KERNEL_START_SECONDS)
+        for performed in started:
+            performed.result()
 
 
 SCORE_OUTPUTS = ("*.csv", "*.parquet", "models/*/*")
@@ -317,8 +321,8 @@ def _champion_state(run: Run, target: str) -> str:
     return f"champion {run.registry.champion(name)}"
 
 
-def parallel_trainings() -> int:
-    """Say how many trainings fit side by side: into the cores, and into the memory that is free now."""
+def steps_at_once() -> int:
+    """Say how many steps fit side by side: into the cores, and into the memory that is free now."""
     import psutil
 
     return max(1, min(3, os.cpu_count() or 1, psutil.virtual_memory().available // (engine_memory() + TRAINING_BYTES)))

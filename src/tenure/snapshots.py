@@ -16,8 +16,10 @@ import pandas as pd
 
 from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
-from tenure.engines.duckdb_engine import ENGINE_VERSION, connect, tables_with_rows
+from tenure.engines.duckdb_engine import ENGINE_VERSION
+from tenure.engines.duckdb_session import connect
 from tenure.engines.known_facts import KnownFacts, known_facts
+from tenure.engines.staged_facts import tables_with_rows
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn

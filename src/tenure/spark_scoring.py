@@ -35,7 +35,7 @@ def score_snapshot(snapshot: Path, target: str, model: PropensityModel) -> pd.Da
     ------
     UsageError : Spark is not installed or does not answer.
     """
-    from tenure.engines.spark_session import spark_session
+    from tenure.spark_session import spark_session
 
     asked = spark_session().read.parquet(str(snapshot)).where(f"`eligible__{target}`")
     scored: pd.DataFrame = score_on_spark(asked, model, explain=True).toArrow().to_pandas()

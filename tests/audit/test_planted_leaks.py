@@ -10,7 +10,7 @@ from tenure.audit.audit import alarm_lines, audit_study
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import replay, unproven_features
 from tenure.audit.split import split_findings
-from tenure.engines import duckdb_engine
+from tenure.engines.staged_facts import StagedFacts
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
 from tenure.models.verdict import judge
@@ -130,7 +130,7 @@ query = '''SELECT customer_id, occurred_at, order_id, quantity,
 def test_a_window_that_includes_the_cutoff_day_is_caught_by_replay_and_perturbation(tmp_path, monkeypatch):
     rows, _ = buyers()
     snapshots = shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
-    right = duckdb_engine.DuckDBEngine._observed
+    right = StagedFacts.observed
 
     def wrong(self, table, window_days, used):
         sql = right(self, table, window_days, used)
@@ -138,7 +138,7 @@ def test_a_window_that_includes_the_cutoff_day_is_caught_by_replay_and_perturbat
             "f.occurred_at < c.cutoff AND f.known_at < c.cutoff", "f.occurred_at < c.cutoff + INTERVAL 1 DAY"
         )
 
-    monkeypatch.setattr(duckdb_engine.DuckDBEngine, "_observed", wrong)
+    monkeypatch.setattr(StagedFacts, "observed", wrong)
     assert {"count_orders_90d", "order_amount_90d"} <= set(replay(snapshots, CUTOFF).differing["feature"])
     assert "order_amount_90d" in set(perturb_future(snapshots, CUTOFF).differing["feature"])
 

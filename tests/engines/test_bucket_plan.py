@@ -9,7 +9,7 @@ import pytest
 
 from tables import staged
 from tenure.demo import generate_demo
-from tenure.engines import bucket_build, duckdb_engine
+from tenure.engines import bucket_build, bucket_rows, duckdb_engine
 from tenure.engines.bucket_plan import plan_table
 from tenure.engines.choice import open_engine
 from tenure.features.definition import Feature, FeatureView, columns_of_view
@@ -17,6 +17,7 @@ from tenure.snapshots import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
+from tenure.targets.definition import Condition, Rule, Target
 from tenure.workspace import Workspace
 
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount discount channel"
@@ -96,7 +97,7 @@ def test_one_customer_at_a_time_and_several_readings_come_to_the_same_bits(tmp_p
     cutoffs = [date(2024, 3, 1), date(2024, 6, 1)]
     whole = built(snapshots, tmp_path / "whole", cutoffs, ALWAYS, monkeypatch)
     monkeypatch.setattr(bucket_build, "CHUNK_BYTES", 1)
-    monkeypatch.setattr(bucket_build, "engine_memory", lambda: 10_000)
+    monkeypatch.setattr(bucket_rows, "engine_memory", lambda: 10_000)
     pieces = built(snapshots, tmp_path / "pieces", cutoffs, ALWAYS, monkeypatch)
     for cutoff in cutoffs:
         assert len(whole[cutoff]) > 10
@@ -120,6 +121,34 @@ def test_a_fact_known_late_joins_its_bucket_from_the_first_cutoff_after_it_was_k
     assert [row["order_amount_90d"] for row in asked] == [10, 10, 15]
     assert [row["count_products"] for row in asked] == [1, 1, 2]
     assert [row["days_since_order"] for row in asked] == [12, 42, 72]
+
+
+def test_who_is_asked_comes_to_the_same_customers_and_knows_no_late_fact(tmp_path, monkeypatch):
+    facts = staged(
+        tmp_path,
+        order_lines=(
+            HEADER,
+            "ana 2024-03-20 2024-03-20 o1 p1 1 10 - -",
+            "bob 2024-03-20 2024-03-20 o2 p1 1 10 - -",
+            "bob 2024-03-25 2024-03-25 o2 p1 -1 -10 - -",  # sent back
+            "cyd 2024-03-20 2024-03-20 o3 p1 1 10 - -",
+            "cyd 2024-03-25 2024-04-01 o3 p1 -1 -10 - -",  # sent back, but only known after the first cutoff
+            "dee 2024-01-02 2024-01-02 o4 p1 1 10 - -",  # too long ago
+        ),
+    )
+    bought = Condition("order_lines", "count(*) filter (where quantity > 0) > 0", days="eligible_days")
+    kept = Condition("order_lines", "count(*) filter (where quantity < 0) = 0", when_no_rows=True)
+    target = Target(
+        "keeper", "Asked?", "bought lately, sent nothing back", (bought, kept), bought, Rule("1", "all alike"), "kept",
+        horizon_days=30, eligible_days=30,
+    )  # fmt: skip
+    cutoffs = [date(2024, 4, 1), date(2024, 4, 2)]
+    for least in (ALWAYS, NEVER):
+        monkeypatch.setattr(duckdb_engine, "BUCKETS_FROM", least)
+        paths = {cutoff: tmp_path / f"{least}-{cutoff}.parquet" for cutoff in cutoffs}
+        with open_engine("duckdb", facts, tmp_path) as engine:
+            engine.build_snapshot([target], columns_of("count(*)"), cutoffs, paths)
+        assert [pd.read_parquet(path)["customer_id"].tolist() for path in paths.values()] == [["ana", "cyd"], ["ana"]]
 
 
 def test_what_merges_is_read_off_the_expression():

@@ -26,7 +26,7 @@ if shutil.which("java") is None:
     pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
 
 from tenure.engines.spark_engine import _rounded as spark_rounded
-from tenure.engines.spark_session import spark_session
+from tenure.spark_session import spark_session
 
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount channel"
 
@@ -150,7 +150,7 @@ def _sample(facts, share):
 
 
 def test_nine_digits_are_rounded_to_the_same_bits(tmp_path):
-    from tenure.engines.duckdb_engine import _rounded as duckdb_rounded
+    from tenure.engines.joined_features import rounded as duckdb_rounded
 
     generator = np.random.default_rng(3)
     usual = 10.0 ** generator.uniform(-13, 29, 3000)

@@ -24,7 +24,8 @@ from tenure.audit.labels import (
 )
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
-from tenure.engines.duckdb_engine import connect, tables_with_rows
+from tenure.engines.duckdb_session import connect
+from tenure.engines.staged_facts import tables_with_rows
 from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import Auc, auc_with_interval
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs

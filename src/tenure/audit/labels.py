@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from scipy.stats import binomtest
 
 from tenure.audit.finding import Finding
-from tenure.engines.duckdb_engine import DuckDBEngine, connect
+from tenure.engines.duckdb_engine import DuckDBEngine
+from tenure.engines.duckdb_session import connect
 from tenure.models.evaluate import CONFIDENCE, auc_with_interval
 from tenure.models.study import Study
 from tenure.snapshots import Snapshots

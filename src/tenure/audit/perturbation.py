@@ -8,7 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from tenure.audit.replay import Replay, rebuild
-from tenure.engines.duckdb_engine import connect, tables_with_rows
+from tenure.engines.duckdb_session import connect
+from tenure.engines.staged_facts import tables_with_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.raw_files import literal, quoted

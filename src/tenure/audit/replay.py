@@ -14,7 +14,8 @@ import pandas as pd
 
 from tenure.audit.comparison import compare_snapshots
 from tenure.audit.finding import Finding
-from tenure.engines.duckdb_engine import DuckDBEngine, connect
+from tenure.engines.duckdb_engine import DuckDBEngine
+from tenure.engines.duckdb_session import connect
 from tenure.features.catalogue import tables_of
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import columns_of, parse_expression

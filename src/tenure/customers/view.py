@@ -9,8 +9,8 @@ import pandas as pd
 
 from tenure.customers.catalogue import all_facets, lacking_tables
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.duckdb_engine import tables_with_rows
 from tenure.engines.facts_at import facts_at
+from tenure.engines.staged_facts import tables_with_rows
 from tenure.errors import NotEnoughDataError
 from tenure.sources.ingest import StagedSource
 

@@ -16,11 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 from sqlglot import exp
 
-from tenure.features.definition import FeatureColumn
 from tenure.features.expression import STATE_FUNCTIONS, columns_of, parse_expression
 
 AGE = "age_days"
@@ -48,17 +47,30 @@ class Part:
     measure: Measure
 
 
+class Aggregate(Protocol):
+    """What is taken over a customer's rows of one window: a feature's column, or a condition of who is asked."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def expression(self) -> str: ...
+    @property
+    def window_days(self) -> int | None: ...
+
+
 @dataclass(frozen=True)
 class BucketedColumn:
-    """A feature column as a formula over parts; its placeholders are the numbers of the table's parts."""
+    """An aggregate as a formula over parts; its placeholders are the numbers of the table's parts."""
 
-    column: FeatureColumn
+    column: Aggregate
     formula: exp.Expression
 
 
 @dataclass(frozen=True)
 class TablePlan:
-    """How the feature columns of one staged table are built. ``direct`` maps the names of those built directly to why."""
+    """How the aggregates of one staged table are built. ``direct`` maps the names of those built directly to why."""
 
     table: str
     parts: tuple[Part, ...]
@@ -85,8 +97,8 @@ class DoesNotMerge(Exception):
     """An aggregate that must see all rows of its window at once."""
 
 
-def plan_table(table: str, columns: Sequence[FeatureColumn], type_of: Callable[[str], str]) -> TablePlan:
-    """Split a table's feature columns into those built from buckets and those built directly.
+def plan_table(table: str, columns: Sequence[Aggregate], type_of: Callable[[str], str]) -> TablePlan:
+    """Split a table's aggregates into those built from buckets and those built directly.
 
     ``type_of`` gives DuckDB's type of an expression over the table's rows.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy.typing as npt
 from tenure.engines.bucket_plan import Measure, Part
 
 Whole = npt.NDArray[np.int64]
-# What a minimum or maximum over no row comes to.
-NEVER = np.iinfo(np.int32).min
+# The cell of a value that no cutoff has seen yet.
+UNSEEN = -1
 NO_VALUES = np.empty(0, dtype=np.int64)
+# What a minimum or maximum over no row comes to.
 NONE = {"min": np.iinfo(np.int64).max, "max": np.iinfo(np.int64).min}
 
 
@@ -71,6 +72,27 @@ class Rows:
         }
         return Rows(self.customer[places], self.day[places], self.seen[places], measures)
 
+    @classmethod
+    def none(cls, measures: Iterable[Measure]) -> Rows:
+        values = {measure: Values(np.empty(0, np.bool_), NO_VALUES) for measure in measures}
+        return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int16), values)
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Rows]) -> Rows:
+        measures = {}
+        for measure, first in pieces[0].measures.items():
+            values = [piece.measures[measure].values for piece in pieces]
+            measures[measure] = Values(
+                np.concatenate([piece.measures[measure].present for piece in pieces]),
+                None if first.values is None else np.concatenate([v for v in values if v is not None]),
+            )
+        return cls(
+            np.concatenate([piece.customer for piece in pieces]),
+            np.concatenate([piece.day for piece in pieces]),
+            np.concatenate([piece.seen for piece in pieces]),
+            measures,
+        )
+
 
 def merge(
     rows: Rows, customers: int, parts: Sequence[Part], windows: Mapping[int, Sequence[int | None]], buckets: Buckets
@@ -83,9 +105,9 @@ def merge(
     starts = np.searchsorted(rows.seen, np.arange(len(buckets.cutoffs) + 1))
     cells = buckets.of(rows.day) * customers + rows.customer
     merging = {
-        number: _LastSightings(parts[number], rows, customers)
-        if parts[number].how == "distinct"
-        else _Cells(parts[number], rows, cells, customers, buckets)
+        number: (_LastSightings if parts[number].how == "distinct" else _Cells)(
+            parts[number], rows, cells, customers, buckets
+        )
         for number in windows
     }
     shape = (len(buckets.cutoffs), customers)
@@ -110,7 +132,7 @@ class _Cells:
         self._values = NO_VALUES if values is None else values  # only counts have none
         self._cell = cells
         self._cells = np.full(len(buckets) * customers, NONE.get(part.how, 0), dtype=np.int64)
-        self._merge = {"count": np.add, "sum": np.add, "min": np.minimum, "max": np.maximum}[part.how]
+        self._merge = {"sum": np.add, "min": np.minimum, "max": np.maximum}.get(part.how, np.add)
         if part.how == "sum" and len(self._values):
             largest = max(abs(int(self._values.min())), abs(int(self._values.max())))
             if largest * len(self._values) > np.iinfo(np.int64).max:
@@ -136,13 +158,12 @@ class _Cells:
         return merged
 
 
-class _LastSightings:
-    """The last day each customer's each value was seen on: it is in a window that begins no later."""
+class _LastSightings(_Cells):
+    """Each customer's each value, in the bucket it was last seen in: it is in the windows that reach back to it."""
 
-    def __init__(self, part: Part, rows: Rows, customers: int) -> None:
-        self._customers, self._day = customers, rows.day
+    def __init__(self, part: Part, rows: Rows, cells: Whole, customers: int, buckets: Buckets) -> None:
+        super().__init__(part, rows, cells, customers, buckets)
         measured = rows.measures[part.measure]
-        self._present = measured.present
         values = rows.day.astype(np.int64) if measured.values is None else measured.values
         # An odd multiple of the customer keeps two customers' equal values apart.
         mixed = values.view(np.uint64) + rows.customer.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -150,19 +171,15 @@ class _LastSightings:
         mixed = mixed[order]
         begins = np.empty(len(mixed), dtype=np.bool_)
         begins[:1], begins[1:] = True, mixed[1:] != mixed[:-1]
-        self._pair = np.empty(len(mixed), dtype=np.int32)
-        self._pair[order] = np.cumsum(begins, dtype=np.int32) - 1
-        self._owner = rows.customer[order[begins]].astype(np.int64)
-        self._last = np.full(len(self._owner), NEVER, dtype=np.int32)
+        self._pair = np.empty(len(mixed), dtype=np.int64)
+        self._pair[order] = np.cumsum(begins) - 1
+        self._last = np.full(np.count_nonzero(begins), UNSEEN, dtype=np.int64)
 
     def add(self, known: slice) -> None:
+        # One customer's cells ascend with the buckets.
         present = self._present[known]
-        np.maximum.at(self._last, self._pair[known][present], self._day[known][present])
+        np.maximum.at(self._last, self._pair[known][present], self._cell[known][present])
 
     def over(self, cutoff: int, windows: Sequence[int | None]) -> list[Whole]:
-        merged, owner, last = [], self._owner, self._last
-        for window in reversed(windows):  # the longest first: a shorter one holds some of the same
-            inside = last >= (NEVER + 1 if window is None else cutoff - window)
-            owner, last = owner[inside], last[inside]
-            merged.append(np.bincount(owner, minlength=self._customers))
-        return merged[::-1]
+        self._cells = np.bincount(self._last[self._last > UNSEEN], minlength=len(self._cells))
+        return super().over(cutoff, windows)

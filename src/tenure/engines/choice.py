@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tenure.engines.duckdb_engine import DuckDBEngine, connect
+from tenure.engines.duckdb_engine import DuckDBEngine
+from tenure.engines.duckdb_session import connect
 from tenure.engines.spark_engine import SparkEngine
 from tenure.errors import UnknownNameError, UsageError
 from tenure.identity.events import Ledger
@@ -37,7 +38,7 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
     UsageError : Spark is not installed or does not answer.
     """
     if name == SPARK:
-        from tenure.engines.spark_session import spark_session
+        from tenure.spark_session import spark_session
 
         session = spark_session()
         if staged.identity_events and Ledger(staged.identity_events).events:

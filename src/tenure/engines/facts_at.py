@@ -11,7 +11,8 @@ from types import MappingProxyType
 import duckdb
 import pandas as pd
 
-from tenure.engines.duckdb_engine import DuckDBEngine, connect, tables_with_rows
+from tenure.engines.duckdb_session import connect
+from tenure.engines.staged_facts import StagedFacts, tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import quoted
@@ -42,8 +43,8 @@ def facts_at(staged: StagedSource, as_of: date) -> Iterator[FactsAt]:
     """Open the facts known before an as-of."""
     tables = tables_with_rows(staged)
     with connect() as connection:
-        engine = DuckDBEngine(staged, connection)
+        facts = StagedFacts(staged, connection)
         for table in tables:
             if STAGED_TABLES[table].is_dated:
-                connection.execute(f"CREATE TEMP VIEW {quoted(table)} AS {engine.known(table, as_of)}")
+                connection.execute(f"CREATE TEMP VIEW {quoted(table)} AS {facts.known(table, as_of)}")
         yield FactsAt(staged.source, as_of, MappingProxyType(tables), connection)

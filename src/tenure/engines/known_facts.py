@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from tenure.engines.duckdb_engine import connect
+from tenure.engines.duckdb_session import connect
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenure.engines.build_cost import BuildCost
-from tenure.engines.duckdb_engine import SIGNIFICANT_DIGITS, connect, row_wise_levels
+from tenure.engines.duckdb_session import connect
+from tenure.engines.eligibility import Asked, population
+from tenure.engines.joined_features import SIGNIFICANT_DIGITS, row_wise_levels
 from tenure.engines.spark_expression import is_over_distinct, to_spark, within
 from tenure.errors import DefinitionError, RunError
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
@@ -55,7 +57,7 @@ class SparkEngine:
         """
         targets = list(targets)
         self._set_cutoffs(cutoffs)
-        self._keep("population", self._population(targets))
+        self._keep("population", population(targets, self._answers, _named))
         aggregates = self._build_aggregates(columns)
         folder = self._keep("snapshot", self._assembled(targets, columns, aggregates))
         names = ", ".join(
@@ -96,27 +98,12 @@ class SparkEngine:
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
         self._view("cutoffs", self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
 
-    def _population(self, targets: Sequence[Target]) -> str:
-        parts = [f"SELECT customer_id, cutoff, {literal(t.name)} AS target FROM ({self._eligible(t)})" for t in targets]
-        flags = ", ".join(f"bool_or(target = {literal(t.name)}) AS {_named(f'eligible__{t.name}')}" for t in targets)
-        return f"SELECT customer_id, cutoff, {flags} FROM ({' UNION ALL '.join(parts)}) GROUP BY customer_id, cutoff"
-
-    def _eligible(self, target: Target) -> str:
-        """Give the SQL of ``customer_id, cutoff``, one row per customer who may be asked."""
-        kept, taken = [], []
-        for condition in target.eligible:
-            parsed = parse_expression(target.fill(condition.expression), target.name)
-            per = (condition.per,) if condition.per else ()
-            rows = self._observed(condition.table, target.days_of(condition), [*columns_of(parsed), *per])
-            groups = ", ".join(["customer_id", "cutoff", *map(_named, per)])
-            says_yes = f"coalesce({to_spark(parsed, f'Target {target.name}')}, false)"
-            grouped = f"SELECT {groups}, {says_yes} AS yes FROM ({rows}) GROUP BY {groups}"
-            asked = f"SELECT customer_id, cutoff FROM ({grouped}) GROUP BY customer_id, cutoff HAVING"
-            if condition.when_no_rows:
-                taken.append(f"({asked} NOT bool_or(yes))")
-            else:
-                kept.append(f"({asked} bool_or(yes))")
-        return " EXCEPT ".join([f"({' INTERSECT '.join(kept)})", *taken])
+    def _answers(self, asked: Asked) -> str:
+        """Give the SQL of ``customer_id, cutoff, yes``: a condition's answers of the customers who have rows."""
+        parsed = parse_expression(asked.expression, asked.place)
+        groups = ", ".join(["customer_id", "cutoff", *map(_named, asked.groups)])
+        rows = self._observed(asked.table, asked.window_days, asked.used)
+        return f"SELECT {groups}, {to_spark(parsed, asked.place)} AS yes FROM ({rows}) GROUP BY {groups}"
 
     def _build_aggregates(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
         """Aggregate each table in one pass over all its windows, and in another what is over distinct values; one view each."""

@@ -1,4 +1,4 @@
-"""The MLflow store: runs, versions, aliases. Only this file and ``store_contents`` import MLflow."""
+"""The MLflow store: runs, versions, aliases. Of what it keeps, ``store_contents`` asks it; ``local_store`` makes the place for it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tenure.errors import RegistryError, UnknownNameError
+from tenure.models.local_store import create_local_store
 from tenure.models.model import PropensityModel
 from tenure.models.pyfunc import synthetic_example
 from tenure.models.store_contents import StoredText, revise_files, stored_texts
@@ -80,8 +81,7 @@ class Registry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         self.uri = tracking_uri(workspace)
         self._artifacts = workspace.mlruns.resolve() / "artifacts"
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
 
     @property
     def place(self) -> str:
@@ -99,14 +99,17 @@ class Registry:
             warnings.simplefilter("ignore")
             import mlflow
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         # Setting the address writes it into the environment, which kernels inherit: put back what was there.
         before = os.environ.get("MLFLOW_TRACKING_URI")
         try:
+            if self._database and not self._database.exists():
+                create_local_store(self._database, self._artifacts)
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             yield mlflow.tracking.MlflowClient(self.uri, self.uri)
-        except (MlflowException, OSError, sqlite3.Error) as error:
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise RegistryError(
                 f"MLflow store {self.place}: {_what_went_wrong(error)} The champion is as it was."
             ) from error
@@ -392,8 +395,8 @@ class Registry:
                 if stored.put and (text := revise(stored.text)) != stored.text:
                     stored.put(text)
                     changed += 1
-            if changed and self.uri.startswith("sqlite:///"):
-                with closing(sqlite3.connect(self.uri.removeprefix("sqlite:///"))) as database:
+            if changed and self._database:
+                with closing(sqlite3.connect(self._database)) as database:
                     database.execute("VACUUM")
         return changed
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -28,23 +31,40 @@ def _shap() -> Any:
     return shap
 
 
-def explanation(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarray) -> Any:
-    """Make a ``shap.Explanation`` of a table's exact contributions, in log-odds of the propensity."""
-    shap = _shap()
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Exact contributions of a table's rows, in log-odds of the propensity; the base comes last."""
 
-    return shap.Explanation(
-        values=contributions[:, :-1], base_values=contributions[:, -1], data=model.encoding.transform(table),
-        display_data=_displayed(model, table), feature_names=[fill(label, LABEL_WIDTH) for label in labels_of(model.meanings)],
-    )  # fmt: skip
+    model: PropensityModel
+    table: pd.DataFrame
+    contributions: np.ndarray
 
+    @cached_property
+    def _encoded(self) -> np.ndarray:
+        return self.model.encoding.transform(self.table)
 
-def _displayed(model: PropensityModel, table: pd.DataFrame) -> np.ndarray:
-    """Give each value as a reader knows it: a category by its name, not by its code."""
-    shown = np.empty((len(table), len(model.feature_names)), dtype=object)
-    for place, column in enumerate(model.encoding.columns):
-        values = table[column.name]
-        shown[:, place] = values.fillna("unknown") if column.is_text else values.astype(float)
-    return shown
+    @cached_property
+    def strongest(self) -> list[int]:
+        """The places of the features, the largest mean absolute contribution first."""
+        return [int(i) for i in np.argsort(-np.abs(self.contributions[:, :-1]).mean(axis=0), kind="stable")]
+
+    def explanation(self, rows: slice, features: Sequence[int]) -> Any:
+        """Make a ``shap.Explanation`` of what one plot draws and no more: shap walks through every value that is no number."""
+        labels = labels_of(self.model.meanings)
+        return _shap().Explanation(
+            values=self.contributions[rows][:, features], base_values=self.contributions[rows, -1], data=self._encoded[rows][:, features],
+            display_data=self._displayed(rows, features), feature_names=[fill(labels[place], LABEL_WIDTH) for place in features],
+        )  # fmt: skip
+
+    def _displayed(self, rows: slice, features: Sequence[int]) -> np.ndarray:
+        """Give each value as a reader knows it: a category by its name, not by its code."""
+        table = self.table.iloc[rows]
+        shown = np.empty((len(table), len(features)), dtype=object)
+        for place, feature in enumerate(features):
+            column = self.model.encoding.columns[feature]
+            values = table[column.name]
+            shown[:, place] = values.fillna("unknown") if column.is_text else values.astype(float)
+        return shown
 
 
 def _drawn(plot: Any, height: float, *arguments: Any, **options: Any) -> Figure:
@@ -74,37 +94,28 @@ def _drawn(plot: Any, height: float, *arguments: Any, **options: Any) -> Figure:
     return current if current is not figure else figure
 
 
-def _strongest(explained: Any) -> Any:
-    # Without the others: their sum would dwarf each of the ten.
-    order = np.argsort(-np.abs(explained.values).mean(axis=0), kind="stable")
-    return explained[:, [int(index) for index in order[:SHOWN]]]
-
-
-def beeswarm(explained: Any) -> Figure:
+def beeswarm(explained: Explained) -> Figure:
     """Draw the ten strongest features, one point per customer."""
-    shap = _shap()
-
-    return _drawn(shap.plots.beeswarm, 4.8, _strongest(explained), max_display=SHOWN, plot_size=None)
+    return _drawn(_shap().plots.beeswarm, 4.8, _strongest(explained), max_display=SHOWN, plot_size=None)
 
 
-def bar(explained: Any) -> Figure:
+def bar(explained: Explained) -> Figure:
     """Draw the mean absolute contribution of the ten strongest features."""
-    shap = _shap()
-
-    return _drawn(shap.plots.bar, 4.8, _strongest(explained), max_display=SHOWN)
+    return _drawn(_shap().plots.bar, 4.8, _strongest(explained), max_display=SHOWN)
 
 
-def dependence(explained: Any, rank: int) -> Figure:
+def _strongest(explained: Explained) -> Any:
+    # Without the others: their sum would dwarf each of the ten.
+    return explained.explanation(slice(None), explained.strongest[:SHOWN])
+
+
+def dependence(explained: Explained, rank: int) -> Figure:
     """Draw one feature's value against its contribution; ``rank`` 0 is the strongest."""
-    shap = _shap()
-
-    order = np.argsort(-np.abs(explained.values).mean(axis=0), kind="stable")
-    column = explained[:, int(order[rank])]
-    return _drawn(shap.plots.scatter, 3.8, column, color=POINTS, dot_size=10)
+    column = explained.explanation(slice(None), explained.strongest[rank : rank + 1])[:, 0]
+    return _drawn(_shap().plots.scatter, 3.8, column, color=POINTS, dot_size=10)
 
 
-def waterfall(explained: Any, row: int) -> Figure:
+def waterfall(explained: Explained, row: int) -> Figure:
     """Draw how one customer's log-odds come about."""
-    shap = _shap()
-
-    return _drawn(shap.plots.waterfall, 4.6, explained[row], max_display=9)
+    features = range(len(explained.model.feature_names))
+    return _drawn(_shap().plots.waterfall, 4.6, explained.explanation(slice(row, row + 1), features)[0], max_display=9)

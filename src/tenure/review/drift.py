@@ -14,7 +14,7 @@ from tenure.alerts import Alert
 BINS = 10
 # The customary limit of a population stability index; below .1 nothing has happened.
 LIMIT = 0.25
-MISSING_SHARE = 0.10
+MISSING, MISSING_SHARE = "(missing)", 0.10
 MANY = 0.10
 SHOWN = 3
 
@@ -37,11 +37,14 @@ def stability_index(reference: pd.Series, current: pd.Series) -> tuple[float, fl
 
 def _binned(reference: pd.Series, values: pd.Series) -> dict[str, int]:
     if not pd.api.types.is_numeric_dtype(reference):
-        return dict(values.fillna("(missing)").astype(str).value_counts())
+        return dict(values.fillna(MISSING).astype(str).value_counts())
     known = reference.dropna().to_numpy(dtype=float)
     edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else known
-    places = pd.Series(np.searchsorted(edges, values.to_numpy(dtype=float), side="left"), index=values.index)
-    return dict(places.astype(str).where(values.notna(), "(missing)").value_counts())
+    numbers = values.to_numpy(dtype=float)
+    is_missing = np.isnan(numbers)
+    counts = np.bincount(np.searchsorted(edges, numbers[~is_missing], side="left"))
+    bins = {str(place): int(count) for place, count in enumerate(counts) if count}
+    return bins | ({MISSING: int(is_missing.sum())} if is_missing.any() else {})
 
 
 def drift_table(reference: pd.DataFrame, current: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

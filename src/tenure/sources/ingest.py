@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,8 +21,8 @@ from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable, first_line, map_table
 from tenure.sources.private_records import keep_apart, told_of_rejected
 from tenure.sources.raw_files import (
-    POSTGRESQL,
     READABLE,
+    SERVERS,
     choose_raw_file,
     fingerprint_file,
     inside,
@@ -196,10 +197,10 @@ def _raw_hashes(source: Source, folder: Path, mappings: dict[str, TableMapping])
             files |= {path for path in folder.glob("*") if path.name.lower().endswith(READABLE)}
         else:
             file = split_reference(choose_raw_file(folder, mapping.raw_files, f"{source.where} [{name}]"))[0]
-            files |= set() if file == POSTGRESQL else {inside(folder, file, source.where)}
+            files |= set() if file in SERVERS else {inside(folder, file, source.where)}
     hashes = {path.name: fingerprint_file(path) for path in sorted(files)}
-    if any(file.startswith(POSTGRESQL) for m in mappings.values() for file in m.raw_files):
-        hashes[POSTGRESQL] = datetime.now().isoformat()  # a server's content has no hash: read it every time
+    for server in SERVERS & {split_reference(file)[0] for m in mappings.values() for file in m.raw_files}:
+        hashes[server] = datetime.now().isoformat()  # a server's content has no hash: read it every time
     return hashes
 
 
@@ -243,10 +244,7 @@ def _stage_tables(
     finally:
         connection.close()
     for scratch in ("converted", "spill"):
-        for leftover in (fresh / scratch).glob("*"):
-            leftover.unlink()
-        if (fresh / scratch).is_dir():
-            (fresh / scratch).rmdir()
+        rmtree(fresh / scratch, ignore_errors=True)
     return tables
 
 

@@ -14,8 +14,8 @@ from tenure.sources.ingest import effective_mappings
 from tenure.sources.mapping import business_time, describe_relation
 from tenure.sources.raw_files import (
     PARQUET,
-    POSTGRESQL,
     READABLE,
+    SERVERS,
     TEXT,
     choose_raw_file,
     inside,
@@ -84,7 +84,7 @@ def static_tables(source: Source, folder: Path) -> set[str]:
 
 
 def _is_cut(source: Source, folder: Path, file: str) -> bool:
-    if file == POSTGRESQL or not file.lower().endswith(PARQUET + TEXT):
+    if file in SERVERS or not file.lower().endswith(PARQUET + TEXT):
         return False
     return bool(known_at_expression(source, folder, file))
 
@@ -98,7 +98,7 @@ def truncate_raw(source: Source, folder: Path, destination: Path, cutoff: date) 
     destination.mkdir(parents=True)
     connection = open_locked(folder, destination)
     try:
-        for file in sorted({file for files in raw_files_of(source, folder).values() for file in files} - {POSTGRESQL}):
+        for file in sorted({file for files in raw_files_of(source, folder).values() for file in files} - SERVERS):
             path, copy = inside(folder, file, source.where), destination / file
             if not _is_cut(source, folder, file):
                 shutil.copyfile(path, copy)

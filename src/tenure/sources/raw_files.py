@@ -15,6 +15,7 @@ import duckdb
 from tenure.errors import DataContractError, UnknownNameError
 from tenure.memory import engine_memory
 from tenure.sources.source import RawFile, Source
+from tenure.sources.spark_table import copy_spark_table
 
 PARQUET = (".parquet",)
 TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
@@ -22,7 +23,9 @@ JSON_LINES = (".jsonl", ".ndjson", ".json")
 SHEETS = (".xlsx", ".xls", ".ods")
 SQLITE = (".sqlite", ".sqlite3", ".db")
 READABLE = PARQUET + TEXT + JSON_LINES + SHEETS + SQLITE
-POSTGRESQL = "postgresql"
+POSTGRESQL, SPARK = "postgresql", "spark"
+# Servers: their content has no file and no hash.
+SERVERS = frozenset({POSTGRESQL, SPARK})
 
 
 def quoted(name: str) -> str:
@@ -71,7 +74,7 @@ def choose_raw_file(folder: Path, alternatives: Iterable[str], place: str) -> st
     alternatives = tuple(alternatives)
     for reference in alternatives:
         file = split_reference(reference)[0]
-        if file == POSTGRESQL or inside(folder, file, place).is_file():
+        if file in SERVERS or inside(folder, file, place).is_file():
             return reference
     present = sorted(path.name for path in folder.glob("*") if not path.name.startswith(".")) if folder.is_dir() else []
     raise DataContractError(
@@ -114,6 +117,8 @@ def raw_relation(
     about = source.raw.get(reference, source.raw.get(file, RawFile()))
     if file == POSTGRESQL:
         return _parquet(_copy_postgresql(about, part, scratch)), False
+    if file == SPARK:
+        return _parquet(copy_spark_table(part, _scratch_csv(scratch, SPARK, part).with_suffix("")) / "*.parquet"), False
     path = inside(folder, file, source.where)
     name = path.name.lower()
     if name.endswith(PARQUET):

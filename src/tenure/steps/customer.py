@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.engines.duckdb_engine import connect
+from tenure.engines.duckdb_session import connect
 from tenure.engines.facts_at import facts_at
 from tenure.errors import UsageError
 from tenure.models.explain import phrase

@@ -178,7 +178,7 @@ def _figures(run: Run, study: Study) -> dict[str, Figure]:
     from tenure.reporting import figures, shap_figures
 
     by_driver = driver_contributions(study.model, study.contributions)
-    explained = shap_figures.explanation(study.model, study.sample, study.contributions)
+    explained = shap_figures.Explained(study.model, study.sample, study.contributions)
     order = study.sample["propensity"].to_numpy().argsort()
     drawn = {
         "base_rate": figures.base_rate_over_time(study), "gain": figures.gain(study), "lift": figures.lift(study),

@@ -1,0 +1,41 @@
+"""A DuckDB that keeps to the memory it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from tenure.errors import RunError
+from tenure.memory import engine_memory
+from tenure.sources.raw_files import literal
+
+
+@contextmanager
+def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB that keeps to its memory and spills beyond it.
+
+    Raises
+    ------
+    RunError : what cannot be spilled needs more than that.
+    """
+    with TemporaryDirectory(prefix="tenure-", dir=spill_folder) as spill:
+        connection = duckdb.connect()
+        try:
+            connection.execute(f"SET temp_directory = {literal(spill)}")
+            connection.execute(f"SET memory_limit = '{engine_memory()}B'")
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute("SET preserve_insertion_order = false")
+            # There is no file to keep up: a checkpoint would only compress what is read once and dropped.
+            connection.execute("SET checkpoint_threshold = '1TB'")
+            yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise RunError(
+                f"The engine needs more than the {engine_memory() >> 20:,} MiB it may hold ({str(error).splitlines()[0]}). Expected a query that "
+                "can spill: set TENURE_MEMORY higher (the engine takes half), or build fewer cutoffs at once."
+            ) from error
+        finally:
+            connection.close()

@@ -1,0 +1,32 @@
+"""A table of Spark's catalogue as a raw table: copied to Parquet by the executors, staged like any file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tenure.errors import DataContractError, UnknownNameError
+from tenure.spark_session import spark_session
+
+
+def copy_spark_table(name: str, folder: Path) -> Path:
+    """Copy a table into a folder that the executors see under the same path; return the folder.
+
+    Raises
+    ------
+    UsageError : no Spark answers. DataContractError : there is no such table, or it cannot be read.
+    """
+    spark = spark_session()
+    from pyspark.errors import PySparkException
+
+    try:
+        if not spark.catalog.tableExists(name):
+            database = name.rpartition(".")[0]
+            tables = [f"{database}.{table.name}".strip(".") for table in spark.catalog.listTables(database or None)]
+            raise DataContractError(f"spark#{name}: {UnknownNameError('Table', name, tables)}")
+        spark.table(name).write.mode("overwrite").parquet(str(folder))
+    except PySparkException as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise DataContractError(
+            f"spark#{name}: {reason}. Expected a table this Spark can read, named as in 'spark#catalogue.database.table'."
+        ) from None
+    return folder
