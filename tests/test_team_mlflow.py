@@ -64,22 +64,6 @@ def test_training_the_same_again_registers_nothing_new(shop):
     assert [row["version"] for row in Registry(workspace).versions("shop-lapse")] == ["1"]
 
 
-def test_a_customer_whom_people_named_on_the_server_is_forgotten_there(server, shop):
-    workspace, result = shop
-    customer = pd.read_csv(result.folder / "lapse.csv")["customer_id"].iloc[-1]
-    client = mlflow.MlflowClient(server.url)
-    (version,) = client.search_model_versions("name = 'shop-lapse'")
-    client.log_text(version.run_id, f"{customer} wrote", "notes/by_hand.md")
-    client.log_model_artifact(version.source.removeprefix("models:/"), str(result.folder / "lapse.csv"))
-    client.set_model_version_tag("shop-lapse", "1", "note", f"{customer} wrote")
-    done = forget_customer(workspace, "shop", customer)
-    assert done.changed["MLflow files and tags"] >= 3 and done.texts > 50
-    stored = [path.read_bytes() for path in (server.folder / "artefacts").rglob("*") if path.is_file()]
-    assert not [content[:100] for content in stored if customer.encode() in content]
-    assert client.get_model_version("shop-lapse", "1").tags["note"] == "[forgotten] wrote"
-    assert Registry(workspace).load("shop-lapse", "1").feature_names
-
-
 def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(server, shop):
     workspace, result = shop
 
@@ -147,3 +131,19 @@ def test_the_served_champion_answers_with_the_scored_propensities_and_with_reaso
     assert list(plain.columns) == ["propensity"]
     assert list(plain["propensity"]) == pytest.approx(list(scores["propensity"]), rel=1e-9)
     assert list(explained["reason_1"]) == list(scores["reason_1"])
+
+
+def test_a_customer_whom_people_named_on_the_server_is_forgotten_there(server, shop):
+    workspace, result = shop
+    customer = pd.read_csv(result.folder / "lapse.csv")["customer_id"].iloc[-1]
+    client = mlflow.MlflowClient(server.url)
+    (version,) = client.search_model_versions("name = 'shop-lapse'")
+    client.log_text(version.run_id, f"{customer} wrote", "notes/by_hand.md")
+    client.log_model_artifact(version.source.removeprefix("models:/"), str(result.folder / "lapse.csv"))
+    client.set_model_version_tag("shop-lapse", "1", "note", f"{customer} wrote")
+    done = forget_customer(workspace, "shop", customer)
+    assert done.changed["MLflow files and tags"] >= 3 and done.texts > 50
+    stored = [path.read_bytes() for path in (server.folder / "artefacts").rglob("*") if path.is_file()]
+    assert not [content[:100] for content in stored if customer.encode() in content]
+    assert client.get_model_version("shop-lapse", "1").tags["note"] == "[forgotten] wrote"
+    assert Registry(workspace).load("shop-lapse", "1").feature_names

@@ -367,6 +367,10 @@ def forget(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
     if done.raw_files:
         named = "\n  ".join(str(path) for path in done.raw_files)
         typer.echo(f"Raw files are yours and stay as they are; these still name the customer:\n  {named}")
+    if done.others:
+        typer.echo(
+            f"Records make the customer one person with {', '.join(done.others)}, who stays: forget each of them too, if they are."
+        )
     typer.echo(f"Models stay, and their cards say so; 'tenure run {source}' trains them anew, without the customer.")
 
 

@@ -83,6 +83,10 @@ class Workspace:
         """Where the map of pseudonyms and the list of the forgotten lie: apart from data that is handed on."""
         return self.data / "identities" / check_name("Source", source)
 
+    def private_records(self, source: str) -> Path:
+        """Where a source under pseudonyms keeps its records: beside the map of ids."""
+        return self.identities(source) / "records.parquet"
+
     def identity_events(self, source: str) -> Path:
         """Where it is kept which customers are one person, since when, and why."""
         return self.identities(source) / "events"

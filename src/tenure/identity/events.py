@@ -76,6 +76,13 @@ class Ledger:
         last = {event.customer_id: event.unified_id for event in (self.known_before(day) if day else self.events)}
         return {customer: unified for customer, unified in last.items() if customer != unified}
 
+    def same_person(self, customer: str) -> list[str]:
+        """List who else is, as known now, the person that a customer is."""
+        mapping = self.mapping()
+        person = mapping.get(customer, customer)
+        every = {person, *(one for one, unified in mapping.items() if unified == person)}
+        return sorted(every - {customer})
+
     def apart(self) -> set[frozenset[str]]:
         """Pairs of customers a human has split, and not merged since."""
         pairs: set[frozenset[str]] = set()

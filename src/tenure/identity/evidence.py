@@ -12,6 +12,9 @@ EVIDENCE = (
     "first_name", "surname", "full_name", "birth_date", "account", "email", "phone", "street", "city", "postcode",
 )  # fmt: skip
 
+# One record, as one system had it from a moment on; SQL over staged records.
+UNIQUE_ID = "system || ':' || record_id || '@' || known_at"
+
 _PLAIN = "nullif(regexp_replace(lower(strip_accents({0})), '[^a-z0-9]+', ' ', 'g').trim(), '')"
 _TIGHT = "nullif(regexp_replace(lower(strip_accents({0})), '[^a-z0-9]+', '', 'g'), '')"
 # The last nine digits: +44 20 7946 0958 and 020 7946 0958 are one number.
@@ -36,7 +39,7 @@ def write_evidence(connection: duckdb.DuckDBPyConnection, records: str, name: st
     }
     listed = ", ".join(f"{columns[column]} AS {column}" for column in EVIDENCE)
     connection.execute(
-        f"CREATE OR REPLACE TABLE {name} AS SELECT system || ':' || record_id || '@' || known_at AS unique_id, customer_id, known_at, "
+        f"CREATE OR REPLACE TABLE {name} AS SELECT {UNIQUE_ID} AS unique_id, customer_id, known_at, "
         f"coalesce(is_email_verified, false) AS is_email_verified, {listed} "
         f"FROM ({records}) QUALIFY row_number() OVER (PARTITION BY system, record_id, known_at ORDER BY customer_id) = 1"
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tenure.identity.evidence import UNIQUE_ID
+from tenure.sources.raw_files import literal
 from tenure.workspace import replaced_file
 
 # Columns of events and reviews that name a customer.
@@ -31,3 +34,19 @@ def drop_customer(folder: Path, names: Collection[str]) -> int:
             with replaced_file(path) as fresh:
                 pq.write_table(kept, fresh, compression="zstd")
     return dropped
+
+
+def drop_seen(seen: Path, records: Path) -> int:
+    """Drop the records that are staged no longer from the list of those seen before; return how many: a record's own id tells whose it is."""
+    if not seen.is_file():
+        return 0
+    with duckdb.connect() as connection, replaced_file(seen) as fresh:
+        staged = f"SELECT {UNIQUE_ID} AS unique_id FROM read_parquet({literal(str(records))})"
+        if not records.is_file():
+            staged = "SELECT '' AS unique_id WHERE false"
+        known = f"read_parquet({literal(str(seen))})"
+        connection.execute(
+            f"COPY (SELECT * FROM {known} SEMI JOIN ({staged}) USING (unique_id)) TO {literal(str(fresh))} (FORMAT parquet)"
+        )
+        counts = f"SELECT (SELECT count(*) FROM {known}) - (SELECT count(*) FROM read_parquet({literal(str(fresh))}))"
+        return int(connection.execute(counts).fetchall()[0][0])

@@ -23,6 +23,8 @@ from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal
 from tenure.workspace import Workspace, replaced_file
 
+SEEN = "seen.parquet"  # the records that were matched before
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -49,10 +51,10 @@ def resolve(workspace: Workspace, staged: StagedSource) -> Resolution:
         )
     folder = workspace.identity_events(staged.source.name)
     folder.mkdir(parents=True, exist_ok=True)
-    seen, model = folder / "seen.parquet", folder / "model.json"
+    seen, model = folder / SEEN, folder / "model.json"
     with _connect(folder) as connection:
         withheld = write_evidence(
-            connection, f"FROM read_parquet({literal(str(staged.path('records')))})", "every_record"
+            connection, f"FROM read_parquet({literal(str(staged.whole_records))})", "every_record"
         )
         count, new = _part_new(connection, seen)
         notes = [_shared(key, values) for key, values in withheld.items() if values]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
 import pandas as pd
 
 from tenure.errors import DataContractError, RunError, UsageError
-from tenure.identity.forgetting import drop_customer
+from tenure.identity.events import Ledger
+from tenure.identity.forgetting import drop_customer, drop_seen
+from tenure.identity.resolve import SEEN
 from tenure.lock import sole_writer
 from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.person import Person
 from tenure.run_document import refresh_outputs
 from tenure.scoring import ledger_file
+from tenure.sources.contract import RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import Source, read_source
@@ -42,6 +45,7 @@ class Forgotten:
     texts: int  # of the MLflow store's tables
     raw_files: list[Path]
     left: list[str]
+    others: tuple[str, ...] = ()  # who was one person with the customer, and stays
 
 
 def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Forgotten:
@@ -60,12 +64,15 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
         registry = Registry(workspace)
         registry.check()
         _check_known(workspace, source, identities, person, customer)
+        events = workspace.identity_events(source_name)
+        others = tuple(Ledger(events).same_person(identities.name_of(customer)))
         # First of all: whatever happens next, no staging brings the customer back.
         identities.forget(customer)
         changed = {
             "staged tables": _stage_anew(workspace, source),
             "snapshots": _drop_snapshots(workspace, source_name),
-            "identity": drop_customer(workspace.identity_events(source_name), person.names),
+            "identity": drop_customer(events, person.names)
+            + drop_seen(events / SEEN, _whole_records(workspace, source)),
         }
         changed["scores"] = sum(_take_out_of_ledger(person, path) for path in _ledger(workspace, source_name))
         changed["reports and notebooks"] = sum(
@@ -74,7 +81,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
         changed["MLflow files and tags"] = _revise_store(registry, source_name, person)
         for document in workspace.reports_of(source_name).rglob("run.json"):
             refresh_outputs(document.parent)
-        return _prove(workspace, source_name, registry, person, changed)
+        return replace(_prove(workspace, source_name, registry, person, changed), others=others)
 
 
 def _check_known(workspace: Workspace, source: Source, identities: Identities, person: Person, customer: str) -> None:
@@ -96,7 +103,13 @@ def _stage_anew(workspace: Workspace, source: Source) -> int:
         staged = workspace.staged(source.name)
         count = len(list(staged.glob("*.parquet")))
         rmtree(staged, ignore_errors=True)
+        workspace.private_records(source.name).unlink(missing_ok=True)
         return count
+
+
+def _whole_records(workspace: Workspace, source: Source) -> Path:
+    private = workspace.private_records(source.name)
+    return private if private.is_file() else workspace.staged(source.name) / f"{RECORDS}.parquet"
 
 
 def _drop_snapshots(workspace: Workspace, source: str) -> int:

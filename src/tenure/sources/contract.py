@@ -72,6 +72,9 @@ SUBSCRIPTION_EVENTS = (
     "addon_bought", "paused", "resumed", "cancel_requested", "ended",
 )  # fmt: skip
 
+# The table that describes persons: matched where it is whole, kept apart under pseudonyms.
+RECORDS = "records"
+
 STAGED_TABLES: dict[str, StagedTable] = {
     table.name: table
     for table in (
@@ -173,7 +176,7 @@ STAGED_TABLES: dict[str, StagedTable] = {
             (_text("key", "the question", required=True), _text("value", "the answer")),
         ),
         StagedTable(
-            "records",
+            RECORDS,
             "one person as one system knows them; a change is a new row",
             (
                 _text("system", "which system keeps the record", required=True),

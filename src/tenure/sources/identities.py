@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenure.errors import UsageError
+from tenure.sources.contract import RECORDS
 from tenure.sources.mapping import MappedTable
-from tenure.sources.mentions import find_mentions, renamed_sql, text_columns
+from tenure.sources.mentions import find_mentions, renamed_sql, text_columns, without_own_id_sql
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.source import Source
 from tenure.workspace import Workspace, replaced_file
@@ -191,11 +192,14 @@ class Identities:
         kept = f"SELECT * FROM ({judged}) ANTI JOIN (SELECT customer_id FROM identity WHERE is_forgotten) USING (customer_id)"
         columns = text_columns(connection, mapped.name, kept)
         texts = ", ".join([*map(quoted, columns), "CASE WHEN rule IS NOT NULL THEN CAST(raw AS VARCHAR) END"])
-        mentions = find_mentions(connection, f"SELECT unnest([{texts}]) AS text FROM ({kept})")
+        # What describes a person has to be matched as it is, and lies apart: of it only the forgotten go.
+        is_record = mapped.name == RECORDS
+        mentions = find_mentions(connection, f"SELECT unnest([{texts}]) AS text FROM ({kept})", of_forgotten=is_record)
         if not self.is_pseudonymised and not mentions:
             return kept
         raw = "CAST(coalesce(of_raw.renamed, CAST(fact.raw AS VARCHAR)) AS JSON)"
-        replaced = {name: renamed_sql(name, f"of_{number}") for number, name in enumerate(columns)}
+        rename = renamed_sql if is_record else without_own_id_sql
+        replaced = {name: rename(name, f"of_{number}") for number, name in enumerate(columns)}
         replaced |= {"customer_id": "pseudonym", "raw": _without_id(raw, mapped)}
         listed = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in replaced.items())
         joins = [f"LEFT JOIN renamed of_{n} ON fact.{quoted(name)} = of_{n}.text" for n, name in enumerate(columns)]
@@ -219,7 +223,7 @@ class Identities:
 
 def _without_id(raw: str, mapped: MappedTable) -> str:
     """Give the SQL of a rejected row's content with the pseudonym for the id: in its own columns, and as a text anywhere."""
-    columns = ", ".join(f"{literal(column)}, pseudonym" for column in mapped.customer_columns)
+    columns = ", ".join(f"{literal(column)}, pseudonym" for column in mapped.raw_columns["customer_id"])
     renamed = f"CAST(json_merge_patch({raw}, json_object({columns})) AS VARCHAR)"
     everywhere = f"replace({renamed}, CAST(to_json(fact.customer_id) AS VARCHAR), CAST(to_json(pseudonym) AS VARCHAR))"
     return f"CAST(coalesce({everywhere}, {renamed}) AS JSON)"

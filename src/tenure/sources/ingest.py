@@ -15,10 +15,11 @@ import duckdb
 
 from tenure.errors import DataContractError, NotEnoughDataError, StorageError
 from tenure.lock import sole_writer
-from tenure.sources.contract import STAGED_TABLES, STATIC_DATE
+from tenure.sources.contract import RECORDS, STAGED_TABLES, STATIC_DATE
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable, first_line, map_table
+from tenure.sources.private_records import keep_apart, told_of_rejected
 from tenure.sources.raw_files import (
     READABLE,
     SERVERS,
@@ -81,9 +82,15 @@ class StagedSource:
     tables: dict[str, TableSummary]
     reused: bool = False
     identity_events: Path | None = None  # which customers are one person; none where nobody has asked
+    private_records: Path | None = None  # under pseudonyms: where the records are whole
 
     def path(self, table: str) -> Path:
         return self.folder / f"{table}.parquet"
+
+    @property
+    def whole_records(self) -> Path:
+        """Where the records stand with all that describes a person: what matching reads."""
+        return self.private_records or self.path(RECORDS)
 
     def rejected_path(self, table: str) -> Path:
         return self.folder / "rejected" / f"{table}.parquet"
@@ -143,17 +150,23 @@ def stage_source(
     fingerprint = blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=16).hexdigest()
     target = workspace.staged(source.name)
     events = workspace.identity_events(source.name)
-    if (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
-        return replace(staged, identity_events=events)
+    private = workspace.private_records(source.name) if source.pseudonymise and RECORDS in mappings else None
+    is_whole = private is None or private.is_file()
+    if is_whole and (staged := _read_manifest(source, target)) and staged.fingerprint == fingerprint:
+        return replace(staged, identity_events=events, private_records=private)
     with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
-        tables = _stage_tables(source, folder, mappings, fresh, identities, allow_empty=allow_empty)
+        tables = _stage_tables(source, folder, mappings, fresh, identities, private, allow_empty=allow_empty)
         manifest = {
             "fingerprint": fingerprint,
             "raw_hashes": raw_hashes,
             "tables": {n: asdict(t) for n, t in tables.items()},
         }
         (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    return StagedSource(source, target, fingerprint, raw_hashes, tables, identity_events=events)
+    if private is None:
+        workspace.private_records(source.name).unlink(missing_ok=True)
+    return StagedSource(
+        source, target, fingerprint, raw_hashes, tables, identity_events=events, private_records=private
+    )
 
 
 def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:
@@ -209,6 +222,7 @@ def _stage_tables(
     mappings: dict[str, TableMapping],
     fresh: Path,
     identities: Identities,
+    private: Path | None,
     *,
     allow_empty: bool,
 ) -> dict[str, TableSummary]:
@@ -223,7 +237,7 @@ def _stage_tables(
             _map_and_learn(connection, source, folder, fresh, m, identities, allow_empty) for m in mappings.values()
         ]
         for mapped in every:
-            tables[mapped.name] = _stage_table(connection, source, mapped, fresh, clock, identities)
+            tables[mapped.name] = _stage_table(connection, source, mapped, fresh, clock, identities, private)
         if not allow_empty:
             _check_ids_meet(connection, source, fresh, tables)
         identities.close(connection)
@@ -251,7 +265,9 @@ def _map_and_learn(
 
 
 def _clear_unreadable(connection: duckdb.DuckDBPyConnection) -> None:
-    for table in ("reject_errors", "reject_scans"):
+    # DuckDB makes the two with the first file it reads.
+    present = "SELECT table_name FROM duckdb_tables() WHERE table_name IN ('reject_errors', 'reject_scans')"
+    for (table,) in connection.execute(present).fetchall():
         connection.execute(f"DELETE FROM {table}")
 
 
@@ -262,13 +278,15 @@ def _stage_table(
     fresh: Path,
     clock: datetime,
     identities: Identities,
+    private: Path | None,
 ) -> TableSummary:
     name = mapped.name
     staged, rejected = fresh / f"{name}.parquet", fresh / "rejected" / f"{name}.parquet"
     try:
         (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
         columns = ", ".join(quoted(column) for column in mapped.staged_columns)
-        judged = mapped.judged_sql(clock)
+        hides_names = source.pseudonymise and mapped.is_dated
+        judged = mapped.judged_sql(clock, told_of_rejected(mapped) if hides_names else None)
         if hides_ids := identities.are_needed and mapped.is_dated:
             read -= identities.forgotten_rows(connection, mapped)
             judged = identities.named_sql(connection, mapped, judged)
@@ -277,6 +295,8 @@ def _stage_table(
             (old,) = connection.execute(f"SELECT count(*) FROM ({judged}) WHERE {too_old}").fetchall()[0]
             read -= old
             judged = f"SELECT * FROM ({judged}) WHERE ({too_old}) IS NOT TRUE"
+        if private and name == RECORDS:
+            judged = keep_apart(connection, mapped.staged_columns, judged, fresh, private)
         connection.execute(
             f"COPY (SELECT {columns} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(staged))} (FORMAT parquet, COMPRESSION zstd)"
         )

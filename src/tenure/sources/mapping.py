@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,7 +42,7 @@ class MappedTable:
     keeps_unreadable: bool
     max_rejected_share: float
     date_expression: str
-    customer_columns: tuple[str, ...] = ()  # raw columns that the customer_id is made of
+    raw_columns: dict[str, tuple[str, ...]]  # staged column => raw columns it is made of
 
     @property
     def staged_columns(self) -> tuple[str, ...]:
@@ -52,15 +52,16 @@ class MappedTable:
     def amount_columns(self) -> tuple[str, ...]:
         return tuple(column for column in self.casts if column in ("amount", "monthly_price", "price"))
 
-    def judged_sql(self, clock: datetime) -> str:
-        """Select each raw row cast to the contract, with ``rule`` (null: staged), ``raw_row`` and ``raw`` (JSON)."""
+    def judged_sql(self, clock: datetime, told: Sequence[str] | None = None) -> str:
+        """Select each raw row cast to the contract, with ``rule`` (null: staged), ``raw_row`` and ``raw`` (JSON), which has the columns ``told``, by default all."""
         rules = list(self.rules)
         if self.is_dated and not self.is_static:
             late = f"({self.casts['occurred_at']}) > TIMESTAMP {literal(str(clock))}"
             rules.append(("occurred_at is after the ingest clock", late))
         cases = " ".join(f"WHEN {condition} THEN {literal(rule)}" for rule, condition in rules) or "WHEN false THEN ''"
         casts = ", ".join(f"{sql} AS {quoted('staged__' + column)}" for column, sql in self.casts.items())
-        inner = f"SELECT {casts}, CASE {cases} END AS rule, row_number() OVER () AS raw_row, to_json(source_row) AS raw FROM {self.raw_view} source_row"
+        raw = "source_row" if told is None else _struct(told)
+        inner = f"SELECT {casts}, CASE {cases} END AS rule, row_number() OVER () AS raw_row, to_json({raw}) AS raw FROM {self.raw_view} source_row"
         renamed = ", ".join(f"{quoted('staged__' + column)} AS {quoted(column)}" for column in self.casts)
         judged = f"SELECT {renamed}, rule, raw_row, raw FROM ({inner})"
         if not self.key:
@@ -69,6 +70,11 @@ class MappedTable:
         repeated = f"row_number() OVER (PARTITION BY {keys}, rule IS NULL ORDER BY raw_row) > 1"
         rule = f"CASE WHEN rule IS NULL AND {repeated} THEN {literal('duplicate of key ' + ', '.join(self.key))} ELSE rule END"
         return f"SELECT * REPLACE ({rule} AS rule) FROM ({judged})"
+
+
+def _struct(columns: Sequence[str]) -> str:
+    fields = ", ".join(f"{quoted(column)} := {quoted(column)}" for column in columns)
+    return f"struct_pack({fields})" if fields else "CAST('{}' AS JSON)"
 
 
 def map_table(
@@ -112,7 +118,7 @@ def map_table(
         name=name, place=place, raw_name=raw_name, raw_view=raw_view, casts=casts, rules=tuple(rules), key=mapping.key,
         is_dated=table.is_dated, is_static=is_static, keeps_unreadable=keeps_unreadable,
         max_rejected_share=mapping.max_rejected_share, date_expression=expressions.get("occurred_at", ""),
-        customer_columns=_columns_in(expressions.get("customer_id", ""), raw_types),
+        raw_columns={column: _columns_in(sql, raw_types) for column, sql in expressions.items()},
     )  # fmt: skip
 
 

@@ -30,17 +30,18 @@ def text_columns(connection: duckdb.DuckDBPyConnection, table: str, relation: st
     ]
 
 
-def find_mentions(connection: duckdb.DuckDBPyConnection, texts: str) -> int:
+def find_mentions(connection: duckdb.DuckDBPyConnection, texts: str, *, of_forgotten: bool = False) -> int:
     """Fill the table ``renamed`` (text, renamed) with the texts that name a customer who has another name now; return how many.
 
-    ``texts`` is SQL that gives a column ``text``; the connection's table ``identity`` knows the customers. A plain number
+    ``texts`` is SQL that gives a column ``text``; the connection's table ``identity`` knows the customers, of whom
+    ``of_forgotten`` asks for the forgotten alone. A plain number
     names a customer only where it is the customer_id: elsewhere a 12 is a count or a price.
     """
     rows = connection.execute(
         f"WITH told AS (SELECT DISTINCT text FROM ({texts}) WHERE text IS NOT NULL), "
         f"words AS (SELECT text, unnest(regexp_extract_all(text, {literal(WORD)})) AS word FROM told UNION SELECT text, text FROM told) "
         "SELECT text, customer_id, pseudonym FROM words JOIN identity ON word = customer_id "
-        f"WHERE customer_id <> pseudonym AND NOT regexp_full_match(customer_id, {literal(_PLAIN_NUMBER)})"
+        f"WHERE (is_forgotten OR {not of_forgotten}) AND customer_id <> pseudonym AND NOT regexp_full_match(customer_id, {literal(_PLAIN_NUMBER)})"
     ).fetchall()
     names: dict[str, dict[str, str]] = defaultdict(dict)
     for text, customer, name in rows:
@@ -65,12 +66,16 @@ def rename(text: str, names: dict[str, str]) -> str:
 
 
 def renamed_sql(column: str, joined: str) -> str:
-    """Give the SQL of a column of ``fact`` where ``joined`` is its row of ``renamed``, and the customer's own id goes wherever it stands.
+    """Give the SQL of a column of ``fact``, where ``joined`` is its row of ``renamed``."""
+    return f"coalesce({joined}.renamed, fact.{quoted(column)})"
+
+
+def without_own_id_sql(column: str, joined: str) -> str:
+    """Give the SQL of ``renamed_sql``, with the pseudonym for the customer's own id wherever that stands.
 
     In a row of its customer an id is taken for one even within a longer one: order c1-7 is the seventh of c1.
     """
-    text = f"fact.{quoted(column)}"
-    told = f"coalesce({joined}.renamed, {text})"
+    text, told = f"fact.{quoted(column)}", renamed_sql(column, joined)
     is_within = (
         f"contains({told}, fact.customer_id) AND NOT regexp_full_match(fact.customer_id, {literal(_SHORT_NUMBER)})"
     )

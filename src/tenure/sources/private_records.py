@@ -1,0 +1,43 @@
+"""Under pseudonyms, records that describe persons lie beside the map of ids: whoever reads them knows who is who."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from tenure.sources.contract import RECORDS
+from tenure.sources.mapping import MappedTable
+from tenure.sources.raw_files import literal, quoted
+
+# What the staged table keeps of a record: whose it is, since when, and which system has it.
+TOLD = ("customer_id", "occurred_at", "known_at", "system")
+
+
+def keep_apart(
+    connection: duckdb.DuckDBPyConnection, columns: Sequence[str], judged: str, scratch: Path, path: Path
+) -> str:
+    """Write the staged records whole to ``path``, for its owner alone; return the judged rows without what describes a person.
+
+    The connection writes nowhere but into ``scratch``.
+    """
+    listed = ", ".join(map(quoted, columns))
+    closed = scratch / "private"
+    closed.mkdir(mode=0o700)
+    connection.execute(
+        f"COPY (SELECT {listed} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(closed / path.name))} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    (closed / path.name).chmod(0o600)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (closed / path.name).replace(path)
+    closed.rmdir()
+    # NULL, in the column's own type.
+    emptied = ", ".join(f"nullif({quoted(c)}, {quoted(c)}) AS {quoted(c)}" for c in columns if c not in TOLD)
+    return f"SELECT * REPLACE ({emptied}) FROM ({judged})"
+
+
+def told_of_rejected(mapped: MappedTable) -> tuple[str, ...]:
+    """Name the raw columns a rejected row keeps under pseudonyms: those the mapping reads; of a record, those it may tell."""
+    asked = TOLD if mapped.name == RECORDS else mapped.raw_columns
+    return tuple(dict.fromkeys(raw for column in asked for raw in mapped.raw_columns.get(column, ())))
