@@ -53,7 +53,7 @@ def test_a_json_log_holds_nothing_but_json_and_no_secret(tmp_path):
 
 def test_alerts_are_said_last_to_people_and_to_machines_and_decide_the_exit(capsys):
     from tenure.alerts import Alert
-    from tenure.cli import conclude
+    from tenure.commands.runs import conclude
     from tenure.errors import RunError
     from tenure.logs import Log
 

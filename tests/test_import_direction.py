@@ -35,7 +35,7 @@ LAYERS = (
     {"run"},
     {"backfill"},
     {"notify", "schedules"},
-    {"identity_commands"},
+    {"commands"},
     {"cli"},
 )
 ONE_HOME = {
@@ -51,7 +51,16 @@ ONE_HOME = {
         "reporting/value_figures.py",
     },
     "splink": {"identity/matching.py", "identity/settings.py"},
-    "typer": {"identity_commands.py", "cli.py"},
+    "typer": {
+        "cli.py",
+        "commands/options.py",
+        "commands/runs.py",
+        "commands/looking.py",
+        "commands/raw_data.py",
+        "commands/people.py",
+        "commands/champions.py",
+        "commands/identity.py",
+    },
 }
 
 

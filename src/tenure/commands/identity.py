@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import typer
+
+from tenure.commands.options import WhyOption, WorkspaceOption
 
 if TYPE_CHECKING:
     from tenure.identity.events import Event, Ledger
@@ -14,9 +16,6 @@ if TYPE_CHECKING:
     from tenure.workspace import Workspace
 
 identity = typer.Typer(no_args_is_help=True, help="Who is whom across systems: match, review, merge, split.")
-
-WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that holds data/, mlruns/ and reports/.")]
-WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept with the event.")]
 
 
 @identity.command("match")

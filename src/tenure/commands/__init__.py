@@ -1,0 +1,1 @@
+"""What the commands do with their arguments, one file per purpose; ``cli`` lists them."""

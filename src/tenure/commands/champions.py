@@ -1,0 +1,48 @@
+"""The commands about registered models: status, promote, rollback."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tenure.commands.options import WhyOption, WorkspaceOption
+
+
+def status(source: Annotated[str, typer.Argument()] = "", workspace: WorkspaceOption = "") -> None:
+    """Show registered models, their champions and verdicts."""
+    from tenure.models.registry import Registry
+    from tenure.workspace import Workspace
+
+    registry = Registry(Workspace.locate(workspace or None))
+    names = [name for name in registry.model_names() if not source or name.startswith(f"{source}-")]
+    for name in names:
+        for row in registry.versions(name)[:5]:
+            tags = row["tags"]
+            typer.echo(
+                f"{name:<24} v{row['version']:<4} {','.join(row['aliases']) or '-':<20} AUC {tags.get('tenure.test_auc', '?')} at {tags.get('tenure.test_cutoff', '?')}  {tags.get('tenure.verdict', '')}"
+            )
+    if not names:
+        typer.echo("No model is registered yet. Train with 'tenure run SOURCE'.")
+
+
+def promote(model: str, version: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
+    """Make a version the champion, and say what its verdict had against it."""
+    from tenure.models.registry import Registry
+    from tenure.workspace import Workspace
+
+    registry = Registry(Workspace.locate(workspace or None))
+    overridden = registry.overridden_gates(model, version)
+    former = registry.promote(model, version, why=why)
+    for gate in overridden:
+        typer.echo(f"  overrides: {gate}")
+    typer.echo(f"{model}: champion is version {version} (before: {former or 'none'})")
+
+
+def rollback(model: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
+    """Give the champion back to the version before."""
+    from tenure.models.registry import Registry
+    from tenure.workspace import Workspace
+
+    current, former = Registry(Workspace.locate(workspace or None)).rollback(model, why=why)
+    typer.echo(f"{model}: champion is version {former} again (was {current})")

@@ -1,0 +1,28 @@
+"""Options that more than one command takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tenure.alerts import SEVERITIES
+
+WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that holds data/, mlruns/ and reports/.")]
+AsOfOption = Annotated[
+    str, typer.Option("--as-of", help="First unknown day, YYYY-MM-DD; default: the day after the last fact.")
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="duckdb (embedded) or spark (TENURE_SPARK_REMOTE, TENURE_SPARK_MASTER).")
+]
+TargetsOption = Annotated[str, typer.Option("--targets", help="Comma-separated, as in churn,lapse; default: all.")]
+FailOnOption = Annotated[
+    str, typer.Option("--fail-on", help=f"Exit 1 on an alert as severe as: {' or '.join(SEVERITIES)}; default: never.")
+]
+LogOption = Annotated[str, typer.Option("--log", help="text, or json: one JSON object per line.")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept with what was decided.")]
+
+
+def names_in(text: str) -> list[str]:
+    """List the names of a comma-separated text."""
+    return [name.strip() for name in text.split(",") if name.strip()]

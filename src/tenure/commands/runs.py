@@ -1,0 +1,193 @@
+"""The commands that run notebooks: run, score, backfill, audit."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tenure.alerts import Alert, at_least, worst_first
+from tenure.commands.options import (
+    AsOfOption,
+    EngineOption,
+    FailOnOption,
+    LogOption,
+    TargetsOption,
+    WorkspaceOption,
+    names_in,
+)
+from tenure.errors import RunError
+from tenure.logs import Log
+
+if TYPE_CHECKING:
+    from tenure.run import Progress, StepEvent
+
+
+def run(
+    source: str,
+    as_of: AsOfOption = "",
+    targets: TargetsOption = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small sample and few trees: to see that everything works.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The whole audit and a walk over six cutoffs, besides the usual.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Run what is missing or changed, as every repeat does; for scripts that say so."),
+    ] = False,
+    fail_on: FailOnOption = "",
+    log: LogOption = "text",
+    engine: EngineOption = "duckdb",
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Run the whole flow: stage, features, train, score, report; then move the champions."""
+    from tenure.run import run_flow
+
+    at_least((), fail_on)
+    said = Log(log)
+    said.say(
+        "begin",
+        f"tenure run {source}{' (quick: do not act on its numbers)' if quick else ''}",
+        source=source,
+        quick=quick,
+    )
+    result = run_flow(
+        source,
+        as_of=as_of,
+        targets=names_in(targets),
+        workspace=workspace,
+        quick=quick,
+        full=full,
+        engine=engine,
+        progress=_telling(said),
+    )
+    document = result.run_json
+    for table, rows in document["rows"].items():
+        counts = f"{rows['read']:>10,} read {rows['staged']:>10,} staged {rows['rejected']:>9,} rejected"
+        said.say("table", f"  {table:<20} {counts}", table=table, **rows)
+    for name, target in document["targets"].items():
+        said.say("target", f"  {name}: {_outcome(target)}", target=name, **target)
+    if result.performed.reused:
+        unchanged = "" if result.performed.executed else ": nothing has changed"
+        said.say("reuse", f"Reused {', '.join(result.performed.reused)}{unchanged}.", steps=result.performed.reused)
+    shown = f"Open {result.folder / 'index.html'}\nScores {result.folder / 'scored_customers.csv'}"
+    said.say("end", shown, folder=result.folder, run_id=document["run_id"])
+    conclude(said, document, fail_on)
+
+
+def _outcome(target: dict[str, Any]) -> str:
+    metrics = target["metrics"]
+    if not metrics:
+        return f"{target['status']}: {target['reason']}"
+    return (
+        f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_rule']:.3f} of the rule; "
+        f"{target['positives']:,} of {target['eligible']:,} at {target['test_cutoff']}, {target['horizon_days']} days"
+    )
+
+
+def score(
+    source: str,
+    as_of: AsOfOption,
+    targets: TargetsOption = "",
+    allow_hindsight: Annotated[
+        bool, typer.Option("--allow-hindsight", help="Score a day the champion has seen; the rows are marked.")
+    ] = False,
+    fail_on: FailOnOption = "",
+    log: LogOption = "text",
+    engine: EngineOption = "duckdb",
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Score with the champions, without training."""
+    from tenure.run import score_flow
+
+    at_least((), fail_on)
+    said = Log(log)
+    result = score_flow(
+        source,
+        as_of=as_of,
+        targets=names_in(targets),
+        workspace=workspace,
+        allow_hindsight=allow_hindsight,
+        engine=engine,
+        progress=_telling(said),
+    )
+    said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)
+    conclude(said, result.run_json, fail_on)
+
+
+def backfill(
+    source: str,
+    from_: Annotated[str, typer.Option("--from", help="First as-of, YYYY-MM-DD.")],
+    to: Annotated[str, typer.Option("--to", help="Last as-of, YYYY-MM-DD.")],
+    every: Annotated[str, typer.Option("--every", help="Days, weeks or months between, as in 1month.")] = "1month",
+    targets: TargetsOption = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Run past days as they would have been then; today's champions are not touched."""
+    from tenure.backfill import backfill_flow
+
+    rows = backfill_flow(
+        source, first=from_, last=to, every=every, targets=names_in(targets), quick=quick, workspace=workspace, progress=_telling(Log())
+    )  # fmt: skip
+    for row in rows:
+        auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
+        version = f"v{row.version}" if row.version else "-"
+        typer.echo(
+            f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {'reused' if row.was_reused else 'ran':<7} {auc}"
+        )
+
+
+def audit(
+    source: str,
+    as_of: AsOfOption = "",
+    targets: TargetsOption = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Look for leakage in everything: exit 1 on an alarm."""
+    from tenure.run import audit_flow
+
+    folder, alarms = audit_flow(
+        source, as_of=as_of, targets=names_in(targets), workspace=workspace, quick=quick, progress=_telling(Log())
+    )
+    for alarm in alarms:
+        typer.echo(f"  alarm: {alarm}")
+    typer.echo(f"{len(alarms) or 'No'} alarm{'' if len(alarms) == 1 else 's'}. Open {folder / 'audit.html'}")
+    if alarms:
+        raise typer.Exit(1)
+
+
+def _telling(log: Log) -> Progress:
+    """Say each step while it works, and once it is done."""
+
+    def tell(event: StepEvent) -> None:
+        if event.what == "started" and log.form == "text":
+            if sys.stderr.isatty():
+                typer.echo(f"  {event.step} ...\r", nl=False, err=True)
+            return
+        if event.what == "day":
+            log.say("day", f"as of {event.step}", as_of=event.step)
+            return
+        if event.what == "expired":
+            log.say("expired", f"  {event.step}")
+            return
+        took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
+        log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
+
+    return tell
+
+
+def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
+    """Say the alerts last; exit 1 where one is as severe as asked."""
+    alerts = worst_first(Alert(**line) for line in document["alerts"])
+    for alert in alerts:
+        log.say("alert", f"  {alert}", to_errors=True, **asdict(alert))
+    if failing := at_least(alerts, fail_on):
+        raise RunError(
+            f"{len(failing)} alert(s) of severity {fail_on} or worse. Results are written; look at review.html."
+        )
