@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from functools import partial
@@ -11,6 +11,7 @@ from functools import partial
 import duckdb
 import numpy as np
 import pyarrow as pa
+from sqlglot import exp
 
 from tenure.engines.bucket_plan import Part, TablePlan, digits, fill, measures_of
 from tenure.engines.bucket_rows import EPOCH, Chunks, read_chunks, to_day
@@ -32,8 +33,8 @@ def build_bucketed(
     customers: str,
     cutoffs: Sequence[date],
     name: str,
-) -> None:
-    """Write a table's bucketed aggregates into the table ``name``: customer_id, cutoff, one column each.
+) -> dict[str, str]:
+    """Write a table's bucketed aggregates into the table ``name``: customer_id, cutoff, one column each; return their types on the direct path.
 
     A customer has a row at a cutoff where a window holds one; where another window holds none, its columns are null.
     ``facts`` gives the table's rows, ``rows`` says how many; ``customers`` gives the customer_id of those to look at.
@@ -45,8 +46,10 @@ def build_bucketed(
     ids = connection.sql(f"SELECT customer_id FROM ({customers}) ORDER BY customer_id").to_arrow_table()["customer_id"]
     buckets = Buckets.cut([to_day(cutoff) for cutoff in cutoffs], {w for asked in plan.windows.values() for w in asked})
     size = int(np.clip(CHUNK_BYTES // (8 * len(buckets) * len(plan.parts)), 1, MOST_CUSTOMERS))
-    columns = _columns(plan)
     connection.register("merged", _merged([], ids[:0], plan, buckets))
+    described = connection.sql(_columns(plan))
+    kinds = dict(zip(described.columns, map(str, described.types), strict=True))
+    columns = _stored(plan, kinds)
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS {columns}")
     for firsts, chunks in read_chunks(connection, plan, facts, rows, ids, buckets, size):
 
@@ -57,6 +60,7 @@ def build_bucketed(
             connection.register("merged", table)
             connection.execute(f"INSERT INTO {name} {columns}")
     connection.unregister("merged")
+    return kinds
 
 
 def _ahead(work: Callable[[int], pa.Table], arguments: Sequence[int]) -> Iterator[pa.Table]:
@@ -91,6 +95,22 @@ def _columns(plan: TablePlan) -> str:
         f"SELECT customer_id, DATE '{EPOCH}' + cutoff_day AS cutoff, {', '.join(selected)} FROM merged "
         f"WHERE p0_{longest or 'ever'} > 0"
     )
+
+
+def _stored(plan: TablePlan, kinds: Mapping[str, str]) -> str:
+    """Give the SQL of the columns in half the room: exact numbers leave the engine as DOUBLE anyway, and counts have few digits."""
+    casts = []
+    for entry in plan.bucketed:
+        name, kind = quoted(entry.column.name), kinds[entry.column.name]
+        if isinstance(entry.formula, exp.Placeholder) and plan.parts[int(entry.formula.name)].how in (
+            "count",
+            "distinct",
+        ):
+            kind = "INTEGER"
+        elif kind in ("BIGINT", "HUGEINT") or kind.startswith("DECIMAL"):
+            kind = "DOUBLE"
+        casts.append(f"CAST({name} AS {kind}) AS {name}")
+    return f"SELECT customer_id, cutoff, {', '.join(casts)} FROM ({_columns(plan)})"
 
 
 def _restored(parts: Sequence[Part], window: int | str, number: int) -> str:

@@ -18,7 +18,7 @@ from tenure.engines.buckets import Buckets, Rows, Values
 from tenure.memory import engine_memory
 
 EPOCH = date(1970, 1, 1)
-BATCH_ROWS = 100_000
+BATCH_ROWS = 500_000
 # Customer, day, first cutoff; each measure adds a flag and perhaps a number.
 ROW_BYTES, FLAG_BYTES, NUMBER_BYTES = 10, 1, 8
 
@@ -98,9 +98,10 @@ def _split(rows: Rows, parts: npt.NDArray[np.int64], count: int) -> Iterator[tup
     parts = parts.astype(np.min_scalar_type(count))  # a short number sorts in one go
     order = np.argsort(parts, kind="stable")
     bounds = np.searchsorted(parts[order], np.arange(count + 1))
+    rows = rows.take(order)
     for number in range(count):
         if bounds[number] < bounds[number + 1]:
-            yield number, rows.take(order[bounds[number] : bounds[number + 1]])
+            yield number, rows.take(slice(bounds[number], bounds[number + 1]))
 
 
 def _deal(rows: Rows, firsts: npt.NDArray[np.int64], size: int, chunks: Chunks) -> None:

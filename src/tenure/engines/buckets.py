@@ -65,7 +65,8 @@ class Rows:
     seen: npt.NDArray[np.int16]
     measures: Mapping[Measure, Values]
 
-    def take(self, places: npt.NDArray[np.int64]) -> Rows:
+    def take(self, places: npt.NDArray[np.int64] | slice) -> Rows:
+        """Give some of the rows: of a slice no copy is made."""
         measures = {
             measure: Values(v.present[places], None if v.values is None else v.values[places])
             for measure, v in self.measures.items()

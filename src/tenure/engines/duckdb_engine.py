@@ -30,6 +30,9 @@ WRITERS = 2
 # Facts times cutoffs from which on buckets pay; both ways come to the same bits.
 BUCKETS_FROM = 200_000
 
+# Tables of aggregates: the type of each column, by its name.
+Built = dict[str, dict[str, str]]
+
 
 class DuckDBEngine:
     """Builds features, eligibility and labels of one staged source."""
@@ -53,24 +56,21 @@ class DuckDBEngine:
         targets = list(targets)
         self.costs.clear()
         self._set_cutoffs(cutoffs)
-        joins = self._build_aggregates(targets, columns, cutoffs)
+        aggregates = self._build_aggregates(targets, columns, cutoffs)
         with timing(self.costs, WRITING, columns=len(columns)):
-            self._write(targets, columns, joins, cutoffs, paths)
+            self._write(targets, columns, aggregates, cutoffs, paths)
 
     def _write(
         self,
         targets: Sequence[Target],
         columns: Sequence[FeatureColumn],
-        joins: Iterable[str],
+        aggregates: Built,
         cutoffs: Sequence[date],
         paths: Mapping[date, Path],
     ) -> None:
-        described = {name: self._connection.execute(f"DESCRIBE {name}").fetchall() for name in joins}
-        kinds = {name: {row[0]: str(row[1]) for row in rows} for name, rows in described.items()}
-
         def write(batch: Sequence[date]) -> None:
             with self._connection.cursor() as own:
-                query = joined_features(targets, columns, kinds, batch)
+                query = joined_features(targets, columns, aggregates, batch)
                 rows = f"({query})"
                 if len(batch) > 1:
                     own.execute(f"CREATE TEMP TABLE snapshot AS {query}")
@@ -84,7 +84,7 @@ class DuckDBEngine:
         # A sorted file is written by one thread.
         with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(write, self._batches(cutoffs)))
-        for name in kinds:
+        for name in aggregates:
             self._connection.execute(f"DROP TABLE {name}")
 
     def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
@@ -122,12 +122,12 @@ class DuckDBEngine:
 
     def _build_aggregates(
         self, targets: Sequence[Target], columns: Sequence[FeatureColumn], cutoffs: Sequence[date]
-    ) -> list[str]:
-        """Aggregate each table: from buckets what merges and is worth it, the rest directly; return the names of the tables.
+    ) -> Built:
+        """Aggregate each table: from buckets what merges and is worth it, the rest directly.
 
         Buckets that tell who is asked come first, of all customers; the other ways look at those who are asked.
         """
-        built: dict[str, str] = {}
+        built: Built = {}
         plans = self.plans(targets, columns)
         asking = [plan for plan in plans if any(isinstance(entry.column, Asked) for entry in plan.bucketed)]
         for plan in asking:
@@ -138,54 +138,56 @@ class DuckDBEngine:
         for plan in plans:
             if plan not in asking:
                 built |= self._build_buckets(plan, cutoffs, "SELECT DISTINCT customer_id FROM population")
-        direct = [column for column in columns if not (column.is_row_wise or column.name in built)]
-        return [*dict.fromkeys(built.values()), *self._build_direct(direct)]
+        done = {name for kinds in built.values() for name in kinds}
+        return built | self._build_direct([c for c in columns if not (c.is_row_wise or c.name in done)])
 
     def is_worth_buckets(self, table: str, cutoffs: Sequence[date]) -> bool:
         """Tell whether a table has enough facts for buckets to pay: by what is known before, so always the same."""
         return self._facts.rows(table) * len(cutoffs) >= BUCKETS_FROM
 
-    def _build_buckets(self, plan: TablePlan, cutoffs: Sequence[date], customers: str) -> dict[str, str]:
-        """Build what a table's buckets give, if that pays. => name of the aggregate: table"""
+    def _build_buckets(self, plan: TablePlan, cutoffs: Sequence[date], customers: str) -> Built:
+        """Build what a table's buckets give, if that pays."""
         if not (plan.bucketed and self.is_worth_buckets(plan.table, cutoffs)):
             return {}
         name = quoted(f"buckets_{plan.table}")
         facts, rows = self._facts.relation(plan.table), self._facts.rows(plan.table)
         try:
             with timing(self.costs, BUCKETS, plan.table, len(plan.bucketed)):
-                build_bucketed(self._connection, plan, facts, rows, customers, cutoffs, name)
+                return {name: build_bucketed(self._connection, plan, facts, rows, customers, cutoffs, name)}
         except OverflowError:
             self._connection.execute(f"DROP TABLE {name}")
             return {}
-        return {entry.column.name: name for entry in plan.bucketed}
 
-    def _answers(self, built: Mapping[str, str], asked: Asked) -> str:
+    def _answers(self, built: Built, asked: Asked) -> str:
         """Give the SQL of ``customer_id, cutoff, yes``: a condition's answers of the customers who have rows."""
-        if asked.name in built:
-            yes = quoted(asked.name)
-            return f"SELECT customer_id, cutoff, {yes} AS yes FROM {built[asked.name]} WHERE {yes} IS NOT NULL"
+        for table, kinds in built.items():
+            if asked.name in kinds:
+                yes = quoted(asked.name)
+                return f"SELECT customer_id, cutoff, {yes} AS yes FROM {table} WHERE {yes} IS NOT NULL"
         groups = ", ".join(["customer_id", "cutoff", *map(quoted, asked.groups)])
         parsed = parse_expression(asked.expression, asked.place)
         rows = self._facts.observed(asked.table, asked.window_days, asked.used)
         return f"SELECT {groups}, {to_duckdb(parsed)} AS yes FROM ({rows}) GROUP BY {groups}"
 
-    def _build_direct(self, columns: Sequence[FeatureColumn]) -> list[str]:
-        """Aggregate each table over each window; return the names of the tables, one each."""
+    def _build_direct(self, columns: Sequence[FeatureColumn]) -> Built:
+        """Aggregate each table over each window."""
         groups: dict[tuple[str, int | None], list[FeatureColumn]] = {}
         for column in columns:
             groups.setdefault((column.table, column.window_days), []).append(column)
-        names = []
+        built: Built = {}
         for (table, window), group in groups.items():
             parsed = {column.name: parse_expression(column.expression, column.name) for column in group}
             used = dict.fromkeys(name for expression in parsed.values() for name in columns_of(expression))
             selected = ", ".join(f"{to_duckdb(expression)} AS {quoted(name)}" for name, expression in parsed.items())
-            names.append(quoted(f"agg_{table}_{window or 'ever'}"))
+            name = quoted(f"agg_{table}_{window or 'ever'}")
             with timing(self.costs, DIRECT, table, len(group)):
                 self._connection.execute(
-                    f"CREATE OR REPLACE TABLE {names[-1]} AS SELECT customer_id, cutoff, {selected} "
+                    f"CREATE OR REPLACE TABLE {name} AS SELECT customer_id, cutoff, {selected} "
                     f"FROM ({self._facts.observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff) GROUP BY customer_id, cutoff"
                 )
-        return names
+            described = self._connection.execute(f"DESCRIBE {name}").fetchall()
+            built[name] = {row[0]: str(row[1]) for row in described}
+        return built
 
     def _batches(self, cutoffs: Sequence[date]) -> Iterator[list[date]]:
         """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates themselves can spill."""
