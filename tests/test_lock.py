@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from tables import write_csv
@@ -74,6 +75,22 @@ def test_a_kernel_that_outlives_its_killed_run_is_ended(tmp_path, holder):
     with sole_writer(Workspace(tmp_path), "shop", "tenure run shop"):
         orphan.wait(timeout=10)  # raises if it still sleeps
     assert orphan.returncode is not None
+
+
+def test_a_kernel_still_being_loaded_when_its_run_was_killed_is_ended(tmp_path, holder, monkeypatch):
+    """Linux shows no environment of a program until it is loaded."""
+    kernel = subprocess.Popen(["sleep", "60"], env={"JPY_PARENT_PID": str(holder.pid), "PATH": "/usr/bin:/bin"})
+    shown, looks = psutil.Process.environ, iter(range(1000))
+    monkeypatch.setattr(
+        psutil.Process,
+        "environ",
+        lambda process: {} if process.pid == kernel.pid and next(looks) < 3 else shown(process),
+    )
+    holder.kill()
+    holder.wait()
+    with sole_writer(Workspace(tmp_path), "shop", "tenure run shop"):
+        kernel.wait(timeout=10)  # raises if it still sleeps
+    assert kernel.returncode is not None
 
 
 def test_a_finished_folder_is_not_replaced_by_one_moved_aside(tmp_path):

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +21,8 @@ from tenure.workspace import Workspace, finish_replacements
 KERNEL_PARENT = "JPY_PARENT_PID"
 # The locks this process, or the one that started it, holds: kernels inherit it, and write under their parent's lock.
 HELD = "TENURE_LOCKS_HELD"
+LOADED_WITHIN_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -92,15 +95,27 @@ def _end_kernels_of(holder: Holder) -> None:
     """End kernels that outlive the killed process that started them, before they write any more."""
     if holder.host != socket.gethostname():
         return
+    while _end_those_seen(holder.pid):
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _end_those_seen(parent: int) -> bool:
+    """End the kernels that say they are a process's own; True where a process was too young to say whose it is."""
     import psutil
 
+    too_young = False
     for process in psutil.process_iter():
         try:
-            if process.environ().get(KERNEL_PARENT) == str(holder.pid):
+            environment = process.environ()
+            if environment.get(KERNEL_PARENT) == str(parent):
                 process.kill()
                 process.wait(5)
+            # While a program is being loaded the system shows its file, and no environment yet; its own threads have no file.
+            elif not environment and process.exe() and time.time() - process.create_time() < LOADED_WITHIN_SECONDS:
+                too_young = True
         except (psutil.Error, OSError):
             continue
+    return too_young
 
 
 def _clean_up(workspace: Workspace, source: str) -> None:
