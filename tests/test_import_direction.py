@@ -16,6 +16,7 @@ LAYERS = (
     {"features"},
     {"targets"},
     {"parameters"},
+    {"warm_kernels"},
     {"notebooks"},
     {"engines"},
     {"snapshots"},

@@ -1,9 +1,8 @@
 """Running a notebook: what it leaves, and what is said when it fails."""
 
-import os
-import signal
 import threading
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -22,26 +21,78 @@ def shop(tmp_path):
     return tmp_path
 
 
-def kill_the_next_kernel(killed_at):
-    """Kill the first kernel that this process starts, as the system does when memory runs out."""
-    parent, end = psutil.Process(), time.monotonic() + 60
+@pytest.fixture
+def endless(shop):
+    """The same shop with a mapping that takes hours to compute."""
+    query = "SELECT * REPLACE (amount + (SELECT sum(range % 7) FROM range(1000000000000)) AS amount) FROM 'order_lines.csv'"
+    (Workspace(shop).raw("shop") / "source.toml").write_text(f'[order_lines]\nquery = """{query}"""\n')
+    return shop
+
+
+def a_kernel_at_work():
+    """Wait for a kernel of this process to be in the middle of its work: it is forked by one of its children."""
+    end = time.monotonic() + 120
     while time.monotonic() < end:
-        for child in parent.children(recursive=True):
-            if "ipykernel_launcher" in " ".join(child.cmdline()) and child.cpu_times().user > 1:
-                os.kill(child.pid, signal.SIGKILL)
-                killed_at.append(time.monotonic())
-                return
+        for nursery in psutil.Process().children():
+            for kernel in nursery.children():
+                with suppress(psutil.Error):
+                    if kernel.cpu_times().user > 2:
+                        return kernel
         time.sleep(0.02)
+    raise TimeoutError("no kernel was at work within two minutes")
 
 
-def test_a_killed_kernel_is_told_as_that_and_at_once(shop):
+def kill_the_next_kernel(killed_at):
+    """Kill the first kernel that starts, as the system does when memory runs out."""
+    a_kernel_at_work().kill()
+    killed_at.append(time.monotonic())
+
+
+def test_a_killed_kernel_is_told_as_that_and_at_once(endless):
     killed_at = []
     killer = threading.Thread(target=kill_the_next_kernel, args=(killed_at,))
     killer.start()
     with pytest.raises(RunError, match="01_ingest: its kernel was killed, most likely because memory.*TENURE_MEMORY"):
-        execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
+        execute("01_ingest", {"source": "shop", "workspace": str(endless)}, endless / "out.ipynb", endless)
     killer.join()
     assert time.monotonic() - killed_at[0] < 5
+
+
+def test_kernels_are_forked_from_one_process_and_a_new_one_is_made_where_that_has_ended(shop):
+    def nurseries():
+        execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
+        return [child for child in psutil.Process().children() if "warm_kernels" in " ".join(child.cmdline())]
+
+    (first,) = nurseries()
+    assert nurseries() == [first]
+    first.kill()
+    first.wait(10)
+    (second,) = nurseries()
+    assert second != first
+
+
+def test_a_kernel_has_the_environment_and_the_folder_of_this_moment(shop, monkeypatch):
+    """Not those of the moment in which the process it is forked from began."""
+    execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
+    monkeypatch.setenv("TENURE_MEMORY", "a lot")
+    with pytest.raises(RunError, match="TENURE_MEMORY 'a lot' is no amount of memory"):
+        execute("02_features", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
+
+
+def test_no_kernel_outlives_the_process_it_was_forked_from(endless):
+    ended = []
+
+    def end_the_nursery():
+        kernel = a_kernel_at_work()
+        kernel.parent().kill()
+        ended.extend(psutil.wait_procs([kernel], timeout=10)[0])
+
+    killer = threading.Thread(target=end_the_nursery)
+    killer.start()
+    with pytest.raises(RunError, match="01_ingest: its kernel was killed"):
+        execute("01_ingest", {"source": "shop", "workspace": str(endless)}, endless / "out.ipynb", endless)
+    killer.join()
+    assert ended
 
 
 def test_a_failing_cell_is_told_in_its_own_words(shop):

@@ -96,11 +96,14 @@ def _blot_out_secrets(notebook: Path) -> None:
 def _execute(name: str, values: Mapping[str, Any], output: Path, workspace: Path) -> None:
     import papermill
 
+    from tenure.warm_kernels import ForkingKernelManager
+
     try:
         papermill.execute_notebook(
             str(notebook_path(name)), str(output), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
             # What a cell raises comes as a message; a kernel's own log tells of its being interrupted at the end.
             cwd=str(workspace), execution_timeout=KERNEL_TIMEOUT_SECONDS, extra_arguments=["--log-level=CRITICAL"],
+            kernel_manager_class=ForkingKernelManager,
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"

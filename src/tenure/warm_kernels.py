@@ -1,0 +1,223 @@
+"""Kernels that start at once: each is forked from one process that has imported what the notebooks use.
+
+A kernel of its own imports for three to six seconds before its first cell. Here one *nursery* process per run imports the packages
+once, and forks. Tenure itself is not among them: a kernel always has the code as it is on disk. Linux only; elsewhere, and where
+the nursery cannot start, kernels start as Jupyter starts them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+# What notebooks import, the kernel's own first. Whatever is missing here is imported by the kernel that needs it.
+PRELOADED = (
+    "ipykernel.kernelapp", "matplotlib_inline.backend_inline", "matplotlib.pyplot", "pandas", "duckdb", "pyarrow.parquet",
+    "pyarrow.dataset", "scipy.stats", "scipy.optimize", "sklearn.linear_model", "sklearn.model_selection", "sklearn.metrics",
+    "lightgbm", "mlflow", "mlflow.pyfunc", "mlflow.models", "sqlglot", "jinja2", "shap",
+)  # fmt: skip
+# Jupyter gives each kernel the process that started it, by this name; a forked one shows the environment of its nursery.
+PARENT = "JPY_PARENT_PID"
+LAUNCHER = "ipykernel_launcher"
+# The status of a kernel whose nursery is gone: it ends with it.
+LOST = -signal.SIGKILL
+POLL_SECONDS = 0.05
+
+
+class NurseryGone(OSError):
+    """The process that forks kernels has ended."""
+
+
+class Nursery:
+    """One process that imports once, and forks a kernel whenever it is asked. It ends with the process that made it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._lock = Lock()
+        # -P: a kernel's path does not begin with whatever folder the run was started in.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True, env=os.environ | {PARENT: str(os.getpid())},
+        )  # fmt: skip
+        theirs.close()
+        self._channel = ours.makefile("rw", encoding="utf-8")
+        ours.close()
+
+    def fork(self, arguments: list[str], environment: dict[str, str], folder: str) -> int:
+        """Start a kernel; return its process id, which is its process group's too.
+
+        Raises
+        ------
+        NurseryGone : there is nobody to fork it.
+        """
+        return int(self._ask({"arguments": arguments, "environment": environment, "folder": folder}))
+
+    def status(self, pid: int) -> int | None:
+        """Return how a kernel ended, as ``Popen.returncode`` would; None while it works."""
+        try:
+            found = self._ask({"status_of": pid})
+        except NurseryGone:
+            return LOST
+        return None if found is None else int(found)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def _ask(self, question: dict[str, Any]) -> Any:
+        with self._lock:
+            try:
+                self._channel.write(json.dumps(question) + "\n")
+                self._channel.flush()
+                answer = self._channel.readline()
+            except (OSError, ValueError) as error:
+                raise NurseryGone(str(error)) from error
+        if not answer:
+            raise NurseryGone(f"process {self._process.pid} has ended")
+        return json.loads(answer)
+
+
+class ForkedKernel:
+    """What Jupyter asks of a kernel's process, where that is another process's child."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, nursery: Nursery, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._nursery = nursery
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._nursery.status(self.pid)
+        return self.returncode
+
+    def wait(self) -> int:
+        while (status := self.poll()) is None:
+            time.sleep(POLL_SECONDS)
+        return status
+
+    def send_signal(self, signum: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+class _Nurseries:
+    """The nursery of this process: made when the first kernel is asked for, made anew where it has ended."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: Nursery | None = None
+
+    def current(self) -> Nursery:
+        with self._lock:
+            if self._made is None or not self._made.is_alive:
+                self._made = Nursery()
+            return self._made
+
+
+_NURSERIES = _Nurseries()
+
+
+class ForkingProvisioner(LocalProvisioner):
+    """Starts kernels by asking the nursery of this process."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        """Fork a kernel; where the nursery is gone, start one as Jupyter does."""
+        environment = {**kwargs.get("env", os.environ)}
+        try:
+            nursery = _NURSERIES.current()
+            pid = nursery.fork(_own_arguments(cmd), environment, str(kwargs.get("cwd") or os.getcwd()))
+        except OSError:
+            return await super().launch_kernel(cmd, **kwargs)
+        self.process = ForkedKernel(nursery, pid)  # type: ignore[assignment]  # declared as None, set to a Popen
+        self.pid = self.pgid = pid  # type: ignore[assignment]
+        self.cwd = kwargs.get("cwd")
+        return self.connection_info
+
+
+class ForkingKernelManager(AsyncKernelManager):
+    """Jupyter's manager of one kernel, with kernels that are forked."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        if sys.platform == "linux" and LAUNCHER in self.kernel_spec.argv:  # type: ignore[union-attr]
+            self.provisioner = ForkingProvisioner(kernel_id="", kernel_spec=self.kernel_spec, parent=self)
+
+
+def _own_arguments(command: list[str]) -> list[str]:
+    """Give what of Jupyter's command is for the kernel itself."""
+    return command[command.index(LAUNCHER) + 1 :]
+
+
+def _serve(descriptor: int) -> None:
+    """Import, then fork a kernel for each request until the other side closes the channel. Returns in a kernel once that has ended."""
+    import gc
+    from importlib import import_module
+
+    # A kernel looks whether its own parent, this process, is still there.
+    os.environ[PARENT] = str(os.getpid())
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in PRELOADED:
+            # A kernel that needs what cannot be imported says so itself, in its own words.
+            with suppress(ImportError):
+                import_module(name)
+    gc.collect()
+    gc.freeze()  # forks share what was imported: looking for garbage in it would copy it
+    with socket.socket(fileno=descriptor) as channel, channel.makefile("rw", encoding="utf-8") as lines:
+        for line in lines:
+            asked = json.loads(line)
+            if "status_of" in asked:
+                answer = _status(asked["status_of"])
+            elif pid := os.fork():
+                with suppress(OSError):
+                    os.setpgid(pid, pid)
+                answer = pid
+            else:
+                os.setpgid(0, 0)
+                break
+            lines.write(json.dumps(answer) + "\n")
+            lines.flush()
+        else:
+            os._exit(0)  # nothing of its own is left to be finished
+    _be_a_kernel(asked)
+    gc.unfreeze()
+
+
+def _status(pid: int) -> int | None:
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def _be_a_kernel(asked: dict[str, Any]) -> None:
+    from ipykernel.kernelapp import launch_new_instance
+
+    os.environ.clear()
+    os.environ.update(asked["environment"] | {PARENT: str(os.getppid())})
+    os.chdir(asked["folder"])
+    sys.argv = [LAUNCHER, *asked["arguments"]]
+    launch_new_instance()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
