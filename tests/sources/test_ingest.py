@@ -54,6 +54,23 @@ def test_rejected_rows_keep_their_raw_content_and_the_rule_they_broke(tmp_path):
     assert json.loads(kept[1][1])["client"] == "bo"
 
 
+def test_a_row_whose_known_at_cannot_be_read_is_rejected_not_taken_for_known_at_once(tmp_path):
+    """Taken for known on the day it happened, it would reach features of cutoffs at which nobody knew it."""
+    rows = ("ana 2024-01-05 1 2 3 2024-01-09", "bo 2024-01-05 2 1 1 29/02/2024", "cy 2024-01-05 3 1 1 -")
+    result = shop(tmp_path, "client day no qty price told", *rows, toml=MAPPING + 'known_at = "told"\n')
+    assert result.tables["order_lines"].rules == {"known_at is not a date": 1}
+    known = read(result.path("order_lines"), "customer_id, known_at::DATE::VARCHAR")
+    assert known == [("ana", "2024-01-09"), ("cy", "2024-01-05")]
+
+
+def test_extra_columns_stand_in_the_order_of_the_mapping(tmp_path):
+    """An order that changes from process to process would change the bytes of every file made of them."""
+    names = ("zone", "desk", "till", "mood", "weather", "music", "lamp")
+    extra = "extra = { " + ", ".join(f'{name} = "qty"' for name in names) + " }\n"
+    result = shop(tmp_path, "client day no qty price", "ana 2024-01-05 1 2 3", toml=MAPPING + extra)
+    assert result.tables["order_lines"].columns[-len(names) :] == names
+
+
 def test_unreadable_lines_are_counted_and_kept(tmp_path):
     workspace = Workspace(tmp_path)
     path = workspace.raw("shop") / "orders.csv"

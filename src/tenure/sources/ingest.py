@@ -18,7 +18,7 @@ from tenure.lock import sole_writer
 from tenure.sources.contract import RECORDS, STAGED_TABLES, STATIC_DATE
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.identities import Identities
-from tenure.sources.mapping import MappedTable, first_line, map_table
+from tenure.sources.mapping import MappedTable, map_table
 from tenure.sources.private_records import keep_apart, told_of_rejected
 from tenure.sources.raw_files import (
     READABLE,
@@ -31,6 +31,7 @@ from tenure.sources.raw_files import (
     quoted,
     split_reference,
 )
+from tenure.sources.raw_views import first_line
 from tenure.sources.retention import first_days_kept
 from tenure.sources.source import Source, TableMapping
 from tenure.workspace import Workspace, replaced_folder

@@ -8,8 +8,8 @@ from collections import defaultdict
 import duckdb
 
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.mapping import describe_relation
 from tenure.sources.raw_files import literal, quoted
+from tenure.sources.raw_views import describe_relation
 
 # A whole word, as a reader would say: not part of a longer one, of a decimal or of an address. For RE2, and for Python.
 WORD = r"[\p{L}\p{N}_]+(?:[-.@][\p{L}\p{N}_]+)*"

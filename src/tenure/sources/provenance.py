@@ -9,9 +9,9 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
+from tenure.sources.casts import business_time
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.ingest import effective_mappings
-from tenure.sources.mapping import business_time, describe_relation
 from tenure.sources.raw_files import (
     PARQUET,
     READABLE,
@@ -23,6 +23,7 @@ from tenure.sources.raw_files import (
     open_locked,
     split_reference,
 )
+from tenure.sources.raw_views import describe_relation
 from tenure.sources.source import Source, TableMapping
 
 
