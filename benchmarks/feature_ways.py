@@ -59,8 +59,8 @@ def tenure(facts: Path, out: Path, *, buckets: bool = True) -> None:
     from tenure.engines import duckdb_engine
     from tenure.engines.duckdb_session import connect
     from tenure.features.definition import Feature, FeatureView, columns_of_view
-    from tenure.sources.ingest import StagedSource, TableSummary
     from tenure.sources.source import Source
+    from tenure.sources.staged_source import StagedSource, TableSummary
     from tenure.targets.definition import Condition, Rule, Target
 
     features = tuple(Feature(name, sql, WINDOWS, None, "number", "-", "") for name, sql in FEATURES.items())

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.sources.ingest import StagedSource, stage_source
+from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
+from tenure.sources.staged_source import StagedSource
 from tenure.workspace import Workspace
 
 

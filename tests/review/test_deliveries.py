@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
-from tenure.sources.ingest import TableSummary
+from tenure.sources.staged_source import TableSummary
 
 AS_OF = date(2025, 7, 1)
 

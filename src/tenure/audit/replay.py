@@ -21,8 +21,9 @@ from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
 from tenure.snapshots import Snapshots
 from tenure.sources.identities import Identities
-from tenure.sources.ingest import StagedSource, stage_source
+from tenure.sources.ingest import stage_source
 from tenure.sources.provenance import static_tables, truncate_raw
+from tenure.sources.staged_source import StagedSource
 from tenure.workspace import Workspace
 
 

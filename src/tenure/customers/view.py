@@ -12,7 +12,7 @@ from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import facts_at
 from tenure.engines.staged_facts import tables_with_rows
 from tenure.errors import NotEnoughDataError
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from tenure.identity.reasons import reason_sql
 from tenure.identity.reviews import Review, Reviews
 from tenure.identity.settings import FEWEST_RECORDS, LINK
 from tenure.memory import engine_memory
-from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal
+from tenure.sources.staged_source import StagedSource
 from tenure.workspace import Workspace, replaced_file
 
 SEEN = "seen.parquet"  # the records that were matched before

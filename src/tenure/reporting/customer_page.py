@@ -11,7 +11,7 @@ import pandas as pd
 from tenure.reporting.customer_figures import scores_over_time
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 
 SHOWN_FACTS = 60
 SHOWN_LINES = 8

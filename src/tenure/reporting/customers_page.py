@@ -13,7 +13,7 @@ from tenure.customers.rfm import BEST
 from tenure.reporting import customer_figures
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 
 # Figure => the table it is drawn from, as written beside the scores.
 FIGURES: Mapping[str, tuple[str, Callable[[pd.DataFrame], Any]]] = {

@@ -12,7 +12,7 @@ import pandas as pd
 from tenure.alerts import Alert, worst_first
 from tenure.audit.full import SourceAudit
 from tenure.reporting.record import TrainingRecord
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 from tenure.workspace import replaced_file
 
 SHOWN_CUSTOMERS = 12

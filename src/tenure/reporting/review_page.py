@@ -14,7 +14,7 @@ from tenure.reporting.report import page_environment
 from tenure.reporting.review_figures import promise_by_decile, promises_over_time
 from tenure.review.diary import Entry
 from tenure.review.promises import Promise
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 
 SHOWN_PROMISES = 12
 SHOWN_FEATURES = 8

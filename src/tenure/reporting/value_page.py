@@ -12,7 +12,7 @@ import pandas as pd
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
 from tenure.reporting.value_figures import model_errors, share_of_value
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 
 SHOWN_REMINDERS = 10
 REMINDER_DAYS = 7

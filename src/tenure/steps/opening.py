@@ -16,8 +16,9 @@ from tenure.errors import NotEnoughDataError
 from tenure.lock import sole_writer
 from tenure.models.registry import Registry, model_name
 from tenure.snapshots import Snapshots
-from tenure.sources.ingest import StagedSource, check_as_of, stage_source
+from tenure.sources.ingest import stage_source
 from tenure.sources.source import Source, read_source
+from tenure.sources.staged_source import StagedSource, check_as_of
 from tenure.targets.catalogue import find_target
 from tenure.targets.definition import Target
 from tenure.time_windows import parse_date

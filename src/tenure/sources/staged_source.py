@@ -1,0 +1,143 @@
+"""A source's staged facts on disk, and what is known of them: rows, days, warnings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+from tenure.errors import NotEnoughDataError
+from tenure.sources.contract import RECORDS, STAGED_TABLES
+from tenure.sources.source import Source
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """What staging one table came to. ``read + unreadable == staged + rejected`` always holds.
+
+    Rows of forgotten customers, and those older than they may be kept, are in none of them, as if the raw file did not hold them.
+    """
+
+    read: int
+    staged: int
+    rejected: int
+    unreadable: int = 0
+    rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
+    warnings: dict[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    empty: tuple[
+        str, ...
+    ] = ()  # of the columns, those without a value in any row: mostly what the source does not give
+    customers: int = 0
+    first_day: str = ""
+    history_start: str = ""
+    last_day: str = ""
+    is_static: bool = False
+
+    @property
+    def filled_columns(self) -> list[str]:
+        return [column for column in self.columns if column not in self.empty]
+
+
+@dataclass(frozen=True)
+class StagedSource:
+    """A source's staged facts on disk: one Parquet file per table, and what is known of them."""
+
+    source: Source
+    folder: Path
+    fingerprint: str
+    raw_hashes: dict[str, str]
+    tables: dict[str, TableSummary]
+    reused: bool = False
+    identity_events: Path | None = None  # which customers are one person; none where nobody has asked
+    private_records: Path | None = None  # under pseudonyms: where the records are whole
+
+    def path(self, table: str) -> Path:
+        return self.folder / f"{table}.parquet"
+
+    @property
+    def whole_records(self) -> Path:
+        """Where the records stand with all that describes a person: what matching reads."""
+        return self.private_records or self.path(RECORDS)
+
+    def rejected_path(self, table: str) -> Path:
+        return self.folder / "rejected" / f"{table}.parquet"
+
+    @property
+    def dated(self) -> dict[str, TableSummary]:
+        """The tables whose rows have real dates."""
+        return {n: t for n, t in self.tables.items() if STAGED_TABLES[n].is_dated and not t.is_static and t.staged}
+
+    @property
+    def history_start(self) -> date:
+        return min(date.fromisoformat(table.history_start) for table in self.dated.values())
+
+    @property
+    def last_day(self) -> date:
+        return max(date.fromisoformat(table.last_day) for table in self.dated.values())
+
+    @property
+    def default_as_of(self) -> date:
+        """The day after the last day over all staged facts."""
+        return self.last_day + timedelta(days=1)
+
+    def warnings(self) -> list[str]:
+        """Say what is odd but possible, one line each."""
+        lines = [
+            f"{name}: {count:,} rows: {what} (kept)"
+            for name, table in self.tables.items()
+            for what, count in table.warnings.items()
+        ]
+        for name, table in self.dated.items():
+            behind = (self.last_day - date.fromisoformat(table.last_day)).days
+            if behind > 14:
+                lines.append(f"{name}: ends on {table.last_day}, {behind} days before the last fact of the source")
+        return lines
+
+
+def write_manifest(folder: Path, fingerprint: str, raw_hashes: dict[str, str], tables: dict[str, TableSummary]) -> None:
+    """Keep beside the tables what they were made from, and what each came to."""
+    manifest = {
+        "fingerprint": fingerprint,
+        "raw_hashes": raw_hashes,
+        "tables": {n: asdict(t) for n, t in tables.items()},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def read_manifest(source: Source, folder: Path) -> StagedSource | None:
+    """Read what ``write_manifest`` wrote; None where nothing is staged."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    tables = {
+        name: TableSummary(**{**t, "columns": tuple(t["columns"]), "empty": tuple(t.get("empty", ()))})
+        for name, t in manifest["tables"].items()
+    }
+    return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)
+
+
+def check_as_of(staged: StagedSource, as_of: date | None) -> date:
+    """Return the as-of, by default the day after the last fact.
+
+    Raises
+    ------
+    NotEnoughDataError : the as-of lies more than a week after the last fact, or before any fact.
+    """
+    default = staged.default_as_of
+    if as_of is None:
+        return default
+    if as_of > default + timedelta(days=7):
+        raise NotEnoughDataError(
+            f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of {default} or "
+            "before (a week's delay is allowed): later, every customer would look silent. Bring newer data or choose an earlier as-of."
+        )
+    if as_of <= staged.history_start:
+        raise NotEnoughDataError(
+            f"As-of {as_of}: the facts of {staged.source.name} begin on {staged.history_start}. Expected a later as-of."
+        )
+    return as_of

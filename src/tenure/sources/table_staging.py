@@ -1,0 +1,131 @@
+"""One mapped table to one Parquet file of facts, and one of the rows it rejected."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tenure.errors import DataContractError, StorageError
+from tenure.sources.contract import RECORDS, STATIC_DATE
+from tenure.sources.identities import Identities
+from tenure.sources.mapping import MappedTable
+from tenure.sources.private_records import keep_apart, told_of_rejected
+from tenure.sources.raw_files import literal, quoted
+from tenure.sources.raw_views import first_line
+from tenure.sources.rejected_rows import check_rejected, keep_unreadable
+from tenure.sources.retention import first_days_kept
+from tenure.sources.source import Source
+from tenure.sources.staged_source import TableSummary
+
+# How the system says that a disk is full, or a limit on files reached.
+NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
+# The first day of a table is taken where one row in a thousand lies before it, so one mistyped year starts no history.
+HISTORY_QUANTILE = 0.001
+
+
+def stage_table(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    mapped: MappedTable,
+    fresh: Path,
+    clock: datetime,
+    identities: Identities,
+    private: Path | None,
+) -> TableSummary:
+    """Write a table's facts and its rejected rows into ``fresh``; return what it came to.
+
+    Raises
+    ------
+    DataContractError : the raw file cannot be read to its end, or too much of it would be rejected. StorageError : no room.
+    """
+    name = mapped.name
+    staged, rejected = fresh / f"{name}.parquet", fresh / "rejected" / f"{name}.parquet"
+    try:
+        (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
+        columns = ", ".join(quoted(column) for column in mapped.staged_columns)
+        judged, left_out = _judged(connection, source, mapped, clock, identities)
+        read -= left_out
+        if private and name == RECORDS:
+            judged = keep_apart(connection, mapped.staged_columns, judged, fresh, private)
+        connection.execute(
+            f"COPY (SELECT {columns} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(staged))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+        connection.execute(
+            f"COPY (SELECT rule, raw_row, raw FROM ({judged}) WHERE rule IS NOT NULL) TO {literal(str(rejected))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+    except duckdb.Error as error:
+        if any(words in str(error) for words in NO_ROOM):
+            raise StorageError(
+                f"{mapped.place}: no room to stage {mapped.raw_name} in {fresh.parent}. Nothing was replaced; make room and run again."
+            ) from None
+        raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
+    hides_ids = identities.are_needed and mapped.is_dated
+    unreadable = (
+        keep_unreadable(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
+    )
+    rules = dict(
+        connection.execute(
+            f"SELECT rule, count(*) FROM read_parquet({literal(str(rejected))}) GROUP BY 1 ORDER BY 2 DESC, 1"
+        ).fetchall()
+    )
+    summary = _summarise(connection, mapped, staged, read, rules, unreadable)
+    check_rejected(connection, mapped, summary, rejected)
+    return summary
+
+
+def _judged(
+    connection: duckdb.DuckDBPyConnection, source: Source, mapped: MappedTable, clock: datetime, identities: Identities
+) -> tuple[str, int]:
+    """Give the SQL of a table's judged rows, its customers named as they shall be; and how many are left out as if never read.
+
+    Left out are the rows of forgotten customers, and those older than they may be kept.
+    """
+    hides_names = source.pseudonymise and mapped.is_dated
+    judged = mapped.judged_sql(clock, told_of_rejected(mapped) if hides_names else None)
+    left_out = 0
+    if identities.are_needed and mapped.is_dated:
+        left_out += identities.forgotten_rows(connection, mapped)
+        judged = identities.named_sql(connection, mapped, judged)
+    if first_day := first_days_kept(source.retention, clock.date()).get(mapped.name):
+        too_old = f"occurred_at < DATE '{first_day}' AND occurred_at > DATE '{STATIC_DATE}'"
+        (old,) = connection.execute(f"SELECT count(*) FROM ({judged}) WHERE {too_old}").fetchall()[0]
+        left_out += old
+        judged = f"SELECT * FROM ({judged}) WHERE ({too_old}) IS NOT TRUE"
+    return judged, left_out
+
+
+def _summarise(
+    connection: duckdb.DuckDBPyConnection,
+    mapped: MappedTable,
+    staged: Path,
+    read: int,
+    rules: dict[str, int],
+    unreadable: int,
+) -> TableSummary:
+    relation = f"read_parquet({literal(str(staged))})"
+    (count,) = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0]
+    facts: dict[str, Any] = {}
+    warnings: dict[str, int] = {}
+    if mapped.is_dated and count:
+        row = connection.execute(
+            f"SELECT min(occurred_at)::DATE, quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE, max(occurred_at)::DATE, "
+            f"count(DISTINCT customer_id) FROM {relation}"
+        ).fetchall()[0]
+        facts = dict(zip(("first_day", "history_start", "last_day"), map(str, row[:3]), strict=True), customers=row[3])
+    for column in mapped.amount_columns if count else ():
+        (negative,) = connection.execute(f"SELECT count(*) FROM {relation} WHERE {quoted(column)} < 0").fetchall()[0]
+        if negative:
+            warnings[f"negative {column}"] = negative
+    if count and not mapped.key:
+        (distinct,) = connection.execute(f"SELECT count(DISTINCT hash(t)) FROM {relation} t").fetchall()[0]
+        if distinct < count:
+            warnings["identical to another row, and no key is declared"] = count - distinct
+    counted = ", ".join(f"count({quoted(column)})" for column in mapped.staged_columns)
+    filled = connection.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
+    return TableSummary(
+        read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
+        columns=mapped.staged_columns, empty=tuple(c for c, n in zip(mapped.staged_columns, filled, strict=True) if not n), is_static=mapped.is_static, **facts,
+    )  # fmt: skip
