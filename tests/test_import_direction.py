@@ -40,7 +40,14 @@ LAYERS = (
     {"cli"},
 )
 ONE_HOME = {
-    "mlflow": {"models/registry.py", "models/local_store.py", "models/store_contents.py"},
+    "mlflow": {
+        "models/registry.py",
+        "models/mlflow_store.py",
+        "models/local_store.py",
+        "models/champion_history.py",
+        "models/study_log.py",
+        "models/store_contents.py",
+    },
     "papermill": {"notebooks.py"},
     "pyspark": {"engines/spark_engine.py", "spark_session.py", "spark_scoring.py", "sources/spark_table.py"},
     "shap": {"reporting/shap_figures.py"},

@@ -17,6 +17,7 @@ import yaml
 from tenure.errors import UsageError
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry import Registry
+from tenure.models.study_log import log_model
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 from tenure.workspace import Workspace
@@ -78,8 +79,8 @@ def test_a_model_is_text_and_loads_without_unpickling_anything(tmp_path, monkeyp
     registry = Registry(Workspace(tmp_path))
     registry.check()
     model, table = trained()
-    with registry._client() as client, mlflow.start_run(experiment_id=registry._experiment(client, "shop-lapse")):
-        mlflow.register_model(registry._log_model(model), "shop-lapse")
+    with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, "shop-lapse")):
+        mlflow.register_model(log_model(model), "shop-lapse")
     written = [path for path in (tmp_path / "mlruns/artifacts").rglob("*") if path.is_file()]
     assert written and not [path for path in written if path.suffix in PICKLED or path.read_bytes()[:1] == b"\x80"]
     (about,) = [yaml.safe_load(path.read_text()) for path in written if path.name == "MLmodel"]

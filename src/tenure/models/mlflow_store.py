@@ -1,0 +1,105 @@
+"""A workspace's MLflow store: its one address, and a client whose failures are told in one message."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenure.errors import RegistryError
+from tenure.models.local_store import create_local_store
+from tenure.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+# How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.
+UNAUTHENTICATED, FORBIDDEN = "error code 401", "error code 403"
+LOCKED = "database is locked"
+
+
+def tracking_uri(workspace: Workspace) -> str:
+    """Return the store's one absolute address: ``MLFLOW_TRACKING_URI``, else SQLite under the workspace."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlruns.resolve() / 'mlflow.db'}"
+
+
+class MlflowStore:
+    """The MLflow store of a workspace. ``client`` connects, and makes a local store where there is none."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        # A server that does not answer is to be said within seconds, not after minutes of retries.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        self.uri = tracking_uri(workspace)
+        self.artifacts = workspace.mlruns.resolve() / "artifacts"
+        self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+
+    @property
+    def place(self) -> str:
+        """The store's address as it may be told."""
+        return _without_password(self.uri)
+
+    @contextmanager
+    def client(self) -> Iterator[MlflowClient]:
+        """Give a client of the store.
+
+        Raises
+        ------
+        RegistryError : the store cannot be reached, or refuses what it is asked.
+        """
+        import logging
+
+        for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what fails is told once, by us
+        with warnings.catch_warnings():
+            # On import MLflow asks notebooks for a progress-bar widget that nothing here uses.
+            warnings.simplefilter("ignore")
+            import mlflow
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        # Setting the address writes it into the environment, which kernels inherit: put back what was there.
+        before = os.environ.get("MLFLOW_TRACKING_URI")
+        try:
+            if self._database and not self._database.exists():
+                create_local_store(self._database, self.artifacts)
+            mlflow.set_tracking_uri(self.uri)
+            mlflow.set_registry_uri(self.uri)
+            yield mlflow.tracking.MlflowClient(self.uri, self.uri)
+        except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
+            raise RegistryError(
+                f"MLflow store {self.place}: {_what_went_wrong(error)} The champion is as it was."
+            ) from error
+        finally:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+            if before is not None:
+                os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+def _what_went_wrong(error: BaseException) -> str:
+    """Say what the store answered, what was expected, and what to check."""
+    if UNAUTHENTICATED in str(error):
+        return "it does not know this user and password. Expected those of the server; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+    if FORBIDDEN in str(error):
+        return "this user may not do that. Expected the permission EDIT on the experiment and the registered model; ask the server's administrator."
+    if LOCKED in str(error):
+        return "the database is locked. Expected to be able to write; close whatever holds it, such as the MLflow UI, and run again."
+    return f"{_first_cause(error)}. Expected a reachable store; check MLFLOW_TRACKING_URI or the folder mlruns."
+
+
+def _first_cause(error: BaseException) -> str:
+    """Say what went wrong at the bottom of a chain of errors, in one line."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _without_password(uri: str) -> str:
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,119 @@
+"""A training in the MLflow store: its run, and the model with its signature. No row of anybody goes there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version as package_version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tenure.models.model import PropensityModel
+from tenure.models.pyfunc import synthetic_example
+from tenure.models.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tenure.models.study import Study
+
+
+def log_training(
+    study: Study,
+    verdict: Verdict,
+    *,
+    experiment: str,
+    name: str,
+    figures: Mapping[str, Path],
+    catalogue: Sequence[Mapping[str, Any]],
+    tags: Mapping[str, str],
+) -> tuple[str, str]:
+    """Log a training as one run, with its model. => the run's id, the model's address
+
+    ``figures`` are files; ``catalogue`` is the data dictionary of the features used.
+    """
+    import mlflow
+
+    with mlflow.start_run(experiment_id=experiment, run_name=f"{name} {study.plan.test}", tags=dict(tags)) as run:
+        mlflow.log_params(_parameters(study))
+        mlflow.log_metrics({f"test_{key}": value for key, value in study.evaluation.metrics.items()})
+        counts: dict[str, float] = {
+            "trees": study.trained.trees,
+            "fitting_rows": study.fitting_rows,
+            "fitting_positives": study.fitting_positives,
+        }
+        mlflow.log_metrics(counts)
+        _log_dataset(study)
+        mlflow.log_dict({"features": list(catalogue)}, "features.json")
+        mlflow.log_dict({"gates": [asdict(gate) for gate in verdict.gates]}, "verdict.json")
+        for path in figures.values():
+            mlflow.log_artifact(str(path), "figures")
+        return str(run.info.run_id), log_model(study.model)
+
+
+def log_model(model: PropensityModel) -> str:
+    """Log a model to the run that is open, with its signature and an invented example; return its address."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    inputs = Schema(
+        [ColSpec("string" if c.is_text else "double", c.name, required=False) for c in model.encoding.columns]
+    )
+    # Reasons come only when asked for, so they are optional outputs.
+    outputs = Schema(
+        [
+            ColSpec("double", "propensity"),
+            *(ColSpec("string", f"reason_{rank}", required=False) for rank in (1, 2, 3)),
+        ]
+    )
+    signature = ModelSignature(inputs, outputs, ParamSchema([ParamSpec("explain", "boolean", False)]))
+    with TemporaryDirectory() as scratch:
+        data = Path(scratch) / "model"
+        model.save(data)
+        logged = mlflow.pyfunc.log_model(
+            name="model", loader_module="tenure.models.pyfunc", data_path=str(data), signature=signature,
+            input_example=synthetic_example(model), pip_requirements=[f"tenure=={package_version('tenure')}"],
+        )  # fmt: skip
+    return str(logged.model_uri)
+
+
+def _log_dataset(study: Study) -> None:
+    import mlflow
+    from mlflow.data.pandas_dataset import from_pandas
+
+    about = study.model.about
+    # No row goes to the store: the dataset is its name, its digest and its columns.
+    columns = study.test[study.model.feature_names].head(0)
+    name = f"{about['source']}-{about['target']}-{study.plan.test}"
+    dataset = from_pandas(columns, name=name, digest=about["data"][:32])
+    mlflow.log_input(dataset, context="training")
+
+
+def _parameters(study: Study) -> dict[str, Any]:
+    about = study.model.about
+    kept = {
+        key: about[key]
+        for key in ("source", "target", "horizon_days", "lead_days", "label_lag_days", "test_cutoff", "fitted_through")
+    }
+    settings = study.trained.settings.as_parameters()
+    return {
+        **kept,
+        **settings,
+        "fitting_cutoffs": len(about["fitting_cutoffs"]),
+        "features": len(study.model.feature_names),
+    }
+
+
+def version_tags(study: Study, verdict: Verdict) -> dict[str, str]:
+    """Give the tags by which a version is judged and shown without its run: metrics, cutoffs, verdict, gates."""
+    metrics = {key: f"{study.evaluation.metrics[key]:.4f}" for key in ("auc", "auc_low", "auc_high", "auc_rule")}
+    return {
+        **{f"tenure.test_{key}": value for key, value in metrics.items()},
+        "tenure.test_cutoff": str(study.plan.test),
+        "tenure.fitted_through": study.model.about["fitted_through"],
+        "tenure.verdict": "promotable" if verdict.is_promotable else "blocked",
+        "tenure.verdict_reason": verdict.reason[:4000],
+        # A tag holds 5,000 characters: what was found is shortened, so that the JSON stays whole.
+        "tenure.gates": json.dumps([asdict(gate) | {"found": gate.found[:400]} for gate in verdict.gates]),
+    }
