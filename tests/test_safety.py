@@ -17,8 +17,8 @@ import yaml
 from tenure.errors import UsageError
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry import Registry
-from tenure.models.study_log import log_model
 from tenure.models.settings import TrainingSettings
+from tenure.models.study_log import log_model
 from tenure.models.train import train_model
 from tenure.workspace import Workspace
 
