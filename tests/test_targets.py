@@ -48,7 +48,7 @@ def test_who_is_asked_whether_they_churn(tmp_path):
 def test_churn_is_an_end_inside_the_horizon_without_a_restart_within_the_grace(tmp_path):
     rows = [
         f"{who} 2024-03-10 2024-03-10 {who}1 started Solo 30"
-        for who in ("stays", "first", "last", "after", "back", "late", "moves")
+        for who in ("stays", "first", "last", "after", "back", "back_for_good", "again", "resumes", "late", "moves")
     ]
     rows += [
         "stays 2024-04-09 2024-04-09 stays1 renewed Solo 30",
@@ -57,12 +57,21 @@ def test_churn_is_an_end_inside_the_horizon_without_a_restart_within_the_grace(t
         "after 2024-05-01 2024-05-01 after1 ended Solo -",  # the day after
         "back 2024-04-09 2024-04-09 back1 ended Solo -",
         "back 2024-04-23 2024-04-23 back2 started Duo 30",  # 14 days later: a restart
+        "back_for_good 2024-04-02 2024-04-02 back_for_good1 ended Solo -",
+        "back_for_good 2024-04-05 2024-04-05 back_for_good2 started Solo 30",
+        "back_for_good 2024-05-05 2024-05-05 back_for_good2 renewed Solo 30",  # what follows a restart does not undo it
+        "again 2024-04-02 2024-04-02 again1 ended Solo -",
+        "again 2024-04-05 2024-04-05 again2 started Solo 30",
+        "again 2024-04-20 2024-04-20 again2 ended Solo -",  # ended for good after the restart
+        "resumes 2024-04-03 2024-04-03 resumes1 resumed Solo -",  # before the end: no restart of it
+        "resumes 2024-04-20 2024-04-20 resumes1 ended Solo -",
         "late 2024-04-09 2024-04-09 late1 ended Solo -",
         "late 2024-04-24 2024-04-24 late2 started Duo 30",  # 15 days later: too late
         "moves 2024-04-09 2024-04-09 moves1 upgraded Duo -",  # a plan change is no end
     ]
     labels = asked(tmp_path, "churn", *rows)
-    assert labels == {"stays": 0, "first": 1, "last": 1, "after": 0, "back": 0, "late": 1, "moves": 0}
+    kept = dict.fromkeys(("stays", "after", "back", "back_for_good", "moves"), 0)
+    assert labels == kept | dict.fromkeys(("first", "last", "again", "resumes", "late"), 1)
 
 
 def test_upsell_asks_below_the_top_plan_and_counts_upgrades_and_addons(tmp_path):

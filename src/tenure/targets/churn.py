@@ -12,6 +12,13 @@ coalesce(latest(event) filter (where event in ('started', 'renewed', 'resumed', 
 RENEWAL_DUE = """
 coalesce(latest(term_days - age_days) filter (where event in ('started', 'renewed') or (event = 'upgraded' and term_days is not null))
          between {lead_days} and {lead_days} + {horizon_days} - 1, true)"""
+# Days are counted from the first of the outcome window.
+LAST_END = "max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days})"
+IN_GRACE = f"between {LAST_END} and {LAST_END} + {{grace_days}}"
+# The last sign of life, or the first start: who came back within the grace may renew after it.
+RESTARTED = f"""
+(max(days_ahead) filter (where event in ('started', 'resumed', 'renewed', 'upgraded')) {IN_GRACE}
+ or min(days_ahead) filter (where event in ('started', 'resumed')) {IN_GRACE})"""
 
 TARGET = Target(
     name="churn",
@@ -26,11 +33,7 @@ TARGET = Target(
     # The rows reach the grace beyond the horizon, to see a restart; an end counts only inside the horizon.
     outcome=Condition(
         "subscription_events",
-        """
-        coalesce(max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days}), -1) >= 0
-        and not coalesce(max(days_ahead) filter (where event in ('started', 'resumed', 'renewed', 'upgraded'))
-            between max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days})
-            and max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days}) + {grace_days}, false)""",
+        f"coalesce({LAST_END}, -1) >= 0 and not coalesce({RESTARTED}, false)",
         days="horizon_days + grace_days",
     ),
     positive="churned",
