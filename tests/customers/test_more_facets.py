@@ -110,3 +110,17 @@ def test_declared_answers_stand_beside_behaviour_newest_first(tmp_path, shop):
     )
     row = view(tmp_path, customers=["a00"], order_lines=shop, declared=told_us).customers.iloc[0]
     assert row["declared_answers"] == "size: small; taste: dark" and row["declared_on"] == "2024-02-02"
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["as written", "turned round"])
+def test_what_was_told_in_one_instant_does_not_depend_on_the_order_of_the_rows(tmp_path, order):
+    answers = ("ana 2024-02-01 2024-02-01 size large", "ana 2024-02-01 2024-02-03 size small")
+    tiers = ("ana 2024-02-01 2024-02-01 earned 9 basic", "ana 2024-02-01 2024-02-01 tier_up 0 silver")
+    told = view(
+        tmp_path,
+        customers=["ana"],
+        declared=("customer_id occurred_at known_at key value", *answers[::order]),
+        loyalty=("customer_id occurred_at known_at event points tier", *tiers[::order]),
+    ).customers.iloc[0]
+    assert told["declared_answers"] == "size: small"  # known last
+    assert told["loyalty_tier"] == "silver"

@@ -59,6 +59,13 @@ def test_the_phase_of_a_subscriber(tmp_path, events, expected):
     assert phase(tmp_path, events=events)[0] == expected
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["as written", "turned round"])
+def test_of_two_events_in_one_instant_the_phase_reads_the_one_that_targets_read(tmp_path, order):
+    """``latest`` orders rows of one instant by their value: an end stands before a renewal."""
+    same_day = [("2024-06-20", "renewed"), ("2024-06-20", "ended")]
+    assert phase(tmp_path, events=[("2023-01-01", "started"), *same_day[::order]])[0] == "lapsed"
+
+
 def test_twice_the_spending_of_the_quarter_before_is_an_expansion(tmp_path):
     orders = [("2023-09-01", 10), ("2024-02-15", 10), ("2024-06-01", 20)]
     assert phase(tmp_path / "a", orders=orders)[0] == "expand"

@@ -12,7 +12,7 @@ BESIDE = ("engagement_index", "rfm_orders", "rfm_amount")
 FEWEST = 10
 
 _NEWEST = """
-SELECT customer_id, key, max_by(value, occurred_at) AS value, CAST(max(occurred_at) AS DATE) AS answered_on
+SELECT customer_id, key, arg_max(value, row(occurred_at, known_at, value)) AS value, CAST(max(occurred_at) AS DATE) AS answered_on
 FROM declared WHERE value IS NOT NULL GROUP BY customer_id, key"""
 
 

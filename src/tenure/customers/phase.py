@@ -59,7 +59,7 @@ restarts AS (
     SELECT customer_id, min(days_ago) AS started_again FROM starts
     WHERE event = 'started' AND event_before = 'ended' AND gap > {grace_days} GROUP BY customer_id),
 subscriptions AS (
-    SELECT customer_id, subscription, max_by(event, occurred_at) AS last_event, min(days_ago) FILTER (WHERE event = 'ended') AS ended,
+    SELECT customer_id, subscription, arg_min(event, row(-epoch_us(occurred_at), event)) AS last_event, min(days_ago) FILTER (WHERE event = 'ended') AS ended,
            min(days_ago) FILTER (WHERE event IN ('upgraded', 'addon_bought')) AS expanded
     FROM moments WHERE event NOT IN ('bought', 'unpaid') GROUP BY customer_id, subscription),
 subscribing AS (

@@ -19,7 +19,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     """Add up the points, take the newest tier, and look how far the next one is. => customer_id and the facet's columns"""
     table = facts.query(
         f"""
-        SELECT customer_id, arg_max(tier, occurred_at) FILTER (WHERE tier IS NOT NULL) AS loyalty_tier,
+        SELECT customer_id, arg_max(tier, row(occurred_at, known_at, event <> 'earned', tier)) FILTER (WHERE tier IS NOT NULL) AS loyalty_tier,
                CAST(coalesce(sum(points) FILTER (WHERE event = 'earned'), 0) AS DOUBLE) AS loyalty_points_earned,
                loyalty_points_earned - CAST(coalesce(sum(points) FILTER (WHERE event = 'redeemed'), 0) AS DOUBLE) AS loyalty_points,
                round(CAST(coalesce(sum(points) FILTER (WHERE event = 'earned' AND age_days <= {PACE_DAYS}), 0) AS DOUBLE)
