@@ -71,3 +71,12 @@ def test_promises_four_times_too_extreme_are_refused(good):
     verdict = judge(found, None)
     assert failed(verdict) == ["calibrated"] and "calibration slope 0.2" in verdict.reason
     assert found.metrics["auc"] == pytest.approx(good.evaluation.metrics["auc"])
+
+
+def test_where_the_rule_knows_nothing_the_walk_ranks_as_the_evaluation_does(snapshots, good):
+    test = good.test.assign(rule_score=good.test["rule_score"].where(good.test.index % 3 > 0))
+    found = evaluate(
+        test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"], test["plain_propensity"]
+    )
+    card = walk(snapshots, good.target, GOOD, replace(good, test=test, evaluation=found), cutoffs=1)
+    assert card.difference_to("rule").value == pytest.approx(found.difference_to_rule.value)

@@ -111,6 +111,17 @@ def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.
     return values, influence
 
 
+def as_ranking(rule_scores: np.ndarray | pd.Series) -> np.ndarray:
+    """Rank every customer by a rule: of whom it knows nothing stands in its middle.
+
+    >>> as_ranking(np.array([3.0, np.nan, 1.0]))
+    array([3., 2., 1.])
+    """
+    scores = np.asarray(rule_scores, dtype=float)
+    known = scores[~np.isnan(scores)]
+    return np.where(np.isnan(scores), np.median(known) if len(known) else 0.0, scores)
+
+
 def evaluate(
     labels: np.ndarray,
     propensities: np.ndarray,
@@ -130,10 +141,7 @@ def evaluate(
     from sklearn.metrics import average_precision_score, brier_score_loss, log_loss
 
     labels = np.asarray(labels).astype(int)
-    rule = np.nan_to_num(
-        np.asarray(rule_scores, dtype=float),
-        nan=float(np.nanmedian(rule_scores)) if np.isfinite(rule_scores).any() else 0.0,
-    )
+    rule = as_ranking(rule_scores)
     auc, auc_rule = auc_with_interval(labels, propensities), auc_with_interval(labels, rule)
     auc_plain = auc_with_interval(labels, plain_propensities)
     base_rate = float(labels.mean())

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from tenure.errors import DataContractError, NotEnoughDataError
-from tenure.models.evaluate import Auc, auc_with_interval, mean_auc_difference
+from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_difference
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
@@ -87,9 +87,8 @@ def walk(
 
 
 def _with_champion(study: Study, champion: PropensityModel | None) -> pd.DataFrame:
-    test = study.test[["customer_id", "label", "propensity", "rule_score", "plain_propensity"]].fillna(
-        {"rule_score": 0.0}
-    )
+    test = study.test[["customer_id", "label", "propensity", "rule_score", "plain_propensity"]]
+    test = test.assign(rule_score=as_ranking(test["rule_score"]))
     if champion is None or date.fromisoformat(champion.about["fitted_through"]) > study.plan.test:
         return test
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tenure.models.evaluate import gain_curve, value_curve
+from tenure.models.evaluate import as_ranking, gain_curve, value_curve
 from tenure.models.study import Study
 
 if TYPE_CHECKING:
@@ -67,8 +67,12 @@ def gain(study: Study) -> Figure:
         "share of eligible customers contacted",
         f"share reached of those who {study.target.positive}",
     )
-    for name, column, colour in (("model", "propensity", MODEL), ("rule", "rule_score", RULE)):
-        curve = gain_curve(labels, study.test[column].fillna(study.test[column].min()).to_numpy())
+    rankings = {
+        "model": (study.test["propensity"].to_numpy(), MODEL),
+        "rule": (as_ranking(study.test["rule_score"]), RULE),
+    }
+    for name, (ranking, colour) in rankings.items():
+        curve = gain_curve(labels, ranking)
         axes.plot(curve["share_contacted"], curve["share_reached"], color=colour, linewidth=2, label=name)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="chance")
     axes.xaxis.set_major_formatter("{x:.0%}")
@@ -122,7 +126,7 @@ def value_by_contacts(study: Study, margin_rate: float) -> Figure:
     )
     rankings = {
         "model, by expected value": (test["propensity"].to_numpy() * margins, MODEL),
-        "rule": (test["rule_score"].fillna(test["rule_score"].min()).to_numpy(), RULE),
+        "rule": (as_ranking(test["rule_score"]), RULE),
     }
     for name, (ranking, colour) in rankings.items():
         curve = value_curve(
