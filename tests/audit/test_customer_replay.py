@@ -1,6 +1,6 @@
 """What was told of customers on an old day is told again, whatever became known since; a facet that peeks is caught."""
 
-from datetime import date
+from datetime import date, datetime
 from types import MappingProxyType
 
 from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
@@ -8,6 +8,10 @@ from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
 from tenure.audit.customer_replay import replay_customers
 from tenure.customers import catalogue, view
 from tenure.customers.facet import Facet, FacetColumn
+from tenure.identity.events import Event, Ledger
+from tenure.snapshots import Snapshots
+from tenure.sources.identities import KEY, Identities
+from tenure.sources.ingest import stage_source
 
 CUTOFF = date(2023, 7, 1)
 
@@ -21,6 +25,19 @@ def test_value_and_timing_of_an_old_day_are_the_same_after_later_facts(tmp_path)
     found = replay_customers(clean(tmp_path), CUTOFF)
     assert found.left_out > 100 and found.customers > 50 and found.features > 5
     assert found.differing.empty and found.findings() == []
+
+
+def test_who_was_forgotten_or_found_to_be_one_person_is_so_in_the_replay_too(tmp_path, monkeypatch):
+    monkeypatch.setenv(KEY, "a key of the tests' own")
+    snapshots = clean(tmp_path)
+    workspace, source = snapshots.workspace, snapshots.staged.source
+    Identities.of(workspace, source).forget("c003")
+    ledger = Ledger(workspace.identity_events("shop"))
+    ledger.folder.mkdir(parents=True)
+    ledger.append([Event(datetime(2023, 5, 1), "c005", "c004", "joined", "same phone")])
+    snapshots = Snapshots(workspace, stage_source(workspace, source), snapshots.as_of)
+    found = replay_customers(snapshots, CUTOFF)
+    assert found.differing.empty
 
 
 def test_a_facet_that_looks_past_the_as_of_is_an_alarm(tmp_path, monkeypatch):

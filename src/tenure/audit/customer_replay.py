@@ -8,26 +8,22 @@ from pathlib import Path
 import pandas as pd
 
 from tenure.audit.comparison import compare_snapshots
-from tenure.audit.replay import Replay
+from tenure.audit.replay import Replay, staged_then
 from tenure.customers.view import CustomerView, customer_view
 from tenure.snapshots import Snapshots
-from tenure.sources.ingest import stage_source
-from tenure.sources.provenance import truncate_raw
 from tenure.workspace import Workspace
 
 
 def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:
     """Tell the customers known at a cutoff twice, from the raw files cut there and from today's facts, and compare every facet."""
-    name = snapshots.staged.source.name
     with snapshots.scratch() as scratch:
         workspace = Workspace(Path(scratch))
-        left_out = truncate_raw(snapshots.staged.source, snapshots.workspace.raw(name), workspace.raw(name), cutoff)
-        staged = stage_source(workspace, snapshots.staged.source, allow_empty=True)
+        staged, left_out = staged_then(snapshots, cutoff, workspace)
         everyone = Snapshots(workspace, staged, cutoff).customers()
         then = customer_view(staged, cutoff, everyone)
         now = customer_view(snapshots.staged, cutoff, everyone)
         differing = pd.concat([_columns(then, now, Path(scratch)), _details(then, now)], ignore_index=True)
-    return Replay("customer replay", cutoff, len(everyone), len(now.columns), sum(left_out.values()), differing)
+    return Replay("customer replay", cutoff, len(everyone), len(now.columns), left_out, differing)
 
 
 def _columns(then: CustomerView, now: CustomerView, scratch: Path) -> pd.DataFrame:

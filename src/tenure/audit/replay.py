@@ -21,8 +21,7 @@ from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
 from tenure.snapshots import Snapshots
 from tenure.sources.identities import Identities
-from tenure.sources.ingest import stage_source
-from tenure.sources.provenance import static_tables, truncate_raw
+from tenure.sources.provenance import stage_as_known, static_tables
 from tenure.sources.staged_source import StagedSource
 from tenure.workspace import Workspace
 
@@ -77,22 +76,25 @@ def _made_from(column: FeatureColumn, by_name: dict[str, FeatureColumn]) -> set[
 
 def replay(snapshots: Snapshots, cutoff: date) -> Replay:
     """Cut the raw files at a cutoff, stage them, build the snapshot and compare every customer and feature."""
-    name = snapshots.staged.source.name
     snapshots.build_features([cutoff])
     with snapshots.scratch() as scratch:
-        workspace = Workspace(Path(scratch))
-        left_out = truncate_raw(snapshots.staged.source, snapshots.workspace.raw(name), workspace.raw(name), cutoff)
-        identities = Identities.of(snapshots.workspace, snapshots.staged.source)
-        staged = stage_source(workspace, snapshots.staged.source, allow_empty=True, identities=identities)
-        return rebuild("time-travel replay", snapshots, staged, cutoff, Path(scratch), sum(left_out.values()))
+        staged, left_out = staged_then(snapshots, cutoff, Workspace(Path(scratch)))
+        return rebuild("time-travel replay", snapshots, staged, cutoff, Path(scratch), left_out)
+
+
+def staged_then(snapshots: Snapshots, cutoff: date, scratch: Workspace) -> tuple[StagedSource, int]:
+    """Stage the raw files as they stood at a cutoff, its customers named as today's are. => staged facts, raw rows left out"""
+    source, workspace = snapshots.staged.source, snapshots.workspace
+    identities = Identities.of(workspace, source)
+    staged, left_out = stage_as_known(source, workspace.raw(source.name), cutoff, scratch, identities=identities)
+    # Who was whom is not in the raw files: the events of that time are, in the ledger, which is only added to.
+    return replace(staged, identity_events=snapshots.staged.identity_events), left_out
 
 
 def rebuild(
     check: str, snapshots: Snapshots, staged: StagedSource, cutoff: date, scratch: Path, left_out: int
 ) -> Replay:
     """Build a cutoff's snapshot from other staged facts and compare it with the one at hand."""
-    # Who was whom is not in the raw files: the events of that time are, in the ledger, which is only added to.
-    staged = replace(staged, identity_events=snapshots.staged.identity_events)
     columns = snapshots.columns
     fresh = scratch / "snapshot.parquet"
     with connect(scratch) as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from sqlglot import exp
 
 from tenure.sources.casts import business_time
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.ingest import effective_mappings
+from tenure.sources.identities import Identities
+from tenure.sources.ingest import effective_mappings, stage_source
 from tenure.sources.raw_files import (
     PARQUET,
     READABLE,
@@ -25,6 +27,8 @@ from tenure.sources.raw_files import (
 )
 from tenure.sources.raw_views import describe_relation
 from tenure.sources.source import Source, TableMapping
+from tenure.sources.staged_source import StagedSource
+from tenure.workspace import Workspace
 
 
 def raw_files_of(source: Source, folder: Path) -> dict[str, tuple[str, ...]]:
@@ -88,6 +92,20 @@ def _is_cut(source: Source, folder: Path, file: str) -> bool:
     if file in SERVERS or not file.lower().endswith(PARQUET + TEXT):
         return False
     return bool(known_at_expression(source, folder, file))
+
+
+def stage_as_known(
+    source: Source, folder: Path, cutoff: date, scratch: Workspace, *, identities: Identities | None = None
+) -> tuple[StagedSource, int]:
+    """Stage raw files in a workspace of their own as they stood at a cutoff's midnight. => staged facts, raw rows left out
+
+    ``identities`` name the customers, and leave the forgotten out, as they do today.
+    """
+    left_out = truncate_raw(source, folder, scratch.raw(source.name), cutoff)
+    # What was cut was written anew, in UTF-8.
+    raw = {file: replace(about, encoding="") if file in left_out else about for file, about in source.raw.items()}
+    staged = stage_source(scratch, replace(source, raw=raw), allow_empty=True, identities=identities)
+    return staged, sum(left_out.values())
 
 
 def truncate_raw(source: Source, folder: Path, destination: Path, cutoff: date) -> dict[str, int]:
