@@ -4,7 +4,7 @@ import pytest
 
 from tenure.engines.duckdb_session import connect
 from tenure.errors import RunError, UsageError
-from tenure.memory import memory_budget
+from tenure.memory import memory_budget, rows_that_fit
 
 
 @pytest.mark.parametrize(("text", "expected"), [("500MB", 500 * 10**6), ("4GiB", 4 << 30), ("1.5 gib", 3 << 29)])
@@ -33,3 +33,8 @@ def test_what_cannot_spill_is_one_message_that_names_the_budget(monkeypatch):
     monkeypatch.setenv("TENURE_MEMORY", "40MB")
     with pytest.raises(RunError, match=r"more than the 19 MiB it may hold .* set TENURE_MEMORY higher"), connect() as c:
         c.execute("SELECT list(range::VARCHAR) FROM range(3000000)").fetchall()
+
+
+def test_rows_that_fit_are_those_whose_copies_fit_beside_the_engine(monkeypatch):
+    monkeypatch.setenv("TENURE_MEMORY", "48MB")
+    assert rows_that_fit(100) == 24_000_000 // (100 * 8 * 3)

@@ -162,3 +162,20 @@ def test_too_few_positives_or_one_class_are_refused_with_what_would_suffice(tmp_
     snapshots, _ = snapshot(tmp_path, "ana 2024-03-10 2024-03-10 o1 p 1 10")
     with pytest.raises(NotEnoughDataError, match=words):
         check_positives(snapshots.targets["lapse"], fitting, test)
+
+
+def test_a_sample_draws_customers_with_all_their_cutoffs_and_a_larger_one_holds_the_smaller(tmp_path):
+    rows = [f"c{n} 2024-0{month}-20 2024-0{month}-20 o{n}{month} p 1 10" for n in range(40) for month in (2, 3)]
+    snapshots, _ = snapshot(tmp_path, *rows)
+    cutoffs = [date(2024, 3, 1), CUTOFF]
+
+    def drawn(**limits):
+        table = snapshots.table(snapshots.targets["lapse"], cutoffs, [], labels=False, seed=7, **limits)
+        return table.groupby("customer_id").size()
+
+    assert len(drawn()) == 40 and set(drawn()) == {2}
+    few, more = drawn(max_rows=21), drawn(max_rows=60)
+    assert len(few) == 10 and set(few) == {2}, "21 rows: ten customers of two, no half one"
+    assert set(few.index) < set(more.index) and len(more) == 30
+    assert set(drawn(max_customers=10).index) == set(few.index)
+    assert len(drawn(max_customers=5, max_rows=60)) == 5

@@ -7,6 +7,9 @@ import os
 from tenure.errors import UsageError
 
 DEFAULT = "4GiB"
+NUMBER_BYTES = 8
+# Of the rows a training is given, at its peak: the table, its matrix, and the part of it that a fold fits on.
+COPIES = 3
 _POWERS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -28,3 +31,8 @@ def memory_budget() -> int:
 def engine_memory() -> int:
     """Return what an engine may hold before it spills, in bytes: half, the rest is for tables and models."""
     return memory_budget() // 2
+
+
+def rows_that_fit(columns: int) -> int:
+    """Return how many rows of so many numbers a training may hold at once, beside the engine."""
+    return max(1, (memory_budget() - engine_memory()) // (max(columns, 1) * NUMBER_BYTES * COPIES))

@@ -212,18 +212,28 @@ class Snapshots:
         *,
         labels: bool = True,
         max_customers: int | None = None,
+        max_rows: int | None = None,
         seed: int = 0,
     ) -> pd.DataFrame:
         """Read a target's snapshots, stacked.
 
         => customer_id, cutoff, [label,] rule_score, revenue, feature columns; one row per eligible customer and cutoff,
         in that order. ``rule_score`` is the target's rule; ``revenue`` is what the customer brought, in the source's currency.
-        Beyond ``max_customers`` customers a seeded sample of them is read, the same customers at every cutoff.
+        Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read, each with all its cutoffs: every
+        customer has the same chance, so rows keep their weight of one.
         """
         self.build_features(cutoffs)
         stacked = " UNION ALL ".join(self._asked(target, cutoff, columns, labels=labels) for cutoff in cutoffs)
-        if max_customers:
-            sample = f"SELECT customer_id FROM (SELECT DISTINCT customer_id FROM ({stacked})) ORDER BY hash(customer_id || '{seed}') LIMIT {max_customers}"
+        if max_customers or max_rows:
+            drawn = "row_number() OVER drawn AS place, sum(rows) OVER drawn AS rows"
+            asked = f"SELECT customer_id, count(*) AS rows FROM ({stacked}) GROUP BY customer_id"
+            within = " AND ".join(
+                f"{what} <= {most}" for what, most in (("place", max_customers), ("rows", max_rows)) if most
+            )
+            sample = (
+                f"SELECT customer_id FROM (SELECT customer_id, {drawn} FROM ({asked}) "
+                f"WINDOW drawn AS (ORDER BY hash(customer_id || '{seed}'), customer_id ROWS UNBOUNDED PRECEDING)) WHERE {within}"
+            )
             stacked = f"SELECT * FROM ({stacked}) WHERE customer_id IN ({sample})"
         with connect() as connection:
             table: pd.DataFrame = connection.execute(f"SELECT * FROM ({stacked}) ORDER BY cutoff, customer_id").df()

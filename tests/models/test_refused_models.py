@@ -12,7 +12,7 @@ from tenure.models.calibrate import Calibrator
 from tenure.models.evaluate import evaluate
 from tenure.models.scorecard import walk
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import study_target
+from tenure.models.study import cautions, study_target
 from tenure.models.verdict import judge
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
@@ -51,6 +51,17 @@ def test_twenty_trees_on_half_the_features_lose_against_the_champion(snapshots, 
     verdict = judge(worse.evaluation, card.difference_to("champion"))
     assert failed(verdict) == ["better than the champion"]
     assert "paired difference of AUC -0.0" in verdict.reason
+
+
+def test_what_does_not_fit_into_memory_is_sampled_and_that_is_said(snapshots, good, monkeypatch):
+    monkeypatch.setattr("tenure.models.study.rows_that_fit", lambda columns: 600_000 // columns)
+    fewer = study_target(snapshots, good.target, GOOD)
+    assert not good.was_sampled and fewer.was_sampled
+    assert fewer.fitting_eligible == good.fitting_rows and fewer.fitting_rows < 3500
+    told = f"Fitted on a seeded sample, {fewer.fitting_rows:,} of {good.fitting_rows:,} rows"
+    assert any(line.startswith(told) for line in cautions(fewer))
+    assert not any("sample" in line for line in cautions(good))
+    assert abs(fewer.evaluation.metrics["auc"] - good.evaluation.metrics["auc"]) < 0.05
 
 
 def test_a_champion_is_asked_only_where_it_does_not_know_the_answers(snapshots, good):

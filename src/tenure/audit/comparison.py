@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import duckdb
 import pandas as pd
+
+from tenure.engines.duckdb_session import connect
+from tenure.sources.raw_files import literal, quoted
+
+# Columns compared at a time: of a million customers not all 250 fit into memory.
+COLUMNS_AT_A_TIME = 32
 
 
 def compare_snapshots(expected: Path, found: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -14,21 +21,52 @@ def compare_snapshots(expected: Path, found: Path, columns: Sequence[str]) -> pd
     => feature, customers (how many differ), customer_id (the first of them), expected, found; a customer who is in one
     snapshot alone counts under the feature ``(eligible)``.
     """
-    wanted = ["customer_id", *columns]
-    left = pd.read_parquet(expected, columns=wanted).set_index("customer_id")
-    right = pd.read_parquet(found, columns=wanted).set_index("customer_id")
-    rows = []
-    strangers = left.index.symmetric_difference(right.index).sort_values()
-    if len(strangers):
-        first = strangers[0]
-        rows.append(("(eligible)", len(strangers), first, str(first in left.index), str(first in right.index)))
-    shared = left.index.intersection(right.index).sort_values()
-    left, right = left.loc[shared], right.loc[shared]
-    for column in columns:
-        differs = ~((left[column] == right[column]) | (left[column].isna() & right[column].isna()))
-        if differs.any():
-            first = differs.index[differs.to_numpy()][0]
-            rows.append(
-                (column, int(differs.sum()), first, str(left.loc[first, column]), str(right.loc[first, column]))
-            )
+    with connect() as connection:
+        for name, path in (("expected", expected), ("found", found)):
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({literal(str(path))})")
+        rows = _strangers(connection)
+        differs = _conditions(connection, columns)
+        for start in range(0, len(columns), COLUMNS_AT_A_TIME):
+            together = {column: differs[column] for column in columns[start : start + COLUMNS_AT_A_TIME]}
+            for column, customers in _differing(connection, together).items():
+                rows.append((column, customers, *_first(connection, column, differs[column])))
     return pd.DataFrame(rows, columns=["feature", "customers", "customer_id", "expected", "found"])
+
+
+def _strangers(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, str, str, str]]:
+    customers, first, was_expected = connection.execute(
+        "SELECT count(*), min(customer_id), arg_min(e.customer_id IS NOT NULL, customer_id) "
+        "FROM expected e FULL JOIN found f USING (customer_id) WHERE e.customer_id IS NULL OR f.customer_id IS NULL"
+    ).fetchall()[0]
+    return [("(eligible)", customers, first, str(was_expected), str(not was_expected))] if customers else []
+
+
+def _conditions(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> dict[str, str]:
+    """Say in SQL when each column differs. A column without any value has a type of its own: it is compared as text."""
+    expected, found = (
+        {row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE {view}").fetchall()} for view in ("expected", "found")
+    )  # fmt: skip
+
+    def differs(column: str) -> str:
+        left, right = (f"{view}.{quoted(column)}" for view in ("e", "f"))
+        if expected[column] != found[column] and "VARCHAR" in (expected[column], found[column]):
+            left, right = (f"CAST({side} AS VARCHAR)" for side in (left, right))
+        return f"{left} IS DISTINCT FROM {right}"
+
+    return {column: differs(column) for column in columns}
+
+
+def _differing(connection: duckdb.DuckDBPyConnection, differs: Mapping[str, str]) -> dict[str, int]:
+    """Count the customers of both snapshots for whom each column differs, where it does."""
+    counted = ", ".join(f"count(*) FILTER ({condition})" for condition in differs.values())
+    counts = connection.execute(f"SELECT {counted} FROM expected e JOIN found f USING (customer_id)").fetchall()[0]
+    return {column: count for column, count in zip(differs, counts, strict=True) if count}
+
+
+def _first(connection: duckdb.DuckDBPyConnection, column: str, differs: str) -> tuple[str, str, str]:
+    name = quoted(column)
+    first, expected, found = connection.execute(
+        f"SELECT customer_id, e.{name}, f.{name} FROM expected e JOIN found f USING (customer_id) WHERE {differs} "
+        "ORDER BY customer_id LIMIT 1"
+    ).fetchall()[0]
+    return first, str(expected), str(found)

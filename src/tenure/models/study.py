@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.features.definition import FeatureColumn, column_name
+from tenure.memory import rows_that_fit
 from tenure.models.choice import Choice, choose_model
 from tenure.models.evaluate import Auc, Evaluation, auc_difference, evaluate, expected_half_width, rate_shift
 from tenure.models.model import FeatureMeaning, PropensityModel
@@ -33,7 +34,7 @@ class Study:
     ``test``: customer_id, cutoff, label, propensity, plain_propensity, rule_score, revenue and the features, one row per eligible customer at
     the test cutoff. ``choice``: trees or logistic regression, and why. ``monotone_cost``: out-of-fold AUC of the trees less that of
     trees without the target's monotone constraints; None where there is none, or nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
-    eligible, positives, base_rate. ``segments`` as ``evaluate_segments`` gives them.
+    eligible, positives, base_rate. ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was drawn from. ``segments`` as ``evaluate_segments`` gives them.
     """
 
     target: Target
@@ -48,8 +49,13 @@ class Study:
     fitting_rows: int
     fitting_customers: int
     fitting_positives: int
-    was_sampled: bool
+    fitting_eligible: int
+    test_eligible: int
     dropped_features: list[str]
+
+    @property
+    def was_sampled(self) -> bool:
+        return self.fitting_rows < self.fitting_eligible
 
     @cached_property
     def sample(self) -> pd.DataFrame:
@@ -85,15 +91,52 @@ def study_target(
     NotEnoughDataError : too little history or too few positives; says what would suffice.
     """
     plan = snapshots.plan(target, test_cutoff)
-    columns, dropped = snapshots.usable_columns(target, plan)
     snapshots.build_features(plan.all)
     snapshots.build_labels(target, plan.all)
     funnel = snapshots.funnel(target, plan.all)
-    check_positives(target, _counts(funnel, plan.fitting), _counts(funnel, [plan.test]))
-    # Comparisons read columns the model may have dropped.
-    fitting = snapshots.table(
-        target, plan.fitting, snapshots.columns, max_customers=settings.max_customers, seed=settings.seed
+    fitting_counts, test_counts = _counts(funnel, plan.fitting), _counts(funnel, [plan.test])
+    check_positives(target, fitting_counts, test_counts)
+    fit = _fit(snapshots, target, plan, settings, with_monotone_cost=with_monotone_cost)
+    test = snapshots.table(
+        target, [plan.test], snapshots.columns, max_rows=rows_that_fit(len(snapshots.columns)), seed=settings.seed
     )
+    test.insert(3, "propensity", fit.choice.trained.model.propensities(test))
+    test.insert(4, "plain_propensity", fit.plain.model.propensities(test))
+    evaluation = evaluate(
+        test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), test["plain_propensity"].to_numpy(),
+        capacity=target.contact_capacity,
+    )  # fmt: skip
+    return Study(
+        target=target, plan=plan, choice=fit.choice, monotone_cost=fit.monotone_cost, evaluation=evaluation, test=test,
+        fitting_texts=fit.texts, funnel=funnel, segments=evaluate_segments(test, _segment_columns(fit.columns)),
+        fitting_rows=fit.rows, fitting_customers=fit.customers, fitting_positives=fit.positives,
+        fitting_eligible=fitting_counts["rows"], test_eligible=test_counts["rows"], dropped_features=fit.dropped,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What came of the fitting block; its table is gone before the test cutoff's is read."""
+
+    choice: Choice
+    plain: TrainedModel
+    monotone_cost: Auc | None
+    columns: list[FeatureColumn]
+    dropped: list[str]
+    texts: pd.DataFrame
+    rows: int
+    customers: int
+    positives: int
+
+
+def _fit(
+    snapshots: Snapshots, target: Target, plan: CutoffPlan, settings: TrainingSettings, *, with_monotone_cost: bool
+) -> _Fit:
+    """Fit trees and the logistic regression on the stacked fitting cutoffs, and choose between them out of fold."""
+    columns, dropped = snapshots.usable_columns(target, plan)
+    fitting = snapshots.table(
+        target, plan.fitting, columns, max_customers=settings.max_customers, max_rows=rows_that_fit(len(columns)), seed=settings.seed
+    )  # fmt: skip
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
     about = _about(snapshots, target, plan)
@@ -107,21 +150,10 @@ def study_target(
     if with_monotone_cost and monotone:
         free = train_model(fitting, labels, customers, meanings, trees.settings, folds=folds)
         cost = auc_difference(labels, trees.out_of_fold, free.out_of_fold, customers)
-    choice = choose_model(trees, plain, labels, customers)
-    test = snapshots.table(target, [plan.test], snapshots.columns)
-    test.insert(3, "propensity", choice.trained.model.propensities(test))
-    test.insert(4, "plain_propensity", plain.model.propensities(test))
-    evaluation = evaluate(
-        test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), test["plain_propensity"].to_numpy(),
-        capacity=target.contact_capacity,
-    )  # fmt: skip
-    eligible = int(_counts(funnel, plan.fitting)["rows"])
-    return Study(
-        target=target, plan=plan, choice=choice, monotone_cost=cost, evaluation=evaluation, test=test,
-        fitting_texts=fitting[["cutoff", "label", *_texts(fitting, useful)]],
-        funnel=funnel, segments=evaluate_segments(test, _segment_columns(useful)), fitting_rows=len(fitting),
-        fitting_customers=int(fitting["customer_id"].nunique()), fitting_positives=int(labels.sum()),
-        was_sampled=len(fitting) < eligible, dropped_features=dropped,
+    return _Fit(
+        choice=choose_model(trees, plain, labels, customers), plain=plain, monotone_cost=cost, columns=useful, dropped=dropped,
+        texts=fitting[["cutoff", "label", *_texts(fitting, useful)]].copy(), rows=len(fitting),
+        customers=int(fitting["customer_id"].nunique()), positives=int(labels.sum()),
     )  # fmt: skip
 
 
@@ -143,6 +175,14 @@ def cautions(study: Study) -> list[str]:
         f"With {e.positives:,} positives among {e.rows:,} customers the 95 % interval of an AUC near .75 reaches {width:.3f} either way, "
         "whatever the model."
     ]
+    for what, rows, eligible in (
+        ("Fitted", study.fitting_rows, study.fitting_eligible), ("Tested", e.rows, study.test_eligible)
+    ):  # fmt: skip
+        if rows < eligible:
+            lines.append(
+                f"{what} on a seeded sample, {rows:,} of {eligible:,} rows (customer and cutoff): customers are drawn, each with the same chance and all "
+                f"its cutoffs, so every row weighs the same. What bounds it: TENURE_MEMORY, and {study.trained.settings.max_customers:,} customers to fit on."
+            )
     lines.append(study.choice.reason)
     if study.monotone_cost is not None:
         c = study.monotone_cost

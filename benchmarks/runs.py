@@ -1,0 +1,183 @@
+"""Whole runs, as a user starts them: seconds and memory of each step; what a repeat, a month more, a new day and a backfill cost beside it.
+
+Each run is the command itself in a fresh workspace. Memory is the most that the run and its kernels held together (PSS, so that
+what forked kernels share counts once). A backfill is compared with as many whole runs of their own.
+The large shop is drawn: each customer buys at a pace of their own until they leave, a dozen lines on average.
+Usage: python benchmarks/runs.py [--customers N] [--days N] [--large N]; 0 days: no backfill, 0 large: no large shop; public data from TENURE_TEST_DATA (default ../shared/data).
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import psutil
+from results import machine, table, write_section
+
+from tenure.demo import generate_demo
+from tenure.sources.fetch import fetch_source
+from tenure.workspace import Workspace
+
+MONTHS = 24
+SHOP = "online_retail"
+WATCHED_EVERY = 0.2
+LARGE = """
+COPY (SELECT printf('c%07d', i) AS customer_id, TIMESTAMP '2024-01-01' + INTERVAL 1 HOUR * (24 * day + hash(n, i) % 24) AS occurred_at,
+      printf('o%d-%d', i, n) AS order_id, printf('p%d', hash(i + n) % 50) AS product_id, 1 AS quantity, 5 + hash(i * n) % 60 AS amount
+      FROM (SELECT i, n, start + n * gap + hash(i * 31 + n) % gap AS day, least(700, start + 60 + hash(i * 13) % 900) AS leaves
+            FROM (SELECT i, 12 + hash(i) % 60 AS gap, hash(i * 7) % 400 AS start FROM range({customers}) c(i)), range(50) l(n))
+      WHERE day < leaves) TO '{path}' (FORMAT parquet)"""
+LARGE_DAY = "2025-12-01"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One command: seconds of the clock and of the processor, GiB at most, seconds of each step it executed."""
+
+    seconds: float
+    processor: float
+    gibibytes: float
+    steps: dict[str, float]
+
+    def row(self, what: str, beside: float) -> tuple[str, ...]:
+        longest = sorted(self.steps.items(), key=lambda step: -step[1])[:4]
+        told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in longest) or "nothing executed"
+        return (
+            what,
+            f"{self.seconds:.1f}",
+            f"{self.seconds / beside:.2f}",
+            f"{self.processor:.0f}",
+            f"{self.gibibytes:.2f}",
+            told,
+        )
+
+
+def tenure(workspace: Workspace, *arguments: str) -> Measured:
+    command = [sys.executable, "-m", "tenure", *arguments, "--workspace", str(workspace.root)]
+    before, started = os.times(), time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    most = 0
+    while process.poll() is None:
+        most = max(most, held(psutil.Process(process.pid)))
+        time.sleep(WATCHED_EVERY)
+    seconds, after = time.monotonic() - started, os.times()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: {process.stderr.read().decode() if process.stderr else ''}")
+    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    return Measured(seconds, processor, most / 2**30, steps(workspace, arguments))
+
+
+def held(process: psutil.Process) -> int:
+    """Bytes that a process and all below it hold; what they share counts once."""
+    total = 0
+    try:
+        family = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    for member in family:
+        try:
+            total += member.memory_full_info().pss
+        except (psutil.Error, OSError):
+            continue
+    return total
+
+
+def steps(workspace: Workspace, arguments: tuple[str, ...]) -> dict[str, float]:
+    if arguments[0] == "backfill":
+        return {}
+    last = max(workspace.reports_of(arguments[1]).glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    return {step["name"]: step["seconds"] for step in json.loads(last.read_text(encoding="utf-8"))["timings"]}
+
+
+def demo(workspace: Workspace, customers: int, months: int = MONTHS) -> None:
+    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=customers, months=months)
+
+
+def large(scratch: Path, customers: int) -> list[tuple[str, ...]]:
+    workspace = Workspace(scratch / "large")
+    workspace.raw("large").mkdir(parents=True)
+    path = workspace.raw("large") / "order_lines.parquet"
+    duckdb.execute(LARGE.format(customers=customers, path=path))
+    lines = duckdb.execute(f"SELECT count(*) FROM '{path}'").fetchall()[0][0]
+    run = tenure(workspace, "run", "large", "--as-of", LARGE_DAY)
+    score = tenure(workspace, "score", "large", "--as-of", "2025-12-02")
+    return [
+        run.row(f"run, {customers:,} customers, {lines:,} order lines", run.seconds),
+        score.row("score, a day later", run.seconds),
+    ]
+
+
+def first_of_months(last: date, count: int) -> list[date]:
+    """The first days of so many months, the last one last."""
+    months = [last.year * 12 + last.month - 1 - back for back in range(count)]
+    return [date(month // 12, month % 12 + 1, 1) for month in reversed(months)]
+
+
+def runs(scratch: Path, customers: int) -> list[tuple[str, ...]]:
+    grown, shop = Workspace(scratch / "grown"), Workspace(scratch / "shop")
+    demo(grown, customers, MONTHS - 1)
+    first = tenure(grown, "run", "demo")
+    rows = [first.row(f"run demo, {customers:,} customers, {MONTHS - 1} months", first.seconds)]
+    rows.append(tenure(grown, "run", "demo").row("the same again", first.seconds))
+    demo(grown, customers)
+    rows.append(tenure(grown, "run", "demo").row("run demo, a month later in the same workspace", first.seconds))
+    demo(grown, customers, MONTHS + 1)
+    rows.append(tenure(grown, "score", "demo", "--as-of", "2026-01-02").row("score demo, the day after", first.seconds))
+    fetch_source(shop, SHOP, Path(os.environ.get("TENURE_TEST_DATA", "../shared/data")) / SHOP)
+    fresh = tenure(shop, "run", SHOP)
+    rows.append(fresh.row(f"run {SHOP}", first.seconds))
+    return rows
+
+
+def backfills(scratch: Path, customers: int, days: int) -> list[tuple[str, ...]]:
+    """A backfill of so many days, beside runs of their own of the first, the middle and the last of them, scaled."""
+    workspace = Workspace(scratch / "backfill")
+    demo(workspace, customers)
+    asked = first_of_months(date(2026, 1, 1), days)
+    span = ("--from", str(asked[0]), "--to", str(asked[-1]), "--every", "1month")
+    filled = tenure(workspace, "backfill", "demo", *span)
+    singles = []
+    for number, day in enumerate({asked[0], asked[len(asked) // 2], asked[-1]}):
+        alone = Workspace(scratch / f"alone-{number}")
+        demo(alone, customers)
+        singles.append(tenure(alone, "run", "demo", "--as-of", str(day)))
+    mean = sum(single.seconds for single in singles) / len(singles)
+    whole = mean * days
+    return [
+        filled.row(f"backfill demo, {days} days a month apart", whole),
+        (
+            f"{days} runs of their own (mean of {len(singles)}, scaled)", f"{whole:.1f}", "1.00",
+            f"{sum(s.processor for s in singles) / len(singles) * days:.0f}", f"{max(s.gibibytes for s in singles):.2f}", "",
+        ),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--customers", type=int, default=5_000)
+    parser.add_argument("--days", type=int, default=10)
+    parser.add_argument("--large", type=int, default=1_000_000)
+    asked = parser.parse_args()
+    head = ("command", "seconds", "times the first of its table", "CPU seconds", "GiB at most", "longest steps (s)")
+    with TemporaryDirectory() as scratch:
+        tables = [table(head, runs(Path(scratch), asked.customers))]
+        if asked.large:
+            tables.append(table(head, large(Path(scratch), asked.large)))
+        if asked.days:
+            head = (*head[:2], "times runs of their own", *head[3:])
+            tables.append(table(head, backfills(Path(scratch), asked.customers, asked.days)))
+    text = "\n\n".join(tables)
+    said = f"{(__doc__ or '').split('Usage')[0].strip()}\n\n{text}\n\nOne round. {machine('duckdb', 'lightgbm', 'mlflow', 'papermill')}"
+    print(said)
+    write_section("Whole runs", said)
+
+
+if __name__ == "__main__":
+    main()
