@@ -72,6 +72,12 @@ def test_extra_columns_stand_in_the_order_of_the_mapping(tmp_path):
     assert result.tables["order_lines"].columns[-len(names) :] == names
 
 
+def test_a_source_without_any_dated_fact_says_so_in_one_message(tmp_path):
+    result = staged(tmp_path, customers=("customer_id age", "ana 30", "bo 41"))
+    with pytest.raises(DataContractError, match=r"no staged fact has a date. Found customers \(2 rows\). Expected"):
+        check_as_of(result, None)
+
+
 def test_unreadable_lines_are_counted_and_kept(tmp_path):
     workspace = Workspace(tmp_path)
     path = workspace.raw("shop") / "orders.csv"
