@@ -1,10 +1,13 @@
 """Rankings and the ledger: equal scores have one order, and history is only added to."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pandas as pd
+import pytest
 
 from tables import staged
+from tenure.errors import LeakageError
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.forms import Linear, LinearColumn
@@ -24,10 +27,17 @@ LEVEL = PropensityModel(
 )
 
 
-def scored(root):
+def scored(root, model=LEVEL):
     lines = [f"c{number:02d} 2024-03-10 o{number} 10" for number in reversed(range(20))]
     source = staged(root, order_lines=("customer_id occurred_at order_id amount", *lines))
-    return score_customers(Snapshots(Workspace(root), source, AS_OF), {"lapse": ScoringModel(LEVEL, "1")})
+    return score_customers(Snapshots(Workspace(root), source, AS_OF), {"lapse": ScoringModel(model, "1")})
+
+
+def test_a_day_whose_outcomes_the_model_was_fitted_on_is_not_scored(tmp_path):
+    assert len(scored(tmp_path, replace(LEVEL, about={**LEVEL.about, "fitted_through": str(AS_OF)})).customers) == 20
+    seen = replace(LEVEL, about={**LEVEL.about, "fitted_through": str(AS_OF + timedelta(days=1))})
+    with pytest.raises(LeakageError, match="fitted on outcomes until 2024-04-02, after the as-of 2024-04-01"):
+        scored(tmp_path, seen)
 
 
 def test_equal_propensities_are_ranked_by_customer(tmp_path):

@@ -64,6 +64,12 @@ def test_a_row_whose_known_at_cannot_be_read_is_rejected_not_taken_for_known_at_
     assert known == [("ana", "2024-01-09"), ("cy", "2024-01-05")]
 
 
+def test_a_fact_is_never_known_before_it_happened(tmp_path):
+    rows = ("ana 2024-01-05 1 2 3 2024-01-01", "bo 2024-01-05 2 1 1 2024-01-09")
+    result = shop(tmp_path, "client day no qty price told", *rows, toml=MAPPING + 'known_at = "told"\n')
+    assert read(result.path("order_lines"), "known_at::DATE::VARCHAR") == [("2024-01-05",), ("2024-01-09",)]
+
+
 def test_extra_columns_stand_in_the_order_of_the_mapping(tmp_path):
     """An order that changes from process to process would change the bytes of every file made of them."""
     names = ("zone", "desk", "till", "mood", "weather", "music", "lamp")
