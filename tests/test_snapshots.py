@@ -70,6 +70,17 @@ def test_lapse_is_1_when_no_order_falls_in_the_outcome_window(tmp_path):
     assert labels(snapshots) == {"ana": 1, "bo": 0, "cy": 0, "di": 1, "eve": 1}
 
 
+def test_a_label_sees_what_was_known_before_the_as_of_and_nothing_later(tmp_path):
+    snapshots, _ = snapshot(
+        tmp_path,
+        "in_time 2024-03-10 2024-03-10 o1 p 1 10",
+        "in_time 2024-04-10 2024-05-31T23:00:00 o2 p 1 10",
+        "too_late 2024-03-10 2024-03-10 o3 p 1 10",
+        "too_late 2024-04-10 2024-06-01 o4 p 1 10",  # known on the as-of's midnight
+    )
+    assert labels(snapshots) == {"in_time": 0, "too_late": 1}
+
+
 def test_only_who_ordered_in_the_eligible_days_is_asked(tmp_path):
     snapshots, table = snapshot(
         tmp_path,

@@ -1,11 +1,11 @@
-"""Dates of a backfill."""
+"""Cutoffs, windows and the embargo between fitting and testing; dates of a backfill."""
 
 from datetime import date
 
 import pytest
 
 from tenure.errors import UsageError
-from tenure.time_windows import spaced_dates
+from tenure.time_windows import OutcomeWindow, plan_cutoffs, spaced_dates
 
 
 def texts(first, last, every):
@@ -31,3 +31,40 @@ def test_a_spacing_that_is_none_is_refused(every):
 def test_a_range_that_ends_before_it_begins_is_refused():
     with pytest.raises(UsageError, match="--to 2025-01-01 lies before --from 2025-02-01"):
         texts("2025-02-01", "2025-01-01", "1month")
+
+
+def plan(window, *, as_of, **given):
+    """Months of a history from January 2024 on: 60 days of it lie before 1 March, for 2024 is a leap year."""
+    planned = plan_cutoffs(history_start=date(2024, 1, 1), as_of=as_of, window=window, min_history_days=60, **given)
+    return planned and (
+        planned.test.month,
+        *([c.month for c in cutoffs] for cutoffs in (planned.fitting, planned.walk)),
+    )
+
+
+def test_an_outcome_is_certain_after_lead_horizon_and_label_lag_to_the_day():
+    window = OutcomeWindow(lead_days=7, horizon_days=30, label_lag_days=14)
+    cutoff = date(2024, 4, 1)
+    assert (window.start(cutoff), window.end(cutoff)) == (date(2024, 4, 8), date(2024, 5, 8))
+    assert window.is_matured(cutoff, date(2024, 5, 22)) and not window.is_matured(cutoff, date(2024, 5, 21))
+
+
+def test_nothing_is_fitted_on_whose_outcome_was_not_certain_at_the_test_cutoff():
+    # August is the last month whose 30 days and 14 of lag are over on 1 October; on 1 August June's were, July's not.
+    assert plan(OutcomeWindow(0, 30, 14), as_of=date(2024, 10, 1)) == (8, [3, 4, 5, 6], [3, 4, 5, 6, 7])
+
+
+def test_an_outcome_certain_on_the_very_day_counts():
+    # 31 days from 1 July are over on 1 August, and from 1 August on 1 September.
+    assert plan(OutcomeWindow(0, 31), as_of=date(2024, 9, 1)) == (8, [3, 4, 5, 6, 7], [3, 4, 5, 6, 7])
+    assert plan(OutcomeWindow(0, 32), as_of=date(2024, 9, 1)) == (7, [3, 4, 5], [3, 4, 5, 6])
+
+
+def test_a_cutoff_has_its_history_behind_it():
+    assert plan(OutcomeWindow(0, 31), as_of=date(2024, 4, 1)) == (3, [], [])
+    assert plan(OutcomeWindow(0, 31), as_of=date(2024, 3, 31)) is None
+
+
+def test_a_test_cutoff_that_has_not_matured_is_refused():
+    with pytest.raises(UsageError, match="certain on 2024-05-02, after the as-of 2024-05-01"):
+        plan(OutcomeWindow(0, 31), as_of=date(2024, 5, 1), test_cutoff=date(2024, 4, 1))

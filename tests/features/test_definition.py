@@ -55,8 +55,7 @@ def test_a_missing_table_is_said_never_zero():
     assert any(line.startswith("usage_of_allowance_30d: needs") for line in unavailable)
 
 
-def test_a_source_brings_features_of_its_own():
-    toml = """
+GIFTS = """
 [[features]]
 table = "order_lines"
 name = "count_gifts"
@@ -66,6 +65,15 @@ when_no_rows = 0
 unit = "count"
 meaning = "Gift orders."
 """
-    source = parse_source(toml, name="shop", where="test")
+
+
+def test_a_source_brings_features_of_its_own():
+    source = parse_source(GIFTS, name="shop", where="test")
     columns, _ = available_columns(source, {"order_lines": ("order_id", "is_gift")})
     assert "count_gifts_90d" in {column.name for column in columns}
+
+
+def test_a_unit_nobody_knows_is_refused_with_those_there_are():
+    misspelt = parse_source(GIFTS.replace('"count"', '"counts"'), name="shop", where="test")
+    with pytest.raises(DefinitionError, match=r"count_gifts: unit is 'counts', expected one of count, days, currency"):
+        available_columns(misspelt, {"order_lines": ("order_id", "is_gift")})

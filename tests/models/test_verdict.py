@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.models.evaluate import auc_difference, calibration_line, ece_by_chance, evaluate
+from tenure.models.evaluate import Auc, auc_difference, calibration_line, ece_by_chance, evaluate
 from tenure.models.segments import evaluate_segments
 from tenure.models.verdict import judge
 
@@ -75,3 +75,19 @@ def test_the_calibration_line_of_true_probabilities_is_the_diagonal():
 def test_the_gap_by_chance_shrinks_with_the_root_of_the_rows():
     few, many = ece_by_chance(TRUE[:400]), ece_by_chance(np.tile(TRUE, 4))
     assert few / many == pytest.approx(np.sqrt(16000 / 400), rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("difference", "is_better"),
+    [(Auc(0.01, -0.02, 0.04), True), (Auc(0.01, -0.021, 0.04), False), (Auc(-0.001, -0.01, 0.008), False)],
+)
+def test_a_challenger_must_be_ahead_and_not_perhaps_far_behind(difference, is_better):
+    assert failed(judge(evaluation(TRUE), difference)) == ([] if is_better else ["better than the champion"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "megabytes", "is_passed"), [(1.0, 50.0, True), (1.01, 1.0, False), (0.1, 50.1, False)]
+)
+def test_a_model_too_slow_or_too_large_is_blocked(seconds, megabytes, is_passed):
+    verdict = judge(evaluation(TRUE), None, seconds_per_1000_rows=seconds, megabytes=megabytes)
+    assert failed(verdict) == ([] if is_passed else ["fast and small"])

@@ -64,12 +64,24 @@ def test_a_row_whose_known_at_cannot_be_read_is_rejected_not_taken_for_known_at_
     assert known == [("ana", "2024-01-09"), ("cy", "2024-01-05")]
 
 
+def test_a_fact_is_never_known_before_it_happened(tmp_path):
+    rows = ("ana 2024-01-05 1 2 3 2024-01-01", "bo 2024-01-05 2 1 1 2024-01-09")
+    result = shop(tmp_path, "client day no qty price told", *rows, toml=MAPPING + 'known_at = "told"\n')
+    assert read(result.path("order_lines"), "known_at::DATE::VARCHAR") == [("2024-01-05",), ("2024-01-09",)]
+
+
 def test_extra_columns_stand_in_the_order_of_the_mapping(tmp_path):
     """An order that changes from process to process would change the bytes of every file made of them."""
     names = ("zone", "desk", "till", "mood", "weather", "music", "lamp")
     extra = "extra = { " + ", ".join(f'{name} = "qty"' for name in names) + " }\n"
     result = shop(tmp_path, "client day no qty price", "ana 2024-01-05 1 2 3", toml=MAPPING + extra)
     assert result.tables["order_lines"].columns[-len(names) :] == names
+
+
+def test_a_source_without_any_dated_fact_says_so_in_one_message(tmp_path):
+    result = staged(tmp_path, customers=("customer_id age", "ana 30", "bo 41"))
+    with pytest.raises(DataContractError, match=r"no staged fact has a date. Found customers \(2 rows\). Expected"):
+        check_as_of(result, None)
 
 
 def test_unreadable_lines_are_counted_and_kept(tmp_path):

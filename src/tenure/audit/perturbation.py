@@ -13,6 +13,7 @@ from tenure.engines.staged_facts import tables_with_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.raw_files import literal, quoted
+from tenure.sources.raw_views import describe_relation
 
 
 def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
@@ -35,7 +36,7 @@ def _write_changed(snapshots: Snapshots, table: str, cutoff: date, path: Path) -
     unknown = f"(known_at >= DATE '{cutoff}' OR occurred_at >= DATE '{cutoff}')"
     relation = f"read_parquet({literal(str(snapshots.staged.path(table)))})"
     with connect() as connection:
-        kinds = {row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+        kinds = describe_relation(connection, relation)
         replaced = ", ".join(
             f"CASE WHEN {unknown} THEN {_changed(table, column, kind)} ELSE {quoted(column)} END AS {quoted(column)}"
             for column, kind in kinds.items()

@@ -15,7 +15,7 @@ def status(source: Annotated[str, typer.Argument()] = "", workspace: WorkspaceOp
     from tenure.workspace import Workspace
 
     registry = Registry(Workspace.locate(workspace or None))
-    names = [name for name in registry.model_names() if not source or name.startswith(f"{source}-")]
+    names = registry.model_names(source)
     for name in names:
         for row in registry.versions(name)[:5]:
             tags = row["tags"]

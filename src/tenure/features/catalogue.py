@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, get_args
 
 from tenure.errors import DefinitionError
 from tenure.features.definition import (
@@ -14,11 +14,13 @@ from tenure.features.definition import (
     FeatureColumn,
     FeatureView,
     RowFeature,
+    Unit,
     columns_of_view,
 )
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import Source
 
+UNITS = get_args(Unit)
 _TOML_KEYS = ("table", "name", "expression", "windows_days", "when_no_rows", "unit", "meaning", "noun", "driver")
 
 
@@ -80,6 +82,8 @@ def _of_another_kind(entry: Mapping[str, Any]) -> list[str]:
             expected = "a list of days, as in [30, 90]"
         elif key == "when_no_rows":
             is_right, expected = isinstance(value, int | float | str), "a number or a text"
+        elif key == "unit":
+            is_right, expected = value in UNITS, f"one of {', '.join(UNITS)}"
         else:
             is_right, expected = isinstance(value, str), "a text"
         if not is_right:

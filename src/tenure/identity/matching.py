@@ -24,6 +24,7 @@ from tenure.identity.settings import (
     matching_settings,
     usable_blocks,
 )
+from tenure.sources.raw_files import literal
 
 if TYPE_CHECKING:
     from splink import Linker
@@ -64,7 +65,7 @@ def exact_pairs(connection: duckdb.DuckDBPyConnection, records: Records) -> list
         pairs += connection.execute(
             f"WITH asked AS (SELECT * FROM ({every}) WHERE {asked} AND {key} IN (SELECT {key} FROM {records.new})), "
             f"owned AS (SELECT {key}, min_by(customer_id, (known_at, unique_id)) AS first FROM asked GROUP BY {key} HAVING count(*) > 1 AND {_ONE_PERSON}) "
-            f"SELECT DISTINCT first, customer_id, known_at, 1::DOUBLE, {_quoted(cause)} FROM asked JOIN owned USING ({key}) WHERE first <> customer_id"
+            f"SELECT DISTINCT first, customer_id, known_at, 1::DOUBLE, {literal(cause)} FROM asked JOIN owned USING ({key}) WHERE first <> customer_id"
         ).fetchall()
     return pairs
 
@@ -122,10 +123,6 @@ def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, record
         f"CREATE OR REPLACE TABLE {name} AS SELECT *, coalesce({_OTHER_NAME}, false) "
         f"AND (birth_date_l IS DISTINCT FROM birth_date_r OR coalesce({_OTHER_SURNAME}, false)) AND account_l IS DISTINCT FROM account_r AS is_contradicted FROM ({union})"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _weighed(linker: Linker) -> list[str]:

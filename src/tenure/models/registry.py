@@ -142,9 +142,18 @@ class Registry(MlflowStore):
             ]
         return sorted(rows, key=lambda row: -int(row["version"]))
 
-    def model_names(self) -> list[str]:
+    def model_names(self, source: str = "") -> list[str]:
+        """List the registered models, of one source or of all."""
+        names: list[str] = []
+        token = None
         with self.client() as client:
-            return sorted(model.name for model in client.search_registered_models())
+            while True:  # a store gives a page at a time
+                page = client.search_registered_models(page_token=token)
+                names += [model.name for model in page]
+                if not (token := page.token):
+                    break
+        # No target's name holds a hyphen, but a source's may: shop-eu-churn is not of the source shop.
+        return sorted(name for name in names if not source or name.rpartition("-")[0] == source)
 
     def champion(self, name: str) -> str | None:
         """Return the version the alias ``champion`` points to, or None."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tenure.errors import UnknownNameError
 from tenure.sources.contract import STAGED_TABLES
+from tenure.time_windows import next_month
 
 SCORES, REPORTS = "scores", "reports"
 NAMES = (*(name for name, table in STAGED_TABLES.items() if table.is_dated), SCORES, REPORTS)
@@ -31,4 +32,4 @@ def first_days_kept(retention: dict[str, int], today: date) -> dict[str, date]:
     A whole month goes at a time, up to 30 days early, so that a daily run finds staged facts and snapshots as they were.
     """
     oldest = {name: today - timedelta(days=days) for name, days in retention.items() if name in STAGED_TABLES}
-    return {name: (day.replace(day=1) + timedelta(days=31)).replace(day=1) for name, day in oldest.items()}
+    return {name: next_month(day) for name, day in oldest.items()}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from tenure.errors import NotEnoughDataError
+from tenure.errors import DataContractError, NotEnoughDataError
 from tenure.sources.contract import RECORDS, STAGED_TABLES
 from tenure.sources.source import Source
 
@@ -73,11 +74,32 @@ class StagedSource:
 
     @property
     def history_start(self) -> date:
-        return min(date.fromisoformat(table.history_start) for table in self.dated.values())
+        """First day over all staged facts.
+
+        Raises
+        ------
+        DataContractError : none of them has a date.
+        """
+        return min(date.fromisoformat(table.history_start) for table in self._some_dated())
 
     @property
     def last_day(self) -> date:
-        return max(date.fromisoformat(table.last_day) for table in self.dated.values())
+        """Last day over all staged facts.
+
+        Raises
+        ------
+        DataContractError : none of them has a date.
+        """
+        return max(date.fromisoformat(table.last_day) for table in self._some_dated())
+
+    def _some_dated(self) -> Collection[TableSummary]:
+        if not self.dated:
+            staged = ", ".join(f"{name} ({table.staged:,} rows)" for name, table in self.tables.items())
+            raise DataContractError(
+                f"{self.source.where}: no staged fact has a date. Found {staged or 'no table'}. Expected at least one table of dated "
+                "facts, such as order_lines with occurred_at: without days there is neither a past nor an outcome. Map one, or bring its file."
+            )
+        return self.dated.values()
 
     @property
     def default_as_of(self) -> date:
