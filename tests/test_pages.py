@@ -41,7 +41,7 @@ METRICS = dict.fromkeys(
 ) | {"auc": 0.8, "capacity": 4}
 RECORD = TrainingRecord(
     "lapse", "trained", "", question="Who lapses?", eligible="bought", positive="lapsed", test_cutoff="2024-03-01",
-    fitting_cutoffs=["2024-01-01"], horizon_days=90, counts={"eligible": 40, "positives": 10, "fitting_rows": 80, "fitting_customers": 50},
+    fitting_cutoffs=["2024-01-01"], horizon_days=90, save_rate=0.1, counts={"eligible": 40, "positives": 10, "fitting_rows": 80, "fitting_customers": 50},
     metrics=METRICS, audit={"checks": [], "findings": [], "solo": [{"feature": "days_since_order", "auc": 0.7}]},
 )  # fmt: skip
 
@@ -84,7 +84,7 @@ def test_a_value_that_is_not_known_is_not_worth_a_contact():
 def test_the_target_page_opens_with_whom_to_contact_and_what_it_is_assumed_to_bring(shop):
     page = lapse_page(shop, ranked(-1.0, 4.0, 0.0, 3.5))
     assert "<b>Contact 2 of the 4 customers asked as of 2024-07-01:</b>" in page
-    assert "assumed to bring EUR 8 more than it costs" in page
+    assert "assumed to bring EUR 8 more than it costs, at a save rate of 10%;" in page
     assert "about 1 are expected to have lapsed 90 days later" in page
     assert page.index("Contact 2 of the 4") < page.index("Protocol:") < page.index("Whom to contact first")
 
