@@ -27,7 +27,7 @@ def test_phases_and_migration_are_shown_and_the_best_who_fell_are_counted(tmp_pa
     html = page(tmp_path, order_lines=ORDERS)
     assert "Lifecycle phases" in html and "Where customers stand" not in html
     assert html.count("data:image/svg+xml") == 3
-    assert "<b>lapsed</b>" not in html and "<span>lapsed</span>" in html
+    assert "<b>lapsed</b>" not in html and "<span>lapsed: ended or silent for long</span>" in html
 
 
 def test_what_a_source_cannot_tell_has_no_heading(tmp_path):

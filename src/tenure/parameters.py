@@ -44,7 +44,13 @@ class Parameter:
         """What it may be, in words."""
         if self.kind == "count":
             return f"{self.low} to {self.high:,}"
-        words = {"date": "YYYY-MM-DD", "flag": "True or False", "target": "a target", "targets": "targets, by commas"}
+        words = {
+            "date": "YYYY-MM-DD",
+            "flag": "True or False",
+            "source": "a name",
+            "target": "a target",
+            "targets": "targets, by commas",
+        }
         return " or ".join(self.allowed) or words.get(self.kind, self.kind)
 
     def check(self, value: Any) -> None:
@@ -101,7 +107,7 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     ),
     "03_train": (
         *COMMON,
-        Parameter("target", "target", "lapse", "churn, upsell or lapse"),
+        Parameter("target", "target", "lapse", "churn, convert, lapse, upsell, or one of your own"),
         Parameter("test_cutoff", "date", "", "YYYY-MM-DD; empty: the last matured cutoff on the grid"),
         Parameter("tune_trials", "count", 0, "Optuna trials inside the fitting block; 0: good defaults", "trials", high=1000),
         Parameter("seed", "count", 7, "of folds, trees and samples", high=2**31 - 1),

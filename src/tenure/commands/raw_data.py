@@ -64,7 +64,7 @@ def sources(workspace: WorkspaceOption = "") -> None:
         tables |= set(STAGED_TABLES) if name == "demo" else set()
         able = [target.name for target in targets_of(source).values() if not missing_tables(target, tables)]
         typer.echo(
-            f"{name:<18} {'present' if name in present else 'absent ':<8} {', '.join(able) or '-':<24} {source.title}"
+            f"{name:<18} {'present' if name in present else 'absent ':<8} {', '.join(able) or '-':<30} {source.title}"
         )
         if source.published:
             typer.echo(f"{'':<18} {source.published} · {source.licence}")

@@ -46,6 +46,7 @@ def run(
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
     from tenure.run import run_flow
+    from tenure.workspace import Workspace
 
     at_least((), fail_on)
     said = Log(log)
@@ -68,9 +69,12 @@ def run(
     document = result.run_json
     for table, rows in document["rows"].items():
         counts = f"{rows['read']:>10,} read {rows['staged']:>10,} staged {rows['rejected']:>9,} rejected"
-        said.say("table", f"  {table:<20} {counts}", table=table, **rows)
+        said.say("table", f"  {table:<20} {counts}{_broken(rows['rules'])}", table=table, **rows)
+    if any(rows["rejected"] for rows in document["rows"].values()):
+        kept = Workspace.locate(workspace or None).staged(source) / "rejected"
+        said.say("rejected", f"  Rejected rows, each with its rule: {kept}", folder=kept)
     for name, target in document["targets"].items():
-        said.say("target", f"  {name}: {_outcome(target)}", target=name, **target)
+        said.say("target", f"  {name}: {_outcome(name, target)}", target=name, **target)
     if result.performed.reused:
         unchanged = "" if result.performed.executed else ": nothing has changed"
         said.say("reuse", f"Reused {', '.join(result.performed.reused)}{unchanged}.", steps=result.performed.reused)
@@ -79,13 +83,17 @@ def run(
     conclude(said, document, fail_on)
 
 
-def _outcome(target: dict[str, Any]) -> str:
+def _broken(rules: dict[str, int]) -> str:
+    return f" ({', '.join(f'{count:,} {rule}' for rule, count in rules.items())})" if rules else ""
+
+
+def _outcome(name: str, target: dict[str, Any]) -> str:
     metrics = target["metrics"]
     if not metrics:
-        return f"{target['status']}: {target['reason']}"
+        return f"{target['status']}: {target['reason'].removeprefix(f'{name}: ')}"
     return (
         f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_rule']:.3f} of the rule; "
-        f"{target['positives']:,} of {target['eligible']:,} at {target['test_cutoff']}, {target['horizon_days']} days"
+        f"{target['positives']:,} positive of {target['eligible']:,} eligible at {target['test_cutoff']}, {target['horizon_days']} days"
     )
 
 

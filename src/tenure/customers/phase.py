@@ -25,7 +25,13 @@ RULES = (
     ("expand", "expanded <= {expand_days} OR (spent_before > 0 AND spent >= {expand_ratio} * spent_before)"),
     ("run", "true"),
 )  # fmt: skip
-PHASES = ("pipeline", "acquire", "deploy", "run", "expand", "at risk", "lapsed", "won back")
+# As a reader needs to know them; the numbers are the source's settings.
+MEANINGS = {
+    "pipeline": "known, has never paid", "acquire": "has just paid for the first time", "deploy": "in the first months of paying", "run": "steady",
+    "expand": "upgraded, added on, or spends clearly more than before", "at risk": "cancelling, unpaid, long silent, or in decile 1 of churn or lapse",
+    "lapsed": "ended or silent for long", "won back": "came back after an end or a long silence",
+}  # fmt: skip
+PHASES = tuple(MEANINGS)
 # How many months back phases are told again: since when one lasts, and the flow between them.
 MONTHS = 12
 # Who is in the first deciles of these is at risk, whatever the rules on facts say.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -81,8 +80,6 @@ def _in_words(model: PropensityModel, table: pd.DataFrame, contributions: np.nda
 
 def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
     """Say one feature's value as a marketer reads it: "2 failed payments in 30 days, usually 0"."""
-    if not meaning.noun:
-        meaning = replace(meaning, noun=f"is the {_name_in_words(meaning)}", window_days=None)
     window = (
         ""
         if meaning.window_days is None or "since" in meaning.noun or "last year" in meaning.noun
@@ -90,11 +87,15 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
     )
     if meaning.unit == "category":
         shown, usual = _kind(value), _kind(meaning.usual)
-        return f"{meaning.noun} is {shown}" + (f", usually {usual}" if usual not in ("unknown", shown) else "")
+        return f"{meaning.noun or _name_in_words(meaning)} is {shown}" + (
+            f", usually {usual}" if usual not in ("unknown", shown) else ""
+        )
     usual = "" if meaning.usual is None else f", usually {format_number(float(meaning.usual), meaning.unit, currency)}"
     if pd.isna(value):  # type: ignore[call-overload]  # one cell
         return f"{_name_in_words(meaning)}: not known yet{usual}"
     shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
+    if not meaning.noun:  # its name may carry its window
+        return f"{_name_in_words(meaning)}: {shown}{usual}"
     unit = "" if meaning.unit != "days" else " day" if shown == "1" else " days"
     return f"{shown}{unit} {inflected(meaning.noun, is_one=shown == '1')}{window}{usual}"
 

@@ -33,7 +33,13 @@ def evaluate_segments(test: pd.DataFrame, columns: Sequence[str]) -> pd.DataFram
                 (column, str(level), len(part), positives, positives / len(part), float(part["propensity"].mean()), auc.value, auc.low, auc.high)
             )  # fmt: skip
     names = ["segment", "level", "customers", "positives", "base_rate", "mean_propensity", "auc", "auc_low", "auc_high"]
-    return pd.DataFrame(rows, columns=names).sort_values(["segment", "level"], ignore_index=True)
+    # Thirds in their order, texts by the alphabet.
+    return pd.DataFrame(rows, columns=names).sort_values(["segment", "level"], key=_in_order, ignore_index=True)
+
+
+def _in_order(column: pd.Series) -> pd.Series:
+    places = {part: f"{place}" for place, part in enumerate(PARTS)}
+    return column.map(lambda value: places.get(value, value))
 
 
 def _levels(values: pd.Series) -> pd.Series:

@@ -62,7 +62,7 @@ def phase_flow(flow: pd.DataFrame) -> Figure:
 def engagement_weights(table: pd.DataFrame) -> Figure:
     """Draw what one act of each kind is worth, the heaviest on top; ``table`` as the engagement facet's details give it."""
     shown = table.head(SHOWN_ACTS)[::-1]
-    figure, axes = new_axes("What an act foretells", "weight", "")
+    figure, axes = new_axes("What each kind of activity foretells", "weight", "")
     axes.barh(shown["act"], shown["weight"], color=[MODEL if weight > 0 else MUTED for weight in shown["weight"]])
     axes.grid(axis="x", color="#e6e9ed", linewidth=0.8)
     axes.grid(visible=False, axis="y")

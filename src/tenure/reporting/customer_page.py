@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tenure.customers.phase import MEANINGS
 from tenure.reporting.customer_figures import scores_over_time
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
@@ -17,7 +18,11 @@ SHOWN_FACTS = 60
 SHOWN_LINES = 8
 PROPENSITY = "_propensity"
 # What is shown on a card, where the source can tell it.
-CARDS = ("phase", "phase_since", "rfm_segment", "engagement_index", "engagement_trend", "segment", "loyalty_tier", "value_12m", "next_purchase_on")  # fmt: skip
+CARDS = {
+    "phase": "phase", "phase_since": "in this phase since", "rfm_segment": "segment by recency, frequency and amount", "engagement_index": "engagement, 100 is the most active",
+    "engagement_trend": "trend of engagement", "segment": "proposed segment", "loyalty_tier": "loyalty tier", "value_12m": "margin expected of 12 months",
+    "next_purchase_on": "next purchase expected on",
+}  # fmt: skip
 
 
 def customer_page(
@@ -36,11 +41,22 @@ def customer_page(
         page_environment().get_template("customer.html").render(
             title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
             customer_id=row["customer_id"], targets=_targets(row), picture=picture, levers=levers.to_dict("records"),
-            cards={name: _shown(row[name]) for name in CARDS if row.get(name) is not None},
+            cards=_cards(row, staged.source.currency),
             rest={name: _shown(value) for name, value in row.items() if value is not None and _is_rest(name)},
             timeline=timeline.head(SHOWN_FACTS).to_dict("records"), facts=len(timeline),
         )
     )  # fmt: skip
+
+
+def _cards(row: Mapping[str, Any], currency: str) -> dict[str, str]:
+    """Give what stands on each card, by what it says under it."""
+    shown = {name: _shown(row[name]) for name in CARDS if row.get(name) is not None}
+    if "value_12m" in shown:
+        shown["value_12m"] = f"{currency} {row['value_12m']:,.0f}".strip()
+    words = dict(CARDS)
+    if row.get("phase") in MEANINGS:
+        words["phase"] = f"phase: {MEANINGS[row['phase']]}"
+    return {words[name]: value for name, value in shown.items()}
 
 
 def customer_text(row: Mapping[str, Any], timeline: pd.DataFrame, levers: pd.DataFrame) -> str:
@@ -78,7 +94,7 @@ def _targets(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": name, "propensity": row[f"{name}_propensity"], "decile": row[f"{name}_decile"],
-            "reasons": [row[f"{name}_reason_{rank}"] for rank in (1, 2, 3) if row.get(f"{name}_reason_{rank}")],
+            "version": row.get(f"{name}_model_version"), "reasons": [row[f"{name}_reason_{rank}"] for rank in (1, 2, 3) if row.get(f"{name}_reason_{rank}")],
         }
         for name in names
     ]  # fmt: skip

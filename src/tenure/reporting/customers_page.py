@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from tenure.customers.phase import MEANINGS
 from tenure.customers.rfm import BEST
+from tenure.customers.rfm import FACET as RFM
 from tenure.reporting import customer_figures
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
@@ -44,7 +46,7 @@ def customers_page(
     return str(
         page_environment().get_template("customers.html").render(
             title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
-            currency=staged.source.currency, customers=len(customers), figures=figures, counts=counts, fallen=_fallen(customers),
+            currency=staged.source.currency, customers=len(customers), figures=figures, counts=counts, phase_meanings=MEANINGS, rfm=RFM.settings_of(staged.source), fallen=_fallen(customers),
             tables={name: _records(tables.get(name)) for name in TABLES},
         )
     )  # fmt: skip

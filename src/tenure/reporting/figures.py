@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 INK, MODEL, RULE, MUTED = "#1d2733", "#0b6e69", "#c8553d", "#8a94a0"
 # Small enough to stay legible when a phone shows one figure per row.
-SIZE = (5.2, 3.5)
+SIZE = (4.7, 3.4)
+LABEL_WIDTH = 36  # letters that fit beside an upright axis
 
 
 def new_axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
@@ -29,7 +31,7 @@ def new_axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
     axes.set_xlabel(x_label, fontsize=10, color=INK)
-    axes.set_ylabel(y_label, fontsize=10, color=INK)
+    axes.set_ylabel(fill(y_label, LABEL_WIDTH), fontsize=10, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9, colors=INK)
     axes.grid(axis="y", color="#e6e9ed", linewidth=0.8)
@@ -39,24 +41,29 @@ def new_axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 def base_rate_over_time(study: Study) -> Figure:
     """Draw the label rate of each matured cutoff, with its 95 % Wilson interval; the test cutoff stands out."""
-    from scipy.stats import binomtest
-
     figure, axes = new_axes("Base rate over time", "cutoff", f"share that {study.target.positive}")
     table = study.funnel
-    intervals = [
-        binomtest(int(p), int(n)).proportion_ci(0.95, method="wilson")
-        for p, n in zip(table["positives"], table["eligible"], strict=True)
-    ]
-    low = table["base_rate"] - [i.low for i in intervals]
-    high = [i.high for i in intervals] - table["base_rate"]
     places = np.arange(len(table))
     colours = [MODEL if cutoff == study.plan.test else MUTED for cutoff in table["cutoff"]]
     axes.bar(places, table["base_rate"], color=colours, width=0.7)
-    axes.errorbar(places, table["base_rate"], yerr=[low, high], fmt="none", ecolor=INK, elinewidth=1, capsize=2)
+    spread = _rate_intervals(table["positives"], table["eligible"])
+    axes.errorbar(places, table["base_rate"], yerr=spread, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     step = max(1, len(table) // 6)
     axes.set_xticks(places[::step], [f"{cutoff:%b %Y}" for cutoff in table["cutoff"][::step]], rotation=30, ha="right")
     axes.yaxis.set_major_formatter("{x:.0%}")
     return figure
+
+
+def _rate_intervals(positives: pd.Series, rows: pd.Series) -> np.ndarray:
+    """Give how far the 95 % Wilson interval of each rate reaches below and above it: two rows, one column per rate."""
+    from scipy.stats import binomtest
+
+    found = []
+    for count, of in zip(positives, rows, strict=True):
+        ends = binomtest(int(count), int(of)).proportion_ci(0.95, method="wilson")
+        # An end that rounding puts on the wrong side of the rate would be drawn backwards.
+        found.append((max(count / of - ends.low, 0.0), max(ends.high - count / of, 0.0)))
+    return np.array(found).T
 
 
 def gain(study: Study) -> Figure:
@@ -82,10 +89,12 @@ def gain(study: Study) -> Figure:
 
 
 def lift(study: Study) -> Figure:
-    """Draw the lift of each propensity decile; 1 is chance."""
+    """Draw the lift of each propensity decile, with the 95 % Wilson interval of its label rate; 1 is chance."""
     deciles = study.evaluation.deciles
     figure, axes = new_axes("Lift by decile", "decile (1 = highest propensity)", "label rate ÷ base rate")
     axes.bar(deciles["decile"], deciles["lift"], color=MODEL, width=0.75)
+    spread = _rate_intervals(deciles["positives"], deciles["customers"]) / study.evaluation.metrics["base_rate"]
+    axes.errorbar(deciles["decile"], deciles["lift"], yerr=spread, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     axes.axhline(1, color=INK, linewidth=1, linestyle="--")
     axes.set_xticks(deciles["decile"])
     return figure

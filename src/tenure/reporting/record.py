@@ -47,6 +47,7 @@ class TrainingRecord:
     form: str = ""
     save_rate: float = 0.0
     contact_cost: float = 0.0
+    contact_capacity: int = 0
     model: str = ""
     version: str = ""
     run_id: str = ""
@@ -60,6 +61,11 @@ class TrainingRecord:
     def alarms(self) -> list[str]:
         """The audit's alarms, one line each."""
         return list(self.audit.get("alarms", []))
+
+    @property
+    def why(self) -> str:
+        """The reason, to stand beside the target's name: without it."""
+        return self.reason.removeprefix(f"{self.target}: ")
 
     def save(self, folder: Path) -> Path:
         path = folder / "record.json"
@@ -96,6 +102,6 @@ def record_of(
         segments=[{str(k): v for k, v in row.items()} for row in study.segments.to_dict("records")],
         cautions=[*cautions(study), *warnings], dropped_features=study.dropped_features, rule=target.rule.meaning,
         form="trees" if study.choice.took_trees else "logistic regression", save_rate=target.save_rate,
-        contact_cost=target.contact_cost, trees=study.trained.trees, is_promotable=verdict.is_promotable,
+        contact_cost=target.contact_cost, contact_capacity=target.contact_capacity, trees=study.trained.trees, is_promotable=verdict.is_promotable,
         was_sampled=study.was_sampled, **facts,
     )  # fmt: skip

@@ -11,12 +11,13 @@ import pandas as pd
 
 from tenure.alerts import Alert, worst_first
 from tenure.audit.full import SourceAudit
+from tenure.reporting.decision import Decision, decide
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.staged_source import StagedSource
 from tenure.workspace import replaced_file
 
-SHOWN_CUSTOMERS = 12
-SHOWN_BY_VALUE = 8
+SHOWN_BY_VALUE = 12
+SHOWN_BY_PROPENSITY = 8
 
 
 def page_environment() -> Any:
@@ -55,17 +56,19 @@ def target_page(
     return str(
         page_environment().get_template("target.html").render(
             record=record, source=staged.source.name, title=staged.source.title or staged.source.name, as_of=as_of,
-            currency=staged.source.currency, figures=embedded_figures(figures),
-            ranked=[] if ranked is None else ranked.head(SHOWN_CUSTOMERS).to_dict("records"), worth_most=_worth_most(ranked),
-            ranked_count=0 if ranked is None else len(ranked),
+            currency=staged.source.currency, figures=embedded_figures(figures), decision=None if ranked is None else decide(ranked, record.contact_capacity),
+            ranked=[] if ranked is None else ranked.head(SHOWN_BY_PROPENSITY).to_dict("records"), worth_most=_worth_most(ranked),
         )
     )  # fmt: skip
 
 
 def _worth_most(ranked: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """List the customers on whom acting is worth most; nobody on whom it costs more than it is assumed to bring."""
     if ranked is None:
         return []
-    ordered = ranked.sort_values(["assumed_value_of_acting", "customer_id"], ascending=[False, True])
+    ordered = ranked[ranked["assumed_value_of_acting"] > 0].sort_values(
+        ["assumed_value_of_acting", "customer_id"], ascending=[False, True]
+    )
     return [{str(k): v for k, v in row.items()} for row in ordered.head(SHOWN_BY_VALUE).to_dict("records")]
 
 
@@ -75,15 +78,19 @@ def index_page(
     as_of: object,
     customers: int,
     *,
+    decisions: Mapping[str, Decision] | None = None,
     alerts: Sequence[Alert] = (),
     others: Sequence[str] = (),
 ) -> str:
-    """Render the page that ties the targets together and says what was read; ``others`` are further pages of the folder."""
+    """Render the page that ties the targets together and says what was read.
+
+    ``decisions``: what each scored target's list says to do, by target; ``others``: further pages of the folder.
+    """
     source = staged.source
     return str(
         page_environment().get_template("index.html").render(
             records=records, source=source.name, title=source.title or source.name, as_of=as_of, customers=customers,
-            tables=staged.tables, warnings=staged.warnings(), published=source.published, licence=source.licence,
+            currency=source.currency, decisions=decisions or {}, tables=staged.tables, rejected=staged.rejections(), warnings=staged.warnings(), published=source.published, licence=source.licence,
             note=source.note, others=list(others), alerts=worst_first(alerts), is_quick=any(record.is_quick for record in records),
         )
     )  # fmt: skip

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 POINTS = "#0b6e69"
 LABEL_WIDTH = 26
 SHOWN = 10
+# Inches. As narrow as the labels bear: a phone shows a figure as wide as itself, and the letters shrink with it.
+WIDTH = 5.4
 
 
 def _shap() -> Any:
@@ -77,14 +79,17 @@ def _drawn(plot: Any, height: float, *arguments: Any, **options: Any) -> Figure:
     state = np.random.get_state()
     np.random.seed(0)
     before = plt.get_fignums()
-    figure = plt.figure(figsize=(6.4, height))
+    figure = plt.figure(figsize=(WIDTH, height))
     plot(*arguments, show=False, **options)
     np.random.set_state(state)
     current = plt.gcf()
-    current.set_size_inches(6.4, height)
+    current.set_size_inches(WIDTH, height)
     for axes in current.axes:
         axes.tick_params(labelsize=9)
         axes.xaxis.label.set_fontsize(10)
+        # shap places its numbers on a wider figure: at their own size they would run over their bars.
+        for text in axes.texts:
+            text.set_fontsize(min(text.get_fontsize(), 8))
         for collection in axes.collections:
             collection.set_rasterized(True)
     current.tight_layout()

@@ -32,9 +32,7 @@ def model_errors(value_models: pd.DataFrame, part: str, horizon_days: int, curre
     """Draw each model's error out of time with its interval, smallest first; the one used stands out."""
     asked = (value_models["part"] == part) & (value_models["horizon_days"] == horizon_days)
     shown = value_models[asked].dropna(subset="error").sort_values("error", ascending=False)
-    figure, axes = new_axes(
-        f"Error out of time: {part}, {horizon_days} days", f"root mean squared, {currency} per customer", ""
-    )
+    figure, axes = new_axes(f"Error: {part}, {horizon_days} days", f"root mean squared, {currency} per customer", "")
     places = np.arange(len(shown))
     colours = [MODEL if is_used else MUTED for is_used in shown["is_used"]]
     axes.hlines(places, shown["error_low"], shown["error_high"], color=colours, linewidth=3)

@@ -33,7 +33,7 @@ def value_page(folder: Path, staged: StagedSource, as_of: date, *, is_quick: boo
             title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick, currency=staged.source.currency,
             margin_rate=staged.source.margin_rate, best=best.to_dict("records"), models=models.astype(object).where(models.notna(), None).to_dict("records"),
             figures=["data:image/svg+xml;base64," + b64encode(as_svg(figure).encode()).decode() for figure in figures],
-            protocol=models["protocol"].iloc[0], **_reminders(folder, as_of),
+            **_reminders(folder, as_of),
         )
     )  # fmt: skip
 

@@ -67,7 +67,7 @@ def drift_table(reference: pd.DataFrame, current: pd.DataFrame, names: Sequence[
 
 
 def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> list[Alert]:
-    """Say that inputs or propensities moved since the test cutoff.
+    """Say that inputs or propensities moved since the test cutoff; a column ``label`` names features in a reader's words.
 
     Ages and dates move of themselves: a few drifted features are for the page. An alert needs a tenth of them, values gone
     missing, values never seen, or propensities that moved.
@@ -80,10 +80,10 @@ def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, sinc
     for row in features.to_dict("records"):
         if row["missing_now"] - row["missing_before"] > MISSING_SHARE:
             found.append(
-                f"{row['name']} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}."
+                f"{_named(row)} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}."
             )
         if row["new_values"]:
-            found.append(f"{row['name']} has values the model has never seen: {row['new_values']}.")
+            found.append(f"{_named(row)} has values the model has never seen: {row['new_values']}.")
     if scores["has_drifted"].any():
         index = scores["psi"].iloc[0]
         found.append(
@@ -93,4 +93,9 @@ def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, sinc
 
 
 def _with_index(row: Mapping[Hashable, Any]) -> str:
-    return f"{row['name']} (PSI {row['psi']:.2f})"
+    return f"{_named(row)} (PSI {row['psi']:.2f})"
+
+
+def _named(row: Mapping[Hashable, Any]) -> str:
+    """Name a feature by its column, and in a reader's words where the table has them."""
+    return f"{row['label']} [{row['name']}]" if row.get("label") else str(row["name"])

@@ -106,6 +106,15 @@ class StagedSource:
         """The day after the last day over all staged facts."""
         return self.last_day + timedelta(days=1)
 
+    def rejections(self) -> list[str]:
+        """Say which rows were rejected and by which rule, one line for each table that has any."""
+        return [
+            f"{name}: {table.rejected:,} rejected ({', '.join(f'{count:,} {rule}' for rule, count in table.rules.items())}), "
+            f"kept in data/staged/{self.source.name}/rejected/{name}.parquet"
+            for name, table in self.tables.items()
+            if table.rejected
+        ]
+
     def warnings(self) -> list[str]:
         """Say what is odd but possible, one line each."""
         lines = [

@@ -54,10 +54,18 @@ def write_customers(run: Run) -> list[Path]:
 
 def write_index(run: Run) -> Path:
     """Write ``index.html``: the page that ties together what there is by now."""
+    from tenure.reporting.decision import DECIDES, decide
     from tenure.reporting.report import index_page, write_page
 
+    found = saved_records(run)
+    lists = [(record, run.output / f"{record.target}.csv") for record in found if record.metrics]
+    decisions = {
+        record.target: decide(pd.read_csv(path, usecols=list(DECIDES)), record.contact_capacity)
+        for record, path in lists
+        if path.is_file()
+    }
     index = index_page(
-        saved_records(run), run.staged, run.as_of, len(run.snapshots.customers()), alerts=review_alerts(run.output),
+        found, run.staged, run.as_of, len(run.snapshots.customers()), decisions=decisions, alerts=review_alerts(run.output),
         others=[name for name in OTHER_PAGES if (run.output / name).is_file()],
     )  # fmt: skip
     return write_page(run.output / "index.html", index)

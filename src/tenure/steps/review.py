@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tenure.alerts import Alert, save_alerts, worst_first
+from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
 from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, write_diary
@@ -106,7 +107,9 @@ def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFra
     days = date.fromisoformat(model.about["test_cutoff"]), run.as_of
     before, now = (run.snapshots.table(target, [day], run.snapshots.columns, labels=False) for day in days)
     scored = [pd.DataFrame({"propensity": model.propensities(table)}) for table in (before, now)]
-    return drift_table(before, now, model.feature_names), drift_table(scored[0], scored[1], ["propensity"])
+    labels = dict(zip(model.feature_names, labels_of(model.meanings), strict=True))
+    moved = drift_table(before, now, model.feature_names)
+    return moved.assign(label=moved["name"].map(labels)), drift_table(scored[0], scored[1], ["propensity"])
 
 
 def _former_runs(run: Run) -> dict[date, dict[str, Any]]:

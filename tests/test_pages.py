@@ -1,0 +1,122 @@
+"""The first lines of the pages say whom to act on, what it is assumed to be worth, and how far to believe it."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from tables import staged
+from tenure.reporting.decision import Decision, decide
+from tenure.reporting.record import TrainingRecord
+from tenure.reporting.report import index_page, target_page
+
+AS_OF = "2024-07-01"
+ORDERS = (
+    "customer_id occurred_at order_id amount",
+    "ana 2024-06-30 a1 10",
+    "- 2024-06-01 b1 10",
+    "bob never b2 10",
+    "bob 2024-05-01 b3 10",
+)
+TOML = """
+currency = "EUR"
+
+[order_lines]
+from = "order_lines.csv"
+customer_id = "customer_id"
+occurred_at = "occurred_at"
+order_id = "order_id"
+amount = "amount"
+max_rejected_share = 0.5
+"""
+METRICS = dict.fromkeys(
+    (
+        "auc auc_low auc_high auc_rule auc_rule_low auc_rule_high auc_logistic auc_logistic_low auc_logistic_high average_precision "
+        "average_precision_low average_precision_high average_precision_rule average_precision_logistic log_loss log_loss_low log_loss_high "
+        "log_loss_logistic log_loss_base_rate lift_top_decile lift_top_decile_low lift_top_decile_high lift_top_decile_rule ece ece_low "
+        "ece_high ece_by_chance calibration_slope calibration_slope_low calibration_slope_high calibration_intercept "
+        "calibration_intercept_low calibration_intercept_high base_rate"
+    ).split(),
+    0.25,
+) | {"auc": 0.8, "capacity": 4}
+RECORD = TrainingRecord(
+    "lapse", "trained", "", question="Who lapses?", eligible="bought", positive="lapsed", test_cutoff="2024-03-01",
+    fitting_cutoffs=["2024-01-01"], horizon_days=90, save_rate=0.1, counts={"eligible": 40, "positives": 10, "fitting_rows": 80, "fitting_customers": 50},
+    metrics=METRICS, audit={"checks": [], "findings": [], "solo": [{"feature": "days_since_order", "auc": 0.7}]},
+)  # fmt: skip
+
+
+def ranked(*values: float) -> pd.DataFrame:
+    """A ranked list of one customer per decile, worth so much each; the propensities fall from .9 by .1."""
+    rows = [
+        {
+            "customer_id": f"c{place}", "propensity": 0.9 - 0.1 * place, "decile": place + 1, "reason_1": "", "reason_2": "", "reason_3": "",
+            "margin_12_months": 10.0, "assumed_value_of_acting": value,
+        }
+        for place, value in enumerate(values)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return staged(tmp_path, order_lines=ORDERS, toml=TOML)
+
+
+def lapse_page(shop, listed, record=RECORD):
+    return " ".join(target_page(record, listed, shop, AS_OF, shop.folder).split())
+
+
+def test_a_list_is_summed_up_by_who_is_worth_more_than_a_contact_costs():
+    assert decide(ranked(-1.0, 4.0, 0.0, 3.5)) == Decision(asked=4, worth=2, chosen=2, value=7.5, first=1, expected=0.9)
+
+
+def test_no_more_are_chosen_than_can_be_contacted_and_those_worth_most_come_first():
+    assert decide(ranked(3.5, 4.0, 1.0), capacity=2) == Decision(
+        asked=3, worth=3, chosen=2, value=7.5, first=1, expected=0.9
+    )
+
+
+def test_a_value_that_is_not_known_is_not_worth_a_contact():
+    assert decide(ranked(float("nan"), 2.0)) == Decision(asked=2, worth=1, chosen=1, value=2.0, first=1, expected=0.9)
+
+
+def test_the_target_page_opens_with_whom_to_contact_and_what_it_is_assumed_to_bring(shop):
+    page = lapse_page(shop, ranked(-1.0, 4.0, 0.0, 3.5))
+    assert "<b>Contact 2 of the 4 customers asked as of 2024-07-01:</b>" in page
+    assert "assumed to bring EUR 8 more than it costs, at a save rate of 10%;" in page
+    assert "about 1 are expected to have lapsed 90 days later" in page
+    assert page.index("Contact 2 of the 4") < page.index("Protocol:") < page.index("Whom to contact first")
+
+
+def test_where_more_are_worth_it_than_can_be_contacted_the_page_says_so(shop):
+    page = lapse_page(shop, ranked(1.0, 4.0, 2.0), replace(RECORD, contact_capacity=1))
+    assert "<b>Contact 1 of the 3 customers" in page and "3 would be worth it, but no more can be contacted." in page
+
+
+def test_who_costs_more_than_acting_brings_is_not_among_those_to_contact_first(shop):
+    page = lapse_page(shop, ranked(-1.0, 4.0))
+    first = page[page.index("Whom to contact first") : page.index("The highest propensities")]
+    assert ">c1<" in first and ">c0<" not in first
+
+
+def test_where_nobody_is_worth_a_contact_the_page_says_to_contact_nobody(shop):
+    page = lapse_page(shop, ranked(-1.0, -2.0))
+    assert "<b>Contact nobody:</b>" in page and "Nobody is worth a contact under these assumptions." in page
+
+
+def test_without_scores_the_page_gives_no_decision(shop):
+    page = lapse_page(shop, None)
+    assert "No customer was scored" in page and "to contact, of" not in page
+
+
+def test_the_index_tells_whom_to_act_on_per_target_and_why_rows_were_rejected(shop):
+    refused = replace(RECORD, target="churn", status="refused", reason="churn: 7 of 88 churned.", metrics={})
+    decisions = {"lapse": Decision(asked=4, worth=2, chosen=2, value=7.5, first=1, expected=0.9)}
+    page = index_page([refused, RECORD], shop, AS_OF, 2, decisions=decisions)
+    assert "<b>2</b> of 4" in page and 'href="lapse.csv"' in page
+    assert ">7 of 88 churned.<" in page
+    assert (
+        "order_lines: 2 rejected (1 no customer, 1 occurred_at is not a date), "
+        "kept in data/staged/shop/rejected/order_lines.parquet" in page
+    )
