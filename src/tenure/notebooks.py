@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tenure.errors import RunError, UnknownNameError
-from tenure.logs import without_secrets
 from tenure.memory import DEFAULT
 from tenure.parameters import complete
+from tenure.secrets import without_secrets
 
 KERNEL_TIMEOUT_SECONDS = 3600
 # What Jupyter says of a kernel that never came up, as when another process took its port in the same instant.

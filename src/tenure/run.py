@@ -13,7 +13,7 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any, Literal
 
-from tenure.errors import NotEnoughDataError, TenureError, UnknownNameError, UsageError
+from tenure.errors import NotEnoughDataError, TenureError, UsageError, describe_unforeseen
 from tenure.graph import Marks, Step
 from tenure.identity.events import identity_digest
 from tenure.identity.resolve import resolve
@@ -133,11 +133,12 @@ def _noting_failures(workspace: Workspace, source: str, doing: str, kind: str, a
     """Note what made a scheduled run fail, for the diary of the next one that does not. Wrong usage is no run."""
     try:
         yield
-    except (TenureError, OSError) as error:
-        if kind == "scheduled" and not isinstance(error, UsageError | UnknownNameError):
+    except Exception as error:
+        if kind == "scheduled" and not isinstance(error, UsageError):
+            text = str(error) if isinstance(error, TenureError | OSError) else describe_unforeseen(error)
             # Where the disk is full the message itself is all there can be.
             with suppress(OSError):
-                note_failure(workspace, source, as_of=as_of, doing=doing, text=str(error))
+                note_failure(workspace, source, as_of=as_of, doing=doing, text=text)
         raise
 
 
