@@ -118,9 +118,13 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     return scored.drop(columns="revenue")
 
 
+def missing_features(snapshots: Snapshots, model: PropensityModel) -> list[str]:
+    """List the features a model needs that its source cannot give any more."""
+    return sorted({*model.feature_names} - {column.name for column in snapshots.columns})
+
+
 def _check_features(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
-    missing = sorted({*chosen.model.feature_names} - {column.name for column in snapshots.columns})
-    if missing:
+    if missing := missing_features(snapshots, chosen.model):
         raise DataContractError(
             f"{target.name}: version {chosen.version} needs {len(missing)} features that {snapshots.staged.source.name} cannot give any more "
             f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
