@@ -39,7 +39,9 @@ def test_wrong_usage_is_one_message_exit_code_2_and_nothing_written(tmp_path, ar
 
 def test_help_prints_every_parameter_with_type_default_and_values():
     told = tenure("help", "03_train").stdout
-    assert "walk_cutoffs (int, default 3): 1 to 24" in told and "target (str, default 'lapse'): a target" in told
+    assert (
+        "walk_cutoffs (int, default 3): 1 to 24 cutoffs" in told and "target (str, default 'lapse'): a target" in told
+    )
 
 
 def test_a_json_log_holds_nothing_but_json_and_no_secret(tmp_path):
@@ -49,6 +51,20 @@ def test_a_json_log_holds_nothing_but_json_and_no_secret(tmp_path):
     lines = [json.loads(line) for line in (told.stdout + told.stderr).splitlines()]
     assert [line["event"] for line in lines] == ["begin", "failed"] and lines[-1]["exit_code"] == 2
     assert lines[0]["source"] == "***" and "nowhere" not in told.stderr
+
+
+def test_an_error_that_nobody_foresaw_is_one_message_too_and_its_trace_is_for_the_asking(tmp_path):
+    scored = tmp_path / "reports" / "demo" / "2026-01-01"
+    scored.mkdir(parents=True)
+    (scored / "run.json").write_text("{}")
+    (scored / "churn.csv").touch()
+    command = ["export", "demo", "--workspace", str(tmp_path)]
+    told = tenure(*command)
+    assert told.returncode == 1 and "Traceback" not in told.stderr
+    assert told.stderr.startswith(
+        "tenure: an error that nobody foresaw: EmptyDataError: No columns to parse from file."
+    )
+    assert "Traceback" in tenure(*command, "--debug").stderr
 
 
 def test_alerts_are_said_last_to_people_and_to_machines_and_decide_the_exit(capsys):

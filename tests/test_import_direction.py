@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tenure"
 # Each layer may import itself and anything in an earlier one. Layers on one line never meet.
 LAYERS = (
-    {"errors", "workspace", "time_windows", "memory"},
+    {"errors", "workspace", "time_windows", "memory", "secrets"},
     {"spark_session"},
     {"alerts", "lock", "logs"},
     {"sources", "demo"},

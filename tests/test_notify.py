@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tenure.errors import UsageError
+from tenure.errors import RunError, UsageError
 from tenure.notify import notify
 
 pytest.importorskip("apprise", reason="the extra 'notify' is not installed")
@@ -48,4 +48,10 @@ def test_without_an_address_nobody_is_told(monkeypatch):
 def test_an_address_that_is_none_is_refused(monkeypatch):
     monkeypatch.setenv("TENURE_NOTIFY", "nonsense")
     with pytest.raises(UsageError, match="TENURE_NOTIFY is no address that Apprise reads"):
+        notify("title", "text")
+
+
+def test_a_message_that_nobody_takes_is_told(monkeypatch):
+    monkeypatch.setenv("TENURE_NOTIFY", "json://127.0.0.1:1/hook")
+    with pytest.raises(RunError, match="was not delivered"):
         notify("title", "text")

@@ -1,5 +1,6 @@
 """The ready schedules, each run as its scheduler would run it."""
 
+import json
 import os
 import re
 import shutil
@@ -86,6 +87,10 @@ def test_airflow_reads_the_dags_and_runs_one_task(shop, tmp_path):
     done = run("tasks", "test", "tenure_score_shop", "04_score", TODAY)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (shop.reports("shop", TODAY) / "notebooks" / "04_score.ipynb").is_file()
+    commit = run("tasks", "test", "tenure_score_shop", "commit", TODAY)
+    assert commit.returncode == 0, commit.stdout[-3000:] + commit.stderr[-3000:]
+    assert json.loads((shop.reports("shop", TODAY) / "run.json").read_text())["kind"] == "score"
+    assert len(list(shop.scores.glob(f"source=shop/target=lapse/as_of={TODAY}/scheduled-*.parquet"))) == 1
 
 
 def test_an_unknown_scheduler_or_a_path_that_needs_quoting_is_refused(tmp_path):

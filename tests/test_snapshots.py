@@ -58,6 +58,20 @@ def test_a_fact_known_only_after_the_cutoff_is_not_seen(tmp_path):
     assert table.loc["ana", "order_amount_28d"] == 15
 
 
+def test_labels_seen_from_another_day_take_the_place_of_those_before(tmp_path):
+    rows = ["ana 2024-03-15 2024-03-15 a1 p 1 10", "zoe 2024-07-01 2024-07-01 z p 1 10"]
+    rows += ["ana 2024-04-20 2024-06-01T12:00:00 a2 p 1 10"]  # known only after the first of the two days
+    snapshots, _ = snapshot(tmp_path, *rows)
+    assert labels(snapshots) == {"ana": 1}
+    again = Snapshots(snapshots.workspace, snapshots.staged, date(2024, 6, 2))
+    assert labels(again) == {"ana": 0}
+    kept = list((tmp_path / "data").rglob("labels/lapse/*.parquet"))
+    assert kept == [again.labels_path(again.targets["lapse"], CUTOFF)], (
+        "daily runs would leave all of them once more, every day"
+    )
+    assert labels(snapshots) == {"ana": 1}
+
+
 def test_lapse_is_1_when_no_order_falls_in_the_outcome_window(tmp_path):
     snapshots, _ = snapshot(
         tmp_path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from traceback import format_exc
 
 import typer
 
@@ -13,8 +14,9 @@ from tenure.commands.looking import customer, explain, help_, schedule
 from tenure.commands.people import export, forget
 from tenure.commands.raw_data import demo, fetch, sources
 from tenure.commands.runs import audit, backfill, run, score
-from tenure.errors import TenureError
+from tenure.errors import TenureError, describe_unforeseen
 from tenure.logs import Log
+from tenure.secrets import without_secrets
 
 app = typer.Typer(
     add_completion=False,
@@ -35,7 +37,7 @@ app.add_typer(identity, name="identity")
 
 
 def main() -> None:
-    """Run a command; an error a user may meet is one message and an exit code, the trace only with --debug."""
+    """Run a command; an error a user may meet is one message and an exit code, the trace, too, with --debug."""
     for stream in (sys.stdout, sys.stderr):
         # A name that is no text, or a terminal that knows no such letter, is still to be said.
         if isinstance(stream, TextIOWrapper):
@@ -44,17 +46,28 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
         app(standalone_mode=True)
-    except (TenureError, OSError) as error:
+    except Exception as error:
         if debug:
-            raise
-        # Of the system's own errors: a full disk, a folder that may not be written. Nothing half-written is visible.
-        what = (
-            str(error) if isinstance(error, TenureError) else f"{error}. Nothing was replaced; mend it and run again."
-        )
+            sys.stderr.write(without_secrets(format_exc()))
+        what = _told(error)
         code = error.exit_code if isinstance(error, TenureError) else 1
         _log_asked_for().say("failed", f"tenure: {what}", to_errors=True, message=what, exit_code=code)
         _notify_failure(what)
         sys.exit(code)
+
+
+def _told(error: Exception) -> str:
+    """Say an error in one message."""
+    if isinstance(error, TenureError):
+        return str(error)
+    if isinstance(error, OSError):
+        # Of the system's own: a full disk, a folder that may not be written. Nothing half-written is visible.
+        return f"{error}. Nothing was replaced; mend it and run again."
+    # Nobody foresaw it. A scheduler's owner is told all the same, and what to send to whoever mends it.
+    return (
+        f"an error that nobody foresaw: {describe_unforeseen(error)}. Nothing was replaced; the champion is as it was. Run it again with --debug, "
+        "which shows where it happened, and report that."
+    )
 
 
 def _notify_failure(what: str) -> None:
@@ -63,7 +76,7 @@ def _notify_failure(what: str) -> None:
     try:
         notify(f"tenure {' '.join(sys.argv[1:3])} failed", what)
     except TenureError as error:
-        typer.echo(f"tenure: {error}", err=True)
+        _log_asked_for().say("not_notified", f"tenure: {error}", to_errors=True, message=str(error))
 
 
 def _log_asked_for() -> Log:

@@ -71,3 +71,8 @@ class UnknownNameError(UsageError, KeyError):
     def __str__(self) -> str:
         # KeyError shows the repr of its argument; a message is to be read.
         return str(self.args[0])
+
+
+def describe_unforeseen(error: BaseException) -> str:
+    """Name an error that is none of ours by its kind and its first line."""
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])

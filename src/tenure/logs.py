@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from tenure.errors import UnknownNameError
+from tenure.secrets import without_secrets
 
 FORMS = ("text", "json")
-# Addresses that may carry a password, and secrets as they are.
-ADDRESSES = ("MLFLOW_TRACKING_URI", "TENURE_POSTGRESQL_URL", "TENURE_NOTIFY")
-SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "TENURE_PSEUDONYM_KEY")
 
 
 @dataclass(frozen=True)
@@ -35,21 +31,3 @@ class Log:
             text = json.dumps(line, default=str)
         (sys.stderr if to_errors else sys.stdout).write(without_secrets(text) + "\n")
         (sys.stderr if to_errors else sys.stdout).flush()
-
-
-def without_secrets(text: str) -> str:
-    """Blot out every password and key of the environment, whatever put it into the text."""
-    for secret in _secrets():
-        text = text.replace(secret, "***")
-    return text
-
-
-def _secrets() -> set[str]:
-    found = {os.environ.get(name, "") for name in SECRETS}
-    for name in ADDRESSES:
-        try:
-            password = urlsplit(os.environ.get(name, "")).password or ""
-        except ValueError:
-            continue
-        found |= {password, unquote(password)}
-    return {secret for secret in found if len(secret) > 3}

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tenure.errors import RunError, UnknownNameError
-from tenure.logs import without_secrets
 from tenure.memory import DEFAULT
 from tenure.parameters import complete
+from tenure.secrets import without_secrets
 
 KERNEL_TIMEOUT_SECONDS = 3600
 # What Jupyter says of a kernel that never came up, as when another process took its port in the same instant.
 NEVER_STARTED = "before replying"
-# Characters of one output; figures are no text and stay whole.
+# Characters of all that one cell says; figures are no text and stay whole.
 LONGEST_TEXT = 200_000
 
 
@@ -76,13 +76,30 @@ def shorten_outputs(notebook: Path) -> None:
         return
     document = json.loads(notebook.read_text(encoding="utf-8"))
     for cell in document["cells"]:
-        for output in cell.get("outputs", []):
-            shown = output.get("data", {})
-            for place, kind in [(output, "text"), *((shown, kind) for kind in shown if kind.startswith("text/"))]:
-                text = "".join(place.get(kind, ""))
-                if len(text) > LONGEST_TEXT:
-                    place[kind] = f"{text[:LONGEST_TEXT]}\n... cut here: {len(text):,} characters in all"
+        if "outputs" in cell:
+            cell["outputs"] = _shortened(cell["outputs"])
     notebook.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def _shortened(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cut the texts of a cell's outputs where there is no more room; leave out what comes after, but figures and errors."""
+    room, left_out = LONGEST_TEXT, 0
+    kept = []
+    for output in outputs:
+        shown = output.get("data", {})
+        texts = [(output, "text"), *((shown, kind) for kind in shown if kind.startswith("text/"))]
+        if not room and output["output_type"] != "error" and all(kind.startswith("text/") for kind in shown):
+            left_out += 1
+            continue
+        for place, kind in texts:
+            text = "".join(place.get(kind, ""))
+            if len(text) > room:
+                place[kind] = f"{text[:room]}\n... cut here: {len(text):,} characters in all"
+            room -= min(room, len(text))
+        kept.append(output)
+    if left_out:
+        kept.append({"output_type": "stream", "name": "stdout", "text": f"... {left_out:,} further outputs left out"})
+    return kept
 
 
 def _blot_out_secrets(notebook: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tenure.errors import UsageError
-from tenure.logs import without_secrets
+from tenure.errors import RunError, UsageError
+from tenure.secrets import without_secrets
 
 ADDRESS = "TENURE_NOTIFY"
 
@@ -17,7 +17,7 @@ def notify(title: str, text: str) -> bool:
 
     Raises
     ------
-    UsageError : Apprise is not installed, or cannot read the address.
+    UsageError : Apprise is not installed, or cannot read the address. RunError : nobody took the message there.
     """
     address = os.environ.get(ADDRESS, "")
     if not address:
@@ -33,4 +33,8 @@ def notify(title: str, text: str) -> bool:
         raise UsageError(
             f"{ADDRESS} is no address that Apprise reads. Expected one as in jsons://host/hook or mailtos://user:password@host."
         )
-    return bool(sender.notify(title=title, body=without_secrets(text)))
+    if not sender.notify(title=title, body=without_secrets(text)):
+        raise RunError(
+            f"{ADDRESS}: the message was not delivered. Expected a service that answers and takes it; check the address and the network."
+        )
+    return True

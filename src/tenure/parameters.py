@@ -43,7 +43,7 @@ class Parameter:
     def values(self) -> str:
         """What it may be, in words."""
         if self.kind == "count":
-            return f"{self.low} to {self.high:,}"
+            return f"{self.low} to {self.high:,} {self.unit}".rstrip()
         words = {
             "date": "YYYY-MM-DD",
             "flag": "True or False",

@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, rmtree
+from threading import Event
 from typing import Any, Literal
 
-from tenure.errors import NotEnoughDataError, TenureError, UnknownNameError, UsageError
+from tenure.errors import NotEnoughDataError, TenureError, UsageError, describe_unforeseen
 from tenure.graph import Marks, Step
 from tenure.identity.events import identity_digest
 from tenure.identity.resolve import resolve
@@ -44,10 +45,10 @@ RECORDS = "records"
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done. A *day* is an as-of that a backfill comes to; *expired* tells of retention."""
+    """What a run says while it works; ``seconds`` once a step is done or has failed. A *day* is an as-of that a backfill comes to; *expired* tells of retention."""
 
     step: str
-    what: Literal["started", "done", "reused", "day", "expired"]
+    what: Literal["started", "done", "failed", "reused", "day", "expired"]
     seconds: float = 0.0
 
 
@@ -133,11 +134,12 @@ def _noting_failures(workspace: Workspace, source: str, doing: str, kind: str, a
     """Note what made a scheduled run fail, for the diary of the next one that does not. Wrong usage is no run."""
     try:
         yield
-    except (TenureError, OSError) as error:
-        if kind == "scheduled" and not isinstance(error, UsageError | UnknownNameError):
+    except Exception as error:
+        if kind == "scheduled" and not isinstance(error, UsageError):
+            text = str(error) if isinstance(error, TenureError | OSError) else describe_unforeseen(error)
             # Where the disk is full the message itself is all there can be.
             with suppress(OSError):
-                note_failure(workspace, source, as_of=as_of, doing=doing, text=str(error))
+                note_failure(workspace, source, as_of=as_of, doing=doing, text=text)
         raise
 
 
@@ -195,7 +197,12 @@ class Work:
             "quick": run.quick, "run_id": run.run_id,
         }  # fmt: skip
         parameters = common | self.common | dict(step.parameters)
-        execute(step.notebook, parameters, self.folder / step.executed, run.workspace.root)
+        try:
+            execute(step.notebook, parameters, self.folder / step.executed, run.workspace.root)
+        except TenureError:
+            # Said at once: steps beside it may work on for long.
+            self.progress(StepEvent(step.name, "failed", round(time.monotonic() - started, 2)))
+            raise
         seconds = round(time.monotonic() - started, 2)
         self.marks.set(step, state, seconds=seconds, run_id=run.run_id)
         self.performed.executed.append(StepTiming(step.name, seconds))
@@ -270,11 +277,25 @@ def _run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
 
 
 def _side_by_side(work: Work, steps: Iterable[Step]) -> None:
-    """Perform steps that need nothing of each other. Each keeps to one core; their kernels start one after the other."""
+    """Perform steps that need nothing of each other. Each keeps to one core; their kernels start one after the other.
+
+    Where one fails those under way end, and are kept; no other begins.
+    """
+    one_failed = Event()
+
+    def perform(step: Step) -> None:
+        if one_failed.is_set():
+            return
+        try:
+            work.perform(step)
+        except BaseException:
+            one_failed.set()
+            raise
+
     with ThreadPoolExecutor(max_workers=steps_at_once()) as pool:
         started = []
         for step in steps:
-            started.append(pool.submit(work.perform, step))
+            started.append(pool.submit(perform, step))
             wait(started[-1:], timeout=KERNEL_START_SECONDS)
         for performed in started:
             performed.result()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tenure.graph import MARKS, Marks
-from tenure.logs import without_secrets
 from tenure.reporting.record import TrainingRecord
+from tenure.secrets import without_secrets
 from tenure.sources.raw_files import fingerprint_file
 from tenure.steps.opening import Run
 from tenure.steps.results import review_alerts, saved_records

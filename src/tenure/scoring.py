@@ -31,6 +31,8 @@ CHUNK_ROWS = 20_000
 
 # What makes an entry of the ledger another one; the rest tells of the run that made it.
 LEDGER_CONTENT = ("customer_id", "propensity", "decile", "rule_score", "model_version")
+# Seven digits are more than any outcome can tell apart, in half the room: the ledger is kept for years.
+LEDGER_TYPES = {"propensity": "float32", "rule_score": "float32"}
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,13 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     return scored.drop(columns="revenue")
 
 
+def missing_features(snapshots: Snapshots, model: PropensityModel) -> list[str]:
+    """List the features a model needs that its source cannot give any more."""
+    return sorted({*model.feature_names} - {column.name for column in snapshots.columns})
+
+
 def _check_features(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
-    missing = sorted({*chosen.model.feature_names} - {column.name for column in snapshots.columns})
-    if missing:
+    if missing := missing_features(snapshots, chosen.model):
         raise DataContractError(
             f"{target.name}: version {chosen.version} needs {len(missing)} features that {snapshots.staged.source.name} cannot give any more "
             f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
@@ -222,12 +228,13 @@ def append_to_ledger(
 ) -> int:
     """Append scores to ``data/scores``; return the rows added. The same scores are added once, nothing is overwritten.
 
-    customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight
+    customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight; the two
+    scores with seven significant digits
     """
     added = 0
     for name, table in scores.ranked.items():
         folder = workspace.scores / f"source={source}" / f"target={name}" / f"as_of={as_of}"
-        content = table[list(LEDGER_CONTENT)].copy()
+        content = table[list(LEDGER_CONTENT)].astype(LEDGER_TYPES)
         path = folder / ledger_file(content, run_kind)
         if content.empty or path.exists():
             continue

@@ -140,7 +140,8 @@ class Snapshots:
 
     def labels_path(self, target: Target, cutoff: date) -> Path:
         key = _digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
-        return self.workspace.snapshots(self.staged.source.name) / "labels" / target.name / f"{cutoff}-{key}.parquet"
+        folder = self.workspace.snapshots(self.staged.source.name) / "labels" / target.name
+        return folder / f"{cutoff}-seen-{self.as_of}-{key}.parquet"
 
     def _features_key(self, cutoff: date) -> str:
         """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff. Later facts leave it as it is."""
@@ -200,8 +201,11 @@ class Snapshots:
             folder = self.features_path(missing[0]).parent
             with self._writing(), open_engine(self.engine, self.staged, folder) as engine:
                 for cutoff in missing:
-                    with replaced_file(self.labels_path(target, cutoff)) as fresh:
+                    path = self.labels_path(target, cutoff)
+                    with replaced_file(path) as fresh:
                         engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh)
+                    # Seen from another day they are built anew: of daily runs each would leave all of them once more.
+                    _drop_outdated(path, keep=f"{cutoff}-seen-{self.as_of}-")
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def table(
@@ -367,7 +371,8 @@ def _digest(*parts: str) -> str:
     return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
 
-def _drop_outdated(path: Path) -> None:
-    """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them."""
+def _drop_outdated(path: Path, keep: str = "") -> None:
+    """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them. What begins with ``keep`` stays."""
     for other in path.parent.glob(f"{path.name[:10]}-*.parquet"):
-        other.unlink()
+        if not keep or not other.name.startswith(keep):
+            other.unlink()

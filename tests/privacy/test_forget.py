@@ -202,3 +202,12 @@ def test_raw_files_that_can_no_longer_be_staged_are_no_excuse(tmp_path):
     (workspace.raw("shop") / "order_lines.csv").write_text("customer_id\nc1\n")
     forget_customer(workspace, "shop", "c1")
     assert not before.folder.exists() and not files_naming(tmp_path, "c1")
+
+
+def test_a_log_that_a_schedule_keeps_beside_the_data_names_the_customer_no_more(tmp_path):
+    workspace, _, _ = lived_in(tmp_path)
+    log = tmp_path / "tenure.log"
+    log.write_text('{"event": "failed", "message": "1 row is rejected (first: c1)"}\n{"event": "end", "of": "c12"}\n')
+    forget_customer(workspace, "shop", "c1")
+    first, second = log.read_text().splitlines()
+    assert "c1" not in first and json.loads(first)["event"] == "failed" and "c12" in second

@@ -1,6 +1,7 @@
 """Retention: what is older than it may be goes, what is younger stays, raw files always."""
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
@@ -41,6 +42,19 @@ def test_old_facts_are_not_staged_and_other_tables_are_whole(tmp_path):
     assert (kept.tables["usage"].read, kept.tables["usage"].rejected, kept.tables["order_lines"].staged) == (1, 0, 2)
     assert staged(tmp_path, "[retention]\nusage = 365\n", order_lines=orders, usage=usage).reused
     assert f"ana,{days_ago(900)}" in (tmp_path / "data/raw/shop/usage.csv").read_text()
+
+
+def test_exports_go_with_the_reports_they_are_copies_of(tmp_path):
+    workspace = Workspace(tmp_path)
+    for name, age in (("2024-01-01", 31), ("2024-02-01", 29)):
+        folder = workspace.exports("shop") / name
+        folder.mkdir(parents=True)
+        (folder / "lapse.csv").write_text("customer_id\nana\n")
+        then = (datetime.now(UTC) - timedelta(days=age)).timestamp()
+        os.utime(folder, (then, then))
+    source = parse_source("[retention]\nreports = 30\n", name="shop", where="source.toml")
+    assert "1 exports too" in apply_retention(workspace, source)
+    assert [folder.name for folder in workspace.exports("shop").iterdir()] == ["2024-02-01"]
 
 
 def test_scores_and_run_folders_go_by_when_they_were_made(tmp_path):

@@ -134,20 +134,21 @@ def backfill(
     every: Annotated[str, typer.Option("--every", help="Days, weeks or months between, as in 1month.")] = "1month",
     targets: TargetsOption = "",
     quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    log: LogOption = "text",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run past days as they would have been then; today's champions are not touched."""
     from tenure.backfill import backfill_flow
 
+    said = Log(log)
     rows = backfill_flow(
-        source, first=from_, last=to, every=every, targets=names_in(targets), quick=quick, workspace=workspace, progress=_telling(Log())
+        source, first=from_, last=to, every=every, targets=names_in(targets), quick=quick, workspace=workspace, progress=_telling(said)
     )  # fmt: skip
     for row in rows:
         auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
         version = f"v{row.version}" if row.version else "-"
-        typer.echo(
-            f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {'reused' if row.was_reused else 'ran':<7} {auc}"
-        )
+        told = f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {'reused' if row.was_reused else 'ran':<7} {auc}"
+        said.say("backfilled", told, **asdict(row))
 
 
 def audit(
@@ -155,17 +156,20 @@ def audit(
     as_of: AsOfOption = "",
     targets: TargetsOption = "",
     quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    log: LogOption = "text",
     workspace: WorkspaceOption = "",
 ) -> None:
     """Look for leakage in everything: exit 1 on an alarm."""
     from tenure.run import audit_flow
 
+    said = Log(log)
     folder, alarms = audit_flow(
-        source, as_of=as_of, targets=names_in(targets), workspace=workspace, quick=quick, progress=_telling(Log())
+        source, as_of=as_of, targets=names_in(targets), workspace=workspace, quick=quick, progress=_telling(said)
     )
     for alarm in alarms:
-        typer.echo(f"  alarm: {alarm}")
-    typer.echo(f"{len(alarms) or 'No'} alarm{'' if len(alarms) == 1 else 's'}. Open {folder / 'audit.html'}")
+        said.say("alarm", f"  alarm: {alarm}", text=alarm)
+    shown = f"{len(alarms) or 'No'} alarm{'' if len(alarms) == 1 else 's'}. Open {folder / 'audit.html'}"
+    said.say("end", shown, folder=folder, alarms=len(alarms))
     if alarms:
         raise typer.Exit(1)
 
@@ -183,6 +187,14 @@ def _telling(log: Log) -> Progress:
             return
         if event.what == "expired":
             log.say("expired", f"  {event.step}")
+            return
+        if event.what == "failed":
+            log.say(
+                "step_failed",
+                f"  {event.step:<18} failed after {event.seconds:.1f} s",
+                step=event.step,
+                seconds=event.seconds,
+            )
             return
         took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
         log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)

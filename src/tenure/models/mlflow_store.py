@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tenure.errors import RegistryError
 from tenure.models.local_store import create_local_store
+from tenure.secrets import without_secrets
 from tenure.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ class MlflowStore:
                 create_local_store(self._database, self.artifacts)
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
-            yield mlflow.tracking.MlflowClient(self.uri, self.uri)
+            yield self._connected()
         except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
+            _blot_out_secrets(error)
             raise RegistryError(
                 f"MLflow store {self.place}: {_what_went_wrong(error)} The champion is as it was."
             ) from error
@@ -80,6 +82,14 @@ class MlflowStore:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
             if before is not None:
                 os.environ["MLFLOW_TRACKING_URI"] = before
+
+    def _connected(self) -> MlflowClient:
+        import mlflow
+
+        try:
+            return mlflow.tracking.MlflowClient(self.uri, self.uri)
+        except (ValueError, ImportError) as error:  # an address that is none, a database whose driver is missing
+            raise OSError(str(error)) from None
 
 
 def _what_went_wrong(error: BaseException) -> str:
@@ -100,6 +110,15 @@ def _first_cause(error: BaseException) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
+def _blot_out_secrets(error: BaseException | None) -> None:
+    """Blot them out of a whole chain of errors: a notebook that runs without ``tenure`` keeps what MLflow said, address and all."""
+    while error:
+        error.args = tuple(without_secrets(told) if isinstance(told, str) else told for told in error.args)
+        if isinstance(told := getattr(error, "message", None), str):
+            error.message = without_secrets(told)  # type: ignore[attr-defined]  # MlflowException
+        error = error.__cause__ or error.__context__
+
+
 def _without_password(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    scheme, separator, rest = uri.partition("://")
+    return without_secrets(f"{scheme}{separator}{rest.rpartition('@')[2]}")

@@ -204,10 +204,12 @@ def _ledger(workspace: Workspace, source: str) -> Iterable[Path]:
 
 
 def _written(workspace: Workspace, source: str) -> Iterator[Path]:
-    """What people read: reports with their notebooks and tables, exports, notebooks that were run by hand."""
+    """What people read: reports with their notebooks and tables, exports, notebooks that were run by hand, logs."""
     yield from _files(workspace.reports_of(source))
     yield from _files(workspace.exports(source))
     yield from _files(workspace.root / "notebooks")
+    # Where the ready schedules let commands log: an error may have named its first case.
+    yield from sorted(workspace.root.glob("*.log"))
 
 
 def _everything(workspace: Workspace, source: str) -> Iterator[Path]:

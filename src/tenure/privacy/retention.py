@@ -30,6 +30,8 @@ def apply_retention(workspace: Workspace, source: Source, today: date | None = N
             # A failure is all that is left of a report that never was.
             if what == REPORTS and (failures := drop_failures(workspace, source.name, oldest)):
                 told.append(f"{failures} noted failures too")
+            if what == REPORTS and (exports := _old_exports(workspace, source.name, oldest)):
+                told.append(f"{exports} exports too")
     return f"retention: {', '.join(told)}" if told else ""
 
 
@@ -47,6 +49,15 @@ def _scored_on(path: Path) -> date:
 
 def _old_reports(workspace: Workspace, source: str, oldest: date) -> int:
     old = [path.parent for path in workspace.reports_of(source).rglob(RUN_JSON) if _finished_on(path) < oldest]
+    for folder in old:
+        rmtree(folder)
+    return len(old)
+
+
+def _old_exports(workspace: Workspace, source: str, oldest: date) -> int:
+    """Remove copies of reports, which may hold the real ids, by when they were written."""
+    folders = [path for path in workspace.exports(source).glob("[0-9]*") if path.is_dir()]
+    old = [path for path in folders if datetime.fromtimestamp(path.stat().st_mtime, UTC).date() < oldest]
     for folder in old:
         rmtree(folder)
     return len(old)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from tenure.logs import without_secrets
+from tenure.secrets import without_secrets
 from tenure.workspace import Workspace, replaced_file
 
 

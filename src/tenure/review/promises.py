@@ -64,26 +64,34 @@ def find_promises(snapshots: Snapshots) -> list[Promise]:
     found = []
     for name, target in snapshots.targets.items():
         folder = snapshots.workspace.scores / f"source={snapshots.staged.source.name}" / f"target={name}"
-        for partition in sorted(folder.glob("as_of=*")):
-            scored_at = date.fromisoformat(partition.name.removeprefix("as_of="))
-            if target.window.is_matured(scored_at, snapshots.as_of) and (first := _first_scores(partition)) is not None:
-                promise = _compare(snapshots, target, scored_at, first)
-                found += [promise] if promise else []
+        partitions = {
+            date.fromisoformat(path.name.removeprefix("as_of=")): path for path in sorted(folder.glob("as_of=*"))
+        }
+        matured = {day: path for day, path in partitions.items() if target.window.is_matured(day, snapshots.as_of)}
+        promised = {day: first for day, path in matured.items() if (first := _first_scores(path)) is not None}
+        # All at once: a year of daily scores has hundreds, and the engine opens once.
+        snapshots.build_labels(target, promised)
+        compared = (_compare(snapshots, target, day, first) for day, first in promised.items())
+        found += [promise for promise in compared if promise]
     return found
 
 
 def _first_scores(partition: Path) -> pd.DataFrame | None:
     """Read the first scores of an as-of: later ones may already know more, or were never acted on."""
     for kind in PROMISING:
-        parts = [pd.read_parquet(path) for path in sorted(partition.glob(f"{kind}-*.parquet"))]
+        parts = [_read(path) for path in sorted(partition.glob(f"{kind}-*.parquet"))]
         parts = [part for part in parts if not part["is_hindsight"].any()]
         if parts:
             return min(parts, key=lambda part: part["scored_at"].min())
     return None
 
 
+def _read(path: Path) -> pd.DataFrame:
+    # Thousands of probabilities are multiplied: the ledger's short numbers would not do.
+    return pd.read_parquet(path).astype({"propensity": "float64", "rule_score": "float64"})
+
+
 def _compare(snapshots: Snapshots, target: Target, scored_at: date, scores: pd.DataFrame) -> Promise | None:
-    snapshots.build_labels(target, [scored_at])
     joined = scores.merge(pd.read_parquet(snapshots.labels_path(target, scored_at)), on="customer_id")
     treated = snapshots.contacted(scored_at, target.window.end(scored_at))
     if treated is not None:

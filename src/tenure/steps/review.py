@@ -17,7 +17,7 @@ from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, write_diary
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
-from tenure.scoring import scored_versions
+from tenure.scoring import missing_features, scored_versions
 from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS, saved_records
@@ -66,6 +66,9 @@ def review_run(run: Run) -> Review:
     ]
     features, scores, since = {}, {}, {}
     for name, model in _scoring_models(run).items():
+        if missing := missing_features(run.snapshots, model):
+            alerts.append(_cannot_be_asked(name, missing))
+            continue
         since[name] = str(model.about["test_cutoff"])
         features[name], scores[name] = _drift(run, run.target(name), model)
         alerts += drift_alerts(name, features[name], scores[name], since[name])
@@ -87,6 +90,14 @@ def review_run(run: Run) -> Review:
     write_page(run.output / "review.html", page)
     write_index(run)
     return found
+
+
+def _cannot_be_asked(target: str, missing: list[str]) -> Alert:
+    text = (
+        f"its champion needs {len(missing)} features that the source cannot give any more (first: {', '.join(missing[:3])}), and no newer version "
+        "passed: nobody was scored. Bring the table or column back, mend source.toml, or promote a version trained without."
+    )
+    return Alert("error", target, text)
 
 
 def _scoring_models(run: Run) -> dict[str, PropensityModel]:

@@ -9,7 +9,15 @@ from typing import Any
 from pyarrow.parquet import read_schema
 
 from tenure.errors import RegistryError
-from tenure.scoring import Scores, ScoringModel, append_to_ledger, score_customers, with_facets, write_scores
+from tenure.scoring import (
+    Scores,
+    ScoringModel,
+    append_to_ledger,
+    missing_features,
+    score_customers,
+    with_facets,
+    write_scores,
+)
 from tenure.steps.opening import Run, writes
 from tenure.steps.results import records
 
@@ -26,11 +34,13 @@ def score(
 ) -> Scores:
     """Score every customer with the given versions, else the champions; write the tables, append the ledger.
 
-    ``targets`` adds to what the output's table already holds.
+    ``targets`` adds to what the output's table already holds. Of given versions, one whose features the source cannot give
+    any more is left out; a champion asked for is an error then.
 
     Raises
     ------
-    RegistryError : no target has a champion. LeakageError : a model has seen the as-of's future.
+    RegistryError : no target has a champion. LeakageError : a model has seen the as-of's future. DataContractError : a
+    champion needs features that are gone.
     """
     chosen: dict[str, ScoringModel] = {}
     wanted = [name.strip() for name in targets.split(",") if name.strip()]
@@ -38,8 +48,12 @@ def score(
         run.target(name)
         registered = run.model_name(name)
         version = (versions or {}).get(name) if versions is not None else run.registry.champion(registered)
-        if version:
-            chosen[name] = ScoringModel(run.registry.load(registered, version), version)
+        if not version:
+            continue
+        model = run.registry.load(registered, version)
+        # A run trains: a target that keeps a champion of features that are gone does not hold up the others. The review tells.
+        if versions is None or not missing_features(run.snapshots, model):
+            chosen[name] = ScoringModel(model, version)
     if not chosen and versions is None:
         raise RegistryError(
             f"{run.source.name}: no target has a champion in {run.registry.uri}. Expected a trained model; run 'tenure run {run.source.name}' first."

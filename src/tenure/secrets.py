@@ -1,0 +1,63 @@
+"""Secrets of the environment: found in its variables, and blotted out of whatever is written or said."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
+
+BLOT = "***"
+# Ours, and any other variable that is called a secret: a cell, or a library's error, may print each.
+OWN = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "TENURE_PSEUDONYM_KEY")
+CALLED_SECRET = re.compile(r"PASSW|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|CONNECTION_STRING", re.IGNORECASE)
+# Webhooks carry their secret in any part of the address: all of it is one.
+HOOK = "TENURE_NOTIFY"
+# A shorter word is found in ordinary texts, and would be torn out of them.
+SHORTEST, SHORTEST_OF_OTHERS = 4, 8
+_BETWEEN = re.compile(r"[,\s]+(?=[\w.+-]+://)")
+_NAMED = re.compile(
+    r"\b(?:ssl)?(?:password|passwd|pwd|token|secret|key)\s*=\s*('(?:[^'\\]|\\.)*'|[^&;\s]+)", re.IGNORECASE
+)
+
+
+def without_secrets(text: str) -> str:
+    """Blot out every password and key of the environment, whatever put it into the text, as it is or as JSON writes it."""
+    # The longest first: a short one may be part of it.
+    for secret in sorted(_secrets(), key=len, reverse=True):
+        text = text.replace(secret, BLOT)
+    return text
+
+
+def _secrets() -> set[str]:
+    found: set[str] = set()
+    for name, value in os.environ.items():
+        if name in OWN:
+            found |= _long_enough([value], SHORTEST)
+        elif CALLED_SECRET.search(name):
+            found |= _long_enough([value], SHORTEST_OF_OTHERS)
+        found |= _long_enough(_of_address(value), SHORTEST)
+        if name == HOOK:
+            found |= _long_enough([value, *_BETWEEN.split(value)], SHORTEST_OF_OTHERS)
+    escaped = {json.dumps(secret, ensure_ascii=ascii)[1:-1] for secret in found for ascii in (True, False)}
+    return found | escaped
+
+
+def _long_enough(secrets: Iterable[str], shortest: int) -> set[str]:
+    return {secret for secret in secrets if len(secret) >= shortest}
+
+
+def _of_address(value: str) -> Iterator[str]:
+    """Find the passwords of addresses, ``scheme://user:password@host?password=...``, and of ``key=value`` pairs as PostgreSQL reads them.
+
+    What signs a password may hold depends on who reads it: whatever stands between the first colon and any ``@`` counts.
+    """
+    for address in _BETWEEN.split(value):
+        user, colon, rest = address.partition("://")[2].partition(":")
+        ends = [place for place, sign in enumerate(rest) if sign == "@"] if colon and "/" not in user else []
+        for end in ends:
+            yield from (rest[:end], unquote(rest[:end]))
+    if "://" in value or re.search(r"\bpassword\s*=", value, re.IGNORECASE):
+        for named in _NAMED.findall(value):
+            yield from (named.strip("'"), unquote(named.strip("'")))
