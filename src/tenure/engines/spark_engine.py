@@ -13,10 +13,12 @@ from tenure.engines.eligibility import Asked, population
 from tenure.engines.joined_features import SIGNIFICANT_DIGITS, row_wise_levels
 from tenure.engines.spark_expression import is_over_distinct, to_spark, within
 from tenure.errors import DefinitionError, RunError
-from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
-from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, columns_of, parse_expression
+from tenure.engines.spark_facts import SparkFacts
+from tenure.features.definition import FeatureColumn
+from tenure.features.expression import columns_of, parse_expression
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
+from tenure.spark_session import first_line, spark_path
 from tenure.targets.definition import Target
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class SparkEngine:
 
     def __init__(self, staged: StagedSource, spark: SparkSession, scratch: Path) -> None:
         self.costs: list[BuildCost] = []  # Spark tells its own
-        self._staged = staged
+        self._facts = SparkFacts(staged, spark, scratch)
         self._spark = spark
         self._scratch = scratch
 
@@ -56,7 +58,7 @@ class SparkEngine:
         DefinitionError : a feature or target that Spark cannot compute as DuckDB does. RunError : Spark gave up.
         """
         targets = list(targets)
-        self._set_cutoffs(cutoffs)
+        self._facts.set_cutoffs(cutoffs)
         self._keep("population", population(targets, self._answers, _named))
         aggregates = self._build_aggregates(columns)
         folder = self._keep("snapshot", self._assembled(targets, columns, aggregates))
@@ -80,10 +82,10 @@ class SparkEngine:
         ------
         DefinitionError : an outcome that Spark cannot compute as DuckDB does. RunError : Spark gave up.
         """
-        self._set_cutoffs([cutoff])
+        self._facts.set_cutoffs([cutoff])
         parsed = parse_expression(target.fill(target.outcome.expression), target.name)
-        rows = self._outcome(target, as_of, columns_of(parsed))
-        self._view("asked", self._spark.read.parquet(str(snapshot)))
+        rows = self._facts.outcome(target, as_of, columns_of(parsed))
+        self._facts.view("asked", self._facts.read(snapshot))
         absent = int(target.outcome.when_no_rows)
         folder = self._keep(
             "labels",
@@ -94,15 +96,11 @@ class SparkEngine:
         )
         self._collect(f"SELECT customer_id, label FROM {_parts(folder)}", path)
 
-    def _set_cutoffs(self, cutoffs: Sequence[date]) -> None:
-        values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
-        self._view("cutoffs", self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
-
     def _answers(self, asked: Asked) -> str:
         """Give the SQL of ``customer_id, cutoff, yes``: a condition's answers of the customers who have rows."""
         parsed = parse_expression(asked.expression, asked.place)
         groups = ", ".join(["customer_id", "cutoff", *map(_named, asked.groups)])
-        rows = self._observed(asked.table, asked.window_days, asked.used)
+        rows = self._facts.observed(asked.table, asked.window_days, asked.used)
         return f"SELECT {groups}, {to_spark(parsed, asked.place)} AS yes FROM ({rows}) GROUP BY {groups}"
 
     def _build_aggregates(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
@@ -118,7 +116,7 @@ class SparkEngine:
             used = [name for c in group for name in columns_of(parse_expression(c.expression, c.name))]
             windows = [column.window_days for column in group if column.window_days]
             longest = max(windows) if len(windows) == len(group) else None
-            rows = f"({self._observed(table, longest, used)}) LEFT SEMI JOIN population USING (customer_id, cutoff)"
+            rows = f"({self._facts.observed(table, longest, used)}) LEFT SEMI JOIN population USING (customer_id, cutoff)"
             selected = ", ".join(f"{_aggregate(column)} AS {_named(column.name)}" for column in group)
             name = f"aggregate_{table}{'_distinct' if over_distinct else ''}"
             self._keep(name, f"SELECT customer_id, cutoff, {selected} FROM {rows} GROUP BY customer_id, cutoff")
@@ -151,63 +149,21 @@ class SparkEngine:
             query = f"SELECT *, {rounded} FROM (SELECT *, {exact} FROM ({query}))"
         return f"SELECT {keys}, {', '.join(_named(column.name) for column in columns)} FROM ({query})"
 
-    def _observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:
-        """Give the rows a feature may see: in ``[cutoff - n, cutoff)``, and known before the cutoff."""
-        since = f" AND f.occurred_at >= {_midnight(f'date_sub(c.cutoff, {window_days})')}" if window_days else ""
-        return (
-            f"SELECT f.customer_id, c.cutoff, CAST(datediff(c.cutoff, CAST(f.occurred_at AS DATE)) AS BIGINT) AS age_days, "
-            f"timestampdiff(MICROSECOND, f.occurred_at, {_midnight('c.cutoff')}) AS age_us, "
-            f"CAST(weekday(f.occurred_at) + 1 AS BIGINT) AS weekday, CAST(hour(f.occurred_at) AS BIGINT) AS hour{_used(used)} "
-            f"FROM {self._facts(table)} f JOIN cutoffs c "
-            f"ON f.occurred_at < {_midnight('c.cutoff')} AND f.known_at < {_midnight('c.cutoff')}{since}"
-        )
-
-    def _outcome(self, target: Target, as_of: date, used: Iterable[str]) -> str:
-        """Give the rows a label may see: in the outcome window, and known before the as-of."""
-        days = target.days_of(target.outcome) or target.horizon_days
-        start = f"date_add(c.cutoff, {target.lead_days})"
-        return (
-            f"SELECT f.customer_id, CAST(datediff(CAST(f.occurred_at AS DATE), {start}) AS BIGINT) AS days_ahead, "
-            f"timestampdiff(MICROSECOND, f.occurred_at, {_midnight(start)}) AS age_us{_used(used)} "
-            f"FROM {self._facts(target.outcome.table)} f JOIN cutoffs c ON f.occurred_at >= {_midnight(start)} "
-            f"AND f.occurred_at < {_midnight(f'date_add({start}, {days})')} AND f.known_at < {_midnight(f'''DATE '{as_of}' ''')}"
-        )
-
-    def _facts(self, table: str) -> str:
-        facts = self._staged_view(table)
-        if table != "order_lines":
-            return facts
-        category, brand = PRODUCT_COLUMNS
-        if "products" not in self._staged.tables:
-            return f"(SELECT *, CAST(NULL AS STRING) AS {category}, CAST(NULL AS STRING) AS {brand} FROM {facts})"
-        products = (
-            f"(SELECT product_id, min(category) AS {category}, min(brand) AS {brand} "
-            f"FROM {self._staged_view('products')} GROUP BY product_id)"
-        )
-        return f"(SELECT l.*, p.{category}, p.{brand} FROM {facts} l LEFT JOIN {products} p ON l.product_id = p.product_id)"
-
-    def _staged_view(self, table: str) -> str:
-        return self._view(f"staged_{table}", self._spark.read.parquet(str(self._staged.path(table))))
-
-    def _view(self, name: str, table: DataFrame) -> str:
-        table.createOrReplaceTempView(name)
-        return name
-
     def _keep(self, name: str, query: str) -> Path:
         """Run a query, keep its rows in the scratch folder and make them a view of that name; return their folder."""
         from pyspark.errors import AnalysisException, PySparkException
 
         folder = self._scratch / name
         try:
-            self._spark.sql(query).write.mode("overwrite").parquet(str(folder))
+            self._spark.sql(query).write.mode("overwrite").parquet(spark_path(folder))
         except AnalysisException as error:
             raise DefinitionError(
-                f"Spark cannot compute {name}: {_first_line(error)} Expected columns and types that every expression of it can "
+                f"Spark cannot compute {name}: {first_line(error)} Expected columns and types that every expression of it can "
                 "take; mend the definition it names, or run with --engine duckdb."
             ) from error
         except PySparkException as error:
-            raise RunError(f"Spark gave up on {name}: {_first_line(error)}") from error
-        self._view(name, self._spark.read.parquet(str(folder)))
+            raise RunError(f"Spark gave up on {name}: {first_line(error)}") from error
+        self._facts.view(name, self._facts.read(folder))
         return folder
 
     def _collect(self, query: str, path: Path) -> None:
@@ -227,17 +183,8 @@ def _exact(column: FeatureColumn) -> str:
     return _named(f"exact {column.name}")
 
 
-def _midnight(day: str) -> str:
-    return f"CAST({day} AS TIMESTAMP_NTZ)"
-
-
 def _parts(folder: Path) -> str:
     return f"read_parquet({literal(str(folder / '*.parquet'))})"
-
-
-def _used(used: Iterable[str]) -> str:
-    supplied = {*OBSERVED_COLUMNS, *OUTCOME_COLUMNS}
-    return "".join(f", f.{_named(name)}" for name in dict.fromkeys(used) if name not in supplied)
 
 
 def _aggregate(column: FeatureColumn) -> str:
@@ -275,7 +222,3 @@ def _rounded(value: str) -> str:
         f"WHEN {digits} > {LARGEST_EXPONENT} THEN {value} "
         f"WHEN {digits} < 0 THEN round({value} / {scale}) * {scale} ELSE round({value} * {scale}) / {scale} END"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
