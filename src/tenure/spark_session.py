@@ -113,7 +113,9 @@ def _here(spark: type[SparkSession], master: str | None) -> SparkSession:
         asked = master or LOCAL_MASTER
         builder = spark.builder.appName("tenure").master(asked)
         if asked.startswith("local"):
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # a local Spark's executors have this Python's packages
+            os.environ.setdefault(
+                "PYSPARK_PYTHON", sys.executable
+            )  # a local Spark's executors have this Python's packages
             builder = builder.config(map=LOCAL_SETTINGS | {"spark.driver.memory": f"{engine_memory() >> 20}m"})
         running = builder.getOrCreate()
         running.sparkContext.setLogLevel("ERROR")

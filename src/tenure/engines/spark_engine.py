@@ -1,4 +1,8 @@
-"""Definitions and cutoffs to tables, on Spark: the same definitions as on DuckDB, the same numbers, for who outgrew one machine."""
+"""Definitions and cutoffs to tables, on Spark: the same definitions as on DuckDB, the same numbers, for who outgrew one machine.
+
+Spark reads the facts and comes to one row per customer and cutoff. What is then done to such rows (joined, filled,
+rounded, formulas over features) DuckDB does for both engines, so that it cannot differ.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenure.engines.build_cost import BuildCost
+import duckdb
+
+from tenure.engines.build_cost import ASKED, DIRECT, WRITING, BuildCost, timing
 from tenure.engines.duckdb_session import connect
 from tenure.engines.eligibility import Asked, population
-from tenure.engines.joined_features import SIGNIFICANT_DIGITS, row_wise_levels
-from tenure.engines.spark_expression import is_over_distinct, to_spark, within
-from tenure.errors import DefinitionError, RunError
+from tenure.engines.snapshot_files import Built, write_snapshots
+from tenure.engines.spark_expression import Way, to_spark, way_of, within
 from tenure.engines.spark_facts import SparkFacts
+from tenure.errors import DefinitionError, RunError
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
 from tenure.sources.ingest import StagedSource
@@ -22,22 +28,18 @@ from tenure.spark_session import first_line, spark_path
 from tenure.targets.definition import Target
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-
-INFINITY, NAN = "DOUBLE('Infinity')", "DOUBLE('NaN')"
-# Powers of ten beyond this exceed a double: a number so small is left as it is.
-LARGEST_EXPONENT = 308
+    from pyspark.sql import SparkSession
 
 
 class SparkEngine:
     """Builds features, eligibility and labels of one staged source; reads its Parquet in place.
 
-    ``scratch`` holds what one query leaves for the next, so that no plan grows beyond one aggregate. A cluster's
-    executors must see it and the staged facts under the paths this process uses.
+    ``scratch`` takes what Spark writes, as Parquet partitioned by cutoff. A cluster's executors must see it and the
+    staged facts under the paths this process uses.
     """
 
     def __init__(self, staged: StagedSource, spark: SparkSession, scratch: Path) -> None:
-        self.costs: list[BuildCost] = []  # Spark tells its own
+        self.costs: list[BuildCost] = []
         self._facts = SparkFacts(staged, spark, scratch)
         self._spark = spark
         self._scratch = scratch
@@ -58,20 +60,15 @@ class SparkEngine:
         DefinitionError : a feature or target that Spark cannot compute as DuckDB does. RunError : Spark gave up.
         """
         targets = list(targets)
+        self.costs.clear()
         self._facts.set_cutoffs(cutoffs)
-        self._keep("population", population(targets, self._answers, _named))
-        aggregates = self._build_aggregates(columns)
-        folder = self._keep("snapshot", self._assembled(targets, columns, aggregates))
-        names = ", ".join(
-            [
-                "customer_id",
-                "cutoff",
-                *(quoted(f"eligible__{t.name}") for t in targets),
-                *(quoted(c.name) for c in columns),
-            ]
-        )
-        for cutoff in cutoffs:
-            self._collect(f"SELECT {names} FROM {_parts(folder)} WHERE cutoff = DATE '{cutoff}'", paths[cutoff])
+        with connect(self._scratch) as connection:
+            with timing(self.costs, ASKED):
+                self._keep("population", population(targets, self._answers, _named), connection)
+            self._facts.view("population", self._facts.read(self._scratch / "population"))
+            aggregates = self._build_aggregates(columns, connection)
+            with timing(self.costs, WRITING, columns=len(columns)):
+                write_snapshots(connection, targets, columns, aggregates, cutoffs, paths)
 
     def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
@@ -85,16 +82,18 @@ class SparkEngine:
         self._facts.set_cutoffs([cutoff])
         parsed = parse_expression(target.fill(target.outcome.expression), target.name)
         rows = self._facts.outcome(target, as_of, columns_of(parsed))
-        self._facts.view("asked", self._facts.read(snapshot))
+        label = f"CAST({to_spark(parsed, f'Target {target.name}')} AS INT)"
         absent = int(target.outcome.when_no_rows)
-        folder = self._keep(
-            "labels",
-            f"SELECT customer_id, CAST(coalesce(label, {absent}) AS TINYINT) AS label "
-            f"FROM (SELECT customer_id FROM asked WHERE {_named(f'eligible__{target.name}')}) "
-            f"LEFT JOIN (SELECT customer_id, CAST({to_spark(parsed, target.name)} AS INT) AS label FROM ({rows}) GROUP BY customer_id) "
-            f"USING (customer_id)",
-        )
-        self._collect(f"SELECT customer_id, label FROM {_parts(folder)}", path)
+        with connect(self._scratch) as connection:
+            self._keep(
+                "outcome", f"SELECT customer_id, {label} AS label FROM ({rows}) GROUP BY customer_id", connection
+            )
+            connection.execute(
+                f"COPY (SELECT customer_id, CAST(coalesce(outcome.label, {absent}) AS TINYINT) AS label "
+                f"FROM (SELECT customer_id FROM read_parquet({literal(str(snapshot))}) WHERE {quoted(f'eligible__{target.name}')}) "
+                f"LEFT JOIN outcome USING (customer_id) ORDER BY customer_id) "
+                f"TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+            )
 
     def _answers(self, asked: Asked) -> str:
         """Give the SQL of ``customer_id, cutoff, yes``: a condition's answers of the customers who have rows."""
@@ -103,59 +102,45 @@ class SparkEngine:
         rows = self._facts.observed(asked.table, asked.window_days, asked.used)
         return f"SELECT {groups}, {to_spark(parsed, asked.place)} AS yes FROM ({rows}) GROUP BY {groups}"
 
-    def _build_aggregates(self, columns: Sequence[FeatureColumn]) -> dict[str, list[FeatureColumn]]:
-        """Aggregate each table in one pass over all its windows, and in another what is over distinct values; one view each."""
-        groups: dict[tuple[str, bool], list[FeatureColumn]] = {}
+    def _build_aggregates(self, columns: Sequence[FeatureColumn], connection: duckdb.DuckDBPyConnection) -> Built:
+        """Aggregate each table in one pass over all its windows for each way in which Spark aggregates."""
+        groups: dict[tuple[str, Way], list[FeatureColumn]] = {}
         for column in columns:
             if not column.is_row_wise:
-                # Spark groups by every distinct value before it aggregates: the sets of other columns would be built for each.
                 parsed = parse_expression(column.expression, column.name)
-                groups.setdefault((column.table, is_over_distinct(parsed)), []).append(column)
-        aggregates = {}
-        for (table, over_distinct), group in groups.items():
+                way = way_of(parsed, self._facts.text_columns(column.table))
+                groups.setdefault((column.table, way), []).append(column)
+        built: Built = {}
+        for (table, way), group in groups.items():
             used = [name for c in group for name in columns_of(parse_expression(c.expression, c.name))]
             windows = [column.window_days for column in group if column.window_days]
             longest = max(windows) if len(windows) == len(group) else None
-            rows = f"({self._facts.observed(table, longest, used)}) LEFT SEMI JOIN population USING (customer_id, cutoff)"
-            selected = ", ".join(f"{_aggregate(column)} AS {_named(column.name)}" for column in group)
-            name = f"aggregate_{table}{'_distinct' if over_distinct else ''}"
-            self._keep(name, f"SELECT customer_id, cutoff, {selected} FROM {rows} GROUP BY customer_id, cutoff")
-            aggregates[name] = group
-        return aggregates
-
-    def _assembled(
-        self,
-        targets: Sequence[Target],
-        columns: Sequence[FeatureColumn],
-        aggregates: Mapping[str, Sequence[FeatureColumn]],
-    ) -> str:
-        """Join the aggregates to the population, say what absence means, then add the row-wise features in their order."""
-        kinds = {name: kind for view in aggregates for name, kind in self._spark.table(view).dtypes}
-        joined = " ".join(f"LEFT JOIN {view} USING (customer_id, cutoff)" for view in aggregates)
-        keys = ", ".join(["customer_id", "cutoff", *(_named(f"eligible__{target.name}") for target in targets)])
-        base = [
-            f"{_outgoing(column, kinds[column.name])} AS {_named(column.name)}"
-            for column in columns
-            if not column.is_row_wise
-        ]
-        query = f"SELECT {keys}, {', '.join(base)} FROM population {joined}"
-        for level in row_wise_levels(columns):
-            # Computed, then rounded: one query more, so that no expression is written out once for each mention.
-            exact = ", ".join(
-                f"CAST({to_spark(parse_expression(c.expression, c.name), f'Feature {c.name}')} AS DOUBLE) AS {_exact(c)}"
-                for c in level
+            rows = (
+                f"({self._facts.observed(table, longest, used)}) LEFT SEMI JOIN population USING (customer_id, cutoff)"
             )
-            rounded = ", ".join(f"{_present(_rounded(_exact(c)), c)} AS {_named(c.name)}" for c in level)
-            query = f"SELECT *, {rounded} FROM (SELECT *, {exact} FROM ({query}))"
-        return f"SELECT {keys}, {', '.join(_named(column.name) for column in columns)} FROM ({query})"
+            selected = ", ".join(f"{_aggregate(column)} AS {_named(column.name)}" for column in group)
+            name = f"aggregate_{table}_{way}"
+            with timing(self.costs, DIRECT, table, len(group)):
+                query = f"SELECT customer_id, cutoff, {selected} FROM {rows} GROUP BY customer_id, cutoff"
+                self._keep(name, query, connection, by_cutoff=True)
+            described = connection.execute(f"DESCRIBE {name}").fetchall()
+            built[name] = {row[0]: str(row[1]) for row in described}
+        return built
 
-    def _keep(self, name: str, query: str) -> Path:
-        """Run a query, keep its rows in the scratch folder and make them a view of that name; return their folder."""
+    def _keep(self, name: str, query: str, connection: duckdb.DuckDBPyConnection, *, by_cutoff: bool = False) -> None:
+        """Run a query on Spark and make what it wrote a relation of that name in DuckDB."""
         from pyspark.errors import AnalysisException, PySparkException
 
         folder = self._scratch / name
         try:
-            self._spark.sql(query).write.mode("overwrite").parquet(spark_path(folder))
+            rows = self._spark.sql(query)
+            writer = rows.write.mode("overwrite")
+            (writer.partitionBy("cutoff") if by_cutoff else writer).parquet(spark_path(folder))
+            files = "**/*.parquet" if by_cutoff else "*.parquet"
+            if next(folder.glob(files), None) is None:  # Spark writes no file for a partition without rows
+                connection.register("no_rows", rows.limit(0).toArrow())
+                connection.execute(f"CREATE TABLE {quoted(name)} AS FROM no_rows")
+                return
         except AnalysisException as error:
             raise DefinitionError(
                 f"Spark cannot compute {name}: {first_line(error)} Expected columns and types that every expression of it can "
@@ -163,28 +148,17 @@ class SparkEngine:
             ) from error
         except PySparkException as error:
             raise RunError(f"Spark gave up on {name}: {first_line(error)}") from error
-        self._facts.view(name, self._facts.read(folder))
-        return folder
-
-    def _collect(self, query: str, path: Path) -> None:
-        """Write one file, in order: readers need not know which engine wrote it."""
-        with connect(self._scratch) as connection:
-            connection.execute(
-                f"COPY ({query} ORDER BY customer_id) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
-            )
+        partitions = (
+            "hive_partitioning = true, hive_types = {cutoff: DATE}" if by_cutoff else "hive_partitioning = false"
+        )
+        connection.execute(
+            f"CREATE OR REPLACE VIEW {quoted(name)} AS FROM read_parquet({literal(str(folder / files))}, {partitions})"
+        )
 
 
 def _named(name: str) -> str:
     """Quote an identifier for Spark."""
     return "`" + name.replace("`", "``") + "`"
-
-
-def _exact(column: FeatureColumn) -> str:
-    return _named(f"exact {column.name}")
-
-
-def _parts(folder: Path) -> str:
-    return f"read_parquet({literal(str(folder / '*.parquet'))})"
 
 
 def _aggregate(column: FeatureColumn) -> str:
@@ -194,31 +168,3 @@ def _aggregate(column: FeatureColumn) -> str:
     if column.window_days is None:
         return to_spark(parsed, place)
     return f"CASE WHEN min(age_days) <= {column.window_days} THEN {to_spark(within(parsed, column.window_days), place)} END"
-
-
-def _outgoing(column: FeatureColumn, kind: str) -> str:
-    """Cast a feature as it leaves the engine: text stays text, every number a rounded DOUBLE, absence as stated."""
-    name = _named(column.name)
-    if kind == "string":
-        return name if column.when_no_rows is None else f"coalesce({name}, {_text(str(column.when_no_rows))})"
-    return _present(_rounded(name) if kind in ("double", "float") else f"CAST({name} AS DOUBLE)", column)
-
-
-def _present(value: str, column: FeatureColumn) -> str:
-    return value if column.when_no_rows is None else f"coalesce({value}, {float(column.when_no_rows)!r}D)"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _rounded(value: str) -> str:
-    """Round to nine significant digits by the arithmetic DuckDB's ``round`` uses, so that halves fall alike."""
-    value = f"CAST({value} AS DOUBLE)"
-    digits = f"CAST({SIGNIFICANT_DIGITS - 1} - floor(log10(abs({value}))) AS INT)"
-    scale = f"CAST(concat('1e', abs({digits})) AS DOUBLE)"  # Spark's power() is not exact beyond 1e22
-    return (
-        f"CASE WHEN {value} = 0 OR isnan({value}) OR abs({value}) = {INFINITY} THEN nullif({value}, {NAN}) "
-        f"WHEN {digits} > {LARGEST_EXPONENT} THEN {value} "
-        f"WHEN {digits} < 0 THEN round({value} / {scale}) * {scale} ELSE round({value} * {scale}) / {scale} END"
-    )

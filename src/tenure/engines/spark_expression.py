@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
 from sqlglot.generator import Generator
@@ -23,6 +26,11 @@ INSTEAD = {
     "cast": "a cast to DOUBLE, the only one that rounds alike",
     "median": "median(CAST(... AS DOUBLE)): medians of decimals are rounded differently",
 }
+# How Spark aggregates. It does all aggregates of a query in the way that the slowest of them needs, so each way is a query of its
+# own: numbers kept in place, values gathered in sets, values that wait for a later row, and distinct ones, read once for each.
+Way = Literal["plain", "sets", "states", "distinct"]
+NUMBER = r"[0-9](_?[0-9])*"
+READABLE = rf"(?i)^[+-]?(({NUMBER}\\.?({NUMBER})?|\\.{NUMBER})(e[+-]?[0-9]+)?|inf|infinity)$|^nan$"
 # Doubles from here on are whole numbers.
 WHOLE_FROM = "9007199254740992D"
 
@@ -51,9 +59,16 @@ def within(parsed: exp.Expression, window_days: int) -> exp.Expression:
     return whole
 
 
-def is_over_distinct(parsed: exp.Expression) -> bool:
-    """Say whether Spark aggregates distinct values here; those that are only counted are members of a set."""
-    return any(not isinstance(node.parent, exp.Count) for node in parsed.find_all(exp.Distinct))
+def way_of(parsed: exp.Expression, text_columns: Collection[str]) -> Way:
+    """Say which of its ways Spark aggregates an expression in."""
+    if any(not isinstance(node.parent, exp.Count) for node in parsed.find_all(exp.Distinct)):
+        return "distinct"
+    texts = [
+        node for node in parsed.find_all(exp.Min, exp.Max) if text_columns & {c.name for c in node.find_all(exp.Column)}
+    ]
+    if texts or any(node.name.lower() in STATE_FUNCTIONS for node in parsed.find_all(exp.Anonymous)):
+        return "states"
+    return "sets" if next(parsed.find_all(exp.Distinct, exp.Median), None) else "plain"
 
 
 def _check(node: exp.Expr, place: str) -> None:
@@ -63,6 +78,10 @@ def _check(node: exp.Expr, place: str) -> None:
         is_same = node.is_type("double")
     if isinstance(node, exp.Median):
         is_same = node.this.is_type("double")
+    if isinstance(node, exp.Distinct):
+        is_same = len(node.expressions) == 1 and not isinstance(node.parent, exp.Anonymous)
+    if isinstance(node, exp.Count):
+        is_same = not node.expressions
     if not is_same:
         raise DefinitionError(
             f"{place}: {node.sql(dialect='duckdb')} ({name}) does not mean the same on Spark. Expected "
@@ -99,6 +118,18 @@ def _count(generator: Generator, node: exp.Count, where: str = "") -> str:
     return f"count({generator.sql(node, 'this')}){where}"
 
 
+def _to_double(generator: Generator, node: exp.Cast) -> str:
+    """Read text as DuckDB does: Spark takes '1d' for a number and '1_000' for none. Other types need no look at their text."""
+    value = generator.sql(node, "this")
+    text = f"trim(CAST({value} AS STRING))"
+    is_try = isinstance(node, exp.TryCast)
+    unreadable = "NULL" if is_try else f"raise_error(concat('cannot read as a number: ', {text}))"
+    return (
+        f"CASE WHEN typeof({value}) <> 'string' OR {value} IS NULL THEN {'TRY_' if is_try else ''}CAST({value} AS DOUBLE) "
+        f"WHEN {text} RLIKE '{READABLE}' THEN CAST(replace({text}, '_', '') AS DOUBLE) ELSE {unreadable} END"
+    )
+
+
 def _divide(generator: Generator, node: exp.Div) -> str:
     """Divide doubles as IEEE 754 does, by zero too; Spark would stop."""
     left, right = (f"CAST({generator.sql(node, side)} AS DOUBLE)" for side in ("this", "expression"))
@@ -125,6 +156,8 @@ class _SparkLikeDuckDB(Spark):
             **SparkGenerator.TRANSFORMS,
             exp.Anonymous: _state,
             exp.Avg: _average,
+            exp.Cast: _to_double,
+            exp.TryCast: _to_double,
             exp.Count: _count,
             exp.Filter: _filter,
             exp.Div: _divide,

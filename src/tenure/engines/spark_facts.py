@@ -60,6 +60,12 @@ class SparkFacts:
             f"AND f.occurred_at < {_midnight(f'date_add({start}, {days})')} AND f.known_at < {_midnight(f'''DATE '{as_of}' ''')}"
         )
 
+    def text_columns(self, table: str) -> frozenset[str]:
+        """Name the columns of a table that hold text."""
+        kinds = dict(self.read(self._staged.path(table)).dtypes)
+        product = PRODUCT_COLUMNS if table == "order_lines" else ()
+        return frozenset({name for name, kind in kinds.items() if kind == "string"}.union(product))
+
     def view(self, name: str, table: DataFrame) -> str:
         """Make a table a view of that name; return the name."""
         table.createOrReplaceTempView(name)
@@ -74,8 +80,8 @@ class SparkFacts:
         """
         from pyspark.errors import PySparkException
 
-        table = self._spark.read.parquet(spark_path(path))
         try:
+            table = self._spark.read.parquet(spark_path(path))
             table.schema  # noqa: B018 -- through Spark Connect nothing is looked at before it is asked for
         except PySparkException as error:
             raise RunError(
