@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-
 from results import machine, table, write_section
+
 from tenure.demo import generate_demo
 from tenure.engines.choice import ENGINES, open_engine
 from tenure.snapshots import Snapshots

@@ -6,9 +6,20 @@ compute differently: whatever equals DuckDB's numbers on it does so because the 
 
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from servers import free_port
+
+SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 OTHERS_SETTINGS = {
     "spark.sql.ansi.enabled": "false",
@@ -44,3 +55,56 @@ if java() is None:
 os.environ.setdefault(
     "SPARK_SUBMIT_OPTS", " ".join([*JAVA_OPTIONS, *(f"-D{name}={value}" for name, value in OTHERS_SETTINGS.items())])
 )
+
+
+@contextmanager
+def connect_server(folder: Path) -> Iterator[str]:
+    """Start a Spark Connect server in a folder of its own; gives its address.
+
+    Its environment names a Python that has the package, and nothing else of ours.
+    """
+    import pyspark
+
+    home, port = Path(pyspark.__file__).parent, free_port()
+    settings = {
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        **OTHERS_SETTINGS,
+    }
+    found = java() or ""
+    environment = {
+        "PATH": f"{Path(found).parent}:/usr/bin:/bin", "HOME": str(folder), "SPARK_HOME": str(home),
+        "PYSPARK_PYTHON": sys.executable, "SPARK_SUBMIT_OPTS": " ".join(JAVA_OPTIONS),
+        **{name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ},
+    }  # fmt: skip
+    command = [str(home / "bin" / "spark-submit"), "--master", "local[2]", "--class", SERVER]
+    command += [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "spark-internal"],
+            env=environment,
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, process, log)
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen, log: Path, seconds: int = 180) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"Spark Connect does not answer: {log.read_text()[-2000:]}")

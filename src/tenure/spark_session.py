@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LOCAL_MASTER = "local[2]"
 LEAST_VERSION = 4  # the first whose session settings below all exist
+ANSWERS_WITHIN_SECONDS = 20
 # What a number may depend on is settled here, whatever the cluster's own defaults are.
 SETTINGS = {
     "spark.sql.ansi.enabled": "true",  # an overflow or a failing cast stops the run, as in DuckDB; nothing turns to NULL
@@ -103,6 +104,16 @@ def first_line(error: Exception) -> str:
 
 
 def _remote(spark: type[SparkSession], remote: str) -> SparkSession:
+    """Give a session of a Spark Connect server that answers: the client itself would try for many minutes."""
+    if remote.startswith("sc://"):
+        import grpc
+        from pyspark.sql.connect.client import DefaultChannelBuilder
+
+        with DefaultChannelBuilder(remote).toChannel() as channel:
+            try:
+                grpc.channel_ready_future(channel).result(timeout=ANSWERS_WITHIN_SECONDS)
+            except grpc.FutureTimeoutError:
+                raise TimeoutError(f"it does not answer within {ANSWERS_WITHIN_SECONDS} seconds") from None
     return spark.builder.appName("tenure").remote(remote).getOrCreate().newSession()
 
 
