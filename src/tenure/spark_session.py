@@ -127,7 +127,9 @@ def _here(spark: type[SparkSession], master: str | None) -> SparkSession:
             os.environ.setdefault(
                 "PYSPARK_PYTHON", sys.executable
             )  # a local Spark's executors have this Python's packages
-            builder = builder.config(map=LOCAL_SETTINGS | {"spark.driver.memory": f"{engine_memory() >> 20}m"})
+            builder = builder.config("spark.driver.memory", f"{engine_memory() >> 20}m")
+            for name, value in LOCAL_SETTINGS.items():
+                builder = builder.config(name, value)
         running = builder.getOrCreate()
         running.sparkContext.setLogLevel("ERROR")
     elif master and running.sparkContext.master != master:

@@ -123,7 +123,9 @@ def test_leap_days_daylight_saving_ties_and_unknowns_are_the_same_on_both_engine
         ("windows_path", r"count(*) filter (where channel = 'C:\new''s')", (None,), 0),
         ("number", "latest(try_cast(channel as double))", (None,), None),
         ("deviation_of_one", "coalesce(stddev(amount), -1)", (None,), None),
-        ("deviation_of_days", "stddev_pop(distinct age_days)", (None,), None),
+        ("deviation_of_days", "stddev(distinct age_days) + stddev_pop(distinct hour)", (28, None), None),
+        ("mean_hour", "avg(distinct hour) filter (where quantity > 0)", (28, None), None),
+        ("fading", "sum(distinct exp(-age_days / 9.0))", (28, None), None),
         ("distinct_amounts", "sum(distinct amount) * 1e3", (None,), None),
         ("is_late", "max(hour) >= 20 or bool_or(weekday = 7)", (None,), None),
     )  # fmt: skip

@@ -48,9 +48,9 @@ def test_a_window_limits_every_aggregate_of_an_expression():
     parsed = parse_expression("count(*) filter (where a or b) - max(c)", "x")
     found = to_spark(within(parsed, 30), "x")
     assert found == (
-        "(count(*) FILTER(WHERE (`a` OR `b`) AND `age_days` <= 30) - MAX(`c`) FILTER(WHERE `age_days` <= 30))"
+        "(COUNT(*) FILTER(WHERE (`a` OR `b`) AND `age_days` <= 30) - MAX(`c`) FILTER(WHERE `age_days` <= 30))"
     )
-    assert to_spark(parsed, "x") == "count(*) FILTER(WHERE `a` OR `b`) - MAX(`c`)"
+    assert to_spark(parsed, "x") == "COUNT(*) FILTER(WHERE `a` OR `b`) - MAX(`c`)"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,9 @@ def test_a_window_limits_every_aggregate_of_an_expression():
         ("median(cast(amount as double))", "sets"),
         ("max(channel)", "states"),
         ("count(distinct order_id) + latest(quantity)", "states"),
-        ("sum(distinct exp(-age_days / 7.0)) / count(*)", "distinct"),
+        ("sum(distinct exp(-age_days / 7.0)) / count(*)", "sets"),
+        ("stddev_pop(distinct age_days) filter (where quantity > 0)", "sets"),
+        ("sum(distinct amount)", "distinct"),
     ],
 )
 def test_the_way_spark_aggregates_is_told_from_the_expression(expression, way):
