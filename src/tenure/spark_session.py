@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import warnings
@@ -77,8 +78,10 @@ def spark_session() -> SparkSession:
         session = _remote(SparkSession, remote) if remote else _here(SparkSession, master)
         version = session.version
         if int(version.split(".")[0]) >= LEAST_VERSION:
-            for name, value in SETTINGS.items():
-                session.conf.set(name, value)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # some are told to be deprecated: a cluster may have them all the same
+                for name, value in SETTINGS.items():
+                    session.conf.set(name, value)
     except UsageError:
         raise
     except Exception as error:  # of py4j, gRPC or pyspark itself: each has its own root
@@ -114,7 +117,10 @@ def _remote(spark: type[SparkSession], remote: str) -> SparkSession:
                 grpc.channel_ready_future(channel).result(timeout=ANSWERS_WITHIN_SECONDS)
             except grpc.FutureTimeoutError:
                 raise TimeoutError(f"it does not answer within {ANSWERS_WITHIN_SECONDS} seconds") from None
-    return spark.builder.appName("tenure").remote(remote).getOrCreate().newSession()
+    session = spark.builder.appName("tenure").remote(remote).getOrCreate().newSession()
+    # One that is still open when Python takes its modules down waits for a channel that nobody serves, forever.
+    atexit.register(session.stop)
+    return session
 
 
 def _here(spark: type[SparkSession], master: str | None) -> SparkSession:

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 import local_spark
+import spark_client
+from spark_client import few_columns
 from tables import read, staged
 from tenure.engines.choice import open_engine
 from tenure.errors import UsageError
@@ -23,7 +25,7 @@ from tenure.snapshots import Snapshots
 from tenure.spark_session import spark_session
 from tenure.workspace import Workspace
 
-CLIENT = Path(__file__).parents[1] / "spark_client.py"
+CLIENT = Path(spark_client.__file__)
 CUTOFF, AS_OF = date(2024, 4, 1), date(2024, 7, 1)
 
 
@@ -47,7 +49,7 @@ def test_features_labels_and_scores_through_connect_are_those_of_duckdb(tmp_path
         folder.mkdir()
     with open_engine("duckdb", facts, here) as engine:
         engine.build_snapshot(
-            snapshots.targets.values(), snapshots.columns, [CUTOFF], {CUTOFF: here / "snapshot.parquet"}
+            snapshots.targets.values(), few_columns(snapshots), [CUTOFF], {CUTOFF: here / "snapshot.parquet"}
         )
         lapse = snapshots.targets["lapse"]
         engine.build_labels(lapse, CUTOFF, AS_OF, here / "snapshot.parquet", here / "labels.parquet")
@@ -55,7 +57,9 @@ def test_features_labels_and_scores_through_connect_are_those_of_duckdb(tmp_path
     assert len(expected) > 60 and expected["eligible__lapse"].all()
 
     meanings = [
-        meaning_of(c) for c in snapshots.columns if c.name in ("days_since_order", "count_orders", "count_products_90d")
+        meaning_of(c)
+        for c in few_columns(snapshots)
+        if c.name in ("days_since_order", "count_orders_90d", "count_products_90d")
     ]
     about = {"fitted_through": str(AS_OF), "currency": "EUR", "horizon_days": 60}
     settings = TrainingSettings(max_trees=20, learning_rate=0.1, folds=3)
@@ -79,13 +83,13 @@ def test_features_labels_and_scores_through_connect_are_those_of_duckdb(tmp_path
         scored[["reason_1", "reason_2", "reason_3"]], reasons(model, expected), check_dtype=False
     )
     # An instant is written as one, so that staging can bring it to the business's own time.
-    assert read(there / "sales" / "*.parquet", "typeof(at), epoch(at)::BIGINT") == [
+    assert read(there / "sales" / "*.parquet", "typeof(sold_at), epoch(sold_at)::BIGINT") == [
         ("TIMESTAMP WITH TIME ZONE", 1710072000)
     ]
 
 
 def test_a_server_that_is_not_there_is_one_message(tmp_path):
-    code = "from tenure.spark_session import spark_session; spark_session()"
+    code = "from tenure import spark_session as its; its.ANSWERS_WITHIN_SECONDS = 2; its.spark_session()"
     address = f"sc://127.0.0.1:{local_spark.free_port()}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"TENURE_SPARK_REMOTE": address}, capture_output=True, text=True

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import local_spark  # noqa: F401 -- a Spark, or a skip
+from spark_client import few_columns
 from tables import staged
 from tenure.demo import generate_demo
 from tenure.engines.choice import open_engine
@@ -56,6 +57,13 @@ def assert_engines_agree(snapshots, folder, cutoffs):
     for target, labels in expected_labels.items():
         pd.testing.assert_frame_equal(labels, found_labels[target])
     return expected
+
+
+def with_columns(snapshots, choose):
+    """The same snapshots with fewer features."""
+    fewer = Snapshots(snapshots.workspace, snapshots.staged, snapshots.as_of)
+    fewer.__dict__["columns"] = choose(snapshots)
+    return fewer
 
 
 def with_features(snapshots, table, *features):
@@ -151,17 +159,17 @@ def test_a_person_of_two_customers_is_one_on_both_engines_from_the_day_it_was_kn
     facts = replace(staged(tmp_path, toml, order_lines=(HEADER, *rows)), identity_events=tmp_path / "identity")
     facts.identity_events.mkdir()
     Ledger(facts.identity_events).append([Event(datetime(2024, 2, 20), "shop1", "web1", "joined", "same phone")])
-    snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1))
+    snapshots = with_columns(Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1)), few_columns)
     before, after = date(2024, 2, 20), date(2024, 2, 21)
     table = assert_engines_agree(snapshots, tmp_path / "before", [before])[before].set_index("customer_id")
-    assert dict(table["count_orders"]) == {"bo": 1, "shop1": 2, "web1": 1}
+    assert dict(table["count_orders_90d"]) == {"bo": 1, "shop1": 2, "web1": 1}
     table = assert_engines_agree(snapshots, tmp_path / "after", [after])[after].set_index("customer_id")
-    assert dict(table["count_orders"]) == {"bo": 1, "web1": 3}
+    assert dict(table["count_orders_90d"]) == {"bo": 1, "web1": 3}
 
 
 def test_nobody_to_ask_leaves_snapshots_without_rows(tmp_path):
     facts = staged(tmp_path, "", order_lines=(HEADER, "ana 2024-01-10 - o1 p1 1 10 web"))
-    snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1))
+    snapshots = with_columns(Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1)), few_columns)
     (expected, labels), (found, found_labels) = (
         built(snapshots, engine, tmp_path / engine, [date(2024, 1, 1)]) for engine in ("duckdb", "spark")
     )
