@@ -49,7 +49,13 @@ ONE_HOME = {
         "models/store_contents.py",
     },
     "papermill": {"notebooks.py"},
-    "pyspark": {"engines/spark_engine.py", "spark_session.py", "spark_scoring.py", "sources/spark_table.py"},
+    "pyspark": {
+        "engines/spark_engine.py",
+        "engines/spark_facts.py",
+        "spark_session.py",
+        "spark_scoring.py",
+        "sources/spark_table.py",
+    },
     "shap": {"reporting/shap_figures.py"},
     "matplotlib": {
         "reporting/figures.py",

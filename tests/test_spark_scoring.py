@@ -1,6 +1,5 @@
 """The registered model on Spark's executors gives the scores and reasons it gives on one machine."""
 
-import shutil
 from dataclasses import replace
 from datetime import date
 
@@ -11,6 +10,7 @@ import pytest
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
+import local_spark  # noqa: F401 -- a Spark, or a skip
 from tenure.demo import generate_demo
 from tenure.models.explain import reasons
 from tenure.models.model import FeatureMeaning
@@ -21,16 +21,9 @@ from tenure.scoring import ScoringModel, score_customers
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
-
-pytest.importorskip(
-    "pyspark", reason="the extra spark is not installed: pip install -e '.[spark]' in the project's folder"
-)
-if shutil.which("java") is None:
-    pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
-
 from tenure.spark_scoring import score_on_spark
 from tenure.spark_session import spark_session
+from tenure.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

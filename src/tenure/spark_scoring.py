@@ -35,9 +35,9 @@ def score_snapshot(snapshot: Path, target: str, model: PropensityModel) -> pd.Da
     ------
     UsageError : Spark is not installed or does not answer.
     """
-    from tenure.spark_session import spark_session
+    from tenure.spark_session import spark_path, spark_session
 
-    asked = spark_session().read.parquet(str(snapshot)).where(f"`eligible__{target}`")
+    asked = spark_session().read.parquet(spark_path(snapshot)).where(f"`eligible__{target}`")
     scored: pd.DataFrame = score_on_spark(asked, model, explain=True).toArrow().to_pandas()
     return scored
 

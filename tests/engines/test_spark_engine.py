@@ -1,32 +1,28 @@
 """Spark comes to DuckDB's numbers: every feature and target of the demo, hand-made edges, and real data where it is present."""
 
-import shutil
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
+import local_spark  # noqa: F401 -- a Spark, or a skip
+from spark_client import few_columns
 from tables import staged
 from tenure.demo import generate_demo
 from tenure.engines.choice import open_engine
+from tenure.engines.spark_facts import SparkFacts
+from tenure.errors import RunError, UsageError
 from tenure.features.definition import Feature, FeatureView, columns_of_view
+from tenure.identity.events import Event, Ledger
 from tenure.snapshots import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
-
-pytest.importorskip(
-    "pyspark", reason="the extra spark is not installed: pip install -e '.[spark]' in the project's folder"
-)
-if shutil.which("java") is None:
-    pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
-
-from tenure.engines.spark_engine import _rounded as spark_rounded
 from tenure.spark_session import spark_session
+from tenure.workspace import Workspace
 
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount channel"
 
@@ -61,6 +57,13 @@ def assert_engines_agree(snapshots, folder, cutoffs):
     for target, labels in expected_labels.items():
         pd.testing.assert_frame_equal(labels, found_labels[target])
     return expected
+
+
+def with_columns(snapshots, choose):
+    """The same snapshots with fewer features."""
+    fewer = Snapshots(snapshots.workspace, snapshots.staged, snapshots.as_of)
+    fewer.__dict__["columns"] = choose(snapshots)
+    return fewer
 
 
 def with_features(snapshots, table, *features):
@@ -104,6 +107,12 @@ def test_leap_days_daylight_saving_ties_and_unknowns_are_the_same_on_both_engine
         "edge 2024-04-01 - o15 p1 1 7 web",  # the cutoff's midnight
         "old 1999-12-31T12:00 - o16 p1 1 0.0001 web",
         "old 2024-03-30 - o17 p1 3 0.0002 Zoë",
+        "text 2024-03-29 - o18 p1 1 1 ${spark.app.name}",
+        "text 2024-03-28 - o19 p1 1 1 C:\\new's",
+        *(
+            f"number{n} 2024-03-20 - o{n} p1 1 1 {text}"
+            for n, text in enumerate(("1_000", "1d", "1e3", ".5", "-inf", "0x10", "nan"), 20)
+        ),
     )
     toml = 'timezone = "Europe/Berlin"\n[targets.lapse]\nhorizon_days = 30\neligible_days = 180\n'
     facts = staged(tmp_path, toml, order_lines=(HEADER, *rows))
@@ -118,6 +127,14 @@ def test_leap_days_daylight_saving_ties_and_unknowns_are_the_same_on_both_engine
         ("middle", "median(cast(amount as double))", (None,), None),
         ("any_return", "sum(case when quantity < 0 then 1 else 0 end) / count(*)", (28, 365), 0),
         ("products_of_decimals", "sum(amount * quantity) - 0.5", (None,), 0),
+        ("named_setting", "count(*) filter (where channel = '${spark.app.name}')", (None,), 0),
+        ("windows_path", r"count(*) filter (where channel = 'C:\new''s')", (None,), 0),
+        ("number", "latest(try_cast(channel as double))", (None,), None),
+        ("deviation_of_one", "coalesce(stddev(amount), -1)", (None,), None),
+        ("deviation_of_days", "stddev(distinct age_days) + stddev_pop(distinct hour)", (28, None), None),
+        ("mean_hour", "avg(distinct hour) filter (where quantity > 0)", (28, None), None),
+        ("fading", "sum(distinct exp(-age_days / 9.0))", (28, None), None),
+        ("distinct_amounts", "sum(distinct amount) * 1e3", (None,), None),
         ("is_late", "max(hour) >= 20 or bool_or(weekday = 7)", (None,), None),
     )  # fmt: skip
     table = assert_engines_agree(snapshots, tmp_path / "built", [date(2024, 4, 1), date(2024, 3, 1)])[date(2024, 4, 1)]
@@ -127,6 +144,73 @@ def test_leap_days_daylight_saving_ties_and_unknowns_are_the_same_on_both_engine
     assert table.loc["autumn", "newest_channel_28d"] is None or pd.isna(table.loc["autumn", "newest_channel_28d"])
     assert np.isinf(table.loc["leap", "unguarded_ratio"]) == (table.loc["leap", "ordered_quantity"] == 3)
     assert pd.isna(table.loc["autumn", "lines_28d"])
+    assert list(table.loc["text", ["named_setting", "windows_path", "deviation_of_one"]]) == [1, 1, 0]
+    assert table.loc["number20", "number"] == 1000 and pd.isna(table.loc["number21", "number"])
+
+
+def test_a_person_of_two_customers_is_one_on_both_engines_from_the_day_it_was_known(tmp_path):
+    rows = (
+        "web1 2024-01-10 - o1 p1 1 10 web",
+        "shop1 2024-01-12 - o2 p2 2 20 shop",
+        "shop1 2024-02-12 - o3 p1 1 30 shop",
+        "bo 2024-02-01 - o4 p1 1 5 web",
+    )
+    toml = "[targets.lapse]\nhorizon_days = 30\neligible_days = 180\n"
+    facts = replace(staged(tmp_path, toml, order_lines=(HEADER, *rows)), identity_events=tmp_path / "identity")
+    facts.identity_events.mkdir()
+    Ledger(facts.identity_events).append([Event(datetime(2024, 2, 20), "shop1", "web1", "joined", "same phone")])
+    snapshots = with_columns(Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1)), few_columns)
+    before, after = date(2024, 2, 20), date(2024, 2, 21)
+    table = assert_engines_agree(snapshots, tmp_path / "before", [before])[before].set_index("customer_id")
+    assert dict(table["count_orders_90d"]) == {"bo": 1, "shop1": 2, "web1": 1}
+    table = assert_engines_agree(snapshots, tmp_path / "after", [after])[after].set_index("customer_id")
+    assert dict(table["count_orders_90d"]) == {"bo": 1, "web1": 3}
+
+
+def test_nobody_to_ask_leaves_snapshots_without_rows(tmp_path):
+    facts = staged(tmp_path, "", order_lines=(HEADER, "ana 2024-01-10 - o1 p1 1 10 web"))
+    snapshots = with_columns(Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1)), few_columns)
+    (expected, labels), (found, found_labels) = (
+        built(snapshots, engine, tmp_path / engine, [date(2024, 1, 1)]) for engine in ("duckdb", "spark")
+    )
+    pd.testing.assert_frame_equal(found[date(2024, 1, 1)], expected[date(2024, 1, 1)])
+    pd.testing.assert_frame_equal(found_labels["lapse"], labels["lapse"])
+    assert len(labels["lapse"]) == 0
+
+
+def test_a_session_of_ones_own_keeps_its_settings_and_views(tmp_path):
+    mine = spark_session()
+    mine.sql("SELECT 1 AS x").createOrReplaceTempView("population")
+    mine.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+    theirs = spark_session()
+    theirs.sql("SELECT 2 AS x").createOrReplaceTempView("population")
+    assert theirs.conf.get("spark.sql.session.timeZone") == "UTC"
+    assert mine.conf.get("spark.sql.session.timeZone") == "Asia/Tokyo"
+    assert mine.sql("SELECT x FROM population").collect()[0].x == 1
+
+
+def test_another_master_than_the_one_that_runs_is_refused(monkeypatch):
+    spark_session()
+    monkeypatch.setenv("TENURE_SPARK_MASTER", "local[7]")
+    with pytest.raises(
+        UsageError, match=r"already runs a Spark at local\[2\], TENURE_SPARK_MASTER asks for local\[7\]"
+    ):
+        spark_session()
+
+
+def test_a_file_that_executors_do_not_see_is_named(tmp_path):
+    with pytest.raises(RunError, match=r"Spark cannot read .*absent\.parquet.*every executor sees"):
+        SparkFacts(None, spark_session(), tmp_path).read(tmp_path / "absent.parquet")
+
+
+def test_a_spark_that_reads_times_as_instants_is_refused(tmp_path):
+    facts = staged(tmp_path, "", order_lines=(HEADER, "ana 2024-01-10 - o1 p1 1 10 web"))
+    session = spark_session()
+    session.conf.set("spark.sql.parquet.inferTimestampNTZ.enabled", "false")
+    engine = SparkFacts(facts, session, tmp_path)
+    engine.set_cutoffs([date(2024, 2, 1)])
+    with pytest.raises(RunError, match="reads order_lines.occurred_at as timestamp. Expected timestamp_ntz"):
+        engine.observed("order_lines", None, ())
 
 
 @pytest.mark.parametrize("source", ["complete_journey", "365_learning", "cdnow", "online_retail"])
@@ -147,21 +231,3 @@ def _sample(facts, share):
             duckdb.sql(f"COPY (FROM '{path}' WHERE hash(customer_id) % {share} = 0) TO '{path}.part' (FORMAT parquet)")
             path.with_name(f"{path.name}.part").replace(path)
     return replace(facts, fingerprint=f"{facts.fingerprint}-{share}")
-
-
-def test_nine_digits_are_rounded_to_the_same_bits(tmp_path):
-    from tenure.engines.joined_features import rounded as duckdb_rounded
-
-    generator = np.random.default_rng(3)
-    usual = 10.0 ** generator.uniform(-13, 29, 3000)
-    halves = np.round(generator.uniform(1e8, 1e9, 1000)) + 0.5
-    tiny = 10.0 ** generator.uniform(-320, -13, 500)  # exp(-age / 7) of who has long been silent
-    values = np.concatenate([usual, -usual[:500], halves / 1e4, -halves, [0.0, np.inf, -np.inf, np.nan], tiny])
-    pd.DataFrame({"x": values}).to_parquet(tmp_path / "x.parquet")
-    expected = duckdb.sql(f"SELECT {duckdb_rounded('x')} AS y FROM '{tmp_path / 'x.parquet'}'").df()["y"]
-    found = spark_session().read.parquet(str(tmp_path / "x.parquet")).selectExpr(f"{spark_rounded('x')} AS y")
-    found = found.toPandas()["y"]
-    exact = len(values) - len(tiny)
-    pd.testing.assert_series_equal(expected[:exact], found[:exact], check_exact=True)
-    # Powers of ten beyond 1e22 are no doubles: the last bit may differ there.
-    pd.testing.assert_series_equal(expected[exact:], found[exact:], rtol=1e-15, atol=0)

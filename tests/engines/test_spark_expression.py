@@ -2,7 +2,7 @@
 
 import pytest
 
-from tenure.engines.spark_expression import to_spark, within
+from tenure.engines.spark_expression import to_spark, way_of, within
 from tenure.errors import DefinitionError
 from tenure.features.catalogue import feature_views, row_features
 from tenure.features.expression import parse_expression
@@ -34,6 +34,9 @@ def test_no_definition_of_the_catalogue_is_refused():
         ("latest(upper(status))", r"UPPER\(status\)"),
         ("count(*) filter (where status like 'f%')", r"\(like\)"),
         ("max(amount // 2)", r"\(intdiv\)"),
+        ("count(distinct order_id, product_id)", r"DISTINCT .* \(distinct\)"),
+        ("count(order_id, product_id)", r"COUNT\(order_id, product_id\) \(count\)"),
+        ("latest(distinct status)", r"DISTINCT status \(distinct\)"),
     ],
 )
 def test_what_would_mean_something_else_is_refused_by_name(expression, words):
@@ -45,6 +48,24 @@ def test_a_window_limits_every_aggregate_of_an_expression():
     parsed = parse_expression("count(*) filter (where a or b) - max(c)", "x")
     found = to_spark(within(parsed, 30), "x")
     assert found == (
-        "(count(*) FILTER(WHERE (`a` OR `b`) AND `age_days` <= 30) - MAX(`c`) FILTER(WHERE `age_days` <= 30))"
+        "(COUNT(*) FILTER(WHERE (`a` OR `b`) AND `age_days` <= 30) - MAX(`c`) FILTER(WHERE `age_days` <= 30))"
     )
-    assert to_spark(parsed, "x") == "count(*) FILTER(WHERE `a` OR `b`) - MAX(`c`)"
+    assert to_spark(parsed, "x") == "COUNT(*) FILTER(WHERE `a` OR `b`) - MAX(`c`)"
+
+
+@pytest.mark.parametrize(
+    ("expression", "way"),
+    [
+        ("sum(amount) filter (where quantity > 0) / count(*)", "plain"),
+        ("max(amount) - min(age_days)", "plain"),
+        ("count(*) - count(distinct order_id)", "sets"),
+        ("median(cast(amount as double))", "sets"),
+        ("max(channel)", "states"),
+        ("count(distinct order_id) + latest(quantity)", "states"),
+        ("sum(distinct exp(-age_days / 7.0)) / count(*)", "sets"),
+        ("stddev_pop(distinct age_days) filter (where quantity > 0)", "sets"),
+        ("sum(distinct amount)", "distinct"),
+    ],
+)
+def test_the_way_spark_aggregates_is_told_from_the_expression(expression, way):
+    assert way_of(parse_expression(expression, "x"), {"channel", "order_id"}) == way

@@ -1,21 +1,14 @@
 """A table of Spark's catalogue is staged as any raw file is, from a real local Spark."""
 
-import shutil
-
 import pytest
 
+import local_spark  # noqa: F401 -- a Spark, or a skip
 from tables import read
 from tenure.errors import DataContractError
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 from tenure.spark_session import spark_session
 from tenure.workspace import Workspace
-
-pytest.importorskip(
-    "pyspark", reason="the extra spark is not installed: pip install -e '.[spark]' in the project's folder"
-)
-if shutil.which("java") is None:
-    pytest.skip("no Java: a local Spark needs Java 17", allow_module_level=True)
 
 MAPPING = """
 [order_lines]

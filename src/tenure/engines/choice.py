@@ -10,8 +10,7 @@ from tempfile import TemporaryDirectory
 from tenure.engines.duckdb_engine import DuckDBEngine
 from tenure.engines.duckdb_session import connect
 from tenure.engines.spark_engine import SparkEngine
-from tenure.errors import UnknownNameError, UsageError
-from tenure.identity.events import Ledger
+from tenure.errors import UnknownNameError
 from tenure.sources.ingest import StagedSource
 
 DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
@@ -41,10 +40,6 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
         from tenure.spark_session import spark_session
 
         session = spark_session()
-        if staged.identity_events and Ledger(staged.identity_events).events:
-            raise UsageError(
-                f"{staged.source.name}: its customers are unified by records, which only the engine duckdb does. Run without --engine spark."
-            )
         with TemporaryDirectory(prefix=".spark-", dir=folder) as scratch:
             yield SparkEngine(staged, session, Path(scratch))
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import Aggregate, TablePlan, plan_table
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
 from tenure.engines.eligibility import Asked, asked_of, population
-from tenure.engines.joined_features import joined_features
+from tenure.engines.snapshot_files import Built, write_snapshots
 from tenure.engines.staged_facts import StagedFacts
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
@@ -24,14 +23,8 @@ from tenure.targets.definition import Target
 
 # Part of every snapshot's fingerprint: raise it when the same definition would come to other numbers.
 ENGINE_VERSION = 1
-# Customers times cutoffs whose features are joined at once: some 250 columns of 8 bytes each, several times over.
-ROWS_AT_A_TIME = 100_000
-WRITERS = 2
 # Facts times cutoffs from which on buckets pay; both ways come to the same bits.
 BUCKETS_FROM = 200_000
-
-# Tables of aggregates: the type of each column, by its name.
-Built = dict[str, dict[str, str]]
 
 
 class DuckDBEngine:
@@ -58,34 +51,9 @@ class DuckDBEngine:
         self._set_cutoffs(cutoffs)
         aggregates = self._build_aggregates(targets, columns, cutoffs)
         with timing(self.costs, WRITING, columns=len(columns)):
-            self._write(targets, columns, aggregates, cutoffs, paths)
-
-    def _write(
-        self,
-        targets: Sequence[Target],
-        columns: Sequence[FeatureColumn],
-        aggregates: Built,
-        cutoffs: Sequence[date],
-        paths: Mapping[date, Path],
-    ) -> None:
-        def write(batch: Sequence[date]) -> None:
-            with self._connection.cursor() as own:
-                query = joined_features(targets, columns, aggregates, batch)
-                rows = f"({query})"
-                if len(batch) > 1:
-                    own.execute(f"CREATE TEMP TABLE snapshot AS {query}")
-                    rows = "snapshot"
-                for cutoff in batch:
-                    own.execute(
-                        f"COPY (SELECT * FROM {rows} WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
-                        f"TO {literal(str(paths[cutoff]))} (FORMAT parquet, COMPRESSION zstd)"
-                    )
-
-        # A sorted file is written by one thread.
-        with ThreadPoolExecutor(WRITERS) as pool:
-            list(pool.map(write, self._batches(cutoffs)))
-        for name in aggregates:
-            self._connection.execute(f"DROP TABLE {name}")
+            write_snapshots(self._connection, targets, columns, aggregates, cutoffs, paths)
+            for name in aggregates:
+                self._connection.execute(f"DROP TABLE {name}")
 
     def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
@@ -188,14 +156,3 @@ class DuckDBEngine:
             described = self._connection.execute(f"DESCRIBE {name}").fetchall()
             built[name] = {row[0]: str(row[1]) for row in described}
         return built
-
-    def _batches(self, cutoffs: Sequence[date]) -> Iterator[list[date]]:
-        """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates themselves can spill."""
-        rows = dict(self._connection.execute("SELECT cutoff, count(*) FROM population GROUP BY cutoff").fetchall())
-        batch: list[date] = []
-        for cutoff in cutoffs:
-            if batch and sum(rows.get(c, 0) for c in [*batch, cutoff]) > ROWS_AT_A_TIME:
-                yield batch
-                batch = []
-            batch.append(cutoff)
-        yield batch

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
 from sqlglot.generator import Generator
@@ -23,6 +26,14 @@ INSTEAD = {
     "cast": "a cast to DOUBLE, the only one that rounds alike",
     "median": "median(CAST(... AS DOUBLE)): medians of decimals are rounded differently",
 }
+DEVIATIONS = (exp.Stddev, exp.StddevSamp, exp.StddevPop)
+# What is a double whatever it is made of: its sum needs no exact arithmetic.
+DOUBLES = (exp.Exp, exp.Ln, exp.Sqrt, exp.Pow, exp.Div, exp.Floor, exp.Ceil, exp.Cast)
+# How Spark aggregates. It does all aggregates of a query in the way that the slowest of them needs, so each way is a query of its
+# own: numbers kept in place, values gathered in sets, values that wait for a later row, and distinct ones, read once for each.
+Way = Literal["plain", "sets", "states", "distinct"]
+NUMBER = r"[0-9](_?[0-9])*"
+READABLE = rf"(?i)^[+-]?(({NUMBER}\\.?({NUMBER})?|\\.{NUMBER})(e[+-]?[0-9]+)?|inf|infinity)$|^nan$"
 # Doubles from here on are whole numbers.
 WHOLE_FROM = "9007199254740992D"
 
@@ -51,9 +62,27 @@ def within(parsed: exp.Expression, window_days: int) -> exp.Expression:
     return whole
 
 
-def is_over_distinct(parsed: exp.Expression) -> bool:
-    """Say whether Spark aggregates distinct values here; those that are only counted are members of a set."""
-    return any(not isinstance(node.parent, exp.Count) for node in parsed.find_all(exp.Distinct))
+def way_of(parsed: exp.Expression, text_columns: Collection[str]) -> Way:
+    """Say which of its ways Spark aggregates an expression in."""
+    if any(not _is_of_a_set(node.parent) for node in parsed.find_all(exp.Distinct)):
+        return "distinct"
+    texts = (
+        column.name in text_columns
+        for node in parsed.find_all(exp.Min, exp.Max)
+        for column in node.find_all(exp.Column)
+    )
+    if any(texts) or any(node.name.lower() in STATE_FUNCTIONS for node in parsed.find_all(exp.Anonymous)):
+        return "states"
+    return "sets" if next(parsed.find_all(exp.Distinct, exp.Median), None) else "plain"
+
+
+def _is_of_a_set(node: exp.Expr | None) -> bool:
+    """Say whether an aggregate of distinct values is worked out from their set: all but exact sums, and the least and the greatest."""
+    return isinstance(node, (exp.Count, exp.Avg, *DEVIATIONS)) or (
+        isinstance(node, exp.Sum)
+        and isinstance(node.this, exp.Distinct)
+        and isinstance(node.this.expressions[0], DOUBLES)
+    )
 
 
 def _check(node: exp.Expr, place: str) -> None:
@@ -63,6 +92,10 @@ def _check(node: exp.Expr, place: str) -> None:
         is_same = node.is_type("double")
     if isinstance(node, exp.Median):
         is_same = node.this.is_type("double")
+    if isinstance(node, exp.Distinct):
+        is_same = len(node.expressions) == 1 and not isinstance(node.parent, exp.Anonymous)
+    if isinstance(node, exp.Count):
+        is_same = not node.expressions
     if not is_same:
         raise DefinitionError(
             f"{place}: {node.sql(dialect='duckdb')} ({name}) does not mean the same on Spark. Expected "
@@ -79,24 +112,58 @@ def _state(generator: Generator, node: exp.Anonymous) -> str:
 
 def _average(generator: Generator, node: exp.Avg) -> str:
     """Average doubles: Spark's mean of decimals is a decimal of few digits."""
-    is_distinct = isinstance(node.this, exp.Distinct)
-    value = generator.sql(node.this.expressions[0] if is_distinct else node.this)
-    return f"avg({'DISTINCT ' if is_distinct else ''}CAST({value} AS DOUBLE))"
+    return f"avg(CAST({generator.sql(node, 'this')} AS DOUBLE))"
 
 
 def _filter(generator: Generator, node: exp.Filter) -> str:
-    """Filter an aggregate; ``count(DISTINCT ...)`` is spelt out here, since its filter belongs inside."""
+    """Filter an aggregate; where it is worked out from a set, the filter belongs inside."""
     where = f" FILTER({generator.sql(node, 'expression').strip()})"
+    return _over_set(generator, node.this, where) or generator.sql(node, "this") + where
+
+
+def _aggregated(generator: Generator, node: exp.AggFunc) -> str:
+    """Write an aggregate that may be over distinct values."""
+    if isinstance(node, exp.Avg) and not isinstance(node.this, exp.Distinct):
+        return _average(generator, node)
+    return _over_set(generator, node) or str(generator.function_fallback_sql(node))
+
+
+def _over_set(generator: Generator, node: exp.Expr, where: str = "") -> str:
+    """Work an aggregate of distinct values out from their set, if it may be: Spark itself would read all rows anew for each kind."""
+    if not isinstance(node.this, exp.Distinct) or not _is_of_a_set(node):
+        return ""
+    members = f"collect_set({generator.sql(node.this.expressions[0])}){where}"
+    if isinstance(node, exp.Count):
+        return f"CAST(size({members}) AS BIGINT)"
+    if isinstance(node, DEVIATIONS):
+        return _deviation(members, "a.n" if isinstance(node, exp.StddevPop) else "a.n - 1")
+    total = f"aggregate({members}, 0D, (total, value) -> total + CAST(value AS DOUBLE))"
     return (
-        _count(generator, node.this, where) if isinstance(node.this, exp.Count) else generator.sql(node, "this") + where
+        f"({total} / nullif(size({members}), 0))"
+        if isinstance(node, exp.Avg)
+        else (f"CASE WHEN size({members}) > 0 THEN {total} END")
     )
 
 
-def _count(generator: Generator, node: exp.Count, where: str = "") -> str:
-    """Count distinct values as members of a set: several ``count(DISTINCT ...)`` in a query would each read all its rows anew."""
-    if isinstance(node.this, exp.Distinct):
-        return f"CAST(size(collect_set({generator.sql(node.this.expressions[0])}){where}) AS BIGINT)"
-    return f"count({generator.sql(node, 'this')}){where}"
+def _deviation(members: str, count: str) -> str:
+    """Deviate as DuckDB does: mean and squares move on with each value."""
+    off, mean = "(CAST(value AS DOUBLE) - a.mean)", "(a.mean + (CAST(value AS DOUBLE) - a.mean) / (a.n + 1D))"
+    return (
+        f"aggregate({members}, struct(0D AS n, 0D AS mean, 0D AS squares), (a, value) -> struct(a.n + 1D AS n, {mean} AS mean, "
+        f"a.squares + {off} * (CAST(value AS DOUBLE) - {mean}) AS squares), a -> CASE WHEN {count} > 0 THEN sqrt(a.squares / ({count})) END)"
+    )
+
+
+def _to_double(generator: Generator, node: exp.Cast) -> str:
+    """Read text as DuckDB does: Spark takes '1d' for a number and '1_000' for none. Other types need no look at their text."""
+    value = generator.sql(node, "this")
+    text = f"trim(CAST({value} AS STRING))"
+    is_try = isinstance(node, exp.TryCast)
+    unreadable = "NULL" if is_try else f"raise_error(concat('cannot read as a number: ', {text}))"
+    return (
+        f"CASE WHEN typeof({value}) <> 'string' OR {value} IS NULL THEN {'TRY_' if is_try else ''}CAST({value} AS DOUBLE) "
+        f"WHEN {text} RLIKE '{READABLE}' THEN CAST(replace({text}, '_', '') AS DOUBLE) ELSE {unreadable} END"
+    )
 
 
 def _divide(generator: Generator, node: exp.Div) -> str:
@@ -124,8 +191,9 @@ class _SparkLikeDuckDB(Spark):
         TRANSFORMS = {
             **SparkGenerator.TRANSFORMS,
             exp.Anonymous: _state,
-            exp.Avg: _average,
-            exp.Count: _count,
+            **dict.fromkeys((exp.Avg, exp.Sum, exp.Count, *DEVIATIONS), _aggregated),
+            exp.Cast: _to_double,
+            exp.TryCast: _to_double,
             exp.Filter: _filter,
             exp.Div: _divide,
             exp.Ln: _logarithm,

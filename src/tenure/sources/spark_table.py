@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tenure.errors import DataContractError, UnknownNameError
-from tenure.spark_session import spark_session
+from tenure.spark_session import first_line, spark_path, spark_session
 
 
 def copy_spark_table(name: str, folder: Path) -> Path:
@@ -23,10 +23,9 @@ def copy_spark_table(name: str, folder: Path) -> Path:
             database = name.rpartition(".")[0]
             tables = [f"{database}.{table.name}".strip(".") for table in spark.catalog.listTables(database or None)]
             raise DataContractError(f"spark#{name}: {UnknownNameError('Table', name, tables)}")
-        spark.table(name).write.mode("overwrite").parquet(str(folder))
+        spark.table(name).write.mode("overwrite").parquet(spark_path(folder))
     except PySparkException as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DataContractError(
-            f"spark#{name}: {reason}. Expected a table this Spark can read, named as in 'spark#catalogue.database.table'."
+            f"spark#{name}: {first_line(error)}. Expected a table this Spark can read, named as in 'spark#catalogue.database.table'."
         ) from None
     return folder

@@ -1,0 +1,65 @@
+"""Aggregates, whichever engine built them, to one sorted snapshot file per cutoff: joined, filled and rounded by one DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from tenure.engines.joined_features import joined_features
+from tenure.features.definition import FeatureColumn
+from tenure.sources.raw_files import literal
+from tenure.targets.definition import Target
+
+# Customers times cutoffs whose features are joined at once: some 250 columns of 8 bytes each, several times over.
+ROWS_AT_A_TIME = 100_000
+WRITERS = 2
+
+# Relations of aggregates: the type of each column, by its name.
+Built = dict[str, dict[str, str]]
+
+
+def write_snapshots(
+    connection: duckdb.DuckDBPyConnection,
+    targets: Sequence[Target],
+    columns: Sequence[FeatureColumn],
+    aggregates: Built,
+    cutoffs: Sequence[date],
+    paths: Mapping[date, Path],
+) -> None:
+    """Write one file per cutoff from the relations ``population`` and ``aggregates`` of a connection.
+
+    customer_id, cutoff, eligible__<target> ..., feature columns; in the order of customer_id.
+    """
+
+    def write(batch: Sequence[date]) -> None:
+        with connection.cursor() as own:
+            query = joined_features(targets, columns, aggregates, batch)
+            rows = f"({query})"
+            if len(batch) > 1:
+                own.execute(f"CREATE TEMP TABLE snapshot AS {query}")
+                rows = "snapshot"
+            for cutoff in batch:
+                own.execute(
+                    f"COPY (SELECT * FROM {rows} WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
+                    f"TO {literal(str(paths[cutoff]))} (FORMAT parquet, COMPRESSION zstd)"
+                )
+
+    # A sorted file is written by one thread.
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, _batches(connection, cutoffs)))
+
+
+def _batches(connection: duckdb.DuckDBPyConnection, cutoffs: Sequence[date]) -> Iterator[list[date]]:
+    """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates themselves can spill."""
+    rows = dict(connection.execute("SELECT cutoff, count(*) FROM population GROUP BY cutoff").fetchall())
+    batch: list[date] = []
+    for cutoff in cutoffs:
+        if batch and sum(rows.get(c, 0) for c in [*batch, cutoff]) > ROWS_AT_A_TIME:
+            yield batch
+            batch = []
+        batch.append(cutoff)
+    yield batch
