@@ -11,6 +11,7 @@ from tenure.errors import DataContractError
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry import Registry
 from tenure.models.settings import TrainingSettings
+from tenure.models.study_log import log_model
 from tenure.models.train import train_model
 from tenure.steps.opening import open_run
 from tenure.steps.review import review_run
@@ -36,8 +37,8 @@ def run(tmp_path, monkeypatch):
     model = replace(model, about={"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01"})
     registry = Registry(workspace)
     registry.check()
-    with registry._client() as client, mlflow.start_run(experiment_id=registry._experiment(client, "shop-lapse")):
-        mlflow.register_model(registry._log_model(model), "shop-lapse")
+    with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, "shop-lapse")):
+        mlflow.register_model(log_model(model), "shop-lapse")
     registry.promote("shop-lapse", "1")
     return open_run("shop", workspace=str(tmp_path), run_kind="scheduled")
 
