@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from tenure.alerts import Alert
-from tenure.review.diary import Reason, RunOfDay, write_diary
+from tenure.review.diary import Reason, RunOfDay, began, write_diary
 from tenure.review.failures import Failure, note_failure, read_failures
 from tenure.workspace import Workspace
 
@@ -36,6 +36,12 @@ def test_an_alert_is_told_when_it_begins_and_when_it_is_over_not_in_between():
         "3 score: ",
         "4 score: orders: no alert any more",
     ]
+
+
+def test_an_alert_stands_since_the_first_of_the_days_in_a_row_that_had_it():
+    runs = [score(1, LATE), score(2), score(3, LATE), score(4, LATER), score(5, LATER)]
+    assert began(runs, [LATER]) == [JUNE[2]]
+    assert began(runs, [Alert("warning", "churn", "new today")]) == [JUNE[4]]
 
 
 def test_an_alert_that_names_something_else_is_another_one():

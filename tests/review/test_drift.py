@@ -38,10 +38,31 @@ def test_a_planted_shift_missing_values_and_a_new_category_are_named(generator):
     table = drift_table(before, now, ["steady", "moved", "plan"])
     assert set(table.loc[table["has_drifted"], "name"]) == {"steady", "moved"}
     assert table.set_index("name").loc["plan", "new_values"] == "gold"
-    said = [str(alert) for alert in drift_alerts("churn", table, drift_table(before, now, ["plan"]), "2025-01-01")]
-    assert said[0].startswith("warning: churn: 2 of 3 features drifted since 2025-01-01, most steady (PSI")
-    assert "warning: churn: steady is missing for 22%, for 0% at 2025-01-01." in said
-    assert "warning: churn: plan has values the model has never seen: gold." in said
+    drifted, missing, new = said_of(table, drift_table(before, now, ["plan"]))
+    assert drifted.startswith("warning: churn: 2 of 3 features drifted since 2025-01-01, most steady (PSI")
+    assert drifted.endswith("propensities are steady. Find out why; the list can be acted on.")
+    assert missing.startswith("warning: churn: steady is missing for 22%, for 0% at 2025-01-01. Ask what became")
+    assert new.startswith("warning: churn: plan has values the model has never seen: gold.")
+
+
+def said_of(features, scores):
+    return [str(alert) for alert in drift_alerts("churn", features, scores, "2025-01-01")]
+
+
+def test_propensities_that_moved_are_told_with_what_drifted_and_what_to_do(generator):
+    before, now = (pd.DataFrame({"usage": generator.normal(mean, size=900)}) for mean in (0, 1))
+    table = drift_table(before, now, ["usage"])
+    (said,) = said_of(table, table)
+    assert said.startswith("warning: churn: propensities moved since 2025-01-01 (PSI ")
+    assert "1 of 1 features drifted, most usage (PSI " in said
+    assert said.endswith("Find out why before acting on the list; if the change is to stay, retrain with 'tenure run'.")
+
+
+def test_a_customers_age_that_grows_alone_is_no_alert_in_a_small_model(generator):
+    names = ["usage", "logins", "payments", "visits"]
+    before, now = (pd.DataFrame({name: generator.normal(size=900) for name in names}) for _ in range(2))
+    before["age"], now["age"] = generator.normal(size=900), generator.normal(1, size=900)
+    assert said_of(drift_table(before, now, [*names, "age"]), drift_table(before, now, names[:1])) == []
 
 
 def test_one_of_many_features_that_drifts_alone_is_no_alert(generator):

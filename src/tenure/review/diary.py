@@ -135,6 +135,20 @@ def _alerts(before: RunOfDay | None, run: RunOfDay) -> list[Event]:
     return [*began, *(Event("good", f"{about}: no alert any more") for about in over)]
 
 
+def began(runs: Sequence[RunOfDay], alerts: Sequence[Alert]) -> list[date]:
+    """Tell since which as-of each alert of the last run has stood without a break, through the runs given, in any order."""
+    ordered = sorted(runs, key=lambda run: run.as_of)
+    days = []
+    for alert in alerts:
+        day = ordered[-1].as_of
+        for run in reversed(ordered):
+            if _same(alert) not in {_same(other) for other in run.alerts}:
+                break
+            day = run.as_of
+        days.append(day)
+    return days
+
+
 def _same(alert: Alert) -> tuple[str, frozenset[str]]:
     """Name an alert by what it is about and its words: its numbers, and their order, change from day to day."""
     return alert.about, frozenset(re.findall(r"[^\W\d]+", alert.text))

@@ -67,28 +67,35 @@ def drift_table(reference: pd.DataFrame, current: pd.DataFrame, names: Sequence[
 
 
 def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> list[Alert]:
-    """Say that inputs or propensities moved since the test cutoff.
+    """Say that inputs or propensities moved since the test cutoff, and what to do.
 
-    Ages and dates move of themselves: a few drifted features are for the page. An alert needs a tenth of them, values gone
-    missing, values never seen, or propensities that moved.
+    Ages and dates move of themselves: a single drifted feature is for the page, as are a few of many. An alert needs two and a
+    tenth of them, values gone missing, values never seen, or propensities that moved.
     """
     found = []
     drifted = features[features["has_drifted"]]
-    if len(drifted) >= max(1, MANY * len(features)):
-        named = ", ".join(_with_index(row) for row in drifted.head(SHOWN).to_dict("records"))
-        found.append(f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}.")
+    named = ", ".join(_with_index(row) for row in drifted.head(SHOWN).to_dict("records"))
+    if scores["has_drifted"].any():
+        what = f"{len(drifted)} of {len(features)} features drifted, most {named}. " if named else ""
+        found.append(
+            f"propensities moved since {since} (PSI {scores['psi'].iloc[0]:.2f}). {what}Find out why before acting on the list; "
+            "if the change is to stay, retrain with 'tenure run'."
+        )
+    elif len(drifted) >= max(2, MANY * len(features)):
+        found.append(
+            f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}; propensities are steady. "
+            "Find out why; the list can be acted on."
+        )
     for row in features.to_dict("records"):
         if row["missing_now"] - row["missing_before"] > MISSING_SHARE:
             found.append(
-                f"{row['name']} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}."
+                f"{row['name']} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}. "
+                "Ask what became of its table before acting on the list."
             )
         if row["new_values"]:
-            found.append(f"{row['name']} has values the model has never seen: {row['new_values']}.")
-    if scores["has_drifted"].any():
-        index = scores["psi"].iloc[0]
-        found.append(
-            f"propensities moved since {since} (PSI {index:.2f}). Look at what drifted before acting on the list."
-        )
+            found.append(
+                f"{row['name']} has values the model has never seen: {row['new_values']}. It reads them as any rare value until it is retrained."
+            )
     return [Alert("warning", target, text) for text in found]
 
 

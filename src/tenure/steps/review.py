@@ -12,7 +12,7 @@ import pandas as pd
 from tenure.alerts import Alert, save_alerts, worst_first
 from tenure.models.model import PropensityModel
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
-from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, write_diary
+from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
@@ -61,7 +61,7 @@ def review_run(run: Run) -> Review:
     alerts = [
         *promise_alerts(promises),
         *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
-        *change_alerts(run.staged.tables, former[max(former)] if former else {}),
+        *change_alerts(run.staged.tables, [former[day] for day in sorted(former)]),
     ]
     features, scores, since = {}, {}, {}
     for name, model in _scoring_models(run).items():
@@ -69,7 +69,9 @@ def review_run(run: Run) -> Review:
         features[name], scores[name] = _drift(run, run.target(name), model)
         alerts += drift_alerts(name, features[name], scores[name], since[name])
     alerts = worst_first(alerts)
-    found = Review(promises, features, scores, since, deliveries, alerts, _diary(run, former, alerts))
+    runs = _runs(run, former, alerts)
+    diary = write_diary(runs, read_failures(run.workspace, run.source.name), _why(run))
+    found = Review(promises, features, scores, since, deliveries, alerts, diary)
     save_alerts(found.alerts, run.output / REVIEW_ALERTS)
     page = review_page(
         promises,
@@ -79,6 +81,7 @@ def review_run(run: Run) -> Review:
         deliveries,
         found.alerts,
         found.diary,
+        began=began(runs, alerts),
         staged=run.staged,
         as_of=run.as_of,
         is_quick=run.quick,
@@ -121,7 +124,8 @@ def _former_runs(run: Run) -> dict[date, dict[str, Any]]:
     }
 
 
-def _diary(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> list[Entry]:
+def _runs(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> list[RunOfDay]:
+    """Tell what the runs of the last month did, and this one."""
     runs = [
         RunOfDay(
             day, document["kind"], tuple(Alert(**line) for line in document["alerts"]), scored_versions(run.workspace, run.source.name, day),
@@ -135,7 +139,7 @@ def _diary(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) ->
     today = RunOfDay(
         run.as_of, kind, tuple(alerts), scored_versions(run.workspace, run.source.name, run.as_of), trained
     )
-    return write_diary([*runs, today], read_failures(run.workspace, run.source.name), _why(run))
+    return [*runs, today]
 
 
 def _trainings(document: dict[str, Any]) -> dict[str, str]:
