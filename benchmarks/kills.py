@@ -65,8 +65,12 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Kill:
+    """``moment`` in processor seconds, then a ``pause``; ``which`` of the kernels, from 0 to 1, where one is killed alone."""
+
     moment: float
     way: str
+    pause: float
+    which: float
 
 
 def start(workspace: Workspace, act: str) -> subprocess.Popen[bytes]:
@@ -112,12 +116,12 @@ def let_through(workspace: Workspace, act: str) -> float:
     return seconds
 
 
-def was_killed(workspace: Workspace, act: str, kill: Kill, pause: float) -> str:
+def was_killed(workspace: Workspace, act: str, kill: Kill) -> str:
     """Start a command and kill it at its moment; tell in which way, or nothing where it had ended before."""
     process = start(workspace, act)
     while process.poll() is None and processor_seconds(process) < kill.moment:
         time.sleep(0.25)
-    time.sleep(pause)
+    time.sleep(kill.pause)
     own, *kernels = family(process) or [None]
     if process.poll() is not None or own is None:
         process.wait()
@@ -126,7 +130,7 @@ def was_killed(workspace: Workspace, act: str, kill: Kill, pause: float) -> str:
         return ""
     if kill.way == WAYS[2] and kernels:
         with suppress(psutil.Error):
-            kernels[0].kill()
+            kernels[int(kill.which * len(kernels))].kill()
         process.wait(timeout=600)
         # The kernel may have done its work already, and died of nothing.
         if process.returncode not in (0, 1) or "Traceback" in told(workspace):
@@ -263,8 +267,9 @@ class Soak:
         moments = []
         for place in range(self.given.in_a_row if act == "run" else max(1, self.given.in_a_row // 4)):
             share = SHARES_OF_REPEATS[place % 4 - 1] if place else 1
-            kill = Kill(self.drawn.uniform(0, share * self.seconds[act]), self.drawn.choice(WAYS))
-            way = was_killed(self.killed, act, kill, self.drawn.uniform(0, 0.4))
+            moment = self.drawn.uniform(0, share * self.seconds[act])
+            kill = Kill(moment, self.drawn.choice(WAYS), self.drawn.uniform(0, 0.4), self.drawn.random())
+            way = was_killed(self.killed, act, kill)
             if not way:
                 break
             self.kills[act, way] += 1
