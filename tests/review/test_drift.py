@@ -58,11 +58,13 @@ def test_propensities_that_moved_are_told_with_what_drifted_and_what_to_do(gener
     assert said.endswith("Find out why before acting on the list; if the change is to stay, retrain with 'tenure run'.")
 
 
-def test_a_customers_age_that_grows_alone_is_no_alert_in_a_small_model(generator):
-    names = ["usage", "logins", "payments", "visits"]
-    before, now = (pd.DataFrame({name: generator.normal(size=900) for name in names}) for _ in range(2))
-    before["age"], now["age"] = generator.normal(size=900), generator.normal(1, size=900)
-    assert said_of(drift_table(before, now, [*names, "age"]), drift_table(before, now, names[:1])) == []
+def test_a_customers_age_moves_as_it_always_did_and_is_no_drift_but_twice_as_fast_is(generator):
+    former, before, now, sudden = (pd.DataFrame({"age": generator.normal(mean, size=900)}) for mean in (0, 1, 2, 3))
+    (as_ever,) = drift_table(before, now, ["age"], former).to_dict("records")
+    assert as_ever["psi"] > 0.25 and not as_ever["has_drifted"]
+    assert as_ever["usual"] == pytest.approx(stability_index(former["age"], before["age"])[0])
+    assert drift_table(before, sudden, ["age"], former)["has_drifted"].all()
+    assert drift_table(before, now, ["age"])["has_drifted"].all(), "without a former time the customary limit holds"
 
 
 def test_one_of_many_features_that_drifts_alone_is_no_alert(generator):

@@ -106,10 +106,14 @@ def _scoring_models(run: Run) -> dict[str, PropensityModel]:
 
 def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare a model's inputs and propensities at the as-of with those at its test cutoff."""
-    days = date.fromisoformat(model.about["test_cutoff"]), run.as_of
-    before, now = (run.snapshots.table(target, [day], run.snapshots.columns, labels=False) for day in days)
+    columns = [column for column in run.snapshots.columns if column.name in set(model.feature_names)]
+    test = date.fromisoformat(model.about["test_cutoff"])
+    # Of those it was fitted at, whose snapshots are there, the one that lies about as long before the test cutoff as the as-of after it.
+    fitted = [date.fromisoformat(day) for day in model.about["fitting_cutoffs"]]
+    former = min(fitted, key=lambda day: abs((test - day) - (run.as_of - test)))
+    then, before, now = (run.snapshots.table(target, [day], columns, labels=False) for day in (former, test, run.as_of))
     scored = [pd.DataFrame({"propensity": model.propensities(table)}) for table in (before, now)]
-    return drift_table(before, now, model.feature_names), drift_table(scored[0], scored[1], ["propensity"])
+    return drift_table(before, now, model.feature_names, then), drift_table(scored[0], scored[1], ["propensity"])
 
 
 def _former_runs(run: Run) -> dict[date, dict[str, Any]]:
