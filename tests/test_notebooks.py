@@ -24,7 +24,9 @@ def shop(tmp_path):
 @pytest.fixture
 def endless(shop):
     """The same shop with a mapping that takes hours to compute."""
-    query = "SELECT * REPLACE (amount + (SELECT sum(range % 7) FROM range(1000000000000)) AS amount) FROM 'order_lines.csv'"
+    query = (
+        "SELECT * REPLACE (amount + (SELECT sum(range % 7) FROM range(1000000000000)) AS amount) FROM 'order_lines.csv'"
+    )
     (Workspace(shop).raw("shop") / "source.toml").write_text(f'[order_lines]\nquery = """{query}"""\n')
     return shop
 
