@@ -38,6 +38,13 @@ def test_an_alert_is_told_when_it_begins_and_when_it_is_over_not_in_between():
     ]
 
 
+def test_an_alert_that_goes_on_is_named_on_the_days_on_which_nothing_else_is_new():
+    entries = write_diary([score(1), score(2, LATE), score(3, LATER), score(4, LATER), score(5)], (), ())
+    assert [(e.first.day, e.last.day, e.still) for e in entries] == [
+        (1, 1, ()), (2, 2, ()), (3, 4, ("orders",)), (5, 5, ()),
+    ]  # fmt: skip
+
+
 def test_an_alert_stands_since_the_first_of_the_days_in_a_row_that_had_it():
     runs = [score(1, LATE), score(2), score(3, LATE), score(4, LATER), score(5, LATER)]
     assert began(runs, [LATER]) == [JUNE[2]]

@@ -138,7 +138,7 @@ def _runs(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> 
         for day, document in former.items()
     ]  # fmt: skip
     records = {record.target: record for record in saved_records(run)}
-    trained = {name: f"{r.status}, v{r.version}" for name, r in records.items() if r.version}
+    trained = {name: _became(r.status, r.version, r.reason) for name, r in records.items() if r.version}
     kind = "run" if trained else "score"
     today = RunOfDay(
         run.as_of, kind, tuple(alerts), scored_versions(run.workspace, run.source.name, run.as_of), trained
@@ -148,7 +148,12 @@ def _runs(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> 
 
 def _trainings(document: dict[str, Any]) -> dict[str, str]:
     found = document.get("targets", {}).items()
-    return {name: f"{t['status']}, v{t['model_version']}" for name, t in found if t["model_version"]}
+    return {name: _became(t["status"], t["model_version"], t["reason"]) for name, t in found if t["model_version"]}
+
+
+def _became(status: str, version: str, reason: str) -> str:
+    """Say what became of a training, and what stood in its way."""
+    return f"{status}, v{version}" + (f": {reason}" if status == "blocked" and reason else "")
 
 
 def _why(run: Run) -> list[Reason]:
