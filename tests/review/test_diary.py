@@ -103,7 +103,7 @@ def test_a_day_that_failed_and_one_on_which_nothing_ran_are_told_apart():
         "1-3 score: ",
         "4 failed: tenure score shop failed: the store does not answer.",
         "5-6 score: ",
-        "7 nothing ran: nobody started a run on a day that usually has one",
+        "7 nothing ran: nobody started a run on a day that usually has one; look at the scheduler",
         "8 score: ",
     ]
 

@@ -88,7 +88,10 @@ def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequ
         told = Event("error", f"{failure.doing} failed: {failure.text}")
         by_day[day] = (what, [told, *(event for event in events if event != told)])
     for day in _missing(list(by_day)):
-        by_day[day] = ("nothing ran", [Event("error", "nobody started a run on a day that usually has one")])
+        by_day[day] = (
+            "nothing ran",
+            [Event("error", "nobody started a run on a day that usually has one; look at the scheduler")],
+        )
     shown = (day for day in sorted(by_day) if first <= day <= ordered[-1].as_of)
     return _merged([Entry(day, day, by_day[day][0], tuple(by_day[day][1]), still.get(day, ())) for day in shown])
 
