@@ -1,12 +1,17 @@
 """A definition cannot look where it must not."""
 
+from datetime import date
+
 import pytest
 
+from tables import write_csv
 from tenure.errors import DefinitionError, LeakageError, UnknownNameError
 from tenure.features.catalogue import available_columns
 from tenure.features.definition import Feature, FeatureView
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import parse_source
+from tenure.steps.opening import open_run
+from tenure.workspace import Workspace
 
 NOTHING = parse_source("", name="shop", where="test")
 ALL = dict.fromkeys(STAGED_TABLES, ())
@@ -69,3 +74,20 @@ meaning = "Gift orders."
     source = parse_source(toml, name="shop", where="test")
     columns, _ = available_columns(source, {"order_lines": ("order_id", "is_gift")})
     assert "count_gifts_90d" in {column.name for column in columns}
+
+
+@pytest.mark.parametrize("absent", ["'random()'", "nan", "inf"])
+def test_absence_of_a_number_that_is_no_number_is_told(tmp_path, absent):
+    workspace = Workspace(tmp_path)
+    write_csv(
+        workspace.raw("shop") / "order_lines.csv", "customer_id occurred_at order_id amount", "ana 2024-01-05 1 9"
+    )
+    (workspace.raw("shop") / "source.toml").write_text(
+        '[[features]]\ntable = "order_lines"\nname = "count_gifts"\nexpression = "count(*)"\nwindows_days = [30]\n'
+        f'when_no_rows = {absent}\nunit = "count"\nmeaning = "Gifts."\n'
+    )
+    run = open_run("shop", workspace=str(tmp_path))
+    with pytest.raises(
+        DefinitionError, match=r"count_gifts_30d: when_no_rows is .*Expected a number, as the feature is one"
+    ):
+        run.snapshots.build_features([date(2024, 2, 1)])

@@ -258,7 +258,7 @@ def _outgoing(column: FeatureColumn, kind: str) -> str:
 
 
 def _present(value: str, column: FeatureColumn) -> str:
-    return value if column.when_no_rows is None else f"coalesce({value}, {float(column.when_no_rows)!r}D)"
+    return value if column.absent_number is None else f"coalesce({value}, {column.absent_number!r}D)"
 
 
 def _text(value: str) -> str:
