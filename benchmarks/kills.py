@@ -48,8 +48,8 @@ COMMANDS = {
     "backfill": ["backfill", "demo", "--quick", "--from", "2025-11-01", "--to", "2025-12-01", "--targets", "lapse"],
 }
 WAYS = ("the command", "the command and its kernels", "a kernel")
-LEDGER = """SELECT * EXCLUDE (run_id, scored_at) FROM read_parquet('{}/source=demo/**/*.parquet', hive_partitioning = true)
-ORDER BY target, as_of, run_kind, customer_id"""
+LEDGER = """SELECT CAST(COLUMNS(* EXCLUDE (run_id, scored_at)) AS VARCHAR)
+FROM read_parquet('{}/source=demo/**/*.parquet', hive_partitioning = true) ORDER BY ALL"""
 # The repeat of a killed one has less to do.
 SHARES_OF_REPEATS = (0.2, 0.3, 0.4, 0.7)
 TEMPORARY = (
