@@ -40,17 +40,21 @@ lab: setup  ## JupyterLab on the notebooks, loopback only unless HOST= says othe
 mlflow: setup  ## the MLflow UI on the local store, loopback only unless HOST= says otherwise
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host $(HOST) --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db
 
-bench: setup  ## the benchmarks, printed
+bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings: make soak
 	$(BIN)/python benchmarks/lapse.py
 	$(BIN)/python benchmarks/orange.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/scoring.py
-	$(BIN)/python benchmarks/bad_inputs.py
 	$(BIN)/python benchmarks/value.py
 	$(BIN)/python benchmarks/restock.py
 	$(BIN)/python benchmarks/identity.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/features.py --growth
+
+soak: setup  ## 200 kills, 1,000 bad inputs, a month of daily runs: hours
+	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/bad_inputs.py
+	$(BIN)/python benchmarks/month.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache
@@ -58,4 +62,4 @@ clean:  ## remove what was built, keep the raw data
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.PHONY: setup run test check format lab mlflow bench clean help
+.PHONY: setup run test check format lab mlflow bench soak clean help

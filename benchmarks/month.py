@@ -1,21 +1,27 @@
 """A month of the demo company's daily runs, with what happens to scheduled runs in a month; ends with a review that should tell it.
 
-    python benchmarks/month.py --keep FOLDER
-
 The company is simulated once; each morning its raw files hold what was known by then. Every run is the command a scheduler
 would start. Prints each morning's exit code and last line; FOLDER then holds the workspace, and the page to be looked at.
+
+What happens: order lines arrive late for six days, then all at once (3 to 9 December); one of their columns has another name (11), which the
+mapping knows a day later; the MLflow server does not answer (14); nothing is started (15); usage is counted three times from 16 on; a retraining,
+and by hand a promotion (22); a rollback (26); a promotion again (29).
+Usage: python benchmarks/month.py [--customers N] [--keep FOLDER] [--until DATE]
 """
 
 import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+from results import machine, table, write_section
 
 from tenure.demo import generate_demo
 from tenure.review.failures import read_failures
@@ -52,9 +58,9 @@ brand       = "brand"
 def deliver(company: dict[str, pd.DataFrame], raw: Path, today: date) -> None:
     """Write the raw files of one morning: what was known before midnight, as that day's delivery has it."""
     raw.mkdir(parents=True, exist_ok=True)
-    for name, table in company.items():
+    for name, every in company.items():
         arrived = today if not (name == "order_lines" and LATE_FROM <= today < LATE_UNTIL) else LATE_FROM
-        facts = table[table["known_at"] < pd.Timestamp(arrived)] if "known_at" in table else table
+        facts = every[every["known_at"] < pd.Timestamp(arrived)] if "known_at" in every else every
         if name == "usage":
             counted_thrice = facts["occurred_at"] >= pd.Timestamp(DRIFT)
             facts = facts.assign(quantity=facts["quantity"].where(~counted_thrice, 3 * facts["quantity"]))
@@ -71,28 +77,38 @@ def tenure(*arguments: str, root: Path, **environment: str) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
 
 
-def tell(day: date, done: subprocess.CompletedProcess[str]) -> None:
+@dataclass(frozen=True)
+class Command:
+    """What was started on one day, how it ended, and what it said last."""
+
+    day: date
+    what: str
+    exit_code: str
+    said: str
+
+
+def ended(day: date, done: subprocess.CompletedProcess[str]) -> Command:
     lines = (done.stderr or done.stdout).strip().splitlines()
-    print(
-        f"{day}  {' '.join(done.args[3:5]):<14} exit {done.returncode}  {lines[-1][:150] if lines else ''}", flush=True
-    )
+    return Command(day, f"{done.args[3]} {done.args[4]}", str(done.returncode), lines[-1].strip() if lines else "")
 
 
-def morning(day: date, root: Path) -> None:
+def morning(day: date, root: Path) -> Iterator[Command]:
     """Do what is done on one day: by hand before, then what the scheduler starts."""
     if day == ROLLED_BACK:
-        tell(day, tenure("rollback", "demo-churn", "--why", "the shop team doubts its list", root=root))
+        yield ended(day, tenure("rollback", "demo-churn", "--why", "the shop team doubts its list", root=root))
     if day == PROMOTED_AGAIN:
-        tell(day, tenure("promote", "demo-churn", "2", "--why", "the list was checked", root=root))
+        yield ended(day, tenure("promote", "demo-churn", "2", "--why", "the list was checked", root=root))
     if day == ASLEEP:
-        print(f"{day}  nothing ran", flush=True)
+        yield Command(day, "nothing ran", "", "")
     elif day in (FIRST_RUN, RETRAINED):
-        tell(day, tenure("run", "demo", "--as-of", str(day), "--targets", TARGETS, root=root))
+        yield ended(day, tenure("run", "demo", "--as-of", str(day), "--targets", TARGETS, root=root))
         if day == RETRAINED:
-            tell(day, tenure("promote", "demo-churn", "2", "--why", "trained on what usage means now", root=root))
+            yield ended(
+                day, tenure("promote", "demo-churn", "2", "--why", "trained on what usage means now", root=root)
+            )
     else:
         where = {"MLFLOW_TRACKING_URI": NOBODY} if day == OUTAGE else {}
-        tell(day, tenure("score", "demo", "--as-of", str(day), "--targets", TARGETS, root=root, **where))
+        yield ended(day, tenure("score", "demo", "--as-of", str(day), "--targets", TARGETS, root=root, **where))
 
 
 def main() -> None:
@@ -106,12 +122,20 @@ def main() -> None:
         full, workspace = Workspace(Path(scratch) / "full"), Workspace(given.keep or Path(scratch) / "month")
         generate_demo(full.raw("demo"), full.truth("demo"), customers=given.customers)
         company = {path.stem: pd.read_parquet(path) for path in full.raw("demo").glob("*.parquet")}
+        commands: list[Command] = []
         for day in (FIRST_RUN, SECOND_MORNING, *days):
             deliver(company, workspace.raw("demo"), day)
-            morning(day, workspace.root)
-        print(
-            f"{len(read_failures(workspace, 'demo'))} runs failed. Look at {workspace.reports('demo', days[-1]) / 'review.html'}"
-        )
+            for command in morning(day, workspace.root):
+                print(*astuple(command), sep="  ", flush=True)
+                commands.append(command)
+        page = workspace.reports("demo", days[-1]) / "review.html"
+        told = f"{len(commands)} commands, {len(read_failures(workspace, 'demo'))} of the scheduled ones failed."
+        print(f"{told} Look at {page}")
+        rows = [(str(c.day), c.what, c.exit_code, c.said.replace("|", "\\|")) for c in commands]
+        protocol = str(__doc__).split("\nUsage")[0]
+        listed = table(("day", "command", "exit", "last line"), rows)
+        text = f"{protocol}\n\n{given.customers:,} customers. {told}\n\n{listed}\n\n{machine('mlflow', 'lightgbm')}"
+        write_section("A month of mornings", text)
 
 
 if __name__ == "__main__":

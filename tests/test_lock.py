@@ -1,7 +1,9 @@
 """One writer per workspace and source, and what a killed one leaves."""
 
+import shutil
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -72,6 +74,30 @@ def test_a_kernel_that_outlives_its_killed_run_is_ended(tmp_path, holder):
     orphan = subprocess.Popen(["sleep", "60"], env={"JPY_PARENT_PID": str(holder.pid), "PATH": "/usr/bin:/bin"})
     holder.kill()
     holder.wait()
+    with sole_writer(Workspace(tmp_path), "shop", "tenure run shop"):
+        orphan.wait(timeout=10)  # raises if it still sleeps
+    assert orphan.returncode is not None
+
+
+def test_the_kernels_of_a_living_run_are_left_alone_by_a_copy_of_its_workspace(tmp_path, holder):
+    """A backup taken in the middle of a run holds the run's name too."""
+    kernel = subprocess.Popen(["sleep", "60"], env={"JPY_PARENT_PID": str(holder.pid), "PATH": "/usr/bin:/bin"})
+    copy = Workspace(tmp_path.with_name(f"{tmp_path.name}-copy"))
+    shutil.copytree(tmp_path, copy.root)
+    try:
+        with sole_writer(copy, "shop", "tenure score shop") as was_killed:
+            assert was_killed, "in the copy nobody goes on with what the run began"
+        assert kernel.poll() is None and holder.poll() is None
+    finally:
+        kernel.kill()
+        kernel.wait()
+
+
+def test_a_kernel_is_ended_although_its_killed_run_was_not_reaped(tmp_path, holder):
+    orphan = subprocess.Popen(["sleep", "60"], env={"JPY_PARENT_PID": str(holder.pid), "PATH": "/usr/bin:/bin"})
+    holder.kill()
+    while psutil.Process(holder.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
     with sole_writer(Workspace(tmp_path), "shop", "tenure run shop"):
         orphan.wait(timeout=10)  # raises if it still sleeps
     assert orphan.returncode is not None

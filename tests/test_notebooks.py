@@ -1,5 +1,8 @@
 """Running a notebook: what it leaves, and what is said when it fails."""
 
+import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -115,3 +118,24 @@ def test_a_password_of_the_environment_stays_out_of_the_executed_notebook(shop, 
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "2024-01-06")
     execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
     assert "as of ***" in (shop / "out.ipynb").read_text(encoding="utf-8")
+
+
+SERVE_NOBODY = """
+import sys
+from tenure import warm_kernels
+warm_kernels.PRELOADED = ()
+warm_kernels._status = lambda pid: None
+warm_kernels._serve(int(sys.argv[1]))
+"""
+
+
+def test_a_nursery_whose_run_was_killed_before_its_answer_ends_without_a_word():
+    ours, theirs = socket.socketpair()
+    ours.sendall(b'{"status_of": 1}\n')
+    ours.close()
+    with theirs:
+        command = [sys.executable, "-c", SERVE_NOBODY, str(theirs.fileno())]
+        done = subprocess.run(
+            command, pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -22,6 +22,8 @@ KERNEL_PARENT = "JPY_PARENT_PID"
 # The locks this process, or the one that started it, holds: kernels inherit it, and write under their parent's lock.
 HELD = "TENURE_LOCKS_HELD"
 LOADED_WITHIN_SECONDS = 5.0
+# When a lock was taken is noted in whole seconds.
+NOTED_WITHIN_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.05
 
 
@@ -93,10 +95,23 @@ def _describe(holder: Holder | None) -> str:
 
 def _end_kernels_of(holder: Holder) -> None:
     """End kernels that outlive the killed process that started them, before they write any more."""
-    if holder.host != socket.gethostname():
+    if holder.host != socket.gethostname() or _lives(holder):
         return
     while _end_those_seen(holder.pid):
         time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _lives(holder: Holder) -> bool:
+    """Say whether a holder is still at work: on another workspace then, of which this one is a copy."""
+    import psutil
+
+    try:
+        process = psutil.Process(holder.pid)
+        # A process that began after the lock was taken has been given the number of one that ended.
+        is_another = process.create_time() > datetime.fromisoformat(holder.started).timestamp() + NOTED_WITHIN_SECONDS
+        return not is_another and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
 
 
 def _end_those_seen(parent: int) -> bool:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from threading import Lock
 from typing import Any
@@ -185,7 +186,7 @@ def _serve(descriptor: int) -> None:
     gc.collect()
     gc.freeze()  # forks share what was imported: looking for garbage in it would copy it
     with socket.socket(fileno=descriptor) as channel, channel.makefile("rw", encoding="utf-8") as lines:
-        for line in lines:
+        for line in _until_it_ends(lines):
             asked = json.loads(line)
             if "status_of" in asked:
                 answer = _status(asked["status_of"])
@@ -196,12 +197,21 @@ def _serve(descriptor: int) -> None:
             else:
                 os.setpgid(0, 0)
                 break
-            lines.write(json.dumps(answer) + "\n")
-            lines.flush()
+            try:
+                lines.write(json.dumps(answer) + "\n")
+                lines.flush()
+            except OSError:
+                os._exit(0)  # the run that asked was killed: nobody is to be told anything
         else:
             os._exit(0)  # nothing of its own is left to be finished
     _be_a_kernel(asked)
     gc.unfreeze()
+
+
+def _until_it_ends(lines: Iterable[str]) -> Iterator[str]:
+    """Read a channel to its end, also to one that comes by a kill on the other side."""
+    with suppress(OSError):
+        yield from lines
 
 
 def _status(pid: int) -> int | None:

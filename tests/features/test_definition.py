@@ -1,12 +1,17 @@
 """A definition cannot look where it must not."""
 
+from datetime import date
+
 import pytest
 
+from tables import write_csv
 from tenure.errors import DefinitionError, LeakageError, UnknownNameError
 from tenure.features.catalogue import available_columns
 from tenure.features.definition import Feature, FeatureView
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import parse_source
+from tenure.steps.opening import open_run
+from tenure.workspace import Workspace
 
 NOTHING = parse_source("", name="shop", where="test")
 ALL = dict.fromkeys(STAGED_TABLES, ())
@@ -77,3 +82,20 @@ def test_a_unit_nobody_knows_is_refused_with_those_there_are():
     misspelt = parse_source(GIFTS.replace('"count"', '"counts"'), name="shop", where="test")
     with pytest.raises(DefinitionError, match=r"count_gifts: unit is 'counts', expected one of count, days, currency"):
         available_columns(misspelt, {"order_lines": ("order_id", "is_gift")})
+
+
+@pytest.mark.parametrize("absent", ["'random()'", "nan", "inf"])
+def test_absence_of_a_number_that_is_no_number_is_told(tmp_path, absent):
+    workspace = Workspace(tmp_path)
+    write_csv(
+        workspace.raw("shop") / "order_lines.csv", "customer_id occurred_at order_id amount", "ana 2024-01-05 1 9"
+    )
+    (workspace.raw("shop") / "source.toml").write_text(
+        '[[features]]\ntable = "order_lines"\nname = "count_gifts"\nexpression = "count(*)"\nwindows_days = [30]\n'
+        f'when_no_rows = {absent}\nunit = "count"\nmeaning = "Gifts."\n'
+    )
+    run = open_run("shop", workspace=str(tmp_path))
+    with pytest.raises(
+        DefinitionError, match=r"count_gifts_30d: when_no_rows is .*Expected a number, as the feature is one"
+    ):
+        run.snapshots.build_features([date(2024, 2, 1)])

@@ -37,7 +37,10 @@ def test_a_model_worse_than_the_champion_is_blocked():
 
 
 def test_a_tie_keeps_the_champion():
-    assert failed(judge(evaluation(TRUE), auc_difference(LABELS, TRUE, TRUE))) == ["better than the champion"]
+    verdict = judge(evaluation(TRUE), auc_difference(LABELS, TRUE, TRUE))
+    assert failed(verdict) == ["better than the champion"]
+    assert verdict.reason.startswith("did not pass 'better than the champion': paired difference of AUC +0.0000 (")
+    assert verdict.reason.endswith("; a tie keeps the champion")
 
 
 def test_an_alarm_of_the_audit_blocks_and_is_repeated():

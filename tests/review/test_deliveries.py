@@ -57,14 +57,44 @@ def test_a_campaign_after_empty_weeks_is_no_alarm():
     assert alerts(campaigns) == []
 
 
+def summary(*, rejected=0, empty=()):
+    return TableSummary(
+        read=100, staged=100 - rejected, rejected=rejected, columns=("customer_id", "brand"), empty=tuple(empty)
+    )
+
+
+def run_json(as_of, columns, rejected=0):
+    return {"as_of": as_of, "columns": columns, "rows": {"orders": {"read": 100, "rejected": rejected}}}
+
+
+BOTH = {"orders": ["customer_id", "brand"]}
+
+
 def test_lost_columns_tables_and_more_rejected_rows_are_told():
-    former = {
-        "as_of": "2025-06-01", "columns": {"orders": ["customer_id", "brand"], "usage": ["customer_id"]},
-        "rows": {"orders": {"read": 100, "rejected": 0}},
-    }  # fmt: skip
-    now = {"orders": TableSummary(read=100, staged=95, rejected=5, columns=("customer_id", "brand"), empty=("brand",))}
+    former = [run_json("2025-06-01", {**BOTH, "usage": ["customer_id"]})]
+    now = {"orders": summary(rejected=5, empty=["brand"])}
     assert [str(alert)[:60] for alert in change_alerts(now, former)] == [
+        "error: usage: the table is gone since the run of 2025-06-01. Was"[:60],
         "warning: orders: columns hold no value any more that did in the run of 2025-"[:60],
-        "error: usage: the table is gone since the run of 2025-06-01."[:60],
         "warning: orders: 5.0% of the rows are rejected, 0.0% in the run of"[:60],
     ]
+
+
+def test_what_was_lost_some_runs_ago_is_told_until_it_is_back():
+    former = [
+        run_json("2025-06-01", {**BOTH, "usage": ["customer_id"]}),
+        run_json("2025-06-02", BOTH),
+        run_json("2025-06-03", {"orders": ["customer_id"]}, rejected=5),
+    ]
+    still = [str(alert) for alert in change_alerts({"orders": summary(rejected=5, empty=["brand"])}, former)]
+    assert "the table is gone since the run of 2025-06-01." in still[0]
+    assert "that did in the run of 2025-06-02: brand." in still[1]
+    assert "5.0% of the rows are rejected, 0.0% in the run of 2025-06-02." in still[2]
+    assert change_alerts({"orders": summary(), "usage": summary()}, former) == []
+
+
+def test_a_thin_week_and_a_full_one_are_told_with_what_to_ask():
+    for last_week, asked in ((2, "Ask whether some are missing."), (30, "Look whether some are there twice.")):
+        rows = daily(120)
+        rows.iloc[-7:] = last_week
+        assert alerts(rows)[0].endswith(f"in the last week; usually 35 to 105. {asked}")

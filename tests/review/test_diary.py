@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from tenure.alerts import Alert
-from tenure.review.diary import Reason, RunOfDay, write_diary
+from tenure.review.diary import Reason, RunOfDay, began, write_diary
 from tenure.review.failures import Failure, note_failure, read_failures
 from tenure.workspace import Workspace
 
@@ -36,6 +36,19 @@ def test_an_alert_is_told_when_it_begins_and_when_it_is_over_not_in_between():
         "3 score: ",
         "4 score: orders: no alert any more",
     ]
+
+
+def test_an_alert_that_goes_on_is_named_on_the_days_on_which_nothing_else_is_new():
+    entries = write_diary([score(1), score(2, LATE), score(3, LATER), score(4, LATER), score(5)], (), ())
+    assert [(e.first.day, e.last.day, e.still) for e in entries] == [
+        (1, 1, ()), (2, 2, ()), (3, 4, ("orders",)), (5, 5, ()),
+    ]  # fmt: skip
+
+
+def test_an_alert_stands_since_the_first_of_the_days_in_a_row_that_had_it():
+    runs = [score(1, LATE), score(2), score(3, LATE), score(4, LATER), score(5, LATER)]
+    assert began(runs, [LATER]) == [JUNE[2]]
+    assert began(runs, [Alert("warning", "churn", "new today")]) == [JUNE[4]]
 
 
 def test_an_alert_that_names_something_else_is_another_one():
@@ -90,7 +103,7 @@ def test_a_day_that_failed_and_one_on_which_nothing_ran_are_told_apart():
         "1-3 score: ",
         "4 failed: tenure score shop failed: the store does not answer.",
         "5-6 score: ",
-        "7 nothing ran: nobody started a run on a day that usually has one",
+        "7 nothing ran: nobody started a run on a day that usually has one; look at the scheduler",
         "8 score: ",
     ]
 

@@ -38,10 +38,33 @@ def test_a_planted_shift_missing_values_and_a_new_category_are_named(generator):
     table = drift_table(before, now, ["steady", "moved", "plan"])
     assert set(table.loc[table["has_drifted"], "name"]) == {"steady", "moved"}
     assert table.set_index("name").loc["plan", "new_values"] == "gold"
-    said = [str(alert) for alert in drift_alerts("churn", table, drift_table(before, now, ["plan"]), "2025-01-01")]
-    assert said[0].startswith("warning: churn: 2 of 3 features drifted since 2025-01-01, most steady (PSI")
-    assert "warning: churn: steady is missing for 22%, for 0% at 2025-01-01." in said
-    assert "warning: churn: plan has values the model has never seen: gold." in said
+    drifted, missing, new = said_of(table, drift_table(before, now, ["plan"]))
+    assert drifted.startswith("warning: churn: 2 of 3 features drifted since 2025-01-01, most steady (PSI")
+    assert drifted.endswith("propensities are steady. Find out why; the list can be acted on.")
+    assert missing.startswith("warning: churn: steady is missing for 22%, for 0% at 2025-01-01. Ask what became")
+    assert new.startswith("warning: churn: plan has values the model has never seen: gold.")
+
+
+def said_of(features, scores):
+    return [str(alert) for alert in drift_alerts("churn", features, scores, "2025-01-01")]
+
+
+def test_propensities_that_moved_are_told_with_what_drifted_and_what_to_do(generator):
+    before, now = (pd.DataFrame({"usage": generator.normal(mean, size=900)}) for mean in (0, 1))
+    table = drift_table(before, now, ["usage"])
+    (said,) = said_of(table, table)
+    assert said.startswith("warning: churn: propensities moved since 2025-01-01 (PSI ")
+    assert "1 of 1 features drifted, most usage (PSI " in said
+    assert said.endswith("Find out why before acting on the list; if the change is to stay, retrain with 'tenure run'.")
+
+
+def test_a_customers_age_moves_as_it_always_did_and_is_no_drift_but_twice_as_fast_is(generator):
+    former, before, now, sudden = (pd.DataFrame({"age": generator.normal(mean, size=900)}) for mean in (0, 1, 2, 3))
+    (as_ever,) = drift_table(before, now, ["age"], former).to_dict("records")
+    assert as_ever["psi"] > 0.25 and not as_ever["has_drifted"]
+    assert as_ever["usual"] == pytest.approx(stability_index(former["age"], before["age"])[0])
+    assert drift_table(before, sudden, ["age"], former)["has_drifted"].all()
+    assert drift_table(before, now, ["age"])["has_drifted"].all(), "without a former time the customary limit holds"
 
 
 def test_one_of_many_features_that_drifts_alone_is_no_alert(generator):

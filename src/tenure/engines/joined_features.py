@@ -53,7 +53,7 @@ def row_wise_levels(columns: Sequence[FeatureColumn]) -> Iterator[list[FeatureCo
 
 def _row_wise(column: FeatureColumn) -> str:
     value = rounded(f"CAST(({to_duckdb(parse_expression(column.expression, column.name))}) AS DOUBLE)")
-    absent = "NULL" if column.when_no_rows is None else repr(float(column.when_no_rows))
+    absent = "NULL" if column.absent_number is None else repr(column.absent_number)
     return f"coalesce({value}, {absent}) AS {quoted(column.name)}"
 
 
@@ -63,7 +63,7 @@ def _outgoing(column: FeatureColumn, kind: str) -> str:
     if kind == "VARCHAR":
         return name if column.when_no_rows is None else f"coalesce({name}, {literal(str(column.when_no_rows))})"
     value = rounded(f"CAST({name} AS DOUBLE)") if kind in ("DOUBLE", "FLOAT") else f"CAST({name} AS DOUBLE)"
-    return value if column.when_no_rows is None else f"coalesce({value}, {float(column.when_no_rows)!r})"
+    return value if column.absent_number is None else f"coalesce({value}, {column.absent_number!r})"
 
 
 def rounded(value: str) -> str:

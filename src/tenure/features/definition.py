@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -127,6 +128,26 @@ class FeatureColumn:
     @property
     def is_category(self) -> bool:
         return self.unit == "category"
+
+    @property
+    def absent_number(self) -> float | None:
+        """What absence means for a feature that is a number.
+
+        Raises
+        ------
+        DefinitionError : it is given as a text, or as no finite number.
+        """
+        if self.when_no_rows is None:
+            return None
+        try:
+            number = float(self.when_no_rows)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise DefinitionError(
+                f"Feature {self.name}: when_no_rows is {self.when_no_rows!r}. Expected a number, as the feature is one; leave it out for unknown."
+            )
+        return number
 
 
 def columns_of_view(view: FeatureView) -> Iterable[FeatureColumn]:

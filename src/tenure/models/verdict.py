@@ -32,7 +32,7 @@ class Verdict:
     @property
     def reason(self) -> str:
         """Say in one line why, or why not."""
-        failed = [f"{gate.name}: {gate.found}" for gate in self.gates if not gate.passed]
+        failed = [f"did not pass '{gate.name}': {gate.found}" for gate in self.gates if not gate.passed]
         told = [f"{gate.name}: {gate.found}" for gate in self.gates if gate.name.startswith("better than")]
         return "; ".join(failed or told)
 
@@ -85,8 +85,9 @@ def judge(
     ]  # fmt: skip
     if difference_to_champion is not None:
         d = difference_to_champion
-        found = f"paired difference of AUC {d.value:+.4f} (95 % interval {d.low:+.4f} to {d.high:+.4f}); a tie keeps the champion"
-        gates.append(Gate("better than the champion", d.value > 0 and d.low >= thresholds.champion_low, found))
+        passed = d.value > 0 and d.low >= thresholds.champion_low
+        found = f"paired difference of AUC {d.value:+.4f} (95 % interval {d.low:+.4f} to {d.high:+.4f})"
+        gates.append(Gate("better than the champion", passed, found + ("" if passed else "; a tie keeps the champion")))
     return Verdict(tuple(gates))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -29,15 +30,16 @@ def review_page(
     alerts: Sequence[Alert],
     diary: Sequence[Entry],
     *,
+    began: Sequence[date],
     staged: StagedSource,
     as_of: object,
     is_quick: bool,
 ) -> str:
-    """Render the review; ``features`` and ``scores`` are drift tables by target, ``since`` the day they compare with, ``diary`` oldest first."""
+    """Render the review; ``features`` and ``scores`` are drift tables by target, ``since`` the day they compare with, ``diary`` oldest first, ``began`` since when each alert stands."""
     targets = list(dict.fromkeys([*(p.target for p in promises), *features]))
     return str(
         page_environment().get_template("review.html").render(
-            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, alerts=alerts, is_quick=is_quick, diary=diary[::-1],
+            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, alerts=list(zip(alerts, began, strict=True)), is_quick=is_quick, diary=diary[::-1],
             targets=[_target(name, [p for p in promises if p.target == name], features, scores, since) for name in targets],
             deliveries=deliveries.to_dict("records"), contacts_known=any(p.contacted is not None for p in promises),
         )

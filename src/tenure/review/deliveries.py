@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -77,34 +77,54 @@ def delivery_alerts(deliveries: pd.DataFrame, vital: Collection[str]) -> list[Al
             to_do = "Ask for the delivery before acting on the scores." if is_vital else "If some was due, ask for it."
             alerts.append(Alert("error" if is_vital else "warning", row["table"], f"{text} {to_do}"))
         elif row["is_unusual"]:
-            text = f"{row['rows_last_week']:,} rows in the last week; usually {row['usual_low']:,.0f} to {row['usual_high']:,.0f}."
+            is_thin = row["rows_last_week"] < row["usual_low"]
+            to_do = "Ask whether some are missing." if is_thin else "Look whether some are there twice."
+            text = f"{row['rows_last_week']:,} rows in the last week; usually {row['usual_low']:,.0f} to {row['usual_high']:,.0f}. {to_do}"
             alerts.append(Alert("warning", row["table"], text))
     return alerts
 
 
-def change_alerts(tables: Mapping[str, TableSummary], former: Mapping[str, Any]) -> list[Alert]:
-    """Compare what was staged with the run before: tables and columns without a value any more, more rejected rows. ``former`` is its run.json."""
-    alerts = []
-    for name, columns in former.get("columns", {}).items():
-        if name not in tables:
-            alerts.append(Alert("error", name, f"the table is gone since the run of {former['as_of']}."))
-        elif lost := sorted({*columns} - {*tables[name].filled_columns}):
-            alerts.append(
-                Alert(
-                    "warning",
-                    name,
-                    f"columns hold no value any more that did in the run of {former['as_of']}: {', '.join(lost)}. Were they renamed? See source.toml.",
-                )
-            )
-    for name, rows in former.get("rows", {}).items():
-        if name in tables and rows["read"] and tables[name].read:
-            before, now = rows["rejected"] / rows["read"], tables[name].rejected / tables[name].read
+def change_alerts(tables: Mapping[str, TableSummary], former: Sequence[Mapping[str, Any]]) -> list[Alert]:
+    """Compare what was staged with the runs of the last month: tables and columns without a value any more, more rejected rows.
+
+    ``former`` are their ``run.json``, oldest first. All of them, for what is lost stays lost on the days after the first without it.
+    """
+    filled, shares = _last_filled(former), _lowest_rejected(former)
+    alerts = [
+        Alert("error", name, f"the table is gone since the run of {max(runs.values())}. Was its file renamed or left out? See source.toml.")
+        for name, runs in filled.items()
+        if name not in tables
+    ]  # fmt: skip
+    for name in filled.keys() & tables.keys():
+        lost = {column: day for column, day in filled[name].items() if column not in tables[name].filled_columns}
+        for day in sorted({*lost.values()}):
+            named = ", ".join(sorted(column for column, last in lost.items() if last == day))
+            text = f"columns hold no value any more that did in the run of {day}: {named}. Were they renamed? See source.toml."
+            alerts.append(Alert("warning", name, text))
+    for name, (before, day) in shares.items():
+        if name in tables and tables[name].read:
+            now = tables[name].rejected / tables[name].read
             if now - before > REJECTED_SHARE:
-                alerts.append(
-                    Alert(
-                        "warning",
-                        name,
-                        f"{now:.1%} of the rows are rejected, {before:.1%} in the run of {former['as_of']}. See 01_ingest.",
-                    )
-                )
+                text = f"{now:.1%} of the rows are rejected, {before:.1%} in the run of {day}. See 01_ingest."
+                alerts.append(Alert("warning", name, text))
     return alerts
+
+
+def _last_filled(former: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Tell when each column of each table last held a value. => table: column: as-of"""
+    found: dict[str, dict[str, str]] = {}
+    for document in former:
+        for name, columns in document.get("columns", {}).items():
+            found.setdefault(name, {}).update(dict.fromkeys(columns, document["as_of"]))
+    return found
+
+
+def _lowest_rejected(former: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, str]]:
+    """Tell the lowest share of rejected rows of each table, and the last as-of that had it."""
+    found: dict[str, tuple[float, str]] = {}
+    for document in former:
+        for name, rows in document.get("rows", {}).items():
+            share = rows["rejected"] / rows["read"] if rows["read"] else 0.0
+            if rows["read"] and share <= found.get(name, (share, ""))[0]:
+                found[name] = share, document["as_of"]
+    return found

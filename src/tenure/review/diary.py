@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from statistics import median
 from typing import Literal
@@ -52,12 +52,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Entry:
-    """A day, or a span of days in a row on which nothing was new. ``what``: run, score, audit, failed or nothing ran."""
+    """A day, or a span of days in a row on which nothing was new. ``what``: run, score, audit, failed or nothing ran.
+
+    ``still`` names what alerts from earlier days are about that go on.
+    """
 
     first: date
     last: date
     what: str
     events: tuple[Event, ...]
+    still: tuple[str, ...] = ()
 
     @property
     def days(self) -> int:
@@ -74,22 +78,22 @@ def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequ
     ordered = sorted(runs, key=lambda run: run.as_of)
     first = ordered[-1].as_of - timedelta(days=DAYS)
     by_day: dict[date, tuple[str, list[Event]]] = {}
+    still: dict[date, tuple[str, ...]] = {}
     for before, run in zip([None, *ordered], ordered, strict=False):
         by_day[run.as_of] = (run.kind, [*_trainings(run), *_champions(before, run, why), *_alerts(before, run)])
+        still[run.as_of] = _still(before, run)
     for failure in failures:
         day = date.fromisoformat(failure.as_of)
         what, events = by_day.get(day, ("failed", []))
         told = Event("error", f"{failure.doing} failed: {failure.text}")
         by_day[day] = (what, [told, *(event for event in events if event != told)])
     for day in _missing(list(by_day)):
-        by_day[day] = ("nothing ran", [Event("error", "nobody started a run on a day that usually has one")])
-    return _merged(
-        [Entry(day, day, *_frozen(by_day[day])) for day in sorted(by_day) if first <= day <= ordered[-1].as_of]
-    )
-
-
-def _frozen(day: tuple[str, list[Event]]) -> tuple[str, tuple[Event, ...]]:
-    return day[0], tuple(day[1])
+        by_day[day] = (
+            "nothing ran",
+            [Event("error", "nobody started a run on a day that usually has one; look at the scheduler")],
+        )
+    shown = (day for day in sorted(by_day) if first <= day <= ordered[-1].as_of)
+    return _merged([Entry(day, day, by_day[day][0], tuple(by_day[day][1]), still.get(day, ())) for day in shown])
 
 
 def _trainings(run: RunOfDay) -> list[Event]:
@@ -127,12 +131,35 @@ def _reason(changed: tuple[str, str, str], run: RunOfDay, why: Sequence[Reason])
 
 def _alerts(before: RunOfDay | None, run: RunOfDay) -> list[Event]:
     """Say what alerts began and which are over; one that goes on with other numbers is the same."""
-    known = {_same(alert) for alert in before.alerts} if before else set()
+    known = _known(before)
     now = {_same(alert) for alert in run.alerts}
     began = [Event(a.severity, f"{a.about}: {a.text}") for a in run.alerts if _same(a) not in known]
     about_now = {alert.about for alert in run.alerts}
     over = sorted({a.about for a in before.alerts if _same(a) not in now} - about_now) if before else []
     return [*began, *(Event("good", f"{about}: no alert any more") for about in over)]
+
+
+def _still(before: RunOfDay | None, run: RunOfDay) -> tuple[str, ...]:
+    known = _known(before)
+    return tuple(sorted({alert.about for alert in run.alerts if _same(alert) in known}))
+
+
+def _known(before: RunOfDay | None) -> set[tuple[str, frozenset[str]]]:
+    return {_same(alert) for alert in before.alerts} if before else set()
+
+
+def began(runs: Sequence[RunOfDay], alerts: Sequence[Alert]) -> list[date]:
+    """Tell since which as-of each alert of the last run has stood without a break, through the runs given, in any order."""
+    ordered = sorted(runs, key=lambda run: run.as_of)
+    days = []
+    for alert in alerts:
+        day = ordered[-1].as_of
+        for run in reversed(ordered):
+            if _same(alert) not in {_same(other) for other in run.alerts}:
+                break
+            day = run.as_of
+        days.append(day)
+    return days
 
 
 def _same(alert: Alert) -> tuple[str, frozenset[str]]:
@@ -151,13 +178,14 @@ def _missing(days: list[date]) -> list[date]:
 
 
 def _merged(entries: Sequence[Entry]) -> list[Entry]:
-    """Join quiet days in a row, of one kind, into spans."""
+    """Join quiet days in a row, of one kind and with the same alerts going on, into spans."""
     told: list[Entry] = []
     for entry in entries:
         last = told[-1] if told else None
         is_next = last is not None and entry.first == last.last + timedelta(days=1) and entry.what == last.what
-        if last and is_next and not entry.events and not last.events:
-            told[-1] = Entry(last.first, entry.last, entry.what, ())
+        is_as_quiet = last is not None and not entry.events and not last.events and entry.still == last.still
+        if last and is_next and is_as_quiet:
+            told[-1] = replace(last, last=entry.last)
         else:
             told.append(entry)
     return told

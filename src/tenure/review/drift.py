@@ -16,6 +16,7 @@ BINS = 10
 LIMIT = 0.25
 MISSING, MISSING_SHARE = "(missing)", 0.10
 MANY = 0.10
+HALF_AS_MUCH_AGAIN = 1.5
 SHOWN = 3
 
 
@@ -47,48 +48,65 @@ def _binned(reference: pd.Series, values: pd.Series) -> dict[str, int]:
     return bins | ({MISSING: int(is_missing.sum())} if is_missing.any() else {})
 
 
-def drift_table(reference: pd.DataFrame, current: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Compare columns, the most drifted first. => name, psi, chance, missing_before, missing_now, new_values, has_drifted"""
+def drift_table(
+    reference: pd.DataFrame, current: pd.DataFrame, names: Sequence[str], former: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Compare columns, the most drifted first.
+
+    ``former`` is as long before the reference as ``current`` is after it: a customer's age moves of itself, so drifted is what
+    moved half as much again as it did then.
+    => name, psi, chance, usual (the index from former to reference; NaN without one), missing_before, missing_now, new_values, has_drifted
+    """
     rows = []
     for name in names:
         before, now = reference[name], current[name]
         index, chance = stability_index(before, now)
+        usual = float("nan") if former is None else stability_index(former[name], before)[0]
+        limit = max(LIMIT, chance, 0.0 if former is None else HALF_AS_MUCH_AGAIN * usual)
         texts = not pd.api.types.is_numeric_dtype(before)
         new = sorted({*now.dropna().astype(str)} - {*before.dropna().astype(str)}) if texts else []
         missing = float(before.isna().mean()), float(now.isna().mean())
         rows.append(
             {
-                "name": name, "psi": index, "chance": chance, "missing_before": missing[0], "missing_now": missing[1],
-                "new_values": ", ".join(new[:5]), "has_drifted": index > max(LIMIT, chance) or missing[1] - missing[0] > MISSING_SHARE,
+                "name": name, "psi": index, "chance": chance, "usual": usual, "missing_before": missing[0], "missing_now": missing[1],
+                "new_values": ", ".join(new[:5]), "has_drifted": index > limit or missing[1] - missing[0] > MISSING_SHARE,
             }
         )  # fmt: skip
-    columns = ["name", "psi", "chance", "missing_before", "missing_now", "new_values", "has_drifted"]
-    return pd.DataFrame(rows, columns=columns).sort_values(["psi", "name"], ascending=[False, True], ignore_index=True)
+    columns = ["name", "psi", "chance", "usual", "missing_before", "missing_now", "new_values", "has_drifted"]
+    ordered = ["has_drifted", "psi", "name"]
+    return pd.DataFrame(rows, columns=columns).sort_values(ordered, ascending=[False, False, True], ignore_index=True)
 
 
 def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> list[Alert]:
-    """Say that inputs or propensities moved since the test cutoff; a column ``label`` names features in a reader's words.
+    """Say that inputs or propensities moved since the test cutoff, and what to do; a column ``label`` names features in a reader's words.
 
-    Ages and dates move of themselves: a few drifted features are for the page. An alert needs a tenth of them, values gone
-    missing, values never seen, or propensities that moved.
+    A few drifted features of many are for the page. An alert needs a tenth of them, values gone missing, values never seen, or
+    propensities that moved.
     """
     found = []
     drifted = features[features["has_drifted"]]
-    if len(drifted) >= max(1, MANY * len(features)):
-        named = ", ".join(_with_index(row) for row in drifted.head(SHOWN).to_dict("records"))
-        found.append(f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}.")
+    named = ", ".join(_with_index(row) for row in drifted.head(SHOWN).to_dict("records"))
+    if scores["has_drifted"].any():
+        what = f"{len(drifted)} of {len(features)} features drifted, most {named}. " if named else ""
+        found.append(
+            f"propensities moved since {since} (PSI {scores['psi'].iloc[0]:.2f}). {what}Find out why before acting on the list; "
+            "if the change is to stay, retrain with 'tenure run'."
+        )
+    elif len(drifted) >= max(1, MANY * len(features)):
+        found.append(
+            f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}; propensities are steady. "
+            "Find out why; the list can be acted on."
+        )
     for row in features.to_dict("records"):
         if row["missing_now"] - row["missing_before"] > MISSING_SHARE:
             found.append(
-                f"{_named(row)} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}."
+                f"{_named(row)} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}. "
+                "Ask what became of its table before acting on the list."
             )
         if row["new_values"]:
-            found.append(f"{_named(row)} has values the model has never seen: {row['new_values']}.")
-    if scores["has_drifted"].any():
-        index = scores["psi"].iloc[0]
-        found.append(
-            f"propensities moved since {since} (PSI {index:.2f}). Look at what drifted before acting on the list."
-        )
+            found.append(
+                f"{_named(row)} has values the model has never seen: {row['new_values']}. It reads them as any rare value until it is retrained."
+            )
     return [Alert("warning", target, text) for text in found]
 
 

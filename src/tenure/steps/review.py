@@ -13,7 +13,7 @@ from tenure.alerts import Alert, save_alerts, worst_first
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
-from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, write_diary
+from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
@@ -62,7 +62,7 @@ def review_run(run: Run) -> Review:
     alerts = [
         *promise_alerts(promises),
         *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
-        *change_alerts(run.staged.tables, former[max(former)] if former else {}),
+        *change_alerts(run.staged.tables, [former[day] for day in sorted(former)]),
     ]
     features, scores, since = {}, {}, {}
     for name, model in _scoring_models(run).items():
@@ -73,7 +73,9 @@ def review_run(run: Run) -> Review:
         features[name], scores[name] = _drift(run, run.target(name), model)
         alerts += drift_alerts(name, features[name], scores[name], since[name])
     alerts = worst_first(alerts)
-    found = Review(promises, features, scores, since, deliveries, alerts, _diary(run, former, alerts))
+    runs = _runs(run, former, alerts)
+    diary = write_diary(runs, read_failures(run.workspace, run.source.name), _why(run))
+    found = Review(promises, features, scores, since, deliveries, alerts, diary)
     save_alerts(found.alerts, run.output / REVIEW_ALERTS)
     page = review_page(
         promises,
@@ -83,6 +85,7 @@ def review_run(run: Run) -> Review:
         deliveries,
         found.alerts,
         found.diary,
+        began=began(runs, alerts),
         staged=run.staged,
         as_of=run.as_of,
         is_quick=run.quick,
@@ -115,11 +118,15 @@ def _scoring_models(run: Run) -> dict[str, PropensityModel]:
 
 def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare a model's inputs and propensities at the as-of with those at its test cutoff."""
-    days = date.fromisoformat(model.about["test_cutoff"]), run.as_of
-    before, now = (run.snapshots.table(target, [day], run.snapshots.columns, labels=False) for day in days)
+    columns = [column for column in run.snapshots.columns if column.name in set(model.feature_names)]
+    test = date.fromisoformat(model.about["test_cutoff"])
+    # Of those it was fitted at, whose snapshots are there, the one that lies about as long before the test cutoff as the as-of after it.
+    fitted = [date.fromisoformat(day) for day in model.about["fitting_cutoffs"]]
+    former = min(fitted, key=lambda day: abs((test - day) - (run.as_of - test)))
+    then, before, now = (run.snapshots.table(target, [day], columns, labels=False) for day in (former, test, run.as_of))
     scored = [pd.DataFrame({"propensity": model.propensities(table)}) for table in (before, now)]
     labels = dict(zip(model.feature_names, labels_of(model.meanings), strict=True))
-    moved = drift_table(before, now, model.feature_names)
+    moved = drift_table(before, now, model.feature_names, then)
     return moved.assign(label=moved["name"].map(labels)), drift_table(scored[0], scored[1], ["propensity"])
 
 
@@ -135,7 +142,8 @@ def _former_runs(run: Run) -> dict[date, dict[str, Any]]:
     }
 
 
-def _diary(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> list[Entry]:
+def _runs(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> list[RunOfDay]:
+    """Tell what the runs of the last month did, and this one."""
     runs = [
         RunOfDay(
             day, document["kind"], tuple(Alert(**line) for line in document["alerts"]), scored_versions(run.workspace, run.source.name, day),
@@ -144,17 +152,22 @@ def _diary(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) ->
         for day, document in former.items()
     ]  # fmt: skip
     records = {record.target: record for record in saved_records(run)}
-    trained = {name: f"{r.status}, v{r.version}" for name, r in records.items() if r.version}
+    trained = {name: _became(r.status, r.version, r.reason) for name, r in records.items() if r.version}
     kind = "run" if trained else "score"
     today = RunOfDay(
         run.as_of, kind, tuple(alerts), scored_versions(run.workspace, run.source.name, run.as_of), trained
     )
-    return write_diary([*runs, today], read_failures(run.workspace, run.source.name), _why(run))
+    return [*runs, today]
 
 
 def _trainings(document: dict[str, Any]) -> dict[str, str]:
     found = document.get("targets", {}).items()
-    return {name: f"{t['status']}, v{t['model_version']}" for name, t in found if t["model_version"]}
+    return {name: _became(t["status"], t["model_version"], t["reason"]) for name, t in found if t["model_version"]}
+
+
+def _became(status: str, version: str, reason: str) -> str:
+    """Say what became of a training, and what stood in its way."""
+    return f"{status}, v{version}" + (f": {reason}" if status == "blocked" and reason else "")
 
 
 def _why(run: Run) -> list[Reason]:
