@@ -15,10 +15,10 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import Any, TextIO
 
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -29,6 +29,7 @@ PRELOADED = (
     "pyarrow.dataset", "scipy.stats", "scipy.optimize", "sklearn.linear_model", "sklearn.model_selection", "sklearn.metrics",
     "lightgbm", "mlflow", "mlflow.pyfunc", "mlflow.models", "sqlglot", "jinja2", "shap",
 )  # fmt: skip
+_TO_PRELOAD = list(PRELOADED)
 # Jupyter gives each kernel the process that started it, by this name; a forked one shows the environment of its nursery.
 PARENT = "JPY_PARENT_PID"
 LAUNCHER = "ipykernel_launcher"
@@ -170,22 +171,14 @@ def _own_arguments(command: list[str]) -> list[str]:
 
 
 def _serve(descriptor: int) -> None:
-    """Import, then fork a kernel for each request until the other side closes the channel. Returns in a kernel once that has ended."""
+    """Fork a kernel for each request until the other side closes the channel, and import while nobody asks. Returns in a kernel once that has ended."""
     import gc
-    from importlib import import_module
 
     # A kernel looks whether its own parent, this process, is still there.
     os.environ[PARENT] = str(os.getpid())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in PRELOADED:
-            # A kernel that needs what cannot be imported says so itself, in its own words.
-            with suppress(ImportError):
-                import_module(name)
-    gc.collect()
-    gc.freeze()  # forks share what was imported: looking for garbage in it would copy it
     with socket.socket(fileno=descriptor) as channel, channel.makefile("rw", encoding="utf-8") as lines:
+        _preload_until_asked(channel)
         for line in _until_it_ends(lines):
             asked = json.loads(line)
             if "status_of" in asked:
@@ -202,16 +195,35 @@ def _serve(descriptor: int) -> None:
                 lines.flush()
             except OSError:
                 os._exit(0)  # the run that asked was killed: nobody is to be told anything
+            _preload_until_asked(channel)
         else:
             os._exit(0)  # nothing of its own is left to be finished
     _be_a_kernel(asked)
     gc.unfreeze()
 
 
-def _until_it_ends(lines: Iterable[str]) -> Iterator[str]:
+def _preload_until_asked(channel: socket.socket) -> None:
+    """Import what is still to be imported, one package after the other; a request that comes in between is answered first."""
+    import gc
+    from importlib import import_module
+    from select import select
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        while _TO_PRELOAD and not select([channel], [], [], 0)[0]:
+            # A kernel that needs what cannot be imported says so itself, in its own words.
+            with suppress(ImportError):
+                import_module(_TO_PRELOAD.pop(0))
+            if not _TO_PRELOAD:
+                gc.collect()
+                gc.freeze()  # forks share what was imported: looking for garbage in it would copy it
+
+
+def _until_it_ends(lines: TextIO) -> Iterator[str]:
     """Read a channel to its end, also to one that comes by a kill on the other side."""
     with suppress(OSError):
-        yield from lines
+        while line := lines.readline():
+            yield line
 
 
 def _status(pid: int) -> int | None:
