@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from tenure.demo import generate_demo, true_probabilities
+from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
@@ -56,10 +57,11 @@ def main() -> None:
         staged = stage_source(workspace, read_source(workspace, "demo"))
         snapshots = Snapshots(workspace, staged, staged.default_as_of)
         for name in snapshots.targets:
-            print(
-                compare(snapshots, workspace.truth("demo"), name, rollouts=asked.rollouts, sample=asked.sample),
-                flush=True,
-            )
+            try:
+                told = compare(snapshots, workspace.truth("demo"), name, rollouts=asked.rollouts, sample=asked.sample)
+            except NotEnoughDataError as refused:
+                told = f"  {refused}"
+            print(told, flush=True)
 
 
 if __name__ == "__main__":
