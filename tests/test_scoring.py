@@ -12,7 +12,7 @@ from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.forms import Linear, LinearColumn
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.scoring import ScoringModel, append_to_ledger, score_customers
+from tenure.scoring import ScoringModel, append_to_ledger, last_scores, score_customers, scored_versions
 from tenure.snapshots import Snapshots
 from tenure.workspace import Workspace
 
@@ -56,3 +56,13 @@ def test_the_ledger_adds_the_same_scores_once_for_each_kind_of_run_and_keeps_all
     assert [append("a", "scheduled"), append("b", "scheduled"), append("c", "backfill")] == [20, 0, 20]
     kept = pd.concat(map(pd.read_parquet, workspace.scores.rglob("*.parquet")))
     assert kept.groupby(["run_kind", "run_id"]).size().to_dict() == {("backfill", "c"): 20, ("scheduled", "a"): 20}
+
+
+def test_of_versions_that_scored_a_day_in_turn_the_last_one_counts_even_where_its_scores_were_kept_before(tmp_path):
+    workspace, first = Workspace(tmp_path), scored(tmp_path)
+    second = replace(first, ranked={"lapse": first.ranked["lapse"].assign(model_version="2", propensity=0.5)})
+    for run_id, scores, version in (("a", first, "1"), ("b", second, "2"), ("c", first, "1")):
+        append_to_ledger(workspace, scores, source="shop", as_of=AS_OF, run_id=run_id, run_kind="scheduled")
+        assert scored_versions(workspace, "shop", AS_OF) == {"lapse": version}
+        _, last = last_scores(workspace, "shop", "lapse", AS_OF + timedelta(days=1))
+        assert set(last["model_version"]) == {version}

@@ -236,7 +236,11 @@ def append_to_ledger(
         folder = workspace.scores / f"source={source}" / f"target={name}" / f"as_of={as_of}"
         content = table[list(LEDGER_CONTENT)].astype(LEDGER_TYPES)
         path = folder / ledger_file(content, run_kind)
-        if content.empty or path.exists():
+        if content.empty:
+            continue
+        if path.exists():
+            # Scored again after others of the same day: these are the last ones now.
+            path.touch()
             continue
         content["run_id"], content["run_kind"], content["is_hindsight"] = run_id, run_kind, hindsight
         content["scored_at"] = datetime.now(UTC).replace(tzinfo=None)

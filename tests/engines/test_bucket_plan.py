@@ -104,6 +104,27 @@ def test_one_customer_at_a_time_and_several_readings_come_to_the_same_bits(tmp_p
         pd.testing.assert_frame_equal(whole[cutoff], pieces[cutoff], check_exact=True)
 
 
+def test_cutoffs_that_do_not_fit_into_memory_together_are_built_apart_and_come_to_the_same_bits(tmp_path, monkeypatch):
+    facts = staged(tmp_path, order_lines=(HEADER, *random_orders(4, rows=600)))
+    snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 6, 1))
+    cutoffs = [date(2024, 2, 1), date(2024, 4, 1), date(2024, 6, 1)]
+    together = built(snapshots, tmp_path / "together", cutoffs, ALWAYS, monkeypatch)
+    asked = []
+    spied = duckdb_engine.DuckDBEngine._build_aggregates
+
+    def build(engine, targets, columns, batch):
+        asked.append(list(batch))
+        return spied(engine, targets, columns, batch)
+
+    monkeypatch.setattr(duckdb_engine.DuckDBEngine, "_build_aggregates", build)
+    monkeypatch.setattr(duckdb_engine, "engine_memory", lambda: 1)
+    apart = built(snapshots, tmp_path / "apart", cutoffs, ALWAYS, monkeypatch)
+    assert asked == [[cutoff] for cutoff in cutoffs]
+    for cutoff in cutoffs:
+        assert len(together[cutoff]) > 10
+        pd.testing.assert_frame_equal(together[cutoff], apart[cutoff], check_exact=True)
+
+
 def test_a_fact_known_late_joins_its_bucket_from_the_first_cutoff_after_it_was_known(tmp_path, monkeypatch):
     facts = staged(
         tmp_path,

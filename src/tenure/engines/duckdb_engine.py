@@ -8,15 +8,18 @@ from functools import cache, partial
 from pathlib import Path
 
 import duckdb
+from sqlglot import exp
 
 from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import Aggregate, TablePlan, plan_table
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
+from tenure.engines.distinct_days import is_over_days, over_days
 from tenure.engines.eligibility import Asked, asked_of, population
 from tenure.engines.snapshot_files import Built, write_snapshots
 from tenure.engines.staged_facts import StagedFacts
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
+from tenure.memory import NUMBER_BYTES, engine_memory
 from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
 from tenure.targets.definition import Target
@@ -48,12 +51,20 @@ class DuckDBEngine:
         """
         targets = list(targets)
         self.costs.clear()
+        for batch in self._batches(columns, cutoffs):
+            self._set_cutoffs(batch)
+            aggregates = self._build_aggregates(targets, columns, batch)
+            with timing(self.costs, WRITING, columns=len(columns)):
+                write_snapshots(self._connection, targets, columns, aggregates, batch, paths)
+                for name in aggregates:
+                    self._connection.execute(f"DROP TABLE {name}")
+
+    def _batches(self, columns: Sequence[FeatureColumn], cutoffs: Sequence[date]) -> list[Sequence[date]]:
+        """Split the cutoffs so that the features of those built at once fit into memory: reading facts anew costs less than spilling."""
         self._set_cutoffs(cutoffs)
-        aggregates = self._build_aggregates(targets, columns, cutoffs)
-        with timing(self.costs, WRITING, columns=len(columns)):
-            write_snapshots(self._connection, targets, columns, aggregates, cutoffs, paths)
-            for name in aggregates:
-                self._connection.execute(f"DROP TABLE {name}")
+        customers = self._facts.count_customers({column.table for column in columns if not column.is_row_wise})
+        size = max(1, engine_memory() // (max(customers, 1) * len(columns) * NUMBER_BYTES))
+        return [cutoffs[first : first + size] for first in range(0, len(cutoffs), size)]
 
     def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
@@ -139,20 +150,23 @@ class DuckDBEngine:
 
     def _build_direct(self, columns: Sequence[FeatureColumn]) -> Built:
         """Aggregate each table over each window."""
-        groups: dict[tuple[str, int | None], list[FeatureColumn]] = {}
+        groups: dict[tuple[str, int | None, bool], dict[str, exp.Expression]] = {}
         for column in columns:
-            groups.setdefault((column.table, column.window_days), []).append(column)
+            parsed = parse_expression(column.expression, column.name)
+            groups.setdefault((column.table, column.window_days, is_over_days(parsed)), {})[column.name] = parsed
         built: Built = {}
-        for (table, window), group in groups.items():
-            parsed = {column.name: parse_expression(column.expression, column.name) for column in group}
-            used = dict.fromkeys(name for expression in parsed.values() for name in columns_of(expression))
-            selected = ", ".join(f"{to_duckdb(expression)} AS {quoted(name)}" for name, expression in parsed.items())
-            name = quoted(f"agg_{table}_{window or 'ever'}")
+        for (table, window, over_distinct_days), group in groups.items():
+            name = quoted(f"agg_{table}_{window or 'ever'}{'_days' if over_distinct_days else ''}")
+            used = dict.fromkeys(name for expression in group.values() for name in columns_of(expression))
+            rows = f"SELECT * FROM ({self._facts.observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff)"
+            query = over_days(group, rows) if over_distinct_days else _over_rows(group, rows)
             with timing(self.costs, DIRECT, table, len(group)):
-                self._connection.execute(
-                    f"CREATE OR REPLACE TABLE {name} AS SELECT customer_id, cutoff, {selected} "
-                    f"FROM ({self._facts.observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff) GROUP BY customer_id, cutoff"
-                )
+                self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query}")
             described = self._connection.execute(f"DESCRIBE {name}").fetchall()
             built[name] = {row[0]: str(row[1]) for row in described}
         return built
+
+
+def _over_rows(columns: Mapping[str, exp.Expression], rows: str) -> str:
+    selected = ", ".join(f"{to_duckdb(parsed)} AS {quoted(name)}" for name, parsed in columns.items())
+    return f"SELECT customer_id, cutoff, {selected} FROM ({rows}) GROUP BY customer_id, cutoff"

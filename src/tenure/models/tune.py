@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenure.models.encoding import Encoding
 from tenure.models.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from tenure.models.train import FittingRows
 
 
 def tune(
-    matrix: np.ndarray,
-    labels: np.ndarray,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
-    encoding: Encoding,
-    settings: TrainingSettings,
-    *,
-    weights: np.ndarray | None = None,
+    rows: FittingRows, folds: Sequence[tuple[np.ndarray, np.ndarray]], settings: TrainingSettings
 ) -> TrainingSettings:
     """Return the settings with the lowest out-of-fold log loss of ``tune_trials`` seeded trials; the first trial is the default."""
     import optuna
@@ -31,10 +28,10 @@ def tune(
         losses = []
         for step, fold in enumerate(folds):
             _, held_out = fold
-            _, raw = cross_fit(matrix, labels, [fold], encoding, candidate, weights=weights)
-            held_weights = None if weights is None else weights[held_out]
+            _, raw = cross_fit(rows, [fold], candidate)
+            weights = None if rows.weights is None else rows.weights[held_out]
             losses.append(
-                log_loss(labels[held_out], 1 / (1 + np.exp(-raw[held_out])), sample_weight=held_weights, labels=[0, 1])
+                log_loss(rows.labels[held_out], 1 / (1 + np.exp(-raw[held_out])), sample_weight=weights, labels=[0, 1])
             )
             trial.report(float(np.mean(losses)), step)
             if trial.should_prune():
