@@ -17,6 +17,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import shap
+from results import machine, table, write_section
 
 from tenure.demo import generate_demo
 from tenure.models.explain import reasons
@@ -66,12 +67,12 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def score_all(model: PropensityModel, table: pd.DataFrame, rows: int) -> int:
+def score_all(model: PropensityModel, customers: pd.DataFrame, rows: int) -> int:
     """Score and explain so many rows in chunks, as scoring does; a chunk's words are counted and let go."""
     told = 0
     for start in range(0, rows, CHUNK_ROWS):
-        places = np.arange(start, min(start + CHUNK_ROWS, rows)) % len(table)
-        chunk = table.iloc[places].reset_index(drop=True)
+        places = np.arange(start, min(start + CHUNK_ROWS, rows)) % len(customers)
+        chunk = customers.iloc[places].reset_index(drop=True)
         _, contributions = model.explained(chunk)
         told += len(reasons(model, chunk, contributions))
     return told
@@ -84,27 +85,34 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=5_000)
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
-        model, table = demo_model(folder, asked.customers)
+        model, customers = demo_model(folder, asked.customers)
     assert isinstance(model.form, Trees)  # noqa: S101  # the demo's lapse model is one of trees
-    matrix = model.encoding.transform(table.iloc[np.arange(asked.sample) % len(table)])
+    matrix = model.encoding.transform(customers.iloc[np.arange(asked.sample) % len(customers)])
     explainer = shap.TreeExplainer(model.form.booster)
     gap = float(np.abs(model.form.contributions(matrix)[:, :-1] - explainer.shap_values(matrix)).max())
-    own = seconds(lambda: score_all(model, table, asked.rows))
+    own = seconds(lambda: score_all(model, customers, asked.rows))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     scale = asked.rows / asked.sample
     by_shap = seconds(lambda: explainer.shap_values(matrix)) * scale
     heavy, heavy_matrix = heavy_model()
     heavy_explainer = shap.TreeExplainer(heavy)
     heavy_by_shap = seconds(lambda: heavy_explainer.shap_values(heavy_matrix[: asked.sample])) * scale
-    trees = model.form.booster.num_trees()
-    print(
-        f"Scores and exact reasons of {asked.rows:,} customers (demo of {asked.customers:,}, lapse, repeated; {trees} trees, "
-        f"{len(model.feature_names)} features): {own:.0f} s, {peak:.1f} GiB at most, scores, contributions, additivity check and words\n"
-        f"  shap.TreeExplainer, the same model, contributions alone (scaled from {asked.sample:,} rows): {by_shap:.0f} s\n"
-        f"  shap.TreeExplainer, {TREES} trees x {LEAVES} leaves, {FEATURES} numbers, contributions alone (scaled likewise): {heavy_by_shap:.0f} s\n"
-        f"  ratios: the model {heavy_by_shap / by_shap:.1f}, the tables and all that is around them {by_shap / own:.1f}, together {heavy_by_shap / own:.1f}\n"
-        f"  largest difference to shap on {asked.sample:,} rows: {gap:.1e}"
+    own_trees = f"{model.form.booster.num_trees()} trees, {len(model.feature_names)} features"
+    heavy_trees = f"{TREES} trees of {LEAVES} leaves, {FEATURES} numbers"
+    rows = [
+        ("Tenure: scores, contributions, additivity check and words", own_trees, f"{own:.0f}", "1.0"),
+        ("shap.TreeExplainer: contributions alone, scaled", own_trees, f"{by_shap:.0f}", f"{by_shap / own:.1f}"),
+        ("shap.TreeExplainer: contributions alone, scaled", heavy_trees, f"{heavy_by_shap:.0f}", f"{heavy_by_shap / own:.1f}"),
+    ]  # fmt: skip
+    head = ("way", "model", "seconds", "times Tenure's")
+    text = (
+        f"{(__doc__ or '').split('Usage')[0].strip()}\n\n{asked.rows:,} customers (those of a demo of {asked.customers:,}, the lapse model, repeated), at "
+        f"most {peak:.1f} GiB; shap on {asked.sample:,} of them:\n\n{table(head, rows)}\n\nOf the last ratio a model that is cheap to explain "
+        f"brings {heavy_by_shap / by_shap:.1f} times, its look-up tables, with all that is around them, {by_shap / own:.1f} times. Largest "
+        f"difference to shap: {gap:.1e} log-odds. One round. {machine('lightgbm', 'shap', 'numpy', 'pandas')}"
     )
+    print(text)
+    write_section("Scores with reasons", text)
 
 
 if __name__ == "__main__":

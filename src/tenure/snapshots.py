@@ -26,8 +26,8 @@ from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
 from tenure.identity.events import identity_before, identity_digest, same_identity
 from tenure.lock import sole_writer
-from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
+from tenure.sources.staged_source import StagedSource
 from tenure.targets.catalogue import missing_tables, targets_of
 from tenure.targets.definition import Target
 from tenure.time_windows import CutoffPlan, plan_cutoffs

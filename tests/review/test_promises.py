@@ -27,12 +27,12 @@ def shop(root, **more):
     return Snapshots(Workspace(root), staged(root, TOML, **tables), TODAY)
 
 
-def score(root, as_of, propensity, kind="scheduled", at="2024-04-01", file="1"):
+def score(root, as_of, propensity, kind="scheduled", at="2024-04-01", file="1", rule=0.0):
     folder = root / "data" / "scores" / "source=shop" / "target=lapse" / f"as_of={as_of}"
     folder.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(
         {
-            "customer_id": CUSTOMERS, "propensity": propensity, "decile": np.arange(100) // 10 + 1, "rule_score": 0.0,
+            "customer_id": CUSTOMERS, "propensity": propensity, "decile": np.arange(100) // 10 + 1, "rule_score": rule,
             "model_version": "1", "run_id": "r", "run_kind": kind, "is_hindsight": False, "scored_at": datetime.fromisoformat(at),
         }
     ).to_parquet(folder / f"{kind}-{file}.parquet")  # fmt: skip
@@ -44,6 +44,13 @@ def test_a_promise_is_compared_with_what_came_true(tmp_path):
     assert (promise.customers, promise.expected, promise.realised, promise.is_kept) == (100, 50.0, 50, True)
     assert promise.contacted is None, "the shop does not say whom it contacted"
     assert list(promise.deciles["realised"]) == [5] * 10 and list(promise.deciles["lift"]) == [1.0] * 10
+
+
+def test_whom_the_rule_knows_nothing_of_stands_in_its_middle_as_in_training(tmp_path):
+    # Every odd customer lapses, and the rule says so; of the others it knows half. In the middle, which is 1, these tie.
+    score(tmp_path, SCORED, 0.5, rule=[[0.0, 1.0, np.nan, 1.0][n % 4] for n in range(100)])
+    (promise,) = find_promises(shop(tmp_path))
+    assert promise.to_rule.value == pytest.approx(0.5 - 0.75)
 
 
 def test_contacted_customers_are_left_out_and_controls_are_not(tmp_path):

@@ -11,7 +11,7 @@ from tenure.engines.duckdb_engine import DuckDBEngine
 from tenure.engines.duckdb_session import connect
 from tenure.engines.spark_engine import SparkEngine
 from tenure.errors import UnknownNameError
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 
 DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
 

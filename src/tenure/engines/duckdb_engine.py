@@ -20,8 +20,8 @@ from tenure.engines.staged_facts import StagedFacts
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
 from tenure.memory import NUMBER_BYTES, engine_memory
-from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
+from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
 
 # Part of every snapshot's fingerprint: raise it when the same definition would come to other numbers.

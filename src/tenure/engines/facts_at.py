@@ -14,9 +14,9 @@ import pandas as pd
 from tenure.engines.duckdb_session import connect
 from tenure.engines.staged_facts import StagedFacts, tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import quoted
 from tenure.sources.source import Source
+from tenure.sources.staged_source import StagedSource
 
 
 @dataclass(frozen=True, eq=False)

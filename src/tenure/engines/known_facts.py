@@ -15,8 +15,8 @@ import duckdb
 
 from tenure.engines.duckdb_session import connect
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal
+from tenure.sources.staged_source import StagedSource
 from tenure.workspace import replaced_file
 
 # The day of a table without dates: as text it sorts before every cutoff, so such a table counts whole.

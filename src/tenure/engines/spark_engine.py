@@ -22,8 +22,8 @@ from tenure.engines.spark_facts import SparkFacts
 from tenure.errors import DefinitionError, RunError
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
-from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
+from tenure.sources.staged_source import StagedSource
 from tenure.spark_session import first_line, spark_path
 from tenure.targets.definition import Target
 

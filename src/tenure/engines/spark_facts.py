@@ -15,7 +15,7 @@ from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS
 from tenure.identity.events import identity_before
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.ingest import StagedSource
+from tenure.sources.staged_source import StagedSource
 from tenure.spark_session import first_line, spark_path
 from tenure.targets.definition import Target
 

@@ -12,8 +12,8 @@ from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression
 from tenure.identity.events import identity_before
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.ingest import StagedSource
 from tenure.sources.raw_files import literal, quoted
+from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.alerts import Alert
-from tenure.sources.ingest import TableSummary
+from tenure.sources.staged_source import TableSummary
 
 WEEKS = 12
 FEWEST_WEEKS = 6

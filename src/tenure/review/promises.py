@@ -13,7 +13,7 @@ from scipy.signal import convolve
 from scipy.stats import binomtest
 
 from tenure.alerts import Alert
-from tenure.models.evaluate import Auc, auc_difference, auc_with_interval, calibration_line
+from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
 
@@ -109,14 +109,10 @@ def _compare(snapshots: Snapshots, target: Target, scored_at: date, scores: pd.D
         expected=float(propensities.sum()), expected_low=low, expected_high=high,
         realised=realised, realised_low=float(share.low), realised_high=float(share.high),
         auc=auc_with_interval(labels, propensities) if has_both else None,
-        to_rule=_to_rule(labels, propensities, joined["rule_score"]) if has_both else None,
+        to_rule=auc_difference(labels, propensities, as_ranking(joined["rule_score"])) if has_both else None,
         calibration_slope=calibration_line(labels, propensities)["calibration_slope"] if has_both else None,
         deciles=_by_decile(joined),
     )  # fmt: skip
-
-
-def _to_rule(labels: np.ndarray, propensities: np.ndarray, rule: pd.Series) -> Auc:
-    return auc_difference(labels, propensities, rule.fillna(rule.min()).fillna(0).to_numpy())
 
 
 def expected_interval(propensities: np.ndarray) -> tuple[float, float]:
