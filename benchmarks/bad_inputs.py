@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from results import machine, table, write_section
 
 import tenure
-import tenure.run
+import tenure.flows.work
 from tenure.cli import main
 from tenure.errors import RunError, TenureError
 from tenure.models.registry import Registry
@@ -409,8 +409,8 @@ def shops(folder: Path):
         "TENURE_PSEUDONYM_KEY": "of this benchmark alone",
     }
     Registry(base).check()
-    execute, pause = tenure.run.execute, tenure.run.KERNEL_START_SECONDS
-    tenure.run.execute, tenure.run.KERNEL_START_SECONDS = in_process, 0.0
+    execute, pause = tenure.flows.work.execute, tenure.flows.work.KERNEL_START_SECONDS
+    tenure.flows.work.execute, tenure.flows.work.KERNEL_START_SECONDS = in_process, 0.0
 
     def fresh() -> Workspace:
         place = folder / "copy"
@@ -422,7 +422,7 @@ def shops(folder: Path):
     try:
         yield fresh
     finally:
-        tenure.run.execute, tenure.run.KERNEL_START_SECONDS = execute, pause
+        tenure.flows.work.execute, tenure.flows.work.KERNEL_START_SECONDS = execute, pause
         for name, value in kept.items():
             os.environ.pop(name, None)
             if value is not None:

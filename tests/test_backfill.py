@@ -5,10 +5,10 @@ import filecmp
 import pandas as pd
 import pytest
 
-from tenure.backfill import backfill_flow
 from tenure.demo import generate_demo
+from tenure.flows.backfill import backfill_flow
+from tenure.flows.run import run_flow
 from tenure.models.registry import Registry
-from tenure.run import run_flow
 from tenure.workspace import Workspace
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from tenure.demo import generate_demo
 from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
+from tenure.flows.run import run_flow
+from tenure.flows.score import score_flow
 from tenure.models.registry import Registry
 from tenure.parameters import complete
-from tenure.run import run_flow, score_flow
 from tenure.sources.fetch import fetch_source
 from tenure.workspace import Workspace
 

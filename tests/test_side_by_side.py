@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tenure import run as flows
 from tenure.errors import RunError
+from tenure.flows import work as flows
 from tenure.graph import Step
 from tenure.steps.opening import open_run
 from tenure.workspace import Workspace
@@ -26,5 +26,5 @@ def test_a_step_that_fails_is_told_at_once_and_those_waiting_do_not_begin(tmp_pa
     work = flows.Work(run, Path(tmp_path / "out"), lambda event: told.append((event.step, event.what)), {})
     failing = Step("05_report", "05_report")  # nothing was trained: there is nothing to report
     with pytest.raises(RunError, match="05_report: .*Run 03_train for a target first"):
-        flows._side_by_side(work, [failing, Step("01_ingest", "01_ingest"), Step("02_features", "02_features")])
+        flows.side_by_side(work, [failing, Step("01_ingest", "01_ingest"), Step("02_features", "02_features")])
     assert told == [("05_report", "started"), ("05_report", "failed")]

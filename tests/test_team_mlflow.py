@@ -13,9 +13,10 @@ import pytest
 from servers import ADMIN, ADMIN_PASSWORD, free_port, running, team_mlflow
 from shop import TODAY, YESTERDAY, place_shop
 from tenure.errors import RegistryError, TenureError
+from tenure.flows.run import run_flow
+from tenure.flows.score import score_flow
 from tenure.models.registry import Registry
 from tenure.privacy.forget import forget_customer
-from tenure.run import run_flow, score_flow
 from tenure.sources.identities import KEY
 from tenure.workspace import Workspace
 

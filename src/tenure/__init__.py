@@ -22,8 +22,8 @@ _HOMES = {
     "review_run": "tenure.steps.review",
     "describe_customer": "tenure.steps.customer",
     "write_customer": "tenure.steps.customer",
-    "run_flow": "tenure.run",
-    "backfill_flow": "tenure.backfill",
+    "run_flow": "tenure.flows.run",
+    "backfill_flow": "tenure.flows.backfill",
     "TenureError": "tenure.errors",
 }
 __all__ = list(_HOMES)

@@ -9,8 +9,8 @@ from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
 from tenure.audit.audit import check_cutoff
 from tenure.audit.full import audit_source, late_facts
 from tenure.audit.replay import replay
+from tenure.flows.audit import audit_flow
 from tenure.models.settings import TrainingSettings
-from tenure.run import audit_flow
 from tenure.snapshots import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source

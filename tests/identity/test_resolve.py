@@ -5,9 +5,9 @@ import pytest
 
 from tables import read, staged, write_csv
 from tenure.audit.replay import replay
+from tenure.flows.writer import writing
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
-from tenure.run import writing
 from tenure.snapshots import Snapshots
 from tenure.workspace import Workspace
 

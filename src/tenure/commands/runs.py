@@ -22,7 +22,7 @@ from tenure.errors import RunError
 from tenure.logs import Log
 
 if TYPE_CHECKING:
-    from tenure.run import Progress, StepEvent
+    from tenure.flows.progress import Progress, StepEvent
 
 
 def run(
@@ -45,7 +45,7 @@ def run(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
-    from tenure.run import run_flow
+    from tenure.flows.run import run_flow
     from tenure.workspace import Workspace
 
     at_least((), fail_on)
@@ -110,7 +110,7 @@ def score(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
-    from tenure.run import score_flow
+    from tenure.flows.score import score_flow
 
     at_least((), fail_on)
     said = Log(log)
@@ -138,7 +138,7 @@ def backfill(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run past days as they would have been then; today's champions are not touched."""
-    from tenure.backfill import backfill_flow
+    from tenure.flows.backfill import backfill_flow
 
     said = Log(log)
     rows = backfill_flow(
@@ -160,7 +160,7 @@ def audit(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Look for leakage in everything: exit 1 on an alarm."""
-    from tenure.run import audit_flow
+    from tenure.flows.audit import audit_flow
 
     said = Log(log)
     folder, alarms = audit_flow(

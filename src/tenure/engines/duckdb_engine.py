@@ -63,7 +63,7 @@ class DuckDBEngine:
         """Split the cutoffs so that the features of those built at once fit into memory: reading facts anew costs less than spilling."""
         self._set_cutoffs(cutoffs)
         customers = self._facts.count_customers({column.table for column in columns if not column.is_row_wise})
-        size = max(1, engine_memory() // (max(customers, 1) * len(columns) * NUMBER_BYTES))
+        size = max(1, engine_memory() // max(customers * len(columns) * NUMBER_BYTES, 1))
         return [cutoffs[first : first + size] for first in range(0, len(cutoffs), size)]
 
     def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:

@@ -49,7 +49,9 @@ class StagedFacts:
 
     def count_customers(self, tables: Iterable[str]) -> int:
         """Count who has a row in any of some tables, whenever."""
-        named = " UNION ".join(f"SELECT customer_id FROM {self.relation(table)}" for table in sorted(tables))
+        if not (tables := sorted(tables)):
+            return 0
+        named = " UNION ".join(f"SELECT customer_id FROM {self.relation(table)}" for table in tables)
         return int(self._connection.execute(f"SELECT count(*) FROM ({named})").fetchall()[0][0])
 
     def observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -57,3 +57,14 @@ def targets_of(source: Source) -> dict[str, Target]:
 def missing_tables(target: Target, tables: Collection[str]) -> tuple[str, ...]:
     """Return the staged tables a target needs and a source lacks."""
     return tuple(table for table in target.tables if table not in tables)
+
+
+def check_targets(names: Iterable[str]) -> None:
+    """Refuse names of targets that nobody defined.
+
+    Raises
+    ------
+    UnknownNameError : the first of them.
+    """
+    for name in names:
+        find_target(name)

@@ -8,10 +8,12 @@ from datetime import date
 from typing import Any
 
 from tenure.errors import NotEnoughDataError
-from tenure.run import Progress, StepEvent, build, promote, say_nothing, writing
+from tenure.flows.progress import Progress, StepEvent, say_nothing
+from tenure.flows.run import build, promote
+from tenure.flows.writer import writing
 from tenure.run_document import read_document
 from tenure.steps.opening import Run, open_run
-from tenure.targets.catalogue import all_targets, find_target
+from tenure.targets.catalogue import all_targets, check_targets
 from tenure.time_windows import parse_date, spaced_dates
 
 
@@ -49,8 +51,7 @@ def backfill_flow(
     ------
     UsageError : dates that are none, or an empty range. TenureError : a step failed; days done are kept.
     """
-    for target in targets:
-        find_target(target)
+    check_targets(targets)
     days = spaced_dates(parse_date(first, "--from"), parse_date(last, "--to"), every)
     rows: list[BackfillRow] = []
     doing = f"tenure backfill {source}"

@@ -1,0 +1,39 @@
+"""The whole audit of an as-of, added to what its folder holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tenure.flows.progress import Progress, say_nothing
+from tenure.flows.work import added_to
+from tenure.flows.writer import writing
+from tenure.graph import Step
+from tenure.run_document import write_document
+from tenure.targets.catalogue import check_targets
+
+
+def audit_flow(
+    source: str,
+    *,
+    as_of: str = "",
+    targets: Sequence[str] = (),
+    workspace: str = "",
+    quick: bool = False,
+    progress: Progress = say_nothing,
+) -> tuple[Path, list[str]]:
+    """Run the whole audit; return the folder written and the alarms, one line each.
+
+    Raises
+    ------
+    TenureError : an unknown source or target, an as-of outside the data.
+    """
+    check_targets(targets)
+    doing = f"tenure audit {source}"
+    with writing(source, doing, as_of=as_of, workspace=workspace, quick=quick, progress=progress) as run:
+        with added_to(run, progress) as work:
+            work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(targets)}))
+            write_document(work.run, work.folder, work.performed, kind="audit", asked=targets)
+        alarms = json.loads((run.output / "audit.json").read_text(encoding="utf-8"))["alarms"]
+    return run.output, list(alarms)
