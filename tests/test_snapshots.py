@@ -10,7 +10,8 @@ import pytest
 
 from tables import staged
 from tenure.errors import NotEnoughDataError
-from tenure.snapshots import Snapshots, check_positives
+from tenure.models.sufficiency import check_positives
+from tenure.snapshots import Snapshots
 from tenure.workspace import Workspace
 
 CUTOFF = date(2024, 4, 1)

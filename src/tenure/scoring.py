@@ -14,6 +14,7 @@ from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
 from tenure.engines.choice import SPARK
+from tenure.engines.known_customers import known_customers
 from tenure.errors import DataContractError, LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
@@ -68,7 +69,7 @@ def score_customers(
     LeakageError : the as-of lies before the end of what a model was fitted on, and hindsight was not allowed.
     DataContractError : the source lost a table or column that a model needs.
     """
-    wide = snapshots.customers()
+    wide = known_customers(snapshots.staged, snapshots.as_of)
     wide["as_of"] = str(snapshots.as_of)
     ranked = {}
     for name, chosen in models.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,20 +11,20 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import pandas as pd
 
 from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
 from tenure.engines.duckdb_engine import ENGINE_VERSION
 from tenure.engines.duckdb_session import connect
+from tenure.engines.known_customers import count_known_customers
 from tenure.engines.known_facts import KnownFacts, known_facts
 from tenure.engines.staged_facts import tables_with_rows
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
-from tenure.identity.events import identity_before, identity_digest, same_identity
+from tenure.identity.events import identity_digest, same_identity
 from tenure.lock import sole_writer
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.staged_source import StagedSource
@@ -34,8 +34,6 @@ from tenure.time_windows import CutoffPlan, plan_cutoffs
 from tenure.workspace import Workspace, replaced_file
 
 MIN_HISTORY_DAYS = 60
-MIN_FITTING_POSITIVES = 30
-MIN_TEST_POSITIVES = 10
 # Fitting cutoffs are stacked; two years of months is as far back as behaviour stays comparable.
 MAX_FITTING_CUTOFFS = 24
 
@@ -277,8 +275,8 @@ class Snapshots:
         => cutoff, known (named by any fact before the cutoff), eligible, positives, base_rate
         """
         rows = []
+        known = count_known_customers(self.staged, cutoffs)
         with connect() as connection:
-            known = self._known_customers(connection, cutoffs)
             for cutoff in cutoffs:
                 eligible, positives = connection.execute(
                     f"SELECT count(*), coalesce(sum(label), 0) FROM read_parquet({literal(str(self.labels_path(target, cutoff)))})"
@@ -287,84 +285,6 @@ class Snapshots:
         table = pd.DataFrame(rows, columns=["cutoff", "known", "eligible", "positives"])
         table["base_rate"] = table["positives"] / table["eligible"].clip(lower=1)
         return table
-
-    def customers(self) -> pd.DataFrame:
-        """List every customer named by any fact known before the as-of: customer_id, in order; a person of several once."""
-        with connect() as connection:
-            named = connection.execute(
-                f"SELECT customer_id FROM ({self._first_known()}) WHERE first_known < DATE '{self.as_of}' ORDER BY customer_id"
-            ).df()
-        others = identity_before(self.staged.identity_events, self.as_of)
-        return named[~named["customer_id"].isin(others.keys())].reset_index(drop=True)
-
-    def contacted(self, first: date, end: date) -> set[str] | None:
-        """Name the customers treated in ``[first, end)``, as known at the as-of; None where the source has no contacts."""
-        tables = tables_with_rows(self.staged)
-        if "contacts" not in tables:
-            return None
-        # Without an arm, whoever is in the table was contacted.
-        treated = "AND arm IS DISTINCT FROM 'control'" if "arm" in tables["contacts"] else ""
-        with connect() as connection:
-            rows = connection.execute(
-                f"SELECT DISTINCT customer_id FROM read_parquet({literal(str(self.staged.path('contacts')))}) WHERE occurred_at >= DATE '{first}' "
-                f"AND occurred_at < DATE '{end}' AND known_at < DATE '{self.as_of}' {treated}"
-            ).fetchall()
-        return {row[0] for row in rows}
-
-    def rows_per_day(self) -> dict[str, pd.Series]:
-        """Count each table's rows by the day they were known, before the as-of: table => rows by date, days without any left out."""
-        with connect() as connection:
-            counts = {
-                table: connection.execute(
-                    f"SELECT CAST(known_at AS DATE) AS day, count(*) AS rows FROM read_parquet({literal(str(self.staged.path(table)))}) "
-                    f"WHERE known_at < DATE '{self.as_of}' GROUP BY day ORDER BY day"
-                ).df()
-                for table in self.staged.dated
-            }
-        return {table: found.set_index("day")["rows"] for table, found in counts.items()}
-
-    def _known_customers(self, connection: duckdb.DuckDBPyConnection, cutoffs: Sequence[date]) -> dict[date, int]:
-        counts = ", ".join(f"count(*) FILTER (WHERE first_known < DATE '{cutoff}')" for cutoff in cutoffs)
-        found = connection.execute(f"SELECT {counts} FROM ({self._first_known()})").fetchall()[0]
-        return dict(zip(cutoffs, found, strict=True))
-
-    def _first_known(self) -> str:
-        """Give the SQL of customer_id, first_known: when any fact first named the customer."""
-        tables = " UNION ALL ".join(
-            f"SELECT customer_id, known_at FROM read_parquet({literal(str(self.staged.path(table)))})"
-            for table in tables_with_rows(self.staged)
-        )
-        return f"SELECT customer_id, min(known_at) AS first_known FROM ({tables}) GROUP BY customer_id"
-
-
-def check_positives(target: Target, fitting: Mapping[str, int], test: Mapping[str, int]) -> None:
-    """Refuse to fit or test on too few; ``fitting`` and ``test`` give ``rows`` and ``positives``.
-
-    Raises
-    ------
-    NotEnoughDataError : fewer than 30 positives to fit on, 10 to test on, or a label of one class; says what would suffice.
-    """
-    for what, counts, least in (("fitting", fitting, MIN_FITTING_POSITIVES), ("test", test, MIN_TEST_POSITIVES)):
-        rows, positives = counts["rows"], counts["positives"]
-        if not rows:
-            raise NotEnoughDataError(
-                f"{target.name}: no customer of the {what} block may be asked: none {target.describe_eligible()}. Expected at least "
-                f"{least} who {target.positive}; check that the tables {', '.join(target.tables)} hold what the question needs."
-            )
-        if positives < least:
-            share = (
-                f" About {least / max(positives, 1):.1f} times as many customers or a longer horizon would suffice."
-                if positives
-                else ""
-            )
-            raise NotEnoughDataError(
-                f"{target.name}: {positives} of {rows:,} eligible rows (customer and cutoff) of the {what} block {target.positive}. Expected at least {least}.{share}"
-            )
-        if positives == rows:
-            raise NotEnoughDataError(
-                f"{target.name}: every one of {rows:,} eligible rows (customer and cutoff) of the {what} block {target.positive}: there is no other class to tell "
-                "them from. Expected both; check the target's outcome and the data's end."
-            )
 
 
 def _digest(*parts: str) -> str:

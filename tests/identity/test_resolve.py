@@ -5,6 +5,7 @@ import pytest
 
 from tables import read, staged, write_csv
 from tenure.audit.replay import replay
+from tenure.engines.known_customers import known_customers
 from tenure.flows.writer import writing
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
@@ -89,7 +90,7 @@ def test_features_know_a_person_from_the_day_on_which_the_person_was_known(tmp_p
     snapshots = Snapshots(Workspace(tmp_path), source, date(2024, 4, 1))
     assert orders_at(snapshots, date(2024, 2, 1)) == [("shop1", 1), ("web1", 1)]
     assert orders_at(snapshots, date(2024, 3, 1)) == [("web1", 2)]
-    assert list(snapshots.customers()["customer_id"]) == ["web1"]
+    assert list(known_customers(snapshots.staged, snapshots.as_of)["customer_id"]) == ["web1"]
 
 
 def test_a_snapshot_of_an_old_cutoff_survives_later_merges_and_replays_from_the_raw_files(tmp_path):

@@ -10,6 +10,7 @@ import pandas as pd
 from tenure.audit.comparison import compare_snapshots
 from tenure.audit.replay import Replay, staged_then
 from tenure.customers.view import CustomerView, customer_view
+from tenure.engines.known_customers import known_customers
 from tenure.snapshots import Snapshots
 from tenure.workspace import Workspace
 
@@ -17,9 +18,8 @@ from tenure.workspace import Workspace
 def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:
     """Tell the customers known at a cutoff twice, from the raw files cut there and from today's facts, and compare every facet."""
     with snapshots.scratch() as scratch:
-        workspace = Workspace(Path(scratch))
-        staged, left_out = staged_then(snapshots, cutoff, workspace)
-        everyone = Snapshots(workspace, staged, cutoff).customers()
+        staged, left_out = staged_then(snapshots, cutoff, Workspace(Path(scratch)))
+        everyone = known_customers(staged, cutoff)
         then = customer_view(staged, cutoff, everyone)
         now = customer_view(snapshots.staged, cutoff, everyone)
         differing = pd.concat([_columns(then, now, Path(scratch)), _details(then, now)], ignore_index=True)

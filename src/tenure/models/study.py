@@ -19,8 +19,9 @@ from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.plain import train_plain
 from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
+from tenure.models.sufficiency import check_positives
 from tenure.models.train import TrainedModel, grouped_folds, train_model
-from tenure.snapshots import Snapshots, check_positives
+from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
 from tenure.time_windows import CutoffPlan
 

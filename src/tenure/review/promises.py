@@ -13,6 +13,7 @@ from scipy.signal import convolve
 from scipy.stats import binomtest
 
 from tenure.alerts import Alert
+from tenure.engines.known_customers import contacted_customers
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
@@ -93,7 +94,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _compare(snapshots: Snapshots, target: Target, scored_at: date, scores: pd.DataFrame) -> Promise | None:
     joined = scores.merge(pd.read_parquet(snapshots.labels_path(target, scored_at)), on="customer_id")
-    treated = snapshots.contacted(scored_at, target.window.end(scored_at))
+    treated = contacted_customers(snapshots.staged, snapshots.as_of, scored_at, target.window.end(scored_at))
     if treated is not None:
         joined = joined[~joined["customer_id"].isin(treated)]
     if len(joined) < FEWEST:

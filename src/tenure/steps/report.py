@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tenure.engines.known_customers import known_customers
 from tenure.steps.opening import Run, writes
 from tenure.steps.results import records, review_alerts, saved_records
 
@@ -65,7 +66,7 @@ def write_index(run: Run) -> Path:
         if path.is_file()
     }
     index = index_page(
-        found, run.staged, run.as_of, len(run.snapshots.customers()), decisions=decisions, alerts=review_alerts(run.output),
+        found, run.staged, run.as_of, len(known_customers(run.staged, run.as_of)), decisions=decisions, alerts=review_alerts(run.output),
         others=[name for name in OTHER_PAGES if (run.output / name).is_file()],
     )  # fmt: skip
     return write_page(run.output / "index.html", index)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tenure.alerts import Alert, save_alerts, worst_first
+from tenure.engines.known_customers import rows_per_day
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
@@ -58,7 +59,7 @@ def review_run(run: Run) -> Review:
 
     promises = find_promises(run.snapshots)
     former = _former_runs(run)
-    deliveries = delivery_table(run.snapshots.rows_per_day(), run.as_of)
+    deliveries = delivery_table(rows_per_day(run.staged, run.as_of), run.as_of)
     alerts = [
         *promise_alerts(promises),
         *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
