@@ -9,8 +9,8 @@ VIEW = FeatureView(
         Feature("count_tickets", "count(*) filter (where event = 'opened')", (30, 90, 365), 0, "count", "Tickets opened.", "ticket{s} opened"),
         Feature(
             "count_open_tickets",
-            "count(distinct ticket_id) filter (where event in ('opened', 'reopened')) - count(distinct ticket_id) filter (where event = 'resolved')",
-            (90,), 0, "count", "Tickets opened and not yet resolved.", "ticket{s} not resolved",
+            "greatest(count(*) filter (where event in ('opened', 'reopened')) - count(*) filter (where event = 'resolved'), 0)",
+            (EVER,), 0, "count", "Tickets opened, or opened again, and not resolved since.", "ticket{s} not resolved",
         ),
         Feature("count_reopened", "count(*) filter (where event = 'reopened')", (365,), 0, "count", "Tickets reopened.", "ticket{s} reopened"),
         Feature(
