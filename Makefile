@@ -35,7 +35,7 @@ format: setup  ## bring the code into shape
 	$(BIN)/ruff check --fix src tests benchmarks notebooks
 
 lab: setup  ## JupyterLab on the notebooks, loopback only unless HOST= says otherwise
-	$(BIN)/jupyter lab --ip $(HOST) notebooks
+	$(BIN)/jupyter lab --ip $(HOST) $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 mlflow: setup  ## the MLflow UI on the local store, loopback only unless HOST= says otherwise
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host $(HOST) --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db
