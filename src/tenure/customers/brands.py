@@ -18,7 +18,7 @@ SAME_RUNG = 1.1
 MOST = 12
 
 _LINES = f"""
-SELECT customer_id, coalesce(brand, product_brand) AS brand, quantity, CAST(amount AS DOUBLE) AS amount, age_days
+SELECT customer_id, coalesce(brand, product_brand) AS brand, quantity, amount, age_days
 FROM order_lines WHERE quantity > 0 AND amount > 0 AND coalesce(brand, product_brand) IS NOT NULL AND age_days <= {WINDOW_DAYS}"""
 
 
@@ -66,7 +66,7 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
     """
     table = facts.query(
         f"""
-        SELECT brand, avg(amount / CAST(quantity AS DOUBLE)) AS price, count(DISTINCT customer_id) AS customers,
+        SELECT brand, round(avg(CAST(amount AS DOUBLE) / quantity), 9) AS price, count(DISTINCT customer_id) AS customers,
                sum(amount) AS amount FROM ({_LINES}) GROUP BY brand ORDER BY price, brand"""
     )
     if len(table) < 2:

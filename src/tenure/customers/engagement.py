@@ -102,8 +102,9 @@ def learn(facts: FactsAt) -> Weights:
 def decayed_acts(facts: FactsAt, day: date, settings: dict[str, Any]) -> pd.DataFrame:
     """Count each kind of act known before a day, each worth half after every half-life. => one row per customer, one column per act"""
     weight = f"pow(0.5, days_ago / {settings['half_life_days']})"
+    # Rounded where they leave the engine: the last bits depend on which of its threads was first.
     long = facts.query(
-        f"SELECT customer_id, act, sum({weight}) AS decayed FROM ({known_before(_acts(facts), day)}) "
+        f"SELECT customer_id, act, round(sum({weight}), 9) AS decayed FROM ({known_before(_acts(facts), day)}) "
         f"WHERE days_ago <= {LOOK_BACK_DAYS} GROUP BY customer_id, act ORDER BY customer_id, act"
     )
     return long.pivot(index="customer_id", columns="act", values="decayed").fillna(0.0)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.numbered import Numbered
 from tenure.engines.facts_at import FactsAt
 from tenure.errors import NotEnoughDataError
 from tenure.value.rhythm import due_days
@@ -29,11 +30,12 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     NotEnoughDataError : nobody ordered on two days.
     """
     bought = _purchases(facts, "''")
-    if not bought.duplicated("customer_id").any():
+    if not bought.table.duplicated("customer_id").any():
         raise NotEnoughDataError(
             "next_purchase: no customer has ordered on two days. Expected some; wait for more history."
         )
-    return _dated(due_days(bought, _day(facts.as_of), 1), facts.as_of)[["customer_id", *DATES.values()]]
+    told = _dated(due_days(bought.table, _day(facts.as_of), 1), facts.as_of)
+    return bought.named(told)[["customer_id", *DATES.values()]]
 
 
 def details(facts: FactsAt, customers: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
@@ -44,22 +46,24 @@ def details(facts: FactsAt, customers: pd.DataFrame) -> Mapping[str, pd.DataFram
     if "category" not in facts.query("FROM order_lines LIMIT 0"):
         return {}
     bought = _purchases(facts, "category")
-    if not (bought.groupby(["customer_id", "category"]).size() >= RESTOCK_PURCHASES).any():
+    if not (bought.table.groupby(["customer_id", "category"]).size() >= RESTOCK_PURCHASES).any():
         return {}
-    told = _dated(due_days(bought, _day(facts.as_of), RESTOCK_PURCHASES), facts.as_of)
+    told = _dated(due_days(bought.table, _day(facts.as_of), RESTOCK_PURCHASES), facts.as_of)
     told["last_bought_on"] = told["last"].map(lambda day: str(EPOCH + timedelta(days=int(day))))
     told["remind_on"] = _on(np.maximum(told["due"] - REMIND_DAYS, 0.0), facts.as_of)
     columns = ["customer_id", "category", "purchases", "last_bought_on", *DATES.values(), "remind_on"]
-    return {"restock": told.sort_values(["due", "customer_id", "category"], ignore_index=True)[columns]}
+    told = told.sort_values(["due", "customer_id", "category"], ignore_index=True)
+    return {"restock": bought.named(told)[columns]}
 
 
-def _purchases(facts: FactsAt, category: str) -> pd.DataFrame:
-    return facts.query(
+def _purchases(facts: FactsAt, category: str) -> Numbered:
+    purchases = facts.query(
         f"""
         SELECT customer_id, {category} AS category, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE)) AS day,
                min(date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))) AS known
         FROM order_lines WHERE quantity > 0 AND {category} IS NOT NULL GROUP BY ALL ORDER BY ALL"""
     )
+    return Numbered.of(purchases, "customer_id", "category")
 
 
 def _dated(told: pd.DataFrame, as_of: date) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.numbered import Numbered
 from tenure.engines.facts_at import FactsAt
 from tenure.errors import NotEnoughDataError
 from tenure.value import shop, subscriptions
@@ -33,7 +34,7 @@ class Part:
     """One way in which a customer pays: its dated facts, the models that foretell it, and what of the facts came to customers between two days."""
 
     name: str
-    facts: pd.DataFrame
+    facts: Numbered
     forecasters: Mapping[str, Forecaster]
     outcome: Callable[[pd.DataFrame, pd.Index, int, int], pd.Series]
 
@@ -104,8 +105,8 @@ def shop_part(facts: FactsAt) -> Part:
     purchases = facts.query(
         f"""
         WITH daily AS (
-            SELECT customer_id, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE)) AS day,
-                   date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE)) AS known,
+            SELECT customer_id, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE))::INTEGER AS day,
+                   date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known,
                    CAST(sum(amount) AS DOUBLE) AS amount, bool_or(quantity > 0) AS has_bought
             FROM order_lines GROUP BY ALL)
         SELECT customer_id, day, known, amount,
@@ -119,7 +120,7 @@ def shop_part(facts: FactsAt) -> Part:
     def outcome(known: pd.DataFrame, index: pd.Index, start: int, end: int) -> pd.Series:
         return shop.outcomes(known, index, start, end)["revenue"]
 
-    return Part("orders", purchases, shop.FORECASTERS, outcome)
+    return Part("orders", Numbered.of(purchases, "customer_id"), shop.FORECASTERS, outcome)
 
 
 def subscription_part(facts: FactsAt) -> Part:
@@ -154,7 +155,7 @@ def subscription_part(facts: FactsAt) -> Part:
     def outcome(known: pd.DataFrame, index: pd.Index, start: int, end: int) -> pd.Series:
         return subscriptions.accrued(known, index, start, end, end)
 
-    return Part("subscriptions", events, subscriptions.FORECASTERS, outcome)
+    return Part("subscriptions", Numbered.of(events, "customer_id"), subscriptions.FORECASTERS, outcome)
 
 
 def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -163,10 +164,8 @@ def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
     => index customer_id: purchases_<horizon>, revenue_<horizon>, p_alive
     => one row per model and horizon: part, model, horizon_days, judged_from, judged_until, customers, error, ..., protocol
     """
-    end, start = (as_of - EPOCH).days, int(part.facts["day"].min())
-    # Every model groups by customer, many times over: by a number that takes a fraction of the time.
-    numbers, names = pd.factorize(part.facts["customer_id"], sort=True)
-    facts = part.facts.assign(customer_id=numbers)
+    facts = part.facts.table
+    end, start = (as_of - EPOCH).days, int(facts["day"].min())
     value, models = pd.DataFrame(), []
     for name, days in HORIZONS.items():
         judged = judge(part.forecasters, partial(part.outcome, facts), facts, start=start, end=end, horizon_days=days)
@@ -178,7 +177,7 @@ def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
         if "p_alive" in told:
             value["p_alive"] = told["p_alive"]
         models.append(judged)
-    value.index = pd.Index(names[value.index], name="customer_id")
+    value.index = part.facts.names["customer_id"][value.index]
     return value, _described(pd.concat(models, ignore_index=True), part.name, as_of)
 
 
