@@ -7,6 +7,7 @@ could be known.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from tenure.errors import NotEnoughDataError
 
 DAYS_PER_WEEK = 7.0
+CUSTOMERS_AT_A_TIME = 50_000
 
 
 def known_before(purchases: pd.DataFrame, end: int) -> pd.DataFrame:
@@ -68,6 +70,14 @@ class Repetition:
         counted = summary.groupby(["repeats", "recency", "observed"], sort=True).size().reset_index(name="weights")
         x, recency, observed, weights = (counted[name].to_numpy(dtype=float) for name in counted.columns)
         return cls(x, recency, observed, weights)
+
+    def told_by(self, tell: Callable[[Repetition], np.ndarray]) -> np.ndarray:
+        """Tell each customer's number, some customers at a time: what a formula holds in between is many times as large."""
+        columns = (self.repeats, self.recency, self.observed, self.weights)
+        starts = range(0, max(len(self.repeats), 1), CUSTOMERS_AT_A_TIME)
+        return np.concatenate(
+            [tell(Repetition(*(c[start : start + CUSTOMERS_AT_A_TIME] for c in columns))) for start in starts]
+        )
 
     def check_return(self, model: str) -> None:
         """Refuse customers of whom nobody came back.

@@ -40,11 +40,11 @@ def _process(kind: type[BgNbd] | type[ParetoNbd]) -> Forecaster:
         summary = summarise(purchases, end)
         fitted = kind.fit(Repetition.distinct(_sampled(summary)))
         customers = Repetition.of(summary)
-        expected = fitted.expected_purchases(customers, days / DAYS_PER_WEEK)
+        expected = customers.told_by(lambda some: fitted.expected_purchases(some, days / DAYS_PER_WEEK))
         told = {
             "purchases": expected,
             "revenue": expected * expected_amounts(summary),
-            "p_alive": fitted.p_alive(customers),
+            "p_alive": customers.told_by(fitted.p_alive),
         }
         return pd.DataFrame(told, index=summary.index)
 
@@ -102,10 +102,12 @@ def _stretch(purchases: pd.DataFrame, end: int, learnt: int, days: int) -> float
         fitted = ParetoNbd.fit(Repetition.distinct(_sampled(summary)))
     except NotEnoughDataError:
         return days / learnt
-    longer, shorter = (
-        fitted.expected_purchases(Repetition.of(summary), n / DAYS_PER_WEEK).sum() for n in (days, learnt)
-    )
-    return float(longer / shorter)
+    customers = Repetition.of(summary)
+
+    def total(horizon: int) -> float:
+        return float(customers.told_by(lambda some: fitted.expected_purchases(some, horizon / DAYS_PER_WEEK)).sum())
+
+    return total(days) / total(learnt)
 
 
 def outcomes(purchases: pd.DataFrame, customers: pd.Index, start: int, end: int) -> pd.DataFrame:
