@@ -27,7 +27,8 @@ from tenure.workspace import Workspace
 
 MONTHS = 24
 SHOP = "online_retail"
-WATCHED_EVERY = 0.2
+# Looking costs the watched something: more often would be a load of its own.
+WATCHED_EVERY = 1.0
 LARGE = """
 COPY (SELECT printf('c%07d', i) AS customer_id, TIMESTAMP '2024-01-01' + INTERVAL 1 HOUR * (24 * day + hash(n, i) % 24) AS occurred_at,
       printf('o%d-%d', i, n) AS order_id, printf('p%d', hash(i + n) % 50) AS product_id, 1 AS quantity, 5 + hash(i * n) % 60 AS amount
@@ -61,21 +62,20 @@ class Measured:
 
 def tenure(workspace: Workspace, *arguments: str) -> Measured:
     command = [sys.executable, "-m", "tenure", *arguments, "--workspace", str(workspace.root)]
-    before, started = os.times(), time.monotonic()
+    began, started = time.time(), time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    most = 0
+    most, processor = 0, dict[int, float]()
     while process.poll() is None:
-        most = max(most, held(psutil.Process(process.pid)))
+        most = max(most, look(psutil.Process(process.pid), processor))
         time.sleep(WATCHED_EVERY)
-    seconds, after = time.monotonic() - started, os.times()
+    seconds = time.monotonic() - started
     if process.returncode:
         raise SystemExit(f"{' '.join(arguments)}: {process.stderr.read().decode() if process.stderr else ''}")
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
-    return Measured(seconds, processor, most / 2**30, steps(workspace, arguments))
+    return Measured(seconds, sum(processor.values()), most / 2**30, steps(workspace, arguments, began))
 
 
-def held(process: psutil.Process) -> int:
-    """Bytes that a process and all below it hold; what they share counts once."""
+def look(process: psutil.Process, processor: dict[int, float]) -> int:
+    """Note the processor seconds of a process and all below it; return the bytes they hold, what they share counted once."""
     total = 0
     try:
         family = [process, *process.children(recursive=True)]
@@ -83,16 +83,20 @@ def held(process: psutil.Process) -> int:
         return 0
     for member in family:
         try:
+            used = member.cpu_times()
+            processor[member.pid] = used.user + used.system
             total += member.memory_full_info().pss
         except (psutil.Error, OSError):
             continue
     return total
 
 
-def steps(workspace: Workspace, arguments: tuple[str, ...]) -> dict[str, float]:
+def steps(workspace: Workspace, arguments: tuple[str, ...], began: float) -> dict[str, float]:
     if arguments[0] == "backfill":
         return {}
     last = max(workspace.reports_of(arguments[1]).glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if last.stat().st_mtime < began:
+        return {}
     return {step["name"]: step["seconds"] for step in json.loads(last.read_text(encoding="utf-8"))["timings"]}
 
 
