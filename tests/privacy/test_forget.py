@@ -12,6 +12,7 @@ import pytest
 
 from tables import read, staged
 from tenure.cli import main
+from tenure.engines.known_customers import known_customers
 from tenure.errors import RunError, UsageError
 from tenure.models.registry import Registry
 from tenure.privacy.forget import CARD_NOTE, forget_customer
@@ -123,7 +124,7 @@ def test_a_repeat_brings_nobody_back_and_adds_no_scores_twice(tmp_path):
     forget_customer(workspace, "shop", "c1")
     again = staged(tmp_path, order_lines=ORDERS)
     assert again.reused and again.fingerprint != before.fingerprint and again.tables["order_lines"].read == 2
-    assert Snapshots(workspace, again, AS_OF).customers()["customer_id"].to_list() == ["c12", "c2"]
+    assert known_customers(again, AS_OF)["customer_id"].to_list() == ["c12", "c2"]
     ledger = workspace.scores / "source=shop"
     (kept,) = ledger.rglob("*.parquet")
     assert pd.read_parquet(kept)["customer_id"].to_list() == ["c12"]
