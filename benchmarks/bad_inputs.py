@@ -66,7 +66,7 @@ name = "count_gifts"
 expression = "count(*) FILTER (WHERE gift = 'yes')"
 windows_days = [90]
 when_no_rows = 0
-unit = "gifts"
+unit = "count"
 meaning = "Gifts bought."
 
 [targets.lapse]
@@ -420,6 +420,10 @@ def shops(folder: Path):
         return Workspace(place)
 
     try:
+        fresh()
+        code, said, _ = call(["run", "shop", "--targets=lapse"])
+        if ACCEPTED not in said:
+            raise SystemExit(f"The shop that is mangled is refused as it stands (exit {code}): {said}")
         yield fresh
     finally:
         tenure.flows.work.execute, tenure.flows.work.KERNEL_START_SECONDS = execute, pause
