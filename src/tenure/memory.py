@@ -8,7 +8,7 @@ from tenure.errors import UsageError
 
 DEFAULT = "4GiB"
 NUMBER_BYTES = 8
-# Of the rows a training is given, at its peak: the table, its matrix, and the part of it that a fold fits on.
+# Of the rows a training is given, at its peak: the table, its matrix, and the binned parts of all folds, a byte for each number of each.
 COPIES = 3
 _POWERS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 

@@ -61,8 +61,11 @@ class DuckDBEngine:
 
     def _batches(self, columns: Sequence[FeatureColumn], cutoffs: Sequence[date]) -> list[Sequence[date]]:
         """Split the cutoffs so that the features of those built at once fit into memory: reading facts anew costs less than spilling."""
-        self._set_cutoffs(cutoffs)
-        customers = self._facts.count_customers({column.table for column in columns if not column.is_row_wise})
+        tables = sorted({column.table for column in columns if not column.is_row_wise})
+        if len(cutoffs) == 1 or not tables:
+            return [cutoffs]
+        named = " UNION ".join(self._facts.customers(table, max(cutoffs)) for table in tables)
+        customers = self._connection.execute(f"SELECT count(*) FROM ({named})").fetchall()[0][0]
         size = max(1, engine_memory() // max(customers * len(columns) * NUMBER_BYTES, 1))
         return [cutoffs[first : first + size] for first in range(0, len(cutoffs), size)]
 

@@ -47,13 +47,6 @@ class StagedFacts:
         day = f"DATE '{cutoff}'"
         return f"SELECT DISTINCT customer_id FROM {self.relation(table)} WHERE occurred_at < {day} AND known_at < {day}"
 
-    def count_customers(self, tables: Iterable[str]) -> int:
-        """Count who has a row in any of some tables, whenever."""
-        if not (tables := sorted(tables)):
-            return 0
-        named = " UNION ".join(f"SELECT customer_id FROM {self.relation(table)}" for table in tables)
-        return int(self._connection.execute(f"SELECT count(*) FROM ({named})").fetchall()[0][0])
-
     def observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:
         """Give the rows a feature may see: in ``[cutoff - n, cutoff)``, and known before the cutoff."""
         since = f" AND f.occurred_at >= c.cutoff - INTERVAL {window_days} DAY" if window_days else ""
