@@ -18,6 +18,7 @@ LAYERS = (
     {"parameters"},
     {"warm_kernels"},
     {"notebooks"},
+    {"code_fingerprint"},
     {"engines"},
     {"snapshots"},
     {"explain_plan"},

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from hashlib import blake2b
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tenure.notebooks import notebook_folders
+from tenure.code_fingerprint import fingerprint_code
 from tenure.sources.raw_files import fingerprint_file
 from tenure.workspace import replaced_file
 
 MARKS = "steps"
-# What a package's new version may change: numbers, figures, or how a notebook runs.
-PACKAGES = ("duckdb", "lightgbm", "matplotlib", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "shap")
 
 
 @dataclass(frozen=True)
@@ -103,19 +98,5 @@ class Marks:
 
     def _key(self, step: Step) -> str:
         earlier = {name: mark.outputs for name in step.after if (mark := self.read(name))}
-        made_from = [step.notebook, dict(step.parameters), earlier, code_fingerprint(), *self._inputs]
+        made_from = [step.notebook, dict(step.parameters), earlier, fingerprint_code(), *self._inputs]
         return blake2b(json.dumps(made_from, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-
-
-@cache
-def code_fingerprint() -> str:
-    """Hash the package's own files, the notebooks, and the versions of the packages numbers depend on."""
-    package = Path(str(files("tenure")))
-    sources = sorted(path for ending in ("py", "toml", "html", "md") for path in package.rglob(f"*.{ending}"))
-    notebooks = sorted(path for folder in notebook_folders() for path in folder.glob("*.ipynb"))
-    digest = blake2b(digest_size=16)
-    for path in (*sources, *notebooks):
-        digest.update(path.name.encode() + path.read_bytes())
-    for name in PACKAGES:
-        digest.update(f"{name} {version(name)}".encode())
-    return digest.hexdigest()

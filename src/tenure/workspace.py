@@ -79,6 +79,10 @@ class Workspace:
     def snapshots(self, source: str) -> Path:
         return self.data / "snapshots" / check_name("Source", source)
 
+    def fits(self, source: str, target: str) -> Path:
+        """Where fits on a target's snapshots are kept: with the snapshots they go."""
+        return self.snapshots(source) / "fits" / target
+
     def identities(self, source: str) -> Path:
         """Where the map of pseudonyms and the list of the forgotten lie: apart from data that is handed on."""
         return self.data / "identities" / check_name("Source", source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -108,19 +108,29 @@ class PropensityModel:
             "about": self.about,
         }
 
+    def texts(self) -> dict[str, str]:
+        """Give all there is of it as texts by file name: ``model.json``, and for trees ``booster.txt``."""
+        booster = {"booster.txt": self.form.text} if isinstance(self.form, Trees) else {}
+        return booster | {"model.json": json.dumps(self._documents(), indent=1)}
+
     def save(self, folder: Path) -> None:
-        """Write ``model.json``, and for trees ``booster.txt``, into a folder."""
+        """Write its texts into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(self.form, Trees):
-            (folder / "booster.txt").write_text(self.form.text, encoding="utf-8")
-        (folder / "model.json").write_text(json.dumps(self._documents(), indent=1), encoding="utf-8")
+        for name, text in self.texts().items():
+            (folder / name).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> PropensityModel:
         """Read what ``save`` wrote."""
-        documents = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        paths = (folder / "model.json", *folder.glob("booster.txt"))
+        return cls.from_texts({path.name: path.read_text(encoding="utf-8") for path in paths})
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> PropensityModel:
+        """Read what ``texts`` gave."""
+        documents = json.loads(texts["model.json"])
         return cls(
-            form=_read_form(folder, documents),
+            form=_read_form(texts, documents),
             encoding=from_json(documents["encoding"]),
             calibrator=Calibrator(**documents["calibrator"]),
             meanings=tuple(FeatureMeaning(**meaning) for meaning in documents["meanings"]),
@@ -128,9 +138,9 @@ class PropensityModel:
         )
 
 
-def _read_form(folder: Path, documents: dict[str, Any]) -> Form:
+def _read_form(texts: Mapping[str, str], documents: dict[str, Any]) -> Form:
     if "linear" not in documents:
-        return Trees((folder / "booster.txt").read_text(encoding="utf-8"))
+        return Trees(texts["booster.txt"])
     columns = [LinearColumn(**c | {"quantiles": tuple(c["quantiles"])}) for c in documents["linear"]["columns"]]
     return Linear(tuple(columns), documents["linear"]["intercept"])
 

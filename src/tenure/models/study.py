@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tenure.features.definition import FeatureColumn, column_name
 from tenure.memory import rows_that_fit
 from tenure.models.choice import Choice, choose_model
 from tenure.models.evaluate import Auc, Evaluation, auc_difference, evaluate, expected_half_width, rate_shift
+from tenure.models.kept_fits import KeptFits
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.plain import train_plain
 from tenure.models.segments import evaluate_segments
@@ -140,17 +141,28 @@ def _fit(
     )  # fmt: skip
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
-    about = _about(snapshots, target, plan)
     meanings = [meaning_of(column) for column in useful]
     monotone = _monotone(target, useful)
-    folds = grouped_folds(labels, customers, settings)
-    trees = train_model(fitting, labels, customers, meanings, settings, monotone=monotone, about=about, folds=folds)
-    handful = [meaning for meaning in meanings if meaning.name in target.plain_features]
-    plain = train_plain(fitting, labels, customers, handful, settings, about=about, folds=folds)
+    rows = ["label", "customer_id", *(meaning.name for meaning in meanings)]
+    kept = KeptFits.of(snapshots.workspace.fits(snapshots.staged.source.name, target.name), fitting, rows)
+    folds = cache(lambda: grouped_folds(labels, customers, settings))
+
+    def fit_trees() -> TrainedModel:
+        return train_model(
+            fitting, labels, customers, meanings, settings, monotone=monotone, folds=folds(), with_unconstrained=with_monotone_cost
+        )  # fmt: skip
+
+    def fit_plain() -> TrainedModel:
+        handful = [meaning for meaning in meanings if meaning.name in target.plain_features]
+        return train_plain(fitting, labels, customers, handful, settings, folds=folds())
+
+    trees = kept.get(fit_trees, "trees", settings, meanings, sorted(monotone.items()), with_monotone_cost)
+    plain = kept.get(fit_plain, "logistic regression", settings, meanings, sorted(target.plain_features))
     cost = None
-    if with_monotone_cost and monotone:
-        free = train_model(fitting, labels, customers, meanings, trees.settings, folds=folds)
-        cost = auc_difference(labels, trees.out_of_fold, free.out_of_fold, customers)
+    if trees.unconstrained is not None:
+        cost = auc_difference(labels, trees.out_of_fold, trees.unconstrained, customers)
+    about = _about(snapshots, target, plan)
+    trees, plain = trees.told(about), plain.told(about)
     return _Fit(
         choice=choose_model(trees, plain, labels, customers), plain=plain, monotone_cost=cost, columns=useful, dropped=dropped,
         texts=fitting[["cutoff", "label", *_texts(fitting, useful)]].copy(), rows=len(fitting),

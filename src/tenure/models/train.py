@@ -28,12 +28,21 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model and how it came about; ``out_of_fold`` are raw scores (log-odds) of the fitting rows, each from folds without its customer."""
+    """A model and how it came about.
+
+    ``out_of_fold`` are raw scores (log-odds) of the fitting rows, each from folds without its customer; ``unconstrained`` the
+    same of trees without the monotone constraints, where they were asked for.
+    """
 
     model: PropensityModel
     settings: TrainingSettings
     trees: int
     out_of_fold: np.ndarray
+    unconstrained: np.ndarray | None = None
+
+    def told(self, about: dict[str, Any]) -> TrainedModel:
+        """Return the same with what its model is about."""
+        return replace(self, model=replace(self.model, about=about))
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ def train_model(
     monotone: Mapping[str, int] | None = None,
     about: dict[str, Any] | None = None,
     folds: Folds | None = None,
+    with_unconstrained: bool = False,
 ) -> TrainedModel:
     """Train a LightGBM propensity model on a flat table: one row per customer and cutoff, feature columns.
 
@@ -85,6 +95,7 @@ def train_model(
     weights : optional, one per row.
     monotone : features that may only raise (1) or only lower (-1) the propensity; categories are left free.
     folds : as ``grouped_folds`` gives them, for who trains several models on the same rows.
+    with_unconstrained : cross-fit once more without ``monotone``, to see what it costs.
 
     Raises
     ------
@@ -100,6 +111,7 @@ def train_model(
         settings = tune(rows, folds, settings)
     directions = [0 if c.is_text else (monotone or {}).get(c.name, 0) for c in encoding.columns]
     trees, out_of_fold = cross_fit(rows, folds, settings, directions=directions)
+    unconstrained = cross_fit(rows, folds, settings)[1] if with_unconstrained and any(directions) else None
     booster = _fit(rows, settings, trees, directions=directions)
     usual = find_usual(table, names)
     model = PropensityModel(
@@ -109,7 +121,7 @@ def train_model(
         meanings=tuple(replace(meaning, usual=usual[meaning.name]) for meaning in meanings),
         about=about or {},
     )
-    return TrainedModel(model, settings, trees, out_of_fold)
+    return TrainedModel(model, settings, trees, out_of_fold, unconstrained)
 
 
 def grouped_folds(labels: np.ndarray, customers: np.ndarray, settings: TrainingSettings) -> Folds:

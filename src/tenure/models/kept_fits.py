@@ -1,0 +1,98 @@
+"""Fits that are kept: the same rows, settings and code are fitted once, whoever asks for them again.
+
+A month later the walk asks for cutoffs that were walked before; the next day of a backfill, or a notebook run by hand, for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tenure.code_fingerprint import fingerprint_calculations
+from tenure.models.model import PropensityModel
+from tenure.models.settings import TrainingSettings
+from tenure.models.train import TrainedModel
+from tenure.workspace import replaced_file
+
+# Beyond it, those go that were not asked for longest.
+MOST_BYTES = 512 << 20
+ARRAYS = ("out_of_fold", "unconstrained")
+ABOUT_FIT = "fit.json"
+
+
+@dataclass(frozen=True)
+class KeptFits:
+    """Fits on the same rows, each a file named by all that it depends on. ``rows`` is the rows' digest."""
+
+    folder: Path
+    rows: str
+
+    @classmethod
+    def of(cls, folder: Path, table: pd.DataFrame, columns: Sequence[str]) -> KeptFits:
+        """Keep fits on these columns of a table, labels and customers among them, in this order of rows."""
+        each = pd.util.hash_pandas_object(table[list(columns)], index=False).to_numpy()
+        return cls(folder, _digest(*columns, each.tobytes().hex()))
+
+    def get(self, fit: Callable[[], TrainedModel], *made_with: object) -> TrainedModel:
+        """Return what ``fit`` returns, from its file where it was called before with the same; what it is about is not kept.
+
+        ``made_with`` is what the fit depends on beside rows and code: each says all of it as its ``repr``.
+        """
+        path = self.folder / f"{_digest(self.rows, fingerprint_calculations(), *map(repr, made_with))}.npz"
+        found = _read(path)
+        if found is not None:
+            os.utime(path)
+            return found
+        trained = fit()
+        with replaced_file(path) as fresh:
+            _write(trained, fresh)
+        _remove_longest_unused(self.folder)
+        return trained
+
+
+def _write(trained: TrainedModel, path: Path) -> None:
+    texts = trained.model.texts() | {
+        ABOUT_FIT: json.dumps({"settings": asdict(trained.settings), "trees": trained.trees})
+    }
+    arrays: dict[str, np.ndarray] = {
+        name: getattr(trained, name) for name in ARRAYS if getattr(trained, name) is not None
+    }
+    with path.open("wb") as file:
+        arrays |= {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()}
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _read(path: Path) -> TrainedModel | None:
+    """Read a fit, or None where there is none that is whole: it is then made anew."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found = {name: stored[name] for name in stored.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        return None
+    arrays = {name: found.pop(name) for name in ARRAYS if name in found}
+    texts = {name: content.tobytes().decode() for name, content in found.items()}
+    fit = json.loads(texts.pop(ABOUT_FIT))
+    return TrainedModel(
+        PropensityModel.from_texts(texts), TrainingSettings(**fit["settings"]), trees=fit["trees"], **arrays
+    )
+
+
+def _remove_longest_unused(folder: Path) -> None:
+    sizes = {path: path.stat() for path in folder.glob("*.npz")}
+    total = 0
+    for path in sorted(sizes, key=lambda path: -sizes[path].st_mtime_ns):
+        total += sizes[path].st_size
+        if total > MOST_BYTES:
+            path.unlink(missing_ok=True)
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
