@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tables import staged
+from tenure.engines import duckdb_engine
 from tenure.errors import NotEnoughDataError
 from tenure.models.sufficiency import check_positives
 from tenure.snapshots import Snapshots
@@ -174,6 +175,25 @@ def test_unchanged_snapshots_are_reused_and_changed_data_is_not(tmp_path):
     changed, table = snapshot(tmp_path, *rows, "ana 2024-03-11 2024-03-11 o2 p 1 10")
     assert table.loc["ana", "count_orders_28d"] == 2
     assert changed.features_path(CUTOFF) != snapshots.features_path(CUTOFF)
+
+
+def test_a_build_that_is_cut_off_keeps_the_cutoffs_it_finished(tmp_path, monkeypatch):
+    snapshots, _ = snapshot(tmp_path, "ana 2024-03-15 2024-03-15 a1 p 1 10")
+    wanted = [CUTOFF, date(2024, 4, 8), date(2024, 4, 15)]
+    monkeypatch.setattr(duckdb_engine, "engine_memory", lambda: 1)  # each cutoff is built apart
+    write = duckdb_engine.write_snapshots
+
+    def write_one(*arguments):
+        if date(2024, 4, 15) in arguments[-2]:
+            raise MemoryError
+        write(*arguments)
+
+    monkeypatch.setattr(duckdb_engine, "write_snapshots", write_one)
+    with pytest.raises(MemoryError):
+        snapshots.build_features(wanted)
+    monkeypatch.setattr(duckdb_engine, "write_snapshots", write)
+    assert snapshots.build_features(wanted) == {"built": 1, "reused": 2}
+    assert sorted(snapshots.features_path(CUTOFF).parent.iterdir()) == [snapshots.features_path(c) for c in wanted]
 
 
 @pytest.mark.parametrize(

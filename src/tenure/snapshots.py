@@ -158,7 +158,7 @@ class Snapshots:
         return _digest(repr(self.columns), repr(asked))
 
     def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
-        """Build the snapshots that are missing; return how many were built and how many reused.
+        """Build the snapshots that are missing; return how many were built and how many reused. A build that is killed keeps what it finished.
 
         Raises
         ------
@@ -170,12 +170,11 @@ class Snapshots:
             folder = self.features_path(missing[0]).parent
             folder.mkdir(parents=True, exist_ok=True)
             with self._writing(), open_engine(self.engine, self.staged, folder) as engine:
-                fresh = {cutoff: folder / f".{self.features_path(cutoff).name}.new" for cutoff in missing}
+                paths = {cutoff: self.features_path(cutoff) for cutoff in missing}
                 for alike in same_identity(self.staged.identity_events, missing):
-                    engine.build_snapshot(self.targets.values(), self.columns, alike, fresh)
-                for cutoff, path in fresh.items():
-                    _drop_outdated(self.features_path(cutoff))
-                    path.replace(self.features_path(cutoff))
+                    engine.build_snapshot(self.targets.values(), self.columns, alike, paths)
+                for cutoff in wanted:
+                    _drop_outdated(self.features_path(cutoff), keep=self.features_path(cutoff).name)
                 write_build(self.build_path, len(missing), engine.costs)
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
@@ -291,8 +290,8 @@ def _digest(*parts: str) -> str:
     return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
 
-def _drop_outdated(path: Path, keep: str = "") -> None:
+def _drop_outdated(path: Path, keep: str) -> None:
     """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them. What begins with ``keep`` stays."""
     for other in path.parent.glob(f"{path.name[:10]}-*.parquet"):
-        if not keep or not other.name.startswith(keep):
+        if not other.name.startswith(keep):
             other.unlink()

@@ -13,6 +13,7 @@ from tenure.engines.joined_features import joined_features
 from tenure.features.definition import FeatureColumn
 from tenure.sources.raw_files import literal
 from tenure.targets.definition import Target
+from tenure.workspace import replaced_file
 
 # Customers times cutoffs whose features are joined at once: some 250 columns of 8 bytes each, several times over.
 ROWS_AT_A_TIME = 100_000
@@ -30,7 +31,7 @@ def write_snapshots(
     cutoffs: Sequence[date],
     paths: Mapping[date, Path],
 ) -> None:
-    """Write one file per cutoff from the relations ``population`` and ``aggregates`` of a connection.
+    """Write one file per cutoff from the relations ``population`` and ``aggregates`` of a connection; each is there once it is whole.
 
     customer_id, cutoff, eligible__<target> ..., feature columns; in the order of customer_id.
     """
@@ -43,10 +44,11 @@ def write_snapshots(
                 own.execute(f"CREATE TEMP TABLE snapshot AS {query}")
                 rows = "snapshot"
             for cutoff in batch:
-                own.execute(
-                    f"COPY (SELECT * FROM {rows} WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
-                    f"TO {literal(str(paths[cutoff]))} (FORMAT parquet, COMPRESSION zstd)"
-                )
+                with replaced_file(paths[cutoff]) as fresh:
+                    own.execute(
+                        f"COPY (SELECT * FROM {rows} WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
+                        f"TO {literal(str(fresh))} (FORMAT parquet, COMPRESSION zstd)"
+                    )
 
     # A sorted file is written by one thread.
     with ThreadPoolExecutor(WRITERS) as pool:
