@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -40,6 +41,27 @@ def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path, holder):
         sole_writer(Workspace(tmp_path), "shop", "tenure score shop"),
     ):
         pass
+
+
+def test_a_writer_that_waits_is_told_for_whom_and_begins_once_the_other_has_ended(tmp_path, holder):
+    told = []
+    ending = threading.Timer(0.5, holder.kill)
+    ending.start()
+    with sole_writer(
+        Workspace(tmp_path), "shop", "tenure score shop", wait_seconds=30, on_wait=told.append
+    ) as was_killed:
+        assert holder.poll() is not None and was_killed
+    assert len(told) == 1 and told[0].startswith(f"'tenure run shop' is at work (process {holder.pid} on ")
+
+
+def test_a_writer_that_waited_in_vain_is_refused(tmp_path, holder):
+    began = time.monotonic()
+    with (
+        pytest.raises(LockedError, match="'tenure run shop' is at work"),
+        sole_writer(Workspace(tmp_path), "shop", "tenure score shop", wait_seconds=0.3),
+    ):
+        pass
+    assert time.monotonic() - began >= 0.3 and holder.poll() is None
 
 
 def test_another_source_is_not_locked(tmp_path, holder):

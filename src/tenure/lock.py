@@ -7,12 +7,13 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
+from typing import IO
 
 from tenure.errors import LockedError
 from tenure.workspace import Workspace, finish_replacements
@@ -25,6 +26,11 @@ LOADED_WITHIN_SECONDS = 5.0
 # When a lock was taken is noted in whole seconds.
 NOTED_WITHIN_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.05
+ASK_AGAIN_SECONDS = 1.0
+
+
+def _say_nothing(holder: str) -> None:
+    """Wait in silence."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,24 @@ class Holder:
 
 
 @contextmanager
-def sole_writer(workspace: Workspace, source: str, doing: str) -> Iterator[bool]:
+def sole_writer(
+    workspace: Workspace,
+    source: str,
+    doing: str,
+    *,
+    wait_seconds: float = 0.0,
+    on_wait: Callable[[str], None] = _say_nothing,
+) -> Iterator[bool]:
     """Hold the lock of a source for a block; gives True where the holder before was killed, and cleans up after it.
+
+    Where another process holds it, it is waited for as long as ``wait_seconds`` says; ``on_wait`` is told once who that is.
 
     The lock is the operating system's, on an open file: it ends with its process, however that ends. Within a block that
     holds it, in the same process or in a kernel it started, it is held already.
 
     Raises
     ------
-    LockedError : another process writes; names it.
+    LockedError : another process writes, and wrote all the while; names it.
     """
     path = workspace.lock(source)
     held = os.environ.get(HELD, "")
@@ -63,10 +78,14 @@ def sole_writer(workspace: Workspace, source: str, doing: str) -> Iterator[bool]
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(f"{source} in {workspace.root}: {_describe(Holder.read(path))}") from None
+        if not _take(file):
+            deadline = time.monotonic() + wait_seconds
+            if wait_seconds:
+                on_wait(_who(Holder.read(path)))
+            while not _take(file):
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise LockedError(f"{source} in {workspace.root}: {_describe(Holder.read(path))}")
+                time.sleep(min(left, ASK_AGAIN_SECONDS))
         former = Holder.read(path)
         if former:
             _end_kernels_of(former)
@@ -84,13 +103,23 @@ def sole_writer(workspace: Workspace, source: str, doing: str) -> Iterator[bool]
             file.truncate(0)
 
 
+def _take(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _who(holder: Holder | None) -> str:
+    if holder is None:
+        return "another process is at work"
+    return f"'{holder.doing}' is at work (process {holder.pid} on {holder.host}, since {holder.started})"
+
+
 def _describe(holder: Holder | None) -> str:
-    who = (
-        f"'{holder.doing}' is at work (process {holder.pid} on {holder.host}, since {holder.started})"
-        if holder
-        else "another process is at work"
-    )
-    return f"{who}. Expected one writer per workspace and source; wait for it, or end that process, and run again."
+    expected = "Expected one writer per workspace and source; wait for it (--wait MINUTES), or end that process, and run again."
+    return f"{_who(holder)}. {expected}"
 
 
 def _end_kernels_of(holder: Holder) -> None:

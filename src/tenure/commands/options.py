@@ -19,6 +19,10 @@ TargetsOption = Annotated[str, typer.Option("--targets", help="Comma-separated, 
 FailOnOption = Annotated[
     str, typer.Option("--fail-on", help=f"Exit 1 on an alert as severe as: {' or '.join(SEVERITIES)}; default: never.")
 ]
+WaitOption = Annotated[
+    int,
+    typer.Option("--wait", min=0, help="Minutes to wait for another writer of the source; default: fail at once."),
+]
 LogOption = Annotated[str, typer.Option("--log", help="text, or json: one JSON object per line.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept with what was decided.")]
 

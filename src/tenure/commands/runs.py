@@ -15,6 +15,7 @@ from tenure.commands.options import (
     FailOnOption,
     LogOption,
     TargetsOption,
+    WaitOption,
     WorkspaceOption,
     names_in,
 )
@@ -40,6 +41,7 @@ def run(
         typer.Option("--resume", help="Run what is missing or changed, as every repeat does; for scripts that say so."),
     ] = False,
     fail_on: FailOnOption = "",
+    wait: WaitOption = 0,
     log: LogOption = "text",
     engine: EngineOption = "duckdb",
     workspace: WorkspaceOption = "",
@@ -61,6 +63,7 @@ def run(
         as_of=as_of,
         targets=names_in(targets),
         workspace=workspace,
+        wait_minutes=wait,
         quick=quick,
         full=full,
         engine=engine,
@@ -105,6 +108,7 @@ def score(
         bool, typer.Option("--allow-hindsight", help="Score a day the champion has seen; the rows are marked.")
     ] = False,
     fail_on: FailOnOption = "",
+    wait: WaitOption = 0,
     log: LogOption = "text",
     engine: EngineOption = "duckdb",
     workspace: WorkspaceOption = "",
@@ -119,6 +123,7 @@ def score(
         as_of=as_of,
         targets=names_in(targets),
         workspace=workspace,
+        wait_minutes=wait,
         allow_hindsight=allow_hindsight,
         engine=engine,
         progress=_telling(said),
@@ -134,6 +139,7 @@ def backfill(
     every: Annotated[str, typer.Option("--every", help="Days, weeks or months between, as in 1month.")] = "1month",
     targets: TargetsOption = "",
     quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    wait: WaitOption = 0,
     log: LogOption = "text",
     workspace: WorkspaceOption = "",
 ) -> None:
@@ -142,7 +148,7 @@ def backfill(
 
     said = Log(log)
     rows = backfill_flow(
-        source, first=from_, last=to, every=every, targets=names_in(targets), quick=quick, workspace=workspace, progress=_telling(said)
+        source, first=from_, last=to, every=every, targets=names_in(targets), quick=quick, workspace=workspace, wait_minutes=wait, progress=_telling(said)
     )  # fmt: skip
     for row in rows:
         auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
@@ -156,6 +162,7 @@ def audit(
     as_of: AsOfOption = "",
     targets: TargetsOption = "",
     quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,
+    wait: WaitOption = 0,
     log: LogOption = "text",
     workspace: WorkspaceOption = "",
 ) -> None:
@@ -164,7 +171,13 @@ def audit(
 
     said = Log(log)
     folder, alarms = audit_flow(
-        source, as_of=as_of, targets=names_in(targets), workspace=workspace, quick=quick, progress=_telling(said)
+        source,
+        as_of=as_of,
+        targets=names_in(targets),
+        workspace=workspace,
+        wait_minutes=wait,
+        quick=quick,
+        progress=_telling(said),
     )
     for alarm in alarms:
         said.say("alarm", f"  alarm: {alarm}", text=alarm)
@@ -187,6 +200,9 @@ def _telling(log: Log) -> Progress:
             return
         if event.what == "expired":
             log.say("expired", f"  {event.step}")
+            return
+        if event.what == "waiting":
+            log.say("waiting", f"  waiting: {event.step}", holder=event.step)
             return
         if event.what == "failed":
             log.say(

@@ -21,6 +21,7 @@ def audit_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     quick: bool = False,
+    wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
 ) -> tuple[Path, list[str]]:
     """Run the whole audit; return the folder written and the alarms, one line each.
@@ -31,7 +32,9 @@ def audit_flow(
     """
     check_targets(targets)
     doing = f"tenure audit {source}"
-    with writing(source, doing, as_of=as_of, workspace=workspace, quick=quick, progress=progress) as run:
+    with writing(
+        source, doing, as_of=as_of, workspace=workspace, wait_minutes=wait_minutes, quick=quick, progress=progress
+    ) as run:
         with added_to(run, progress) as work:
             work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(targets)}))
             write_document(work.run, work.folder, work.performed, kind="audit", asked=targets)

@@ -39,6 +39,7 @@ def backfill_flow(
     targets: Sequence[str] = (),
     workspace: str = "",
     quick: bool = False,
+    wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
 ) -> list[BackfillRow]:
     """Run the flow as of each day from ``first`` to ``last``: one row per as-of and target.
@@ -55,7 +56,12 @@ def backfill_flow(
     days = spaced_dates(parse_date(first, "--from"), parse_date(last, "--to"), every)
     rows: list[BackfillRow] = []
     doing = f"tenure backfill {source}"
-    options: dict[str, Any] = {"workspace": workspace, "quick": quick, "run_kind": "backfill"}
+    options: dict[str, Any] = {
+        "workspace": workspace,
+        "wait_minutes": wait_minutes,
+        "quick": quick,
+        "run_kind": "backfill",
+    }
     with writing(source, doing, as_of=str(days[-1]), progress=progress, **options) as latest:
         runs = [_as_of(latest, day) for day in days]
         _build_all_snapshots(runs, targets)

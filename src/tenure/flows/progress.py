@@ -12,10 +12,10 @@ from tenure.run_document import Performed
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done or has failed. A *day* is an as-of that a backfill comes to; *expired* tells of retention."""
+    """What a run says while it works; ``seconds`` once a step is done or has failed. A *day* is an as-of that a backfill comes to; *expired* tells of retention, *waiting* of who writes."""
 
     step: str
-    what: Literal["started", "done", "failed", "reused", "day", "expired"]
+    what: Literal["started", "done", "failed", "reused", "day", "expired", "waiting"]
     seconds: float = 0.0
 
 

@@ -32,6 +32,7 @@ def run_flow(
     quick: bool = False,
     full: bool = False,
     engine: str = "",
+    wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
 ) -> RunResult:
     """Run what is missing or changed of the whole flow, then move the champions. ``full`` adds the whole audit and the longer walk.
@@ -45,7 +46,13 @@ def run_flow(
     """
     check_targets(targets)
     doing = f"tenure run {source}"
-    options: dict[str, Any] = {"as_of": as_of, "workspace": workspace, "quick": quick, "engine": engine}
+    options: dict[str, Any] = {
+        "as_of": as_of,
+        "workspace": workspace,
+        "wait_minutes": wait_minutes,
+        "quick": quick,
+        "engine": engine,
+    }
     with writing(source, doing, progress=progress, **options) as run:
         result = build(run, run.workspace.reports(source, run.as_of), targets, progress, full=full)
         promote(run, result)

@@ -25,6 +25,7 @@ def score_flow(
     workspace: str = "",
     allow_hindsight: bool = False,
     engine: str = "",
+    wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
 ) -> RunResult:
     """Score with the champions, no training; the as-of's folder is replaced whole, what else it held stays.
@@ -37,7 +38,9 @@ def score_flow(
     """
     check_targets(targets)
     doing = f"tenure score {source}"
-    with writing(source, doing, as_of=as_of, workspace=workspace, engine=engine, progress=progress) as run:
+    with writing(
+        source, doing, as_of=as_of, workspace=workspace, wait_minutes=wait_minutes, engine=engine, progress=progress
+    ) as run:
         with added_to(run, progress) as work:
             asked = with_those_scored(run.output, targets)
             parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}

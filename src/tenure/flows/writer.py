@@ -22,9 +22,17 @@ RECORDS = "records"
 
 @contextmanager
 def writing(
-    source: str, doing: str, *, workspace: str = "", progress: Progress = say_nothing, **options: Any
+    source: str,
+    doing: str,
+    *,
+    workspace: str = "",
+    wait_minutes: float = 0.0,
+    progress: Progress = say_nothing,
+    **options: Any,
 ) -> Iterator[Run]:
     """Open a source as its only writer, staged, its new records matched, with what a killed writer left cleaned up.
+
+    Another writer is waited for as long as ``wait_minutes`` says.
 
     Raises
     ------
@@ -33,7 +41,10 @@ def writing(
     located = Workspace.locate(workspace or None)
     read_source(located, source)  # an unknown source leaves no lock behind
     kind, asked = options.get("run_kind", "scheduled"), options.get("as_of", "")
-    with sole_writer(located, source, doing) as was_killed, _noting_failures(located, source, doing, kind, asked):
+    lock = sole_writer(
+        located, source, doing, wait_seconds=60 * wait_minutes, on_wait=lambda who: progress(StepEvent(who, "waiting"))
+    )
+    with lock as was_killed, _noting_failures(located, source, doing, kind, asked):
         started = time.monotonic()
         run = open_run(source, workspace=str(located.root), run_kind=options.pop("run_kind", "scheduled"), **options)
         run.registry.check()

@@ -30,11 +30,14 @@ with DAG(
     # Puts the day's folder in its place, whole, with run.json, and fails on an alert that is an error. The same scores are kept once.
     commit = BashOperator(
         task_id="commit",
-        bash_command=f"<tenure> score <source> --as-of {DAY} --workspace <workspace> --fail-on error --log json",
+        bash_command=f"<tenure> score <source> --as-of {DAY} --workspace <workspace> --wait 240 --fail-on error --log json",
     )
     steps[0] >> steps[1] >> commit
 
 with DAG(
     "tenure_run_<source>", schedule="0 6 1 * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1
 ):
-    BashOperator(task_id="run", bash_command="<tenure> run <source> --workspace <workspace> --fail-on error --log json")
+    BashOperator(
+        task_id="run",
+        bash_command="<tenure> run <source> --workspace <workspace> --wait 240 --fail-on error --log json",
+    )
