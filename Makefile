@@ -50,6 +50,8 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/identity.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/features.py --growth
+	$(BIN)/python benchmarks/runs.py
+	$(BIN)/python benchmarks/spark.py
 
 soak: setup  ## 200 kills, 1,000 bad inputs, a month of daily runs: hours
 	$(BIN)/python benchmarks/kills.py

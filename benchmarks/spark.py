@@ -6,6 +6,7 @@ Usage: python benchmarks/spark.py [SOURCE ...], the files of each in TENURE_TEST
 import os
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +35,9 @@ TOLERANCE = 1e-9
 
 
 def main(*sources: str) -> None:
+    if find_spec("pyspark") is None:
+        print("Not compared with Spark, which is not installed here: python -m pip install -e '.[spark]' (Java 17).")
+        return
     rows = []
     for source in sources or SOURCES:
         rows.append(row_of(source))
