@@ -108,6 +108,12 @@ def test_only_who_ordered_in_the_eligible_days_is_asked(tmp_path):
     assert labels(snapshots) == {"ana": 1}
 
 
+def test_the_rows_of_a_target_are_counted_over_cutoffs(tmp_path):
+    rows = ["ana 2024-03-15 2024-03-15 a1 p 1 10", "ben 2024-03-28 2024-03-28 b1 p 1 10"]
+    snapshots, _ = snapshot(tmp_path, *rows)
+    assert snapshots.count_eligible(snapshots.targets["lapse"], [CUTOFF, date(2024, 4, 20)]) == 3, "ana, ben; ben"
+
+
 def test_a_label_refuses_an_outcome_window_past_the_as_of(tmp_path):
     snapshots, _ = snapshot(tmp_path, "ana 2024-03-02 2024-03-02 o1 p 1 10", as_of=date(2024, 4, 30))
     with pytest.raises(NotEnoughDataError, match="outcomes are certain on 2024-05-01, after the as-of 2024-04-30"):

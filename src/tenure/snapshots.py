@@ -268,6 +268,14 @@ class Snapshots:
         snapshot = f"read_parquet({literal(str(self.features_path(cutoff)))}) snapshot"
         return f"SELECT {selected} FROM {snapshot} {join} WHERE {quoted('eligible__' + target.name)}"
 
+    def count_eligible(self, target: Target, cutoffs: Sequence[date]) -> int:
+        """Count the rows a target has in the snapshots of these cutoffs, which are built where they are missing."""
+        self.build_features(cutoffs)
+        paths = ", ".join(literal(str(self.features_path(cutoff))) for cutoff in cutoffs)
+        with connect() as connection:
+            query = f"SELECT count(*) FILTER (WHERE {quoted('eligible__' + target.name)}) FROM read_parquet([{paths}])"
+            return int(connection.execute(query).fetchall()[0][0])
+
     def funnel(self, target: Target, cutoffs: Sequence[date]) -> pd.DataFrame:
         """Count customers per cutoff.
 

@@ -65,6 +65,24 @@ def test_no_customer_lies_on_both_sides_of_a_fold():
         assert not set(customers[fitting]) & set(customers[held_out])
 
 
+def test_what_constraints_cost_is_seen_on_customers_that_two_folds_held_out():
+    table, labels, customers = world()
+    folds = grouped_folds(labels, customers, SETTINGS)
+    both = train_model(
+        table, labels, customers, MEANINGS, SETTINGS, monotone={"failed": -1}, folds=folds, with_unconstrained=True
+    )
+    seen = np.flatnonzero(~np.isnan(both.unconstrained))
+    assert set(seen) == {*folds[0][1], *folds[1][1]}
+    free, held = (
+        auc_with_interval(labels[seen], scores[seen]).value for scores in (both.unconstrained, both.out_of_fold)
+    )
+    assert free > held + 0.05, "failed payments raise the odds; held to lower them they are lost"
+    assert (
+        train_model(table, labels, customers, MEANINGS, SETTINGS, folds=folds, with_unconstrained=True).unconstrained
+        is None
+    )
+
+
 def test_contributions_add_up_and_equal_shaps_tree_explainer(trained):
     table, _, _ = world(200, seed=3)
     model = trained.model

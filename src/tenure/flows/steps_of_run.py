@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from tenure.errors import NotEnoughDataError
 from tenure.flows.work import Work, side_by_side
 from tenure.graph import Step
 from tenure.models.scorecard import WALK_CUTOFFS
@@ -23,6 +24,8 @@ def run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     able = [name for name in asked if name in run.snapshots.targets]
     features = Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine})
     side_by_side(work, [Step("01_ingest", "01_ingest"), features])
+    # The longest first: begun last, it would work on alone while a core is idle.
+    able.sort(key=lambda name: -_fitting_rows(run, name))
     side_by_side(work, [training_step(run, name, full=full) for name in able])
     trained = tuple(f"03_train_{record.target}" for record in saved_records(run))
     if full:
@@ -33,6 +36,14 @@ def run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     )  # fmt: skip
     work.perform(scoring)
     tell(work, trained)
+
+
+def _fitting_rows(run: Run, target: str) -> int:
+    """Count the rows a training would fit on; none where it will be refused."""
+    try:
+        return run.snapshots.count_eligible(run.target(target), run.snapshots.plan(run.target(target)).fitting)
+    except NotEnoughDataError:
+        return 0
 
 
 def tell(work: Work, trained: tuple[str, ...]) -> None:

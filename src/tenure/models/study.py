@@ -21,7 +21,7 @@ from tenure.models.plain import train_plain
 from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
 from tenure.models.sufficiency import check_positives
-from tenure.models.train import TrainedModel, grouped_folds, train_model
+from tenure.models.train import UNCONSTRAINED_FOLDS, TrainedModel, grouped_folds, train_model
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
 from tenure.time_windows import CutoffPlan
@@ -35,7 +35,7 @@ class Study:
 
     ``test``: customer_id, cutoff, label, propensity, plain_propensity, rule_score, revenue and the features, one row per eligible customer at
     the test cutoff. ``choice``: trees or logistic regression, and why. ``monotone_cost``: out-of-fold AUC of the trees less that of
-    trees without the target's monotone constraints; None where there is none, or nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
+    trees without the target's monotone constraints, on a few folds; None where there is none, or nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
     eligible, positives, base_rate. ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was drawn from. ``segments`` as ``evaluate_segments`` gives them.
     """
 
@@ -160,7 +160,8 @@ def _fit(
     plain = kept.get(fit_plain, "logistic regression", settings, meanings, sorted(target.plain_features))
     cost = None
     if trees.unconstrained is not None:
-        cost = auc_difference(labels, trees.out_of_fold, trees.unconstrained, customers)
+        seen = ~np.isnan(trees.unconstrained)
+        cost = auc_difference(labels[seen], trees.out_of_fold[seen], trees.unconstrained[seen], customers[seen])
     about = _about(snapshots, target, plan)
     trees, plain = trees.told(about), plain.told(about)
     return _Fit(
@@ -203,7 +204,7 @@ def cautions(study: Study) -> list[str]:
             f"{name} {'only raises' if way > 0 else 'only lowers'}" for name, way in study.target.monotone.items()
         )
         lines.append(
-            f"Held monotone: {held}. Out of fold this moves the AUC of the trees by {c.value:+.4f} (95 % interval {c.low:+.4f} to {c.high:+.4f})."
+            f"Held monotone: {held}. Out of fold, on {UNCONSTRAINED_FOLDS} of the {study.trained.settings.folds} folds, this moves the AUC of the trees by {c.value:+.4f} (95 % interval {c.low:+.4f} to {c.high:+.4f})."
         )
     before = study.funnel[study.funnel["cutoff"].isin(study.plan.fitting)]
     rate = before["positives"].sum() / max(before["eligible"].sum(), 1)

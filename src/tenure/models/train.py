@@ -22,6 +22,9 @@ from tenure.models.settings import TrainingSettings
 if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
 
+# What the monotone constraints cost is seen on some of the folds: all of them would take a third of a training.
+UNCONSTRAINED_FOLDS = 2
+
 # Fitting and held-out row numbers of each fold.
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
@@ -31,7 +34,7 @@ class TrainedModel:
     """A model and how it came about.
 
     ``out_of_fold`` are raw scores (log-odds) of the fitting rows, each from folds without its customer; ``unconstrained`` the
-    same of trees without the monotone constraints, where they were asked for.
+    same of trees without the monotone constraints, where they were asked for: of a few folds, elsewhere it is unknown (NaN).
     """
 
     model: PropensityModel
@@ -95,7 +98,7 @@ def train_model(
     weights : optional, one per row.
     monotone : features that may only raise (1) or only lower (-1) the propensity; categories are left free.
     folds : as ``grouped_folds`` gives them, for who trains several models on the same rows.
-    with_unconstrained : cross-fit once more without ``monotone``, to see what it costs.
+    with_unconstrained : cross-fit a few folds once more without ``monotone``, to see what it costs.
 
     Raises
     ------
@@ -111,7 +114,9 @@ def train_model(
         settings = tune(rows, folds, settings)
     directions = [0 if c.is_text else (monotone or {}).get(c.name, 0) for c in encoding.columns]
     trees, out_of_fold = cross_fit(rows, folds, settings, directions=directions)
-    unconstrained = cross_fit(rows, folds, settings)[1] if with_unconstrained and any(directions) else None
+    unconstrained = None
+    if with_unconstrained and any(directions):
+        _, unconstrained = cross_fit(rows, folds[:UNCONSTRAINED_FOLDS], settings)
     booster = _fit(rows, settings, trees, directions=directions)
     usual = find_usual(table, names)
     model = PropensityModel(
@@ -145,7 +150,7 @@ def grouped_folds(labels: np.ndarray, customers: np.ndarray, settings: TrainingS
 def cross_fit(
     rows: FittingRows, folds: Folds, settings: TrainingSettings, *, directions: Sequence[int] = ()
 ) -> tuple[int, np.ndarray]:
-    """Find the number of trees by early stopping on each fold; return it and the out-of-fold raw scores with it.
+    """Find the number of trees by early stopping on each fold; return it and the out-of-fold raw scores with it, NaN where no fold held a row out.
 
     Folds are fitted side by side, one thread each: LightGBM lets go of the interpreter, and a fold's model depends on no other's.
     """
@@ -168,7 +173,7 @@ def cross_fit(
             part = rows.matrix[held_out]
             return np.asarray(booster.predict(part, raw_score=True, num_iteration=trees, num_threads=settings.threads))
 
-        raw = np.zeros(len(rows.labels))
+        raw = np.full(len(rows.labels), np.nan)
         all_held_out = [held_out for _, held_out in folds]
         for held_out, scores in zip(all_held_out, threads.map(score, boosters, all_held_out), strict=True):
             raw[held_out] = scores
