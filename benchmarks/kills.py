@@ -285,12 +285,12 @@ def soak(base: Path, given: argparse.Namespace) -> str:
     end, lived, begun = time.monotonic() + 60 * given.minutes, list[Lived](), 0
     with ProcessPoolExecutor(given.at_once, mp_context=get_context("spawn")) as pool:
         at_work: set[Future[Lived]] = set()
-        while at_work or not lived:
-            while (
-                len(at_work) < given.at_once
-                and sum(len(one.kills) for one in lived) < given.kills
-                and time.monotonic() < end
-            ):
+
+        def is_to_go_on() -> bool:
+            return sum(len(one.kills) for one in lived) < given.kills and time.monotonic() < end
+
+        while at_work or is_to_go_on():
+            while len(at_work) < given.at_once and is_to_go_on():
                 begun += 1
                 at_work.add(pool.submit(one_company, begun, base, seconds, expected, given))
             done, at_work = wait(at_work, return_when=FIRST_COMPLETED)
