@@ -131,7 +131,7 @@ def importance(model: PropensityModel, contributions: np.ndarray) -> pd.DataFram
         {
             "feature": model.feature_names,
             "driver": [meaning.driver for meaning in model.meanings],
-            "noun": [inflected(meaning.noun) or _name_in_words(meaning) for meaning in model.meanings],
+            "noun": [_label(meaning) for meaning in model.meanings],
             "mean_abs": np.abs(contributions[:, :-1]).mean(axis=0),
         }
     )
@@ -139,17 +139,19 @@ def importance(model: PropensityModel, contributions: np.ndarray) -> pd.DataFram
 
 
 def labels_of(meanings: Sequence[FeatureMeaning]) -> list[str]:
-    """Give each feature a short readable axis label."""
+    """Give each feature a short readable label, for an axis or a table's row."""
     return [
-        _name_in_words(m)
-        if not m.noun
-        else f"{inflected(m.noun)} ({m.window_days} d)"
-        if m.window_days
-        else inflected(m.noun)
-        if m.unit != "days"
-        else f"days {m.noun}"
-        for m in meanings
+        f"{_label(meaning)} ({meaning.window_days} d)" if meaning.noun and meaning.window_days else _label(meaning)
+        for meaning in meanings
     ]
+
+
+def _label(meaning: FeatureMeaning) -> str:
+    """Name a feature without a value: what stands before its noun in a reason, "4 days" or "24 %", is its unit here."""
+    if not meaning.noun:
+        return _name_in_words(meaning)
+    before = {"days": "days ", "share": "share "}.get(meaning.unit, "")
+    return before + inflected(meaning.noun)
 
 
 def _name_in_words(meaning: FeatureMeaning) -> str:
