@@ -3,7 +3,8 @@
 Each run is the command itself in a fresh workspace. Memory is the most that the run and its kernels held together (PSS, so that
 what forked kernels share counts once). A backfill is compared with as many whole runs of their own.
 The large shop is drawn: each customer buys at a pace of their own until they leave, a dozen lines on average.
-Usage: python benchmarks/runs.py [--customers N] [--days N] [--large N]; 0 days: no backfill, 0 large: no large shop; public data from TENURE_TEST_DATA (default ../shared/data).
+Usage: python benchmarks/runs.py [PART ...] [--customers N] [--days N] [--large N]; parts: runs, large, backfill (all unless named), each a section of
+RESULTS.md. Public data from TENURE_TEST_DATA (default ../shared/data).
 """
 
 import argparse
@@ -25,6 +26,8 @@ from tenure.demo import generate_demo
 from tenure.sources.fetch import fetch_source
 from tenure.workspace import Workspace
 
+SECTIONS = {"runs": "Whole runs", "large": "Whole runs: a large shop", "backfill": "Whole runs: past days"}
+HEAD = ("command", "seconds", "times the first of its table", "CPU seconds", "GiB at most", "longest steps (s)")
 MONTHS = 24
 SHOP = "online_retail"
 # Looking costs the watched something: more often would be a load of its own.
@@ -141,7 +144,7 @@ def runs(scratch: Path, customers: int) -> list[tuple[str, ...]]:
 
 
 def backfills(scratch: Path, customers: int, days: int) -> list[list[tuple[str, ...]]]:
-    """Backfills of so many days, a month and a day apart, each beside runs of their own of its first and last day and one between, scaled."""
+    """Backfills of so many days, a month and a day apart, each beside runs of their own of its first and last day, scaled."""
     last = date(2026, 1, 1)
     spans = {
         "month": first_of_months(last, days),
@@ -149,7 +152,7 @@ def backfills(scratch: Path, customers: int, days: int) -> list[list[tuple[str, 
     }
     alone = dict[date, Measured]()
     for asked in spans.values():
-        for day in {asked[0], asked[len(asked) // 2], asked[-1]} - set(alone):
+        for day in {asked[0], asked[-1]} - set(alone):
             workspace = Workspace(scratch / f"alone-{day}")
             demo(workspace, customers)
             alone[day] = tenure(workspace, "run", "demo", "--as-of", str(day))
@@ -176,23 +179,26 @@ def backfill(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--customers", type=int, default=5_000)
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--large", type=int, default=1_000_000)
     asked = parser.parse_args()
-    head = ("command", "seconds", "times the first of its table", "CPU seconds", "GiB at most", "longest steps (s)")
-    with TemporaryDirectory() as scratch:
-        tables = [table(head, runs(Path(scratch), asked.customers))]
-        if asked.large:
-            tables.append(table(head, large(Path(scratch), asked.large)))
-        if asked.days:
-            head = (*head[:2], "times runs of their own", *head[3:])
-            tables += [table(head, rows) for rows in backfills(Path(scratch), asked.customers, asked.days)]
-    text = "\n\n".join(tables)
-    said = f"{(__doc__ or '').split('Usage')[0].strip()}\n\n{text}\n\nOne round. {machine('duckdb', 'lightgbm', 'mlflow', 'papermill')}"
-    print(said)
-    write_section("Whole runs", said)
+    about = (__doc__ or "").split("Usage")[0].strip()
+    for part in asked.parts:
+        with TemporaryDirectory() as folder:
+            if part == "runs":
+                tables = [table(HEAD, runs(Path(folder), asked.customers))]
+            elif part == "large":
+                tables = [table(HEAD, large(Path(folder), asked.large))]
+            else:
+                head = (*HEAD[:2], "times runs of their own", *HEAD[3:])
+                tables = [table(head, rows) for rows in backfills(Path(folder), asked.customers, asked.days)]
+        shown = "\n\n".join(tables)
+        said = f"{about}\n\n{shown}\n\nOne round. {machine('duckdb', 'lightgbm', 'mlflow', 'papermill')}"
+        print(said, flush=True)
+        write_section(SECTIONS[part], said)
 
 
 if __name__ == "__main__":
