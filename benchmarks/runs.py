@@ -3,7 +3,7 @@
 Each run is the command itself in a fresh workspace. Memory is the most that the run and its kernels held together (PSS, so that
 what forked kernels share counts once). A backfill is compared with as many whole runs of their own.
 The large shop is drawn: each customer buys at a pace of their own until they leave, a dozen lines on average.
-Usage: python benchmarks/runs.py [PART ...] [--customers N] [--days N] [--large N]; parts: runs, large, backfill (all unless named), each a section of
+Usage: python benchmarks/runs.py [--parts PART ...] [--customers N] [--days N] [--large N]; parts: runs, large, backfill (all unless named), each a section of
 RESULTS.md. Public data from TENURE_TEST_DATA (default ../shared/data).
 """
 
@@ -180,7 +180,7 @@ def backfill(
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--parts", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--customers", type=int, default=5_000)
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--large", type=int, default=1_000_000)
