@@ -131,7 +131,8 @@ def main() -> None:
         page = workspace.reports("demo", days[-1]) / "review.html"
         told = f"{len(commands)} commands, {len(read_failures(workspace, 'demo'))} of the scheduled ones failed."
         print(f"{told} Look at {page}")
-        rows = [(str(c.day), c.what, c.exit_code, c.said.replace("|", "\\|")) for c in commands]
+        said = [c.said.replace(str(workspace.root), "FOLDER").replace("|", "\\|") for c in commands]
+        rows = [(str(c.day), c.what, c.exit_code, last) for c, last in zip(commands, said, strict=True)]
         protocol = str(__doc__).split("\nUsage")[0]
         listed = table(("day", "command", "exit", "last line"), rows)
         text = f"{protocol}\n\n{given.customers:,} customers. {told}\n\n{listed}\n\n{machine('mlflow', 'lightgbm')}"
