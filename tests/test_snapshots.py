@@ -111,7 +111,11 @@ def test_only_who_ordered_in_the_eligible_days_is_asked(tmp_path):
 def test_the_rows_of_a_target_are_counted_over_cutoffs(tmp_path):
     rows = ["ana 2024-03-15 2024-03-15 a1 p 1 10", "ben 2024-03-28 2024-03-28 b1 p 1 10"]
     snapshots, _ = snapshot(tmp_path, *rows)
-    assert snapshots.count_eligible(snapshots.targets["lapse"], [CUTOFF, date(2024, 4, 20)]) == 3, "ana, ben; ben"
+    lapse, later = snapshots.targets["lapse"], date(2024, 4, 20)
+    assert snapshots.count_eligible(lapse, [CUTOFF, later]) == 2, "ana, ben"
+    assert snapshots.count_eligible(lapse, [later]) == 0, "not built, and none is built to count it"
+    snapshots.build_features([later])
+    assert snapshots.count_eligible(lapse, [CUTOFF, later]) == 3, "ana, ben; ben"
 
 
 def test_a_label_refuses_an_outcome_window_past_the_as_of(tmp_path):

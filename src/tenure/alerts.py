@@ -23,6 +23,12 @@ class Alert:
     about: str
     text: str
 
+    @property
+    def sentence(self) -> str:
+        """The text as a sentence begins; the name of a column stays as it is."""
+        is_name = "_" in self.text.split(" ", maxsplit=1)[0]
+        return self.text if is_name else self.text[:1].upper() + self.text[1:]
+
     def __str__(self) -> str:
         return f"{self.severity}: {self.about}: {self.text}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tenure.notebooks import notebook_folders
 
 # What a package's new version may change: numbers, figures, or how a notebook runs.
-PACKAGES = ("duckdb", "lightgbm", "matplotlib", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "shap")
+PACKAGES = ("duckdb", "lightgbm", "matplotlib", "mlflow", "numpy", "optuna", "pandas", "scikit-learn", "scipy", "shap")
 
 
 @cache

@@ -118,7 +118,7 @@ def _who(holder: Holder | None) -> str:
 
 
 def _describe(holder: Holder | None) -> str:
-    expected = "Expected one writer per workspace and source; wait for it (--wait MINUTES), or end that process, and run again."
+    expected = "Expected one writer per workspace and source; wait for it (run, score, backfill and audit do: --wait MINUTES), or end that process, and run again."
     return f"{_who(holder)}. {expected}"
 
 

@@ -6,7 +6,7 @@ VIEW = FeatureView(
     table="usage",
     driver="usage",
     features=(
-        Feature("usage", "sum(quantity)", (7, 30, 60, 90, 180), 0, "number", "Usage, added up.", "used", "usage level"),
+        Feature("usage", "sum(quantity)", (7, 30, 60, 90, 180), 0, "number", "Usage, added up.", "unit{s} used", "usage level"),
         Feature(
             "count_usage_days", "count(distinct age_days)", (7, 30, 90), 0, "count",
             "Days with any usage.", "day{s} with usage", "usage regularity",
@@ -21,7 +21,7 @@ VIEW = FeatureView(
         ),
         Feature(
             "highest_usage_day", "max(quantity)", (30, 90), 0, "number",
-            "Usage of the busiest day.", "used on the busiest day", "usage level",
+            "Usage of the busiest day.", "unit{s} used on the busiest day", "usage level",
         ),
         Feature(
             "usage_deviation", "stddev(quantity)", (90,), None, "number",

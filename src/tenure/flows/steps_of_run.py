@@ -25,8 +25,8 @@ def run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
     features = Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine})
     side_by_side(work, [Step("01_ingest", "01_ingest"), features])
     # The longest first: begun last, it would work on alone while a core is idle.
-    able.sort(key=lambda name: -_fitting_rows(run, name))
-    side_by_side(work, [training_step(run, name, full=full) for name in able])
+    longest_first = sorted(able, key=lambda name: -_fitting_rows(run, name))
+    side_by_side(work, [training_step(run, name, full=full) for name in longest_first])
     trained = tuple(f"03_train_{record.target}" for record in saved_records(run))
     if full:
         work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
@@ -39,7 +39,7 @@ def run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
 
 
 def _fitting_rows(run: Run, target: str) -> int:
-    """Count the rows a training would fit on; none where it will be refused."""
+    """Say how large a training is: the eligible rows of its fitting cutoffs, none where there is too little history."""
     try:
         return run.snapshots.count_eligible(run.target(target), run.snapshots.plan(run.target(target)).fitting)
     except NotEnoughDataError:

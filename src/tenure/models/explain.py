@@ -148,10 +148,10 @@ def labels_of(meanings: Sequence[FeatureMeaning]) -> list[str]:
 
 def _label(meaning: FeatureMeaning) -> str:
     """Name a feature without a value: what stands before its noun in a reason, "4 days" or "24 %", is its unit here."""
-    if not meaning.noun:
-        return _name_in_words(meaning)
-    before = {"days": "days ", "share": "share "}.get(meaning.unit, "")
-    return before + inflected(meaning.noun)
+    noun = inflected(meaning.noun).removeprefix("is ") or _name_in_words(meaning)
+    if meaning.unit == "days" and meaning.noun and not noun.startswith("days "):
+        return f"days {noun}"
+    return f"share {noun}" if meaning.unit == "share" and noun.startswith("of ") else noun
 
 
 def _name_in_words(meaning: FeatureMeaning) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -22,10 +23,14 @@ from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel
 from tenure.workspace import replaced_file
 
-# Beyond it, those go that were not asked for longest.
+# Of one target; beyond it, those go that were not asked for longest.
 MOST_BYTES = 512 << 20
 ARRAYS = ("out_of_fold", "unconstrained")
 ABOUT_FIT = "fit.json"
+# How a file that is cut short or has a flipped bit shows: as no file, no archive, one of another kind, or without a part of it.
+DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
+# As it was imported: a file that is edited under a running kernel changes nothing of what it calculates.
+CODE = fingerprint_calculations()
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,11 @@ class KeptFits:
 
         ``made_with`` is what the fit depends on beside rows and code: each says all of it as its ``repr``.
         """
-        path = self.folder / f"{_digest(self.rows, fingerprint_calculations(), *map(repr, made_with))}.npz"
+        path = self.folder / f"{_digest(self.rows, CODE, *map(repr, made_with))}.npz"
         found = _read(path)
         if found is not None:
-            os.utime(path)
+            with suppress(FileNotFoundError):
+                os.utime(path)
             return found
         trained = fit()
         with replaced_file(path) as fresh:
@@ -59,7 +65,7 @@ class KeptFits:
 
 
 def _write(trained: TrainedModel, path: Path) -> None:
-    texts = trained.model.texts() | {
+    texts = trained.told({}).model.texts() | {
         ABOUT_FIT: json.dumps({"settings": asdict(trained.settings), "trees": trained.trees})
     }
     arrays: dict[str, np.ndarray] = {
@@ -75,21 +81,24 @@ def _read(path: Path) -> TrainedModel | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        arrays = {name: found.pop(name) for name in ARRAYS if name in found}
+        texts = {name: content.tobytes().decode() for name, content in found.items()}
+        fit = json.loads(texts.pop(ABOUT_FIT))
+    except DAMAGED:
         return None
-    arrays = {name: found.pop(name) for name in ARRAYS if name in found}
-    texts = {name: content.tobytes().decode() for name, content in found.items()}
-    fit = json.loads(texts.pop(ABOUT_FIT))
     return TrainedModel(
         PropensityModel.from_texts(texts), TrainingSettings(**fit["settings"]), trees=fit["trees"], **arrays
     )
 
 
 def _remove_longest_unused(folder: Path) -> None:
-    sizes = {path: path.stat() for path in folder.glob("*.npz")}
+    found = {}
+    for path in folder.glob("*.npz"):
+        with suppress(FileNotFoundError):
+            found[path] = path.stat()
     total = 0
-    for path in sorted(sizes, key=lambda path: -sizes[path].st_mtime_ns):
-        total += sizes[path].st_size
+    for path in sorted(found, key=lambda path: -found[path].st_mtime_ns):
+        total += found[path].st_size
         if total > MOST_BYTES:
             path.unlink(missing_ok=True)
 

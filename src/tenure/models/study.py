@@ -143,20 +143,21 @@ def _fit(
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
     meanings = [meaning_of(column) for column in useful]
     monotone = _monotone(target, useful)
-    rows = ["label", "customer_id", *(meaning.name for meaning in meanings)]
-    kept = KeptFits.of(snapshots.workspace.fits(snapshots.staged.source.name, target.name), fitting, rows)
+    with_cost = with_monotone_cost and bool(monotone)
+    asked = ["label", "customer_id", *(meaning.name for meaning in meanings)]
+    kept = KeptFits.of(snapshots.workspace.fits(snapshots.staged.source.name, target.name), fitting, asked)
     folds = cache(lambda: grouped_folds(labels, customers, settings))
 
     def fit_trees() -> TrainedModel:
         return train_model(
-            fitting, labels, customers, meanings, settings, monotone=monotone, folds=folds(), with_unconstrained=with_monotone_cost
+            fitting, labels, customers, meanings, settings, monotone=monotone, folds=folds(), with_unconstrained=with_cost
         )  # fmt: skip
 
     def fit_plain() -> TrainedModel:
         handful = [meaning for meaning in meanings if meaning.name in target.plain_features]
         return train_plain(fitting, labels, customers, handful, settings, folds=folds())
 
-    trees = kept.get(fit_trees, "trees", settings, meanings, sorted(monotone.items()), with_monotone_cost)
+    trees = kept.get(fit_trees, "trees", settings, meanings, sorted(monotone.items()), with_cost)
     plain = kept.get(fit_plain, "logistic regression", settings, meanings, sorted(target.plain_features))
     cost = None
     if trees.unconstrained is not None:

@@ -3,18 +3,25 @@
 Airflow keeps an environment of its own. Tell its Jupyter of Tenure's, once: <python> -m ipykernel install --user --name tenure
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.providers.papermill.operators.papermill import PapermillOperator
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
 DAY = "{{ ds }}"
+# The monthly run may hold the source while a notebook would begin.
+AGAIN = {"retries": 3, "retry_delay": timedelta(minutes=30)}
 WHERE = {"source": "<source>", "as_of": DAY, "workspace": "<workspace>", "run_kind": "scheduled"}
 EXECUTED = f"<workspace>/reports/<source>/{DAY}/notebooks"
 
 with DAG(
-    "tenure_score_<source>", schedule="0 5 * * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1
+    "tenure_score_<source>",
+    schedule="0 5 * * *",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=AGAIN,
 ):
     steps = [
         PapermillOperator(
