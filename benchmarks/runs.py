@@ -170,7 +170,7 @@ def backfill(
     scale = len(asked) / len(singles)
     whole = scale * sum(single.seconds for single in singles)
     return [
-        filled.row(f"backfill demo, {len(asked)} days a {unit} apart", whole),
+        (*filled.row(f"backfill demo, {len(asked)} days a {unit} apart", whole)[:-1], ""),
         (
             f"{len(asked)} runs of their own ({len(singles)} run, scaled)", f"{whole:.1f}", "1.00",
             f"{scale * sum(s.processor for s in singles):.0f}", f"{max(s.gibibytes for s in singles):.2f}", "",
