@@ -1,4 +1,4 @@
-"""Two snapshots of one cutoff, compared to the last digit that an engine writes."""
+"""Two snapshots of one cutoff, compared to the bit."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ import duckdb
 import pandas as pd
 
 from tenure.engines.duckdb_session import connect
-from tenure.engines.joined_features import SIGNIFICANT_DIGITS
 from tenure.sources.raw_files import literal, quoted
 
-# One unit of the last digit an engine writes. The bits behind it depend on the order in which threads add up; of tens of millions of
-# values they now and then turn a digit. A fact from after the cutoff moves a value by far more.
-LAST_DIGIT = 1.000001 * 10.0 ** (1 - SIGNIFICANT_DIGITS)
 # Columns compared at a time: of a million customers not all 250 fit into memory.
 COLUMNS_AT_A_TIME = 32
 
 
 def compare_snapshots(expected: Path, found: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """List every feature that differs between two snapshot files, floats by more than their last digit; unknown equals unknown.
+    """List every feature that differs between two snapshot files; unknown equals unknown.
 
     => feature, customers (how many differ), customer_id (the first of them), expected, found; a customer who is in one
     snapshot alone counts under the feature ``(eligible)``.
@@ -55,9 +51,6 @@ def _conditions(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -
         left, right = (f"{view}.{quoted(column)}" for view in ("e", "f"))
         if expected[column] != found[column] and "VARCHAR" in (expected[column], found[column]):
             left, right = (f"CAST({side} AS VARCHAR)" for side in (left, right))
-        if expected[column] == found[column] == "DOUBLE":
-            last_digit = f"{LAST_DIGIT!r} * greatest(abs({left}), abs({right}))"
-            return f"{left} IS DISTINCT FROM {right} AND NOT coalesce(abs({left} - {right}) <= {last_digit}, false)"
         return f"{left} IS DISTINCT FROM {right}"
 
     return {column: differs(column) for column in columns}

@@ -52,7 +52,7 @@ class Replay:
                 self.check, "alarm", row.feature,
                 f"differs for {row.customers:,} of {self.customers:,} customers at the cutoff {self.cutoff} (first: {row.customer_id}, "
                 f"{row.expected} in the snapshot, {row.found} from what was known)",
-                "the same to the last of nine digits", "It saw facts from after the cutoff: mend its definition, the mapping's known_at, or the query.",
+                "the same to the bit", "It saw facts from after the cutoff: mend its definition, the mapping's known_at, or the query.",
             )
             for row in self.differing.itertuples()
         ]  # fmt: skip
