@@ -4,18 +4,7 @@ import json
 import subprocess
 import sys
 
-COMMAND = (
-    "-m",
-    "pip_audit",
-    "--local",
-    "--skip-editable",
-    "--progress-spinner",
-    "off",
-    "--format",
-    "json",
-    "--timeout",
-    "5",
-)
+COMMAND = ("-m", "pip_audit", "--local", "--skip-editable", "--progress-spinner", "off", "--format", "json", "--timeout", "5")
 PATIENCE_SECONDS = 30
 
 

@@ -137,14 +137,14 @@ class Snapshots:
         return self.workspace.snapshots(self.staged.source.name) / "last_build.json"
 
     def labels_path(self, target: Target, cutoff: date) -> Path:
-        key = _digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
+        key = digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
         folder = self.workspace.snapshots(self.staged.source.name) / "labels" / target.name
         return folder / f"{cutoff}-seen-{self.as_of}-{key}.parquet"
 
     def _features_key(self, cutoff: date) -> str:
         """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff. Later facts leave it as it is."""
         persons = identity_digest(self.staged.identity_events, cutoff)
-        return _digest(
+        return digest(
             str(ENGINE_VERSION), self._known_facts.digest(cutoff), self._definitions, *filter(None, [persons])
         )
 
@@ -155,7 +155,7 @@ class Snapshots:
     @cached_property
     def _definitions(self) -> str:
         asked = [(n, t.eligible, sorted(t.numbers.items())) for n, t in sorted(self.targets.items())]
-        return _digest(repr(self.columns), repr(asked))
+        return digest(repr(self.columns), repr(asked))
 
     def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
         """Build the snapshots that are missing; return how many were built and how many reused. A build that is killed keeps what it finished.
@@ -296,8 +296,9 @@ class Snapshots:
         return table
 
 
-def _digest(*parts: str) -> str:
-    return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
+def digest(*parts: str, size: int = 8) -> str:
+    """Name by content: hash texts into so many bytes (hexadecimal)."""
+    return blake2b("\x1f".join(parts).encode(), digest_size=size).hexdigest()
 
 
 def _drop_outdated(path: Path, keep: str) -> None:

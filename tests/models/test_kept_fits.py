@@ -24,7 +24,7 @@ MEANINGS = (
     FeatureMeaning("failed", "failed payments", "count", "failed payments", "", 30),
     FeatureMeaning("plan", "plan", "category", "plan", ""),
 )
-COLUMNS = ["label", "customer_id", "failed", "plan"]  # fmt: skip
+COLUMNS = ["label", "customer_id", "failed", "plan"]
 
 
 def rows():
@@ -158,17 +158,15 @@ def test_the_next_day_of_a_month_fits_nothing_anew_and_is_judged_the_same(tmp_pa
     generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=600, seed=11)
     staged = stage_source(workspace, read_source(workspace, "demo"))
     today = Snapshots(workspace, staged, staged.default_as_of)
-    settings = SETTINGS
-    before = study_target(
-        Snapshots(workspace, staged, today.as_of - timedelta(days=1)), today.targets["lapse"], settings
-    )
+    yesterday = Snapshots(workspace, staged, today.as_of - timedelta(days=1))
+    before = study_target(yesterday, yesterday.targets["lapse"], SETTINGS)
 
     def refuse(*_, **__):
         raise AssertionError("fitted anew")
 
     monkeypatch.setattr("tenure.models.study.train_model", refuse)
     monkeypatch.setattr("tenure.models.study.grouped_folds", refuse)
-    after = study_target(today, today.targets["lapse"], settings)
+    after = study_target(today, today.targets["lapse"], SETTINGS)
     assert after.plan == before.plan
     assert after.model.fingerprint == before.model.fingerprint
     assert after.evaluation.metrics == before.evaluation.metrics

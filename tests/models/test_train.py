@@ -107,6 +107,14 @@ def test_a_saved_model_scores_the_same(trained, tmp_path):
     np.testing.assert_array_equal(loaded.propensities(table), trained.model.propensities(table))
 
 
+def test_a_model_one_of_whose_files_is_gone_is_a_file_that_is_not_found(trained, tmp_path):
+    for name in ("booster.txt", "model.json"):
+        trained.model.save(tmp_path)
+        (tmp_path / name).unlink()
+        with pytest.raises(FileNotFoundError, match=name):
+            PropensityModel.load(tmp_path)
+
+
 def test_training_twice_gives_the_same_model_with_one_thread_or_two(trained):
     table, labels, customers = world()
     again = train_model(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from tenure.errors import NotEnoughDataError
 from tenure.flows.progress import Progress, StepEvent, say_nothing
@@ -56,13 +55,10 @@ def backfill_flow(
     days = spaced_dates(parse_date(first, "--from"), parse_date(last, "--to"), every)
     rows: list[BackfillRow] = []
     doing = f"tenure backfill {source}"
-    options: dict[str, Any] = {
-        "workspace": workspace,
-        "wait_minutes": wait_minutes,
-        "quick": quick,
-        "run_kind": "backfill",
-    }
-    with writing(source, doing, as_of=str(days[-1]), progress=progress, **options) as latest:
+    with writing(
+        source, doing, as_of=str(days[-1]), workspace=workspace, wait_minutes=wait_minutes, quick=quick, run_kind="backfill",
+        progress=progress,
+    ) as latest:  # fmt: skip
         runs = [_as_of(latest, day) for day in days]
         _build_all_snapshots(runs, targets)
         for run in runs:

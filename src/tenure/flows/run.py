@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree, rmtree
-from typing import Any
 
 from tenure.errors import NotEnoughDataError
 from tenure.flows.progress import Progress, RunResult, say_nothing
@@ -46,14 +45,9 @@ def run_flow(
     """
     check_targets(targets)
     doing = f"tenure run {source}"
-    options: dict[str, Any] = {
-        "as_of": as_of,
-        "workspace": workspace,
-        "wait_minutes": wait_minutes,
-        "quick": quick,
-        "engine": engine,
-    }
-    with writing(source, doing, progress=progress, **options) as run:
+    with writing(
+        source, doing, as_of=as_of, workspace=workspace, wait_minutes=wait_minutes, quick=quick, engine=engine, progress=progress
+    ) as run:  # fmt: skip
         result = build(run, run.workspace.reports(source, run.as_of), targets, progress, full=full)
         promote(run, result)
     return result

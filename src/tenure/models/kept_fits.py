@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from tenure.code_fingerprint import fingerprint_calculations
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel
+from tenure.snapshots import digest
 from tenure.workspace import replaced_file
 
 # Of one target; beyond it, those go that were not asked for longest.
@@ -44,18 +45,20 @@ class KeptFits:
     def of(cls, folder: Path, table: pd.DataFrame, columns: Sequence[str]) -> KeptFits:
         """Keep fits on these columns of a table, labels and customers among them, in this order of rows."""
         each = pd.util.hash_pandas_object(table[list(columns)], index=False).to_numpy()
-        return cls(folder, _digest(*columns, each.tobytes().hex()))
+        return cls(folder, digest(*columns, each.tobytes().hex(), size=16))
 
     def get(self, fit: Callable[[], TrainedModel], *made_with: object) -> TrainedModel:
         """Return what ``fit`` returns, from its file where it was called before with the same; what it is about is not kept.
 
         ``made_with`` is what the fit depends on beside rows and code: each says all of it as its ``repr``.
         """
-        path = self.folder / f"{_digest(self.rows, CODE, *map(repr, made_with))}.npz"
+        path = self.folder / f"{digest(self.rows, CODE, *map(repr, made_with), size=16)}.npz"
         found = _read(path)
         if found is not None:
+            # Exact: the system's own marks come in ticks, in which a file just written and one just read would tie.
+            now = time.time_ns()
             with suppress(FileNotFoundError):
-                os.utime(path)
+                os.utime(path, ns=(now, now))
             return found
         trained = fit()
         with replaced_file(path) as fresh:
@@ -87,7 +90,7 @@ def _read(path: Path) -> TrainedModel | None:
     except DAMAGED:
         return None
     return TrainedModel(
-        PropensityModel.from_texts(texts), TrainingSettings(**fit["settings"]), trees=fit["trees"], **arrays
+        PropensityModel.read(texts.__getitem__), TrainingSettings(**fit["settings"]), trees=fit["trees"], **arrays
     )
 
 
@@ -101,7 +104,3 @@ def _remove_longest_unused(folder: Path) -> None:
         total += found[path].st_size
         if total > MOST_BYTES:
             path.unlink(missing_ok=True)
-
-
-def _digest(*parts: str) -> str:
-    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()

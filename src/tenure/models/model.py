@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -121,16 +121,20 @@ class PropensityModel:
 
     @classmethod
     def load(cls, folder: Path) -> PropensityModel:
-        """Read what ``save`` wrote."""
-        paths = (folder / "model.json", *folder.glob("booster.txt"))
-        return cls.from_texts({path.name: path.read_text(encoding="utf-8") for path in paths})
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        FileNotFoundError : one of its files is gone.
+        """
+        return cls.read(lambda name: (folder / name).read_text(encoding="utf-8"))
 
     @classmethod
-    def from_texts(cls, texts: Mapping[str, str]) -> PropensityModel:
-        """Read what ``texts`` gave."""
-        documents = json.loads(texts["model.json"])
+    def read(cls, text_of: Callable[[str], str]) -> PropensityModel:
+        """Read what ``texts`` gave; ``text_of`` gives each text by its file name."""
+        documents = json.loads(text_of("model.json"))
         return cls(
-            form=_read_form(texts, documents),
+            form=_read_form(text_of, documents),
             encoding=from_json(documents["encoding"]),
             calibrator=Calibrator(**documents["calibrator"]),
             meanings=tuple(FeatureMeaning(**meaning) for meaning in documents["meanings"]),
@@ -138,9 +142,9 @@ class PropensityModel:
         )
 
 
-def _read_form(texts: Mapping[str, str], documents: dict[str, Any]) -> Form:
+def _read_form(text_of: Callable[[str], str], documents: dict[str, Any]) -> Form:
     if "linear" not in documents:
-        return Trees(texts["booster.txt"])
+        return Trees(text_of("booster.txt"))
     columns = [LinearColumn(**c | {"quantiles": tuple(c["quantiles"])}) for c in documents["linear"]["columns"]]
     return Linear(tuple(columns), documents["linear"]["intercept"])
 
