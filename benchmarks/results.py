@@ -2,9 +2,11 @@
 
 import os
 import platform
+import timeit
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TITLE = "# Benchmarks: the last run of each\n\nRatios are of one run; times of another machine differ.\n"
@@ -18,10 +20,13 @@ def write_section(name: str, text: str, path: Path = RESULTS) -> None:
 
 
 def machine(*packages: str) -> str:
-    """Say where and with what a benchmark ran: the processors, their load, Python and package versions."""
+    """Say where and with what a benchmark ran: the processors, their load and pace, Python and package versions."""
     found = [f"{name} {_version(name)}" for name in packages]
     load = f", load {os.getloadavg()[0]:.1f} when it ended" if hasattr(os, "getloadavg") else ""
-    where = f"{platform.machine()} with {os.cpu_count()} processors{load}; Python {platform.python_version()}"
+    # Machines of one name differ by a factor of two: seconds of two runs compare only beside this.
+    pace = median(timeit.repeat("sum(range(10_000_000))", number=1, repeat=5))
+    where = f"{platform.machine()} with {os.cpu_count()} processors{load}, summing 10 million integers in {pace:.2f} s"
+    where = f"{where}; Python {platform.python_version()}"
     return f"{date.today()}, {where}, {', '.join(found)}."
 
 

@@ -63,6 +63,24 @@ def test_a_killed_kernel_is_told_as_that_and_at_once(endless):
     assert time.monotonic() - killed_at[0] < 5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere kernels start as Jupyter starts them")
+def test_a_kernel_is_spoken_to_over_no_port_so_two_runs_cannot_take_the_same(endless):
+    listening = []
+
+    def look_and_kill():
+        kernel = a_kernel_at_work()
+        listening.extend(one for one in kernel.net_connections("inet") if one.status == psutil.CONN_LISTEN)
+        kernel.kill()
+
+    looker = threading.Thread(target=look_and_kill)
+    looker.start()
+    with pytest.raises(RunError, match="was killed"):
+        execute("01_ingest", {"source": "shop", "workspace": str(endless)}, endless / "out.ipynb", endless)
+    looker.join()
+    # One is left, which a kernel finds itself: what the processes it starts print comes in there.
+    assert len(listening) < 2
+
+
 def test_kernels_are_forked_from_one_process_and_a_new_one_is_made_where_that_has_ended(shop):
     def nurseries():
         execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)

@@ -15,7 +15,7 @@ from tenure.parameters import complete
 from tenure.secrets import without_secrets
 
 KERNEL_TIMEOUT_SECONDS = 3600
-# What Jupyter says of a kernel that never came up, as when another process took its port in the same instant.
+# What Jupyter says of a kernel that never came up, as one that listens on ports does when another took its port in the same instant.
 NEVER_STARTED = "before replying"
 # Characters of all that one cell says; figures are no text and stay whole.
 LONGEST_TEXT = 200_000

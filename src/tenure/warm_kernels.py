@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from threading import Lock
 from typing import Any, TextIO
+from uuid import uuid4
 
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -162,6 +163,9 @@ class ForkingKernelManager(AsyncKernelManager):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         if sys.platform == "linux" and LAUNCHER in self.kernel_spec.argv:  # type: ignore[union-attr]
+            # Named sockets of this machine (@: without a file, so a kill leaves none), not ports: two runs that start in the
+            # same instant find the same port free.
+            self.transport, self.ip = "ipc", f"@{uuid4()}"
             self.provisioner = ForkingProvisioner(kernel_id="", kernel_spec=self.kernel_spec, parent=self)
 
 
