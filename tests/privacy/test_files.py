@@ -1,10 +1,14 @@
 """A person in a file: found as a whole value, taken out, and nobody else touched."""
 
+import bz2
+import gzip
 import json
+import lzma
 
 import pandas as pd
 import pytest
 
+from tenure.errors import RunError
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.person import Person
 from tenure.sources.identities import MARKER
@@ -103,3 +107,35 @@ def test_a_file_without_the_person_is_left_alone(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"n":   1, "who": "ana-12"}')
     assert take_out(ANA, path) == 0 and path.read_text() == '{"n":   1, "who": "ana-12"}'
+
+
+@pytest.mark.parametrize(
+    "name", ["tenure.log.1", "tenure.log-20260101", "tenure.log.2.gz", "tenure.log.3.xz", "tenure.log.4.bz2"]
+)
+def test_a_rotated_log_packed_or_not_is_searched_and_keeps_every_other_byte(tmp_path, name):
+    path = tmp_path / name
+    packing = {".gz": gzip, ".xz": lzma, ".bz2": bz2}.get(path.suffix)
+    lines = "failed: ana-1\nended: ana-12 \u00e9\n".encode() + b"\xff\n"
+    path.write_bytes(packing.compress(lines) if packing else lines)
+    assert names_person(ANA, path)
+    assert take_out(ANA, path) == 1
+    assert not names_person(ANA, path)
+    left = packing.decompress(path.read_bytes()) if packing else path.read_bytes()
+    assert left == lines.replace(b"ana-1\n", MARKER.encode() + b"\n")
+
+
+def test_a_command_that_waits_goes_on_writing_to_the_log_it_opened(tmp_path):
+    path = tmp_path / "tenure.log"
+    path.write_text("failed: ana-1\n")
+    with path.open("a") as waiting:
+        take_out(ANA, path)
+        waiting.write("done\n")
+    assert path.read_text() == f"failed: {MARKER}\ndone\n"
+
+
+def test_a_packed_log_that_nobody_can_read_is_named_and_left(tmp_path):
+    path = tmp_path / "tenure.log.1.gz"
+    path.write_bytes(b"no archive")
+    with pytest.raises(RunError, match=r"tenure.log.1.gz: cannot be unpacked"):
+        names_person(ANA, path)
+    assert path.read_bytes() == b"no archive"

@@ -12,26 +12,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tenure.privacy.log_files import is_log, read_log, write_log
 from tenure.privacy.person import Person, holds_ids
 from tenure.sources.identities import MARKER
 from tenure.workspace import replaced_file
 
 BATCH_ROWS = 200_000
 PARQUET, TABLES, PAGES, DOCUMENTS, TEXTS = (
-    (".parquet",), (".csv", ".tsv"), (".html", ".svg"), (".ipynb", ".json"), (".md", ".txt", ".yaml", ".log"),
+    (".parquet",), (".csv", ".tsv"), (".html", ".svg"), (".ipynb", ".json"), (".md", ".txt", ".yaml"),
 )  # fmt: skip
 
 
 def take_out(person: Person, path: Path) -> int:
     """Take a person out of a file: their rows of a table go, their name elsewhere is blotted out. Returns the places changed.
 
-    The file is replaced whole, and only where something changed.
+    The file is replaced whole (a log is written in place), and only where something changed.
     """
     if path.suffix in PARQUET:
         return _from_parquet(person, path)
     if path.suffix in TABLES:
         return _from_table(person, path)
-    if path.suffix not in PAGES + DOCUMENTS + TEXTS:
+    if path.suffix not in PAGES + DOCUMENTS + TEXTS and not is_log(path):
         return 0
     text = _read(path)
     if not any(name in text for name in person.names):
@@ -44,8 +45,11 @@ def take_out(person: Person, path: Path) -> int:
         changed = "\n".join(person.blot(line) for line in text.split("\n"))
     if changed == text:
         return 0
-    with replaced_file(path) as fresh:
-        fresh.write_text(changed, encoding="utf-8")
+    if is_log(path):
+        write_log(path, changed)
+    else:
+        with replaced_file(path) as fresh:
+            fresh.write_text(changed, encoding="utf-8")
     return max(1, changed.count(MARKER) - text.count(MARKER))
 
 
@@ -68,7 +72,7 @@ def names_person(person: Person, path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", errors="replace")
+    return read_log(path) if is_log(path) else path.read_bytes().decode("utf-8", errors="replace")
 
 
 # --- Parquet ---

@@ -17,6 +17,7 @@ from tenure.identity.resolve import SEEN
 from tenure.lock import sole_writer
 from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
+from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person
 from tenure.run_document import refresh_outputs
 from tenure.scoring import ledger_file
@@ -211,7 +212,7 @@ def _written(workspace: Workspace, source: str) -> Iterator[Path]:
     yield from _files(workspace.exports(source))
     yield from _files(workspace.root / "notebooks")
     # Where the ready schedules let commands log: an error may have named its first case.
-    yield from sorted(workspace.root.glob("*.log"))
+    yield from sorted(path for path in workspace.root.iterdir() if path.is_file() and is_log(path))
 
 
 def _everything(workspace: Workspace, source: str) -> Iterator[Path]:
