@@ -15,6 +15,7 @@ from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
+from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -35,7 +36,7 @@ def fresh_tables(customers: int) -> dict[str, pd.DataFrame]:
     with TemporaryDirectory() as folder:
         snapshots = world(folder, customers, seed=1_000_003)
         return {
-            name: snapshots.table(target, [snapshots.plan(target).test], snapshots.columns)
+            name: read_rows(snapshots, target, [snapshots.plan(target).test], snapshots.columns)
             for name, target in snapshots.targets.items()
         }
 

@@ -25,6 +25,7 @@ from tenure.models.forms import Trees
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
+from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -42,7 +43,7 @@ def demo_model(folder: str, customers: int) -> tuple[PropensityModel, pd.DataFra
     snapshots = Snapshots(workspace, staged, staged.default_as_of)
     target = snapshots.targets["lapse"]
     model = study_target(snapshots, target, TrainingSettings()).model
-    return model, snapshots.table(target, [snapshots.as_of], snapshots.columns, labels=False)
+    return model, read_rows(snapshots, target, [snapshots.as_of], snapshots.columns, labels=False)
 
 
 def heavy_model(seed: int = 7) -> tuple[lgb.Booster, np.ndarray]:

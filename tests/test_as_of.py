@@ -7,6 +7,7 @@ import pytest
 
 from tables import staged
 from tenure.engines.known_customers import known_customers
+from tenure.snapshot_rows import count_funnel, read_rows
 from tenure.snapshots import Snapshots
 
 DAY = date(2024, 6, 1)
@@ -53,10 +54,15 @@ def test_features_labels_funnel_and_customers_are_those_of_the_day(then_and_now)
     seen = []
     for snapshots in then_and_now:
         target = snapshots.targets["lapse"]
-        table = snapshots.table(target, [CUTOFF], snapshots.columns)
-        scored = snapshots.table(target, [DAY], snapshots.columns, labels=False)
+        table = read_rows(snapshots, target, [CUTOFF], snapshots.columns)
+        scored = read_rows(snapshots, target, [DAY], snapshots.columns, labels=False)
         seen.append(
-            (table, scored, snapshots.funnel(target, [CUTOFF]), known_customers(snapshots.staged, snapshots.as_of))
+            (
+                table,
+                scored,
+                count_funnel(snapshots, target, [CUTOFF]),
+                known_customers(snapshots.staged, snapshots.as_of),
+            )
         )
     for of_the_day, of_today in zip(*seen, strict=True):
         pd.testing.assert_frame_equal(of_the_day, of_today)

@@ -21,6 +21,7 @@ LAYERS = (
     {"code_fingerprint"},
     {"engines"},
     {"snapshots"},
+    {"snapshot_rows"},
     {"explain_plan"},
     {"models"},
     {"value"},

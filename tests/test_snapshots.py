@@ -12,6 +12,7 @@ from tables import staged
 from tenure.engines import duckdb_engine
 from tenure.errors import NotEnoughDataError
 from tenure.models.sufficiency import check_positives
+from tenure.snapshot_rows import count_rows, read_rows
 from tenure.snapshots import Snapshots
 from tenure.workspace import Workspace
 
@@ -112,10 +113,10 @@ def test_the_rows_of_a_target_are_counted_over_cutoffs(tmp_path):
     rows = ["ana 2024-03-15 2024-03-15 a1 p 1 10", "ben 2024-03-28 2024-03-28 b1 p 1 10"]
     snapshots, _ = snapshot(tmp_path, *rows)
     lapse, later = snapshots.targets["lapse"], date(2024, 4, 20)
-    assert snapshots.count_eligible(lapse, [CUTOFF, later]) == 2, "ana, ben"
-    assert snapshots.count_eligible(lapse, [later]) == 0, "not built, and none is built to count it"
+    assert count_rows(snapshots, lapse, [CUTOFF, later]) == 2, "ana, ben"
+    assert count_rows(snapshots, lapse, [later]) == 0, "not built, and none is built to count it"
     snapshots.build_features([later])
-    assert snapshots.count_eligible(lapse, [CUTOFF, later]) == 3, "ana, ben; ben"
+    assert count_rows(snapshots, lapse, [CUTOFF, later]) == 3, "ana, ben; ben"
 
 
 def test_a_label_refuses_an_outcome_window_past_the_as_of(tmp_path):
@@ -226,7 +227,7 @@ def test_a_sample_draws_customers_with_all_their_cutoffs_and_a_larger_one_holds_
     cutoffs = [date(2024, 3, 1), CUTOFF]
 
     def drawn(**limits):
-        table = snapshots.table(snapshots.targets["lapse"], cutoffs, [], labels=False, seed=7, **limits)
+        table = read_rows(snapshots, snapshots.targets["lapse"], cutoffs, [], labels=False, seed=7, **limits)
         return table.groupby("customer_id").size()
 
     assert len(drawn()) == 40 and set(drawn()) == {2}

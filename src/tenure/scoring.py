@@ -19,6 +19,7 @@ from tenure.errors import DataContractError, LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
+from tenure.snapshot_rows import read_in_chunks, read_rows
 from tenure.snapshots import Snapshots
 from tenure.spark_scoring import score_snapshot
 from tenure.targets.definition import Target
@@ -137,13 +138,13 @@ def _rows(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.Da
     """Score the eligible, chunk by chunk. => customer_id, propensity, rule_score, revenue, reason_1..3"""
     used = set(model.feature_names)
     columns = [column for column in snapshots.columns if column.name in used]
-    chunks = snapshots.chunks(target, snapshots.as_of, columns, CHUNK_ROWS)
+    chunks = read_in_chunks(snapshots, target, snapshots.as_of, columns, CHUNK_ROWS)
     return pd.concat([_nobody(), *(_score_chunk(model, chunk) for chunk in chunks if len(chunk))], ignore_index=True)
 
 
 def _rows_by_spark(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
     """Score the eligible on Spark's executors. => the columns of ``_rows``"""
-    asked = snapshots.table(target, [snapshots.as_of], [], labels=False)
+    asked = read_rows(snapshots, target, [snapshots.as_of], [], labels=False)
     scored = score_snapshot(snapshots.features_path(snapshots.as_of), target.name, model)
     keys = asked[["customer_id", "rule_score", "revenue"]]
     return keys.merge(scored, on="customer_id", validate="one_to_one")[list(_nobody().columns)]

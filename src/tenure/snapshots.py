@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,22 +11,16 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pandas as pd
-
 from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
 from tenure.engines.duckdb_engine import ENGINE_VERSION
-from tenure.engines.duckdb_session import connect
-from tenure.engines.known_customers import count_known_customers
 from tenure.engines.known_facts import KnownFacts, known_facts
 from tenure.engines.staged_facts import tables_with_rows
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
-from tenure.features.expression import over_known_columns
 from tenure.identity.events import identity_digest, same_identity
 from tenure.lock import sole_writer
-from tenure.sources.raw_files import literal, quoted
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.catalogue import missing_tables, targets_of
 from tenure.targets.definition import Target
@@ -204,96 +198,6 @@ class Snapshots:
                     # Seen from another day they are built anew: of daily runs each would leave all of them once more.
                     _drop_outdated(path, keep=f"{cutoff}-seen-{self.as_of}-")
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
-
-    def table(
-        self,
-        target: Target,
-        cutoffs: Sequence[date],
-        columns: Sequence[FeatureColumn],
-        *,
-        labels: bool = True,
-        max_customers: int | None = None,
-        max_rows: int | None = None,
-        seed: int = 0,
-    ) -> pd.DataFrame:
-        """Read a target's snapshots, stacked.
-
-        => customer_id, cutoff, [label,] rule_score, revenue, feature columns; one row per eligible customer and cutoff,
-        in that order. ``rule_score`` is the target's rule; ``revenue`` is what the customer brought, in the source's currency.
-        Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read, each with all its cutoffs: every
-        customer has the same chance, so rows keep their weight of one.
-        """
-        self.build_features(cutoffs)
-        stacked = " UNION ALL ".join(self._asked(target, cutoff, columns, labels=labels) for cutoff in cutoffs)
-        if max_customers or max_rows:
-            drawn = "row_number() OVER drawn AS place, sum(rows) OVER drawn AS rows"
-            asked = f"SELECT customer_id, count(*) AS rows FROM ({stacked}) GROUP BY customer_id"
-            within = " AND ".join(
-                f"{what} <= {most}" for what, most in (("place", max_customers), ("rows", max_rows)) if most
-            )
-            sample = (
-                f"SELECT customer_id FROM (SELECT customer_id, {drawn} FROM ({asked}) "
-                f"WINDOW drawn AS (ORDER BY hash(customer_id || '{seed}'), customer_id ROWS UNBOUNDED PRECEDING)) WHERE {within}"
-            )
-            stacked = f"SELECT * FROM ({stacked}) WHERE customer_id IN ({sample})"
-        with connect() as connection:
-            table: pd.DataFrame = connection.execute(f"SELECT * FROM ({stacked}) ORDER BY cutoff, customer_id").df()
-        return table
-
-    def chunks(
-        self, target: Target, cutoff: date, columns: Sequence[FeatureColumn], rows: int
-    ) -> Iterator[pd.DataFrame]:
-        """Read one cutoff as ``table`` does, without labels, so many rows at a time: not all customers need fit into memory."""
-        self.build_features([cutoff])
-        query = self._asked(target, cutoff, columns, labels=False)
-        with connect() as connection:
-            for batch in connection.sql(f"{query} ORDER BY customer_id").to_arrow_reader(rows):
-                yield batch.to_pandas()
-
-    def _asked(self, target: Target, cutoff: date, columns: Sequence[FeatureColumn], *, labels: bool) -> str:
-        """Give the SQL of one cutoff's eligible customers: keys, label, rule, revenue, features."""
-        known = {column.name for column in self.columns}
-        join = ""
-        if labels:
-            self.build_labels(target, [cutoff])
-            join = f"JOIN read_parquet({literal(str(self.labels_path(target, cutoff)))}) outcome USING (customer_id)"
-        selected = ", ".join(
-            [
-                "customer_id", "cutoff", *(["label"] if labels else []),
-                f"CAST({over_known_columns(target.fill(target.rule.expression), known)} AS DOUBLE) AS rule_score",
-                f"coalesce(CAST({over_known_columns(target.revenue or 'NULL', known)} AS DOUBLE), 0) AS revenue",
-                *(quoted(column.name) for column in columns),
-            ]
-        )  # fmt: skip
-        snapshot = f"read_parquet({literal(str(self.features_path(cutoff)))}) snapshot"
-        return f"SELECT {selected} FROM {snapshot} {join} WHERE {quoted('eligible__' + target.name)}"
-
-    def count_eligible(self, target: Target, cutoffs: Sequence[date]) -> int:
-        """Count the rows a target has at these cutoffs, as far as their snapshots are there."""
-        there = [path for path in map(self.features_path, cutoffs) if path.is_file()]
-        if not there:
-            return 0
-        paths = ", ".join(literal(str(path)) for path in there)
-        with connect() as connection:
-            query = f"SELECT count(*) FILTER (WHERE {quoted('eligible__' + target.name)}) FROM read_parquet([{paths}])"
-            return int(connection.execute(query).fetchall()[0][0])
-
-    def funnel(self, target: Target, cutoffs: Sequence[date]) -> pd.DataFrame:
-        """Count customers per cutoff.
-
-        => cutoff, known (named by any fact before the cutoff), eligible, positives, base_rate
-        """
-        rows = []
-        known = count_known_customers(self.staged, cutoffs)
-        with connect() as connection:
-            for cutoff in cutoffs:
-                eligible, positives = connection.execute(
-                    f"SELECT count(*), coalesce(sum(label), 0) FROM read_parquet({literal(str(self.labels_path(target, cutoff)))})"
-                ).fetchall()[0]
-                rows.append((cutoff, known[cutoff], int(eligible), int(positives)))
-        table = pd.DataFrame(rows, columns=["cutoff", "known", "eligible", "positives"])
-        table["base_rate"] = table["positives"] / table["eligible"].clip(lower=1)
-        return table
 
 
 def digest(*parts: str, size: int = 8) -> str:

@@ -32,6 +32,7 @@ from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import Study, study_target
 from tenure.models.train import train_model
+from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.raw_files import literal
 from tenure.workspace import Workspace
@@ -133,7 +134,9 @@ def shuffled_auc(snapshots: Snapshots, study: Study, settings: TrainingSettings)
     """Shuffle the fitting labels and cross-fit: out of fold nothing can be foretold, unless a label reaches the other side."""
     few = replace(settings, folds=3, max_trees=min(settings.max_trees, 300))
     columns = [c for c in snapshots.columns if c.name in set(study.model.feature_names)]
-    fitting = snapshots.table(study.target, study.plan.fitting, columns, max_customers=few.max_customers, seed=few.seed)
+    fitting = read_rows(
+        snapshots, study.target, study.plan.fitting, columns, max_customers=few.max_customers, seed=few.seed
+    )
     labels = np.random.default_rng(few.seed).permutation(fitting["label"].to_numpy(dtype=int))
     trained = train_model(fitting, labels, fitting["customer_id"].to_numpy(), study.model.meanings, few)
     return auc_with_interval(labels, trained.out_of_fold)

@@ -10,6 +10,7 @@ from tenure.flows.work import Work, side_by_side
 from tenure.graph import Step
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord
+from tenure.snapshot_rows import count_rows
 from tenure.steps.opening import Run
 from tenure.steps.results import saved_records
 from tenure.steps.review import ledger_state
@@ -41,7 +42,7 @@ def run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
 def _fitting_rows(run: Run, target: str) -> int:
     """Say how large a training is: the eligible rows of its fitting cutoffs, none where there is too little history."""
     try:
-        return run.snapshots.count_eligible(run.target(target), run.snapshots.plan(run.target(target)).fitting)
+        return count_rows(run.snapshots, run.target(target), run.snapshots.plan(run.target(target)).fitting)
     except NotEnoughDataError:
         return 0
 

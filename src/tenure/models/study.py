@@ -22,6 +22,7 @@ from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
 from tenure.models.sufficiency import check_positives
 from tenure.models.train import UNCONSTRAINED_FOLDS, TrainedModel, grouped_folds, train_model
+from tenure.snapshot_rows import count_funnel, read_rows
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
 from tenure.time_windows import CutoffPlan
@@ -95,13 +96,13 @@ def study_target(
     plan = snapshots.plan(target, test_cutoff)
     snapshots.build_features(plan.all)
     snapshots.build_labels(target, plan.all)
-    funnel = snapshots.funnel(target, plan.all)
+    funnel = count_funnel(snapshots, target, plan.all)
     fitting_counts, test_counts = _counts(funnel, plan.fitting), _counts(funnel, [plan.test])
     check_positives(target, fitting_counts, test_counts)
     fit = _fit(snapshots, target, plan, settings, with_monotone_cost=with_monotone_cost)
-    test = snapshots.table(
-        target, [plan.test], snapshots.columns, max_rows=rows_that_fit(len(snapshots.columns)), seed=settings.seed
-    )
+    test = read_rows(
+        snapshots, target, [plan.test], snapshots.columns, max_rows=rows_that_fit(len(snapshots.columns)), seed=settings.seed
+    )  # fmt: skip
     test.insert(3, "propensity", fit.choice.trained.model.propensities(test))
     test.insert(4, "plain_propensity", fit.plain.model.propensities(test))
     evaluation = evaluate(
@@ -136,8 +137,8 @@ def _fit(
 ) -> _Fit:
     """Fit trees and the logistic regression on the stacked fitting cutoffs, and choose between them out of fold."""
     columns, dropped = snapshots.usable_columns(target, plan)
-    fitting = snapshots.table(
-        target, plan.fitting, columns, max_customers=settings.max_customers, max_rows=rows_that_fit(len(columns)), seed=settings.seed
+    fitting = read_rows(
+        snapshots, target, plan.fitting, columns, max_customers=settings.max_customers, max_rows=rows_that_fit(len(columns)), seed=settings.seed
     )  # fmt: skip
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import describe
+from tenure.snapshot_rows import count_funnel
 from tenure.steps.opening import Run
 
 
@@ -59,4 +60,4 @@ def base_rates(run: Run, target: str) -> pd.DataFrame:
     asked = run.target(target)
     plan = run.snapshots.plan(asked)
     run.snapshots.build_labels(asked, plan.all)
-    return run.snapshots.funnel(asked, plan.all)
+    return count_funnel(run.snapshots, asked, plan.all)

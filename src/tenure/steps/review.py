@@ -19,6 +19,7 @@ from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
 from tenure.scoring import missing_features, scored_versions
+from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS, saved_records
@@ -124,7 +125,9 @@ def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFra
     # Of those it was fitted at, whose snapshots are there, the one that lies about as long before the test cutoff as the as-of after it.
     fitted = [date.fromisoformat(day) for day in model.about["fitting_cutoffs"]]
     former = min(fitted, key=lambda day: abs((test - day) - (run.as_of - test)))
-    then, before, now = (run.snapshots.table(target, [day], columns, labels=False) for day in (former, test, run.as_of))
+    then, before, now = (
+        read_rows(run.snapshots, target, [day], columns, labels=False) for day in (former, test, run.as_of)
+    )
     scored = [pd.DataFrame({"propensity": model.propensities(table)}) for table in (before, now)]
     labels = dict(zip(model.feature_names, labels_of(model.meanings), strict=True))
     moved = drift_table(before, now, model.feature_names, then)

@@ -20,6 +20,7 @@ from tenure.models.verdict import judge
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review.drift import LIMIT, stability_index
 from tenure.scoring import ScoringModel, last_scores
+from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.targets.catalogue import find_target
 from tenure.time_windows import parse_date
@@ -153,7 +154,7 @@ def _score_shift(run: Run, study: Study) -> list[str]:
     if former is None:
         return []
     scored_on, scores = former
-    table = run.snapshots.table(study.target, [run.as_of], run.snapshots.columns, labels=False)
+    table = read_rows(run.snapshots, study.target, [run.as_of], run.snapshots.columns, labels=False)
     if table.empty or scores.empty:
         return []
     propensities = pd.Series(study.model.propensities(table))

@@ -1,0 +1,117 @@
+"""Rows of snapshots: a target's eligible customers at some cutoffs, with features and labels, read or only counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import pandas as pd
+
+from tenure.engines.duckdb_session import connect
+from tenure.engines.known_customers import count_known_customers
+from tenure.features.definition import FeatureColumn
+from tenure.features.expression import over_known_columns
+from tenure.snapshots import Snapshots
+from tenure.sources.raw_files import literal, quoted
+from tenure.targets.definition import Target
+
+
+def read_rows(
+    snapshots: Snapshots,
+    target: Target,
+    cutoffs: Sequence[date],
+    columns: Sequence[FeatureColumn],
+    *,
+    labels: bool = True,
+    max_customers: int | None = None,
+    max_rows: int | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Read a target's snapshots, stacked; what is missing is built first.
+
+    => customer_id, cutoff, [label,] rule_score, revenue, feature columns; one row per eligible customer and cutoff,
+    in that order. ``rule_score`` is the target's rule; ``revenue`` is what the customer brought, in the source's currency.
+    Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read, each with all its cutoffs: every
+    customer has the same chance, so rows keep their weight of one.
+
+    Raises
+    ------
+    NotEnoughDataError : labels are asked for, and an outcome window passes the as-of.
+    """
+    snapshots.build_features(cutoffs)
+    stacked = " UNION ALL ".join(_asked(snapshots, target, cutoff, columns, labels=labels) for cutoff in cutoffs)
+    if max_customers or max_rows:
+        drawn = "row_number() OVER drawn AS place, sum(rows) OVER drawn AS rows"
+        asked = f"SELECT customer_id, count(*) AS rows FROM ({stacked}) GROUP BY customer_id"
+        within = " AND ".join(
+            f"{what} <= {most}" for what, most in (("place", max_customers), ("rows", max_rows)) if most
+        )
+        sample = (
+            f"SELECT customer_id FROM (SELECT customer_id, {drawn} FROM ({asked}) "
+            f"WINDOW drawn AS (ORDER BY hash(customer_id || '{seed}'), customer_id ROWS UNBOUNDED PRECEDING)) WHERE {within}"
+        )
+        stacked = f"SELECT * FROM ({stacked}) WHERE customer_id IN ({sample})"
+    with connect() as connection:
+        table: pd.DataFrame = connection.execute(f"SELECT * FROM ({stacked}) ORDER BY cutoff, customer_id").df()
+    return table
+
+
+def read_in_chunks(
+    snapshots: Snapshots, target: Target, cutoff: date, columns: Sequence[FeatureColumn], rows: int
+) -> Iterator[pd.DataFrame]:
+    """Read one cutoff as ``read_rows`` does, without labels, so many rows at a time: not all customers need fit into memory."""
+    snapshots.build_features([cutoff])
+    query = _asked(snapshots, target, cutoff, columns, labels=False)
+    with connect() as connection:
+        for batch in connection.sql(f"{query} ORDER BY customer_id").to_arrow_reader(rows):
+            yield batch.to_pandas()
+
+
+def _asked(
+    snapshots: Snapshots, target: Target, cutoff: date, columns: Sequence[FeatureColumn], *, labels: bool
+) -> str:
+    """Give the SQL of one cutoff's eligible customers: keys, label, rule, revenue, features."""
+    known = {column.name for column in snapshots.columns}
+    join = ""
+    if labels:
+        snapshots.build_labels(target, [cutoff])
+        join = f"JOIN read_parquet({literal(str(snapshots.labels_path(target, cutoff)))}) outcome USING (customer_id)"
+    selected = ", ".join(
+        [
+            "customer_id", "cutoff", *(["label"] if labels else []),
+            f"CAST({over_known_columns(target.fill(target.rule.expression), known)} AS DOUBLE) AS rule_score",
+            f"coalesce(CAST({over_known_columns(target.revenue or 'NULL', known)} AS DOUBLE), 0) AS revenue",
+            *(quoted(column.name) for column in columns),
+        ]
+    )  # fmt: skip
+    snapshot = f"read_parquet({literal(str(snapshots.features_path(cutoff)))}) snapshot"
+    return f"SELECT {selected} FROM {snapshot} {join} WHERE {quoted('eligible__' + target.name)}"
+
+
+def count_rows(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> int:
+    """Count the rows a target has at these cutoffs, as far as their snapshots are there."""
+    there = [path for path in map(snapshots.features_path, cutoffs) if path.is_file()]
+    if not there:
+        return 0
+    paths = ", ".join(literal(str(path)) for path in there)
+    with connect() as connection:
+        query = f"SELECT count(*) FILTER (WHERE {quoted('eligible__' + target.name)}) FROM read_parquet([{paths}])"
+        return int(connection.execute(query).fetchall()[0][0])
+
+
+def count_funnel(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> pd.DataFrame:
+    """Count customers per cutoff; its labels must have been built.
+
+    => cutoff, known (named by any fact before the cutoff), eligible, positives, base_rate
+    """
+    rows = []
+    known = count_known_customers(snapshots.staged, cutoffs)
+    with connect() as connection:
+        for cutoff in cutoffs:
+            eligible, positives = connection.execute(
+                f"SELECT count(*), coalesce(sum(label), 0) FROM read_parquet({literal(str(snapshots.labels_path(target, cutoff)))})"
+            ).fetchall()[0]
+            rows.append((cutoff, known[cutoff], int(eligible), int(positives)))
+    table = pd.DataFrame(rows, columns=["cutoff", "known", "eligible", "positives"])
+    table["base_rate"] = table["positives"] / table["eligible"].clip(lower=1)
+    return table
