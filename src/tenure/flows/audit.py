@@ -10,7 +10,6 @@ from tenure.flows.progress import Progress, say_nothing
 from tenure.flows.work import added_to
 from tenure.flows.writer import writing
 from tenure.graph import Step
-from tenure.run_document import write_document
 from tenure.targets.catalogue import check_targets
 
 
@@ -37,6 +36,6 @@ def audit_flow(
     ) as run:
         with added_to(run, progress) as work:
             work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(targets)}))
-            write_document(work.run, work.folder, work.performed, kind="audit", asked=targets)
+            work.finish("audit", targets)
         alarms = json.loads((run.output / "audit.json").read_text(encoding="utf-8"))["alarms"]
     return run.output, list(alarms)

@@ -11,15 +11,17 @@ from tenure.flows.progress import Progress, RunResult, say_nothing
 from tenure.flows.steps_of_run import run_steps
 from tenure.flows.work import Work, writing_to
 from tenure.flows.writer import writing
+from tenure.graph import MARKS
 from tenure.reporting.record import TrainingRecord
-from tenure.run_document import RUN_JSON, Performed, read_document, write_document
+from tenure.run_document import RUN_JSON, read_document
 from tenure.sources.raw_files import fingerprint_file
 from tenure.steps.opening import Run
 from tenure.steps.results import saved_records
 from tenure.targets.catalogue import all_targets, check_targets
 from tenure.workspace import swap_folder
 
-BEGUN_FROM = "begun_from"
+# Among the marks: no output of a run, and no harm once its folder is in its place.
+BEGUN_FROM = f"{MARKS}/begun_from"
 
 
 def run_flow(
@@ -64,12 +66,12 @@ def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, 
     work = Work(building, folder, progress, {"run_kind": run.run_kind})
     run_steps(work, asked, full=full)
     _check_any_target(run.source.name, [record for record in saved_records(building) if record.target in asked])
-    if not work.performed.executed and (document := read_document(final)):
+    made = _made_since(folder, final)
+    if not made and (document := read_document(final)):
         rmtree(folder)
         return RunResult(final, document, work.performed)
-    _attach_notebooks(building, folder, work.performed)
-    document = write_document(building, folder, work.performed, kind="run", asked=asked)
-    (folder / BEGUN_FROM).unlink()
+    _attach_notebooks(building, folder, made)
+    document = work.finish("run", asked)
     swap_folder(folder, final)
     for other in final.parent.glob(".*.building"):
         rmtree(other, ignore_errors=True)
@@ -87,7 +89,7 @@ def _begin(final: Path) -> Path:
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.is_dir():
         copytree(final, folder)
-    folder.mkdir(exist_ok=True)
+    begun.parent.mkdir(parents=True, exist_ok=True)
     (folder / RUN_JSON).unlink(missing_ok=True)
     begun.write_text(base, encoding="utf-8")
     return folder
@@ -124,12 +126,17 @@ def _check_any_target(source: str, found: Sequence[TrainingRecord]) -> None:
         raise NotEnoughDataError(f"{source}: every target was refused:\n  - {reasons}")
 
 
-def _attach_notebooks(run: Run, folder: Path, performed: Performed) -> None:
+def _made_since(folder: Path, final: Path) -> set[str]:
+    """Name the steps done since ``final`` was put there: by this run, or by one that was killed before its folder was."""
+    there = {path.name: path.read_bytes() for path in (final / MARKS).glob("*.json")}
+    return {path.stem for path in (folder / MARKS).glob("*.json") if path.read_bytes() != there.get(path.name)}
+
+
+def _attach_notebooks(run: Run, folder: Path, made: set[str]) -> None:
     """Attach each newly executed training notebook to its MLflow run: it exists only now."""
-    executed = {timing.name for timing in performed.executed}
     for record in saved_records(run):
         step = f"03_train_{record.target}"
-        if record.run_id and step in executed:
+        if record.run_id and step in made:
             run.registry.attach(record.run_id, folder / "notebooks" / f"{step}.ipynb")
 
 

@@ -10,7 +10,6 @@ from tenure.flows.steps_of_run import SCORE_OUTPUTS, tell
 from tenure.flows.work import added_to
 from tenure.flows.writer import writing
 from tenure.graph import Step
-from tenure.run_document import write_document
 from tenure.steps.opening import Run
 from tenure.steps.results import saved_records
 from tenure.steps.score import with_those_scored
@@ -46,7 +45,7 @@ def score_flow(
             parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}
             work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
             tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
-            document = write_document(work.run, work.folder, work.performed, kind="score", asked=targets)
+            document = work.finish("score", targets)
         return RunResult(run.output, document, work.performed)
 
 

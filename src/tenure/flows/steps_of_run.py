@@ -50,15 +50,11 @@ def _fitting_rows(run: Run, target: str) -> int:
 def tell(work: Work, trained: tuple[str, ...]) -> None:
     """Write the pages of what was trained and scored, and the review."""
     run = work.run
-    if trained:
-        pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
-        work.perform(Step("05_report", "05_report", pages, after=("04_score", *trained)))
-    work.perform(
-        Step(
-            "06_review", "06_review", ("review.*", "index.html"), after=("04_score", "05_report", "07_audit"),
-            state=lambda: ledger_state(run),
-        )
-    )  # fmt: skip
+    pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
+    report = Step("05_report", "05_report", pages, after=("04_score", *trained))
+    review = Step("06_review", "06_review", ("review.*",), after=("04_score",), state=lambda: ledger_state(run))
+    # The longer one first.
+    side_by_side(work, [review, report] if trained else [review])
 
 
 def training_step(run: Run, target: str, *, full: bool) -> Step:

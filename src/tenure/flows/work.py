@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +19,12 @@ from tenure.graph import Marks, Step
 from tenure.identity.events import identity_digest
 from tenure.memory import engine_memory
 from tenure.notebooks import execute
-from tenure.run_document import Performed, StepTiming
+from tenure.run_document import Performed, StepTiming, write_document
 from tenure.steps.opening import Run, open_run
+from tenure.steps.report import write_index
 from tenure.workspace import replaced_folder
 
-# Two kernels that start in the same instant may choose the same port.
+# On ports two kernels may choose the same one in the same instant; where they use none, their nursery imports on meanwhile.
 KERNEL_START_SECONDS = 1.0
 # What a training takes beside what the engine may hold.
 TRAINING_BYTES = 1 << 30
@@ -70,6 +71,11 @@ class Work:
         self.marks.set(step, state, seconds=seconds, run_id=run.run_id)
         self.performed.executed.append(StepTiming(step.name, seconds))
         self.progress(StepEvent(step.name, "done", seconds))
+
+    def finish(self, kind: str, asked: Sequence[str]) -> dict[str, Any]:
+        """Write the index of all there is now, then ``run.json``, the commit mark; return what that says. ``kind``: run, score or audit."""
+        write_index(self.run)
+        return write_document(self.run, self.folder, self.performed, kind=kind, asked=asked)
 
 
 def side_by_side(work: Work, steps: Iterable[Step]) -> None:
