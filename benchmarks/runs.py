@@ -185,6 +185,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--large", type=int, default=1_000_000)
     asked = parser.parse_args()
+    if min(asked.customers, asked.days, asked.large) < 1:
+        parser.error("--customers, --days and --large count from 1")
     about = (__doc__ or "").split("Usage")[0].strip()
     for part in asked.parts:
         with TemporaryDirectory() as folder:

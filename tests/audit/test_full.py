@@ -1,6 +1,7 @@
 """The whole audit on a small shop, and on the real sources where they are present."""
 
 import json
+import re
 from datetime import date
 
 import pytest
@@ -53,6 +54,8 @@ def test_the_audit_writes_its_page_and_tells_its_alarms(tmp_path):
     assert alarms == [] and "No alarm" in (folder / "audit.html").read_text(encoding="utf-8")
     assert json.loads((folder / "audit.json").read_text())["checks"]
     assert (folder / "notebooks" / "07_audit.ipynb").is_file()
+    linked = re.findall(r'href="([^"#]+)"', (folder / "index.html").read_text(encoding="utf-8"))
+    assert "audit.html" in linked and all((folder / name).is_file() for name in linked)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def index_page(
 ) -> str:
     """Render the page that ties the targets together and says what was read.
 
-    ``decisions``: what each scored target's list says to do, by target; ``others``: further pages of the folder.
+    ``customers`` were scored, none where nobody was; ``decisions``: what each scored target's list says to do, by target; ``others``: further pages of the folder.
     """
     source = staged.source
     return str(

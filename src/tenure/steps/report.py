@@ -65,8 +65,10 @@ def write_index(run: Run) -> Path:
         for record, path in lists
         if path.is_file()
     }
+    is_scored = (run.output / "scored_customers.parquet").is_file()
+    customers = len(known_customers(run.staged, run.as_of)) if is_scored else 0
     index = index_page(
-        found, run.staged, run.as_of, len(known_customers(run.staged, run.as_of)), decisions=decisions, alerts=review_alerts(run.output),
+        found, run.staged, run.as_of, customers, decisions=decisions, alerts=review_alerts(run.output),
         others=[name for name in OTHER_PAGES if (run.output / name).is_file()],
     )  # fmt: skip
     return write_page(run.output / "index.html", index)
