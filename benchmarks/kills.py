@@ -1,13 +1,13 @@
 """Kill a demo company's runs at random moments, repeat them, and compare with a company that was never interrupted.
 
-A company is trained and scored (`run`, three targets), scored a month later (`score`) and backfilled for two months
-(`backfill`). Each of these is killed (kill -9), its repeats are killed again, several times in a row; the repeat after the last is let
+A company is trained and scored (`run`, two targets), run again on that day for a third (`add`), scored a month later (`score`) and
+backfilled for two months (`backfill`). Each of these is killed (kill -9), its repeats are killed again, several times in a row; the repeat after the last is let
 through. Moments are drawn evenly over the processor seconds an uninterrupted one takes (for repeats, which have less to do, over a share of
 them), so that what else the machine does moves none. A third of the kills ends the command alone (its kernels live on), a third
 the command and its kernels, as a power cut does, and a third one kernel alone, as a full memory does: then the command itself must end with one message.
 
 After the last repeat: scored tables equal byte for byte; the ledger equal but for run and time; the same champions, each content
-registered once, each version with its model on disk; no MLflow run open, no lock held, nothing temporary, no process at work. A repeat that ends before its
+registered once, each version with its model on disk, each training with its notebook in MLflow; no MLflow run open, no lock held, nothing temporary, no process at work. A repeat that ends before its
 moment counts as no kill. It ends after so many kills or minutes, whichever comes first.
 Usage: python benchmarks/kills.py [--kills N] [--in-a-row N] [--minutes N] [--at-once N] [--seed N] [--customers N] [--base FOLDER] [--keep FOLDER]
 """
@@ -41,9 +41,10 @@ from tenure.lock import sole_writer
 from tenure.models.registry import Registry
 from tenure.workspace import Workspace
 
-TARGETS = "churn,lapse,upsell"
+DAY = ["--as-of", "2025-12-01", "--targets"]
 COMMANDS = {
-    "run": ["run", "demo", "--quick", "--as-of", "2025-12-01", "--targets", TARGETS],
+    "run": ["run", "demo", "--quick", *DAY, "churn,lapse"],
+    "add": ["run", "demo", "--quick", *DAY, "upsell"],
     "score": ["score", "demo", "--as-of", "2026-01-01"],
     "backfill": ["backfill", "demo", "--quick", "--from", "2025-11-01", "--to", "2025-12-01", "--targets", "lapse"],
 }
@@ -181,10 +182,12 @@ class Whole:
     champions: dict[str, str | None]
     scored: dict[str, bytes]
     ledger: list[tuple]
+    notebooks: set[str]
 
     @classmethod
     def of(cls, workspace: Workspace) -> Whole:
-        return cls(champions(workspace), scored(workspace), ledger(workspace))
+        attached = {path.name for path in workspace.mlruns.rglob("*.ipynb")}
+        return cls(champions(workspace), scored(workspace), ledger(workspace), attached)
 
 
 def problems(workspace: Workspace, expected: Whole) -> list[str]:
@@ -196,6 +199,8 @@ def problems(workspace: Workspace, expected: Whole) -> list[str]:
             found.append(f"{name} differs")
     if own.ledger != expected.ledger:
         found.append(f"the ledger differs: {len(own.ledger)} rows, expected {len(expected.ledger)}")
+    if own.notebooks != expected.notebooks:
+        found.append(f"notebooks in MLflow: {sorted(own.notebooks)}, expected {sorted(expected.notebooks)}")
     registry = Registry(workspace)
     for name in registry.model_names():
         versions = registry.versions(name)
@@ -306,7 +311,7 @@ def told_of(lived: Sequence[Lived], seconds: dict[str, float], given: argparse.N
     wrong = "\n".join(f"- company {one.number}: {problem}" for one in lived for problem in one.wrong)
     took = ", ".join(f"{act} {used:.0f}" for act, used in seconds.items())
     return (
-        f"{kills.total()} kills over {len(lived)} companies of {given.customers:,} customers ({TARGETS}, quick; seed {given.seed}); "
+        f"{kills.total()} kills over {len(lived)} companies of {given.customers:,} customers (quick; seed {given.seed}); "
         f"uninterrupted, in seconds of the processor: {took}. {sum(bool(one.wrong) for one in lived)} companies with a problem.\n\n"
         f"{table(('killed', *WAYS), rows)}\n\n{wrong or 'No company differed in anything from one never interrupted.'}"
     )
