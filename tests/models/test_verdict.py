@@ -1,5 +1,7 @@
 """A worse, a leaking and a miscalibrated model are each refused, with the reason in words."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tenure.models.evaluate import Auc, auc_difference, calibration_line, ece_by_chance, evaluate
 from tenure.models.segments import evaluate_segments
 from tenure.models.verdict import judge
+from tenure.steps.training import seconds_per_1000_rows
 
 GENERATOR = np.random.default_rng(8)
 ODDS = GENERATOR.normal(-1.5, 1.2, 4000)
@@ -94,3 +97,15 @@ def test_a_challenger_must_be_ahead_and_not_perhaps_far_behind(difference, is_be
 def test_a_model_too_slow_or_too_large_is_blocked(seconds, megabytes, is_passed):
     verdict = judge(evaluation(TRUE), None, seconds_per_1000_rows=seconds, megabytes=megabytes)
     assert failed(verdict) == ([] if is_passed else ["fast and small"])
+
+
+def test_a_machine_that_is_busy_for_a_moment_makes_no_model_slow():
+    class Model:
+        asked = 0
+
+        def propensities(self, rows):
+            assert len(rows) == 1000
+            self.asked += 1
+            time.sleep(0 if self.asked == 3 else 0.3)
+
+    assert seconds_per_1000_rows(Model(), pd.DataFrame({"x": range(7)})) < 0.3
