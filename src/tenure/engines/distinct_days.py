@@ -6,13 +6,14 @@ time. One grouping by day serves all of a window's columns; where different days
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
 from tenure.features.expression import to_duckdb
 from tenure.sources.raw_files import quoted
 
+Rewrite = Callable[[exp.Expression], exp.Expression]
 DAY = "age_days"
 # exp(-days / n) differs from day to day in its first digits for such n; beyond, floats may not tell days apart.
 DECAYS = (1.0, 1e6)
@@ -32,8 +33,11 @@ def is_over_days(parsed: exp.Expression) -> bool:
     )
 
 
-def over_days(columns: Mapping[str, exp.Expression], rows: str) -> str:
-    """Give the SQL of customer_id, cutoff and the columns from the SQL of rows; each as over the rows themselves."""
+def over_days(columns: Mapping[str, exp.Expression], rows: str, exact: Rewrite) -> str:
+    """Give the SQL of customer_id, cutoff and the columns from the SQL of rows; each as over the rows themselves.
+
+    ``exact`` writes an expression so that it knows no order of rows.
+    """
     conditions: dict[str, str] = {}
 
     def by_day(node: exp.Expression) -> exp.Expression:
@@ -48,7 +52,7 @@ def over_days(columns: Mapping[str, exp.Expression], rows: str) -> str:
         return node
 
     selected = ", ".join(
-        f"{to_duckdb(parsed.copy().transform(by_day))} AS {quoted(name)}" for name, parsed in columns.items()
+        f"{to_duckdb(exact(parsed.copy().transform(by_day)))} AS {quoted(name)}" for name, parsed in columns.items()
     )
     asked = "".join(f", bool_or({condition}) AS {name}" for condition, name in conditions.items())
     days = f"SELECT customer_id, cutoff, {DAY}{asked} FROM ({rows}) GROUP BY customer_id, cutoff, {DAY}"

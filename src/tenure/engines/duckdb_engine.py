@@ -13,8 +13,9 @@ from sqlglot import exp
 from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import Aggregate, TablePlan, plan_table
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
-from tenure.engines.distinct_days import is_over_days, over_days
+from tenure.engines.distinct_days import Rewrite, is_over_days, over_days
 from tenure.engines.eligibility import Asked, asked_of, population
+from tenure.engines.exact_aggregates import exactly
 from tenure.engines.snapshot_files import Built, write_snapshots
 from tenure.engines.staged_facts import StagedFacts
 from tenure.features.definition import FeatureColumn
@@ -25,7 +26,7 @@ from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
 
 # Part of every snapshot's fingerprint: raise it when the same definition would come to other numbers.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 # Facts times cutoffs from which on buckets pay; both ways come to the same bits.
 BUCKETS_FROM = 200_000
 
@@ -151,6 +152,9 @@ class DuckDBEngine:
         rows = self._facts.observed(asked.table, asked.window_days, asked.used)
         return f"SELECT {groups}, {to_duckdb(parsed)} AS yes FROM ({rows}) GROUP BY {groups}"
 
+    def _type_of(self, rows: str, expression: str) -> str:
+        return str(self._connection.execute(f"DESCRIBE SELECT {expression} FROM ({rows})").fetchall()[0][1])
+
     def _build_direct(self, columns: Sequence[FeatureColumn]) -> Built:
         """Aggregate each table over each window."""
         groups: dict[tuple[str, int | None, bool], dict[str, exp.Expression]] = {}
@@ -162,7 +166,8 @@ class DuckDBEngine:
             name = quoted(f"agg_{table}_{window or 'ever'}{'_days' if over_distinct_days else ''}")
             used = dict.fromkeys(name for expression in group.values() for name in columns_of(expression))
             rows = f"SELECT * FROM ({self._facts.observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff)"
-            query = over_days(group, rows) if over_distinct_days else _over_rows(group, rows)
+            exact = partial(exactly, type_of=cache(partial(self._type_of, rows)))
+            query = (over_days if over_distinct_days else _over_rows)(group, rows, exact)
             with timing(self.costs, DIRECT, table, len(group)):
                 self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query}")
             described = self._connection.execute(f"DESCRIBE {name}").fetchall()
@@ -170,6 +175,6 @@ class DuckDBEngine:
         return built
 
 
-def _over_rows(columns: Mapping[str, exp.Expression], rows: str) -> str:
-    selected = ", ".join(f"{to_duckdb(parsed)} AS {quoted(name)}" for name, parsed in columns.items())
+def _over_rows(columns: Mapping[str, exp.Expression], rows: str, exact: Rewrite) -> str:
+    selected = ", ".join(f"{to_duckdb(exact(parsed))} AS {quoted(name)}" for name, parsed in columns.items())
     return f"SELECT customer_id, cutoff, {selected} FROM ({rows}) GROUP BY customer_id, cutoff"

@@ -11,7 +11,8 @@ from tenure.features.expression import parse_expression, to_duckdb
 from tenure.sources.raw_files import literal, quoted
 from tenure.targets.definition import Target
 
-# Float features are rounded where they leave the engine: the last bits depend on the number of threads.
+# Float features are rounded where they leave the engine: engines differ in the last bits, as do the few aggregates that
+# ``exact_aggregates`` cannot write so that the order of threads does not show.
 SIGNIFICANT_DIGITS = 9
 
 

@@ -132,7 +132,8 @@ def _over_set(generator: Generator, node: exp.Expr, where: str = "") -> str:
     """Work an aggregate of distinct values out from their set, if it may be: Spark itself would read all rows anew for each kind."""
     if not isinstance(node.this, exp.Distinct) or not _is_of_a_set(node):
         return ""
-    members = f"collect_set({generator.sql(node.this.expressions[0])}){where}"
+    # Sorted: what floats add up to depends on their order, and a set has none.
+    members = f"array_sort(collect_set({generator.sql(node.this.expressions[0])}){where})"
     if isinstance(node, exp.Count):
         return f"CAST(size({members}) AS BIGINT)"
     if isinstance(node, DEVIATIONS):
