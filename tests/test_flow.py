@@ -181,6 +181,34 @@ def test_a_killed_run_leaves_what_was_there_and_its_repeat_gives_the_same_bytes(
     assert len(Registry(workspace).versions("demo-lapse")) == 1
 
 
+class Killed(BaseException):
+    """What no code of ours takes care of."""
+
+
+def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_for_the_one_before(
+    company, monkeypatch
+):
+    workspace, result = company
+    before = read_document(result.folder)["run_id"]
+    (result.folder / "steps" / "03_train_lapse.json").unlink()
+
+    def kill(*_):
+        raise Killed
+
+    for moment in ("tenure.models.registry.Registry.attach", "tenure.flows.run.swap_folder"):
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(moment, kill)
+            run_flow("demo", workspace=str(workspace.root), quick=True)
+        assert read_document(result.folder)["run_id"] == before
+    again = run_flow("demo", workspace=str(workspace.root), quick=True)
+    assert again.performed.executed == [], "the first of the killed did it all"
+    assert again.run_json["run_id"] != before
+    assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]
+    assert all((again.folder / name).is_file() for name in again.run_json["outputs"])
+    notebook = (again.folder / "notebooks" / "03_train_lapse.ipynb").read_bytes()
+    assert notebook in [path.read_bytes() for path in workspace.mlruns.rglob("03_train_lapse.ipynb")]
+
+
 def test_scoring_needs_a_champion_that_has_not_seen_the_day(company):
     workspace, _ = company
     with pytest.raises(Exception, match="was fitted on outcomes until"):
@@ -277,31 +305,3 @@ def test_an_mlflow_server_that_does_not_answer_ends_the_run_with_one_message(tmp
     ) as told:
         Registry(Workspace(tmp_path)).check()
     assert "secret" not in str(told.value)
-
-
-class Killed(BaseException):
-    """What no code of ours takes care of."""
-
-
-def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_for_the_one_before(
-    company, monkeypatch
-):
-    workspace, result = company
-    before = read_document(result.folder)["run_id"]
-    (result.folder / "steps" / "03_train_lapse.json").unlink()
-
-    def kill(*_):
-        raise Killed
-
-    for moment in ("tenure.models.registry.Registry.attach", "tenure.flows.run.swap_folder"):
-        with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(moment, kill)
-            run_flow("demo", workspace=str(workspace.root), quick=True)
-        assert read_document(result.folder)["run_id"] == before
-    again = run_flow("demo", workspace=str(workspace.root), quick=True)
-    assert again.performed.executed == [], "the first of the killed did it all"
-    assert again.run_json["run_id"] != before
-    assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]
-    assert all((again.folder / name).is_file() for name in again.run_json["outputs"])
-    notebook = (again.folder / "notebooks" / "03_train_lapse.ipynb").read_bytes()
-    assert notebook in [path.read_bytes() for path in workspace.mlruns.rglob("03_train_lapse.ipynb")]
