@@ -14,6 +14,7 @@ from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import Aggregate, TablePlan, plan_table
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
 from tenure.engines.distinct_days import Rewrite, is_over_days, over_days
+from tenure.engines.duckdb_session import type_of
 from tenure.engines.eligibility import Asked, asked_of, population
 from tenure.engines.exact_aggregates import exactly
 from tenure.engines.snapshot_files import Built, write_snapshots
@@ -152,9 +153,6 @@ class DuckDBEngine:
         rows = self._facts.observed(asked.table, asked.window_days, asked.used)
         return f"SELECT {groups}, {to_duckdb(parsed)} AS yes FROM ({rows}) GROUP BY {groups}"
 
-    def _type_of(self, rows: str, expression: str) -> str:
-        return str(self._connection.execute(f"DESCRIBE SELECT {expression} FROM ({rows})").fetchall()[0][1])
-
     def _build_direct(self, columns: Sequence[FeatureColumn]) -> Built:
         """Aggregate each table over each window."""
         groups: dict[tuple[str, int | None, bool], dict[str, exp.Expression]] = {}
@@ -166,7 +164,7 @@ class DuckDBEngine:
             name = quoted(f"agg_{table}_{window or 'ever'}{'_days' if over_distinct_days else ''}")
             used = dict.fromkeys(name for expression in group.values() for name in columns_of(expression))
             rows = f"SELECT * FROM ({self._facts.observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff)"
-            exact = partial(exactly, type_of=cache(partial(self._type_of, rows)))
+            exact = partial(exactly, type_of=cache(partial(type_of, self._connection, rows)))
             query = (over_days if over_distinct_days else _over_rows)(group, rows, exact)
             with timing(self.costs, DIRECT, table, len(group)):
                 self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query}")

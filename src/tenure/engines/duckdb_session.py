@@ -39,3 +39,8 @@ def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnect
             ) from error
         finally:
             connection.close()
+
+
+def type_of(connection: duckdb.DuckDBPyConnection, rows: str, expression: str) -> str:
+    """Give DuckDB's type of an expression over rows, which are given in SQL."""
+    return str(connection.execute(f"DESCRIBE SELECT {expression} FROM ({rows})").fetchall()[0][1])

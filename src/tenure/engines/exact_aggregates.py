@@ -15,9 +15,8 @@ from collections.abc import Callable
 from sqlglot import exp, parse_one
 
 from tenure.engines.bucket_plan import digits, is_exact
-from tenure.features.expression import to_duckdb
+from tenure.features.expression import DEVIATIONS, to_duckdb
 
-DEVIATIONS = (exp.Stddev, exp.StddevSamp, exp.StddevPop)
 FLOATS = ("DOUBLE", "FLOAT")
 COARSE, FINE = 1 << 10, 1 << 40
 
@@ -32,9 +31,9 @@ def exactly(parsed: exp.Expression, type_of: Callable[[str], str]) -> exp.Expres
         if not isinstance(node, exp.Filter | exp.AggFunc):
             return node
         aggregate = node.this if isinstance(node, exp.Filter) else node
-        if not isinstance(aggregate, exp.Sum | exp.Avg | exp.Stddev | exp.StddevSamp | exp.StddevPop):
-            return node
-        if isinstance(aggregate.this, exp.Distinct | exp.Order):
+        if not isinstance(aggregate, (exp.Sum, exp.Avg, *DEVIATIONS)) or isinstance(
+            aggregate.this, exp.Distinct | exp.Order
+        ):
             return node
         where = f" FILTER (WHERE {to_duckdb(node.expression.this)})" if isinstance(node, exp.Filter) else ""
         value = to_duckdb(aggregate.this)

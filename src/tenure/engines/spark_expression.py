@@ -11,7 +11,7 @@ from sqlglot.generator import Generator
 from sqlglot.generators.spark import SparkGenerator
 
 from tenure.errors import DefinitionError
-from tenure.features.expression import STATE_FUNCTIONS
+from tenure.features.expression import DEVIATIONS, STATE_FUNCTIONS
 
 # What means the same on both, as it stands or by one of the rules below. All else is refused, not computed differently.
 SAME: tuple[type[exp.Expression], ...] = (
@@ -19,14 +19,13 @@ SAME: tuple[type[exp.Expression], ...] = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Greatest, exp.Least,
     exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In, exp.Between,
     exp.And, exp.Or, exp.Not, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast,
-    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Median, exp.LogicalOr, exp.LogicalAnd,
+    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, *DEVIATIONS, exp.Median, exp.LogicalOr, exp.LogicalAnd,
     exp.Filter, exp.Where, exp.Distinct,
 )  # fmt: skip
 INSTEAD = {
     "cast": "a cast to DOUBLE, the only one that rounds alike",
     "median": "median(CAST(... AS DOUBLE)): medians of decimals are rounded differently",
 }
-DEVIATIONS = (exp.Stddev, exp.StddevSamp, exp.StddevPop)
 # What is a double whatever it is made of: its sum needs no exact arithmetic.
 DOUBLES = (exp.Exp, exp.Ln, exp.Sqrt, exp.Pow, exp.Div, exp.Floor, exp.Ceil, exp.Cast)
 # How Spark aggregates. It does all aggregates of a query in the way that the slowest of them needs, so each way is a query of its
@@ -132,10 +131,11 @@ def _over_set(generator: Generator, node: exp.Expr, where: str = "") -> str:
     """Work an aggregate of distinct values out from their set, if it may be: Spark itself would read all rows anew for each kind."""
     if not isinstance(node.this, exp.Distinct) or not _is_of_a_set(node):
         return ""
-    # Sorted: what floats add up to depends on their order, and a set has none.
-    members = f"array_sort(collect_set({generator.sql(node.this.expressions[0])}){where})"
+    members = f"collect_set({generator.sql(node.this.expressions[0])}){where}"
     if isinstance(node, exp.Count):
         return f"CAST(size({members}) AS BIGINT)"
+    # What floats add up to depends on their order, and a set has none.
+    members = f"array_sort({members})"
     if isinstance(node, DEVIATIONS):
         return _deviation(members, "a.n" if isinstance(node, exp.StddevPop) else "a.n - 1")
     total = f"aggregate({members}, 0D, (total, value) -> total + CAST(value AS DOUBLE))"

@@ -8,6 +8,7 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
+from tenure.engines.duckdb_session import type_of
 from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression
 from tenure.identity.events import identity_before
@@ -104,8 +105,7 @@ class StagedFacts:
     def type_of(self, table: str, expression: str) -> str:
         """Give DuckDB's type of an expression over a table's rows."""
         rows = f"SELECT *, isodow(occurred_at) AS weekday, hour(occurred_at) AS hour FROM {self.relation(table)}"
-        described = self._connection.execute(f"DESCRIBE SELECT {expression} FROM ({rows})").fetchall()
-        return str(described[0][1])
+        return type_of(self._connection, rows, expression)
 
 
 def tables_with_rows(staged: StagedSource) -> dict[str, tuple[str, ...]]:

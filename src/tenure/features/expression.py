@@ -11,9 +11,10 @@ from sqlglot import exp
 from tenure.errors import DefinitionError, LeakageError, UnknownNameError
 from tenure.sources.contract import DATE_COLUMNS
 
+DEVIATIONS = (exp.Stddev, exp.StddevSamp, exp.StddevPop)
 # Functions a definition may call. A clock, a random number or a file reader is none of them.
 ALLOWED_FUNCTIONS: tuple[type[exp.Func], ...] = (
-    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Median, exp.LogicalOr, exp.LogicalAnd,
+    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, *DEVIATIONS, exp.Median, exp.LogicalOr, exp.LogicalAnd,
     exp.Abs, exp.Round, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Greatest, exp.Least,
     exp.Coalesce, exp.Nullif, exp.Case, exp.If, exp.And, exp.Or, exp.Xor, exp.Lower, exp.Upper, exp.Cast,
 )  # fmt: skip
