@@ -18,6 +18,7 @@ from tenure.models.settings import TrainingSettings
 from tenure.models.study import meaning_of
 from tenure.models.train import train_model
 from tenure.scoring import ScoringModel, score_customers
+from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -82,7 +83,7 @@ def test_the_scored_customers_of_a_source_are_the_same_whichever_engine_scores_t
     staged = stage_source(workspace, read_source(workspace, "demo"))
     here = Snapshots(workspace, staged, staged.default_as_of)
     lapse = here.targets["lapse"]
-    fitting = here.table(lapse, [date(2024, 7, 1)], here.columns)
+    fitting = read_rows(here, lapse, [date(2024, 7, 1)], here.columns)
     meanings = [
         meaning_of(c) for c in here.columns if c.name in ("days_since_order", "count_order_lines_90d", "latest_plan")
     ]

@@ -8,6 +8,7 @@ import pytest
 
 from tenure.demo import generate_demo, true_probabilities
 from tenure.models.evaluate import auc_with_interval
+from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -52,7 +53,7 @@ def test_an_ended_subscription_never_appears_again(demo):
 def test_base_rate_truth_and_rule_lie_where_they_should(demo, target):
     asked = demo.targets[target]
     plan = demo.plan(asked)
-    table = demo.table(asked, [plan.test], [])
+    table = read_rows(demo, asked, [plan.test], [])
     low, high = RANGES[target]
     # 2,500 customers: the rate itself has an interval of about a percent point.
     assert low - 0.01 < table["label"].mean() < high + 0.01
