@@ -1,5 +1,4 @@
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import postgresql_server
-from shop import by_sh, cron_lines, place_shop
-from tenure.workspace import Workspace
 
 
 @pytest.fixture
@@ -28,20 +25,3 @@ def postgresql(tmp_path_factory) -> Iterator[Path]:
     """A real PostgreSQL server; the folder of its socket, which is its host."""
     with postgresql_server(tmp_path_factory.mktemp("postgresql")) as host:
         yield host
-
-
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory) -> Iterator[Workspace]:
-    """A shop with a champion, on a small disk of its own where this user may mount one: cron's monthly line was run."""
-    folder = tmp_path_factory.mktemp("disk")
-    is_mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)], capture_output=True).returncode == 0  # fmt: skip
-    try:
-        workspace = Workspace(folder / "shop")
-        place_shop(workspace)
-        _, monthly = cron_lines(workspace)
-        done = by_sh(monthly.command)
-        assert (done.returncode, done.stderr) == (0, "")
-        yield workspace
-    finally:
-        if is_mounted:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -16,7 +16,6 @@ from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
 from tenure.models.registry import Registry
 from tenure.parameters import complete
-from tenure.run_document import read_document
 from tenure.sources.fetch import fetch_source
 from tenure.workspace import Workspace
 
@@ -159,54 +158,6 @@ def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(comp
     assert again.run_json["targets"]["churn"]["model_version"] == "1", "the same content is the same version"
     assert (again.folder / "lapse.html").is_file() and (again.folder / "lapse.csv").is_file()
     assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]
-
-
-def test_a_killed_run_leaves_what_was_there_and_its_repeat_gives_the_same_bytes(company):
-    workspace, result = company
-    scored = (result.folder / "scored_customers.parquet").read_bytes()
-    (result.folder / "steps" / "03_train_lapse.json").unlink()
-    command = [sys.executable, "-m", "tenure", "run", "demo", "--quick", "--workspace", str(workspace.root)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    said = iter(process.stdout.readline, "")
-    assert any("02_features" in line for line in said)
-    time.sleep(6)  # into the training
-    process.kill()
-    process.communicate()
-    assert (result.folder / "run.json").is_file() and (
-        result.folder / "scored_customers.parquet"
-    ).read_bytes() == scored
-    again = run_flow("demo", workspace=str(workspace.root), quick=True)
-    assert "03_train_lapse" in {timing.name for timing in again.performed.executed}
-    assert (again.folder / "scored_customers.parquet").read_bytes() == scored
-    assert len(Registry(workspace).versions("demo-lapse")) == 1
-
-
-class Killed(BaseException):
-    """What no code of ours takes care of."""
-
-
-def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_for_the_one_before(
-    company, monkeypatch
-):
-    workspace, result = company
-    before = read_document(result.folder)["run_id"]
-    (result.folder / "steps" / "03_train_lapse.json").unlink()
-
-    def kill(*_):
-        raise Killed
-
-    for moment in ("tenure.models.registry.Registry.attach", "tenure.flows.run.swap_folder"):
-        with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(moment, kill)
-            run_flow("demo", workspace=str(workspace.root), quick=True)
-        assert read_document(result.folder)["run_id"] == before
-    again = run_flow("demo", workspace=str(workspace.root), quick=True)
-    assert again.performed.executed == [], "the first of the killed did it all"
-    assert again.run_json["run_id"] != before
-    assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]
-    assert all((again.folder / name).is_file() for name in again.run_json["outputs"])
-    notebook = (again.folder / "notebooks" / "03_train_lapse.ipynb").read_bytes()
-    assert notebook in [path.read_bytes() for path in workspace.mlruns.rglob("03_train_lapse.ipynb")]
 
 
 def test_scoring_needs_a_champion_that_has_not_seen_the_day(company):

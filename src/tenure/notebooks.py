@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -111,9 +112,12 @@ def _blot_out_secrets(notebook: Path) -> None:
 
 
 def _execute(name: str, values: Mapping[str, Any], output: Path, workspace: Path) -> None:
-    import papermill
-
     from tenure.warm_kernels import ForkingKernelManager
+
+    # On its way to Papermill jsonschema would build a grammar of Internet addresses: most of what Papermill's import costs, and no
+    # notebook's schema asks for it. To jsonschema the package is one that is not installed.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # what blocks an import
+    import papermill
 
     try:
         papermill.execute_notebook(

@@ -28,7 +28,8 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 PRELOADED = (
     "ipykernel.kernelapp", "matplotlib_inline.backend_inline", "matplotlib.pyplot", "pandas", "duckdb", "pyarrow.parquet",
     "pyarrow.dataset", "scipy.stats", "scipy.optimize", "sklearn.linear_model", "sklearn.model_selection", "sklearn.metrics",
-    "lightgbm", "mlflow", "mlflow.pyfunc", "mlflow.models", "sqlglot", "jinja2", "shap",
+    "lightgbm", "mlflow", "mlflow.pyfunc", "mlflow.models", "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store", "mlflow.data.pandas_dataset", "sqlglot.dialects.duckdb", "jinja2", "shap", "scipy.signal", "git",
 )  # fmt: skip
 _TO_PRELOAD = list(PRELOADED)
 # Jupyter gives each kernel the process that started it, by this name; a forked one shows the environment of its nursery.
@@ -138,6 +139,13 @@ class _Nurseries:
 
 
 _NURSERIES = _Nurseries()
+
+
+def prepare() -> None:
+    """Start the process that forks kernels, so that it imports while this one does. Nothing elsewhere than on Linux."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # a kernel is then started as Jupyter starts it
+            _NURSERIES.current()
 
 
 class ForkingProvisioner(LocalProvisioner):

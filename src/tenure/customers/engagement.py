@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from tenure.customers.earlier import known_before
@@ -146,6 +145,8 @@ def _days_since_any_act(facts: FactsAt, day: date) -> pd.Series:
 
 def _fit(decayed: pd.DataFrame, bought: pd.Series) -> np.ndarray:
     """Fit the weights: bounded maximum likelihood, exact, on acts scaled by their spread, which the weights take back."""
+    from scipy.optimize import minimize
+
     acts = np.sqrt(decayed.to_numpy())
     spread = np.where(acts.std(axis=0) > 0, acts.std(axis=0), 1.0)
     scaled, labels = acts / spread, bought.to_numpy()

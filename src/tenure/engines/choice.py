@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from tenure.engines.duckdb_engine import DuckDBEngine
 from tenure.engines.duckdb_session import connect
-from tenure.engines.spark_engine import SparkEngine
 from tenure.errors import UnknownNameError
 from tenure.sources.staged_source import StagedSource
+
+if TYPE_CHECKING:
+    from tenure.engines.spark_engine import SparkEngine
 
 DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
 
@@ -37,6 +40,7 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
     UsageError : Spark is not installed or does not answer.
     """
     if name == SPARK:
+        from tenure.engines.spark_engine import SparkEngine
         from tenure.spark_session import spark_session
 
         session = spark_session()

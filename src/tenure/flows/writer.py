@@ -15,6 +15,7 @@ from tenure.privacy.retention import apply_retention
 from tenure.review.failures import note_failure
 from tenure.sources.source import read_source
 from tenure.steps.opening import Run, open_run
+from tenure.warm_kernels import prepare
 from tenure.workspace import Workspace
 
 RECORDS = "records"
@@ -45,6 +46,8 @@ def writing(
         located, source, doing, wait_seconds=60 * wait_minutes, on_wait=lambda who: progress(StepEvent(who, "waiting"))
     )
     with lock as was_killed, _noting_failures(located, source, doing, kind, asked):
+        # While the source and the registry are opened on one core, what kernels will use is imported on the other.
+        prepare()
         started = time.monotonic()
         run = open_run(source, workspace=str(located.root), run_kind=options.pop("run_kind", "scheduled"), **options)
         run.registry.check()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ def fit_calibrator(raw_scores: np.ndarray, labels: np.ndarray, weights: np.ndarr
 
     A slope that is not positive would turn the ranking around: then only the intercept is fitted.
     """
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=1e6, max_iter=1000).fit(raw_scores.reshape(-1, 1), labels, sample_weight=weights)
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
     if slope > 0.05:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 from tenure.errors import NotEnoughDataError
 from tenure.models.resampling import BINS, CONFIDENCE, metric_intervals
@@ -41,7 +41,7 @@ class Evaluation:
 def auc_with_interval(labels: np.ndarray, scores: np.ndarray) -> Auc:
     """Area under the ROC curve, ties counted half, with the DeLong interval cut to [0, 1]."""
     values, influence = _influence(labels, scores)
-    half = norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((influence[0] ** 2).sum())
+    half = ndtri((1 + CONFIDENCE) / 2) * np.sqrt((influence[0] ** 2).sum())
     return Auc(float(values[0]), float(max(0.0, values[0] - half)), float(min(1.0, values[0] + half)))
 
 
@@ -67,7 +67,7 @@ def mean_auc_difference(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray
         influences.append(pd.Series((influence[0] - influence[1]) / len(parts), index=np.asarray(customers)))
     per_customer = pd.concat(influences).groupby(level=0).sum()
     difference = float(np.mean(values))
-    half = float(norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((per_customer**2).sum()))
+    half = float(ndtri((1 + CONFIDENCE) / 2) * np.sqrt((per_customer**2).sum()))
     return Auc(difference, difference - half, difference + half)
 
 
@@ -78,7 +78,7 @@ def expected_half_width(positives: int, negatives: int, auc: float = 0.75) -> fl
     """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
-    return float(norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(variance / (positives * negatives)))
+    return float(ndtri((1 + CONFIDENCE) / 2) * np.sqrt(variance / (positives * negatives)))
 
 
 def rate_shift(positives: int, rows: int, former_positives: int, former_rows: int) -> float:
@@ -94,6 +94,8 @@ def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.
 
     Source: DeLong, DeLong and Clarke-Pearson (1988); fast ranks by Sun and Xu (2014).
     """
+    from scipy.stats import rankdata
+
     positive = np.asarray(labels) == 1
     count, rest = int(positive.sum()), int((~positive).sum())
     if min(count, rest) < 2:
@@ -190,7 +192,7 @@ def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> dict[str, 
     design = np.column_stack([odds, np.ones(len(odds))])
     expected = expit(slope * odds + intercept)
     information = design.T @ (design * (expected * (1 - expected))[:, None])
-    errors = np.sqrt(np.diag(np.linalg.pinv(information))) * norm.ppf((1 + CONFIDENCE) / 2)
+    errors = np.sqrt(np.diag(np.linalg.pinv(information))) * ndtri((1 + CONFIDENCE) / 2)
     found = {"calibration_slope": (slope, errors[0]), "calibration_intercept": (intercept, errors[1])}
     ends = ("", 0), ("_low", -1), ("_high", 1)
     return {name + end: float(value + side * half) for name, (value, half) in found.items() for end, side in ends}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import pandas as pd
-from scipy.stats import spearmanr
 
 from tenure.errors import DataContractError, NotEnoughDataError
 from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_difference
@@ -52,6 +51,8 @@ class Scorecard:
     @property
     def driver_agreement(self) -> float | None:
         """Rank correlation (Spearman) of the drivers' shares at T and at the cutoff before; None with one cutoff or driver."""
+        from scipy.stats import spearmanr
+
         shares = self.drivers.drop(columns="driver")
         if shares.shape[1] < 2 or len(shares) < 3:
             return None

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from tenure.alerts import Alert
 
@@ -27,6 +26,8 @@ def stability_index(reference: pd.Series, current: pd.Series) -> tuple[float, fl
     bin. Chance: the index times nm/(n + m) is chi-squared with bins - 1 degrees of freedom.
     Source: Yurdakul and Naranjo (2020), Statistical properties of the population stability index.
     """
+    from scipy.stats import chi2
+
     binned = [_binned(reference, values) for values in (reference, current)]
     names = sorted({*binned[0], *binned[1]})
     counts = np.array([[bins.get(name, 0) + 0.5 for name in names] for bins in binned])

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.signal import convolve
-from scipy.stats import binomtest
 
 from tenure.alerts import Alert
 from tenure.engines.known_customers import contacted_customers
@@ -93,6 +91,8 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _compare(snapshots: Snapshots, target: Target, scored_at: date, scores: pd.DataFrame) -> Promise | None:
+    from scipy.stats import binomtest
+
     joined = scores.merge(pd.read_parquet(snapshots.labels_path(target, scored_at)), on="customer_id")
     treated = contacted_customers(snapshots.staged, snapshots.as_of, scored_at, target.window.end(scored_at))
     if treated is not None:
@@ -118,6 +118,8 @@ def _compare(snapshots: Snapshots, target: Target, scored_at: date, scores: pd.D
 
 def expected_interval(propensities: np.ndarray) -> tuple[float, float]:
     """Give the 95 % interval of the count that comes true if every propensity is right: Poisson binomial, customers independent."""
+    from scipy.signal import convolve
+
     parts = [np.array([1 - p, p]) for p in propensities] or [np.ones(1)]
     while len(parts) > 1:
         # Adding two independent counts convolves their distributions; by pairs, so that long ones are few.
