@@ -8,12 +8,15 @@ import threading
 import time
 from contextlib import suppress
 
+import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 
 from tables import write_csv
 from tenure.errors import RunError
 from tenure.notebooks import execute
+from tenure.warm_kernels import ForkedKernel, ForkingKernelManager
 from tenure.workspace import Workspace
 
 
@@ -125,6 +128,26 @@ def test_no_kernel_outlives_the_process_it_was_forked_from(endless):
         execute("01_ingest", {"source": "shop", "workspace": str(endless)}, endless / "out.ipynb", endless)
     killer.join()
     assert ended
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere kernels start as Jupyter starts them")
+def test_a_kernel_ends_by_itself_with_its_files_written_and_its_exit_handlers_run(tmp_path, monkeypatch):
+    kernels, left_open, at_exit = [], tmp_path / "left_open", tmp_path / "at_exit"
+
+    class Noted(ForkedKernel):
+        def __init__(self, *made_of):
+            super().__init__(*made_of)
+            kernels.append(self)
+
+    monkeypatch.setattr("tenure.warm_kernels.ForkedKernel", Noted)
+    cells = (
+        f"file = open({str(left_open)!r}, 'w'); _ = file.write('kept')",
+        f"import atexit, pathlib; _ = atexit.register(pathlib.Path({str(at_exit)!r}).write_text, 'kept')",
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_manager_class=ForkingKernelManager).execute()
+    assert [kernel.returncode for kernel in kernels] == [0], "no signal ended it"
+    assert left_open.read_text() == at_exit.read_text() == "kept"
 
 
 def test_a_failing_cell_is_told_in_its_own_words(shop):
