@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -106,6 +107,17 @@ def test_kernels_are_forked_from_one_process_and_a_new_one_is_made_where_that_ha
     assert second != first
 
 
+def test_the_process_stays_in_its_folder_while_a_notebook_is_at_work_in_another(shop):
+    before, seen = Path.cwd(), set()
+    step = "01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop
+    work = threading.Thread(target=execute, args=step)
+    work.start()
+    while work.is_alive():
+        seen.add(Path.cwd())
+        work.join(0.01)
+    assert seen == {before} and (shop / "out.ipynb").is_file()
+
+
 def test_a_kernel_has_the_environment_and_the_folder_of_this_moment(shop, monkeypatch):
     """Not those of the moment in which the process it is forked from began."""
     execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
@@ -140,6 +152,7 @@ def test_a_kernel_ends_by_itself_with_its_files_written_and_its_exit_handlers_ru
             kernels.append(self)
 
     monkeypatch.setattr("tenure.warm_kernels.ForkedKernel", Noted)
+    monkeypatch.setattr(ForkingKernelManager, "shutdown_wait_time", 60)  # however busy the machine is
     cells = (
         f"file = open({str(left_open)!r}, 'w'); _ = file.write('kept')",
         f"import atexit, pathlib; _ = atexit.register(pathlib.Path({str(at_exit)!r}).write_text, 'kept')",

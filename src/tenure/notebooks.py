@@ -123,8 +123,9 @@ def _execute(name: str, values: Mapping[str, Any], output: Path, workspace: Path
         papermill.execute_notebook(
             str(notebook_path(name)), str(output), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
             # What a cell raises comes as a message; a kernel's own log tells of its being interrupted at the end.
-            cwd=str(workspace), execution_timeout=KERNEL_TIMEOUT_SECONDS, extra_arguments=["--log-level=CRITICAL"],
-            kernel_manager_class=ForkingKernelManager,
+            execution_timeout=KERNEL_TIMEOUT_SECONDS, extra_arguments=["--log-level=CRITICAL"], kernel_manager_class=ForkingKernelManager,
+            # The kernel's folder. Papermill's own ``cwd`` would move this whole process, and steps side by side would leave it there.
+            resources={"metadata": {"path": str(workspace)}},
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
