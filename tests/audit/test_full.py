@@ -21,9 +21,15 @@ from tenure.workspace import Workspace
 QUICK = TrainingSettings(learning_rate=0.1, max_trees=60, early_stopping_trees=10, folds=3)
 
 
-def test_the_whole_audit_of_a_clean_shop_raises_nothing(tmp_path):
-    rows, _ = buyers()
-    found = audit_source(shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows), QUICK, ["lapse"])
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """A shop without a fault: its folder, and the snapshots an audit looks at. What one audit built the next finds."""
+    folder, (rows, _) = tmp_path_factory.mktemp("clean"), buyers()
+    return folder, shop(folder, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
+
+
+def test_the_whole_audit_of_a_clean_shop_raises_nothing(clean):
+    found = audit_source(clean[1], QUICK, ["lapse"])
     assert found.alarms == [] and found.unproven == []
     (lapse,) = found.targets
     assert lapse.shuffled.low < 0.5 < lapse.auc.low
@@ -47,10 +53,8 @@ def test_late_facts_are_counted_per_table(tmp_path):
     assert (row["table"], row["late"], row["rows"]) == ("order_lines", 10, len(rows))
 
 
-def test_the_audit_writes_its_page_and_tells_its_alarms(tmp_path):
-    rows, _ = buyers()
-    shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
-    folder, alarms = audit_flow("shop", targets=["lapse"], workspace=str(tmp_path), quick=True)
+def test_the_audit_writes_its_page_and_tells_its_alarms(clean):
+    folder, alarms = audit_flow("shop", targets=["lapse"], workspace=str(clean[0]), quick=True)
     assert alarms == [] and "No alarm" in (folder / "audit.html").read_text(encoding="utf-8")
     assert json.loads((folder / "audit.json").read_text())["checks"]
     assert (folder / "notebooks" / "07_audit.ipynb").is_file()
