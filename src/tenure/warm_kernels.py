@@ -261,7 +261,7 @@ def _leave() -> None:
 
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()
     os._exit(0)
