@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from threading import Lock
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 from uuid import uuid4
 
 from jupyter_client.manager import AsyncKernelManager
@@ -251,7 +251,7 @@ def _be_a_kernel(asked: dict[str, Any]) -> None:
     launch_new_instance()
 
 
-def _leave() -> None:
+def _leave() -> NoReturn:
     """End a kernel as an interpreter ends, threads and exit handlers first, but leave its memory to the system.
 
     To clear away, module by module, what was imported before the fork would first copy it: three seconds for each kernel.

@@ -12,6 +12,9 @@ from scipy.special import ndtri
 from tenure.errors import NotEnoughDataError
 from tenure.models.resampling import BINS, CONFIDENCE, metric_intervals
 
+# How far an interval reaches either way, of an estimate whose error is normal.
+STANDARD_ERRORS = float(ndtri((1 + CONFIDENCE) / 2))
+
 
 @dataclass(frozen=True)
 class Auc:
@@ -41,7 +44,7 @@ class Evaluation:
 def auc_with_interval(labels: np.ndarray, scores: np.ndarray) -> Auc:
     """Area under the ROC curve, ties counted half, with the DeLong interval cut to [0, 1]."""
     values, influence = _influence(labels, scores)
-    half = ndtri((1 + CONFIDENCE) / 2) * np.sqrt((influence[0] ** 2).sum())
+    half = STANDARD_ERRORS * np.sqrt((influence[0] ** 2).sum())
     return Auc(float(values[0]), float(max(0.0, values[0] - half)), float(min(1.0, values[0] + half)))
 
 
@@ -67,7 +70,7 @@ def mean_auc_difference(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray
         influences.append(pd.Series((influence[0] - influence[1]) / len(parts), index=np.asarray(customers)))
     per_customer = pd.concat(influences).groupby(level=0).sum()
     difference = float(np.mean(values))
-    half = float(ndtri((1 + CONFIDENCE) / 2) * np.sqrt((per_customer**2).sum()))
+    half = float(STANDARD_ERRORS * np.sqrt((per_customer**2).sum()))
     return Auc(difference, difference - half, difference + half)
 
 
@@ -78,7 +81,7 @@ def expected_half_width(positives: int, negatives: int, auc: float = 0.75) -> fl
     """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
-    return float(ndtri((1 + CONFIDENCE) / 2) * np.sqrt(variance / (positives * negatives)))
+    return float(STANDARD_ERRORS * np.sqrt(variance / (positives * negatives)))
 
 
 def rate_shift(positives: int, rows: int, former_positives: int, former_rows: int) -> float:
@@ -192,7 +195,7 @@ def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> dict[str, 
     design = np.column_stack([odds, np.ones(len(odds))])
     expected = expit(slope * odds + intercept)
     information = design.T @ (design * (expected * (1 - expected))[:, None])
-    errors = np.sqrt(np.diag(np.linalg.pinv(information))) * ndtri((1 + CONFIDENCE) / 2)
+    errors = np.sqrt(np.diag(np.linalg.pinv(information))) * STANDARD_ERRORS
     found = {"calibration_slope": (slope, errors[0]), "calibration_intercept": (intercept, errors[1])}
     ends = ("", 0), ("_low", -1), ("_high", 1)
     return {name + end: float(value + side * half) for name, (value, half) in found.items() for end, side in ends}
