@@ -225,6 +225,9 @@ def _preload_until_asked(channel: socket.socket) -> None:
             with suppress(ImportError):
                 import_module(_TO_PRELOAD.pop(0))
             if not _TO_PRELOAD:
+                with suppress(ImportError):
+                    # MLflow asks which package brings which module in every process that logs or loads a model, for a second.
+                    import_module("mlflow.utils.requirements_utils").warn_dependency_requirement_mismatches(["mlflow"])
                 gc.collect()
                 gc.freeze()  # forks share what was imported: looking for garbage in it would copy it
 

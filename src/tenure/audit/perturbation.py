@@ -7,6 +7,8 @@ from dataclasses import replace as with_changes
 from datetime import date
 from pathlib import Path
 
+import duckdb
+
 from tenure.audit.replay import Replay, rebuild
 from tenure.engines.duckdb_session import connect
 from tenure.engines.staged_facts import tables_with_rows
@@ -14,6 +16,7 @@ from tenure.snapshots import Snapshots
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import describe_relation
+from tenure.sources.staged_source import StagedSource
 
 
 def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
@@ -23,28 +26,31 @@ def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
         folder = Path(scratch) / "staged"
         folder.mkdir()
         changed = 0
-        for name in snapshots.staged.tables:
-            if name in tables_with_rows(snapshots.staged):
-                changed += _write_changed(snapshots, name, cutoff, folder / f"{name}.parquet")
-            else:
-                shutil.copyfile(snapshots.staged.path(name), folder / f"{name}.parquet")
+        with connect() as connection:
+            for name in snapshots.staged.tables:
+                path = folder / f"{name}.parquet"
+                if name in tables_with_rows(snapshots.staged):
+                    changed += _write_changed(connection, snapshots.staged, name, cutoff, path)
+                else:
+                    shutil.copyfile(snapshots.staged.path(name), path)
         staged = with_changes(snapshots.staged, folder=folder)
         return rebuild("future perturbation", snapshots, staged, cutoff, Path(scratch), changed)
 
 
-def _write_changed(snapshots: Snapshots, table: str, cutoff: date, path: Path) -> int:
+def _write_changed(
+    connection: duckdb.DuckDBPyConnection, staged: StagedSource, table: str, cutoff: date, path: Path
+) -> int:
     unknown = f"(known_at >= DATE '{cutoff}' OR occurred_at >= DATE '{cutoff}')"
-    relation = f"read_parquet({literal(str(snapshots.staged.path(table)))})"
-    with connect() as connection:
-        kinds = describe_relation(connection, relation)
-        replaced = ", ".join(
-            f"CASE WHEN {unknown} THEN {_changed(table, column, kind)} ELSE {quoted(column)} END AS {quoted(column)}"
-            for column, kind in kinds.items()
-            if column not in ("customer_id", "occurred_at", "known_at")
-        )
-        star = f"* REPLACE ({replaced})" if replaced else "*"
-        connection.execute(f"COPY (SELECT {star} FROM {relation}) TO {literal(str(path))} (FORMAT parquet)")
-        return int(connection.execute(f"SELECT count(*) FROM {relation} WHERE {unknown}").fetchall()[0][0])
+    relation = f"read_parquet({literal(str(staged.path(table)))})"
+    kinds = describe_relation(connection, relation)
+    replaced = ", ".join(
+        f"CASE WHEN {unknown} THEN {_changed(table, column, kind)} ELSE {quoted(column)} END AS {quoted(column)}"
+        for column, kind in kinds.items()
+        if column not in ("customer_id", "occurred_at", "known_at")
+    )
+    star = f"* REPLACE ({replaced})" if replaced else "*"
+    connection.execute(f"COPY (SELECT {star} FROM {relation}) TO {literal(str(path))} (FORMAT parquet)")
+    return int(connection.execute(f"SELECT count(*) FROM {relation} WHERE {unknown}").fetchall()[0][0])
 
 
 def _changed(table: str, column: str, kind: str) -> str:

@@ -128,7 +128,7 @@ def fill(formula: exp.Expression, sql_of: Callable[[int], str]) -> str:
     def put(node: exp.Expression) -> exp.Expression:
         return exp.Var(this=sql_of(int(node.name))) if isinstance(node, exp.Placeholder) else node
 
-    return str(formula.copy().transform(put).sql(dialect="duckdb"))
+    return str(formula.transform(put).sql(dialect="duckdb"))
 
 
 def _number(parts: dict[Part, int], part: Part) -> int:
@@ -146,7 +146,7 @@ def _formula(node: exp.Expression, number_of: Callable[[Part], int], type_of: Ca
         aggregate = found.this if isinstance(found, exp.Filter) else found
         return _merged(aggregate, condition, number_of, type_of)
 
-    return node.copy().transform(lower)
+    return node.transform(lower)
 
 
 def _merged(

@@ -52,7 +52,7 @@ def over_days(columns: Mapping[str, exp.Expression], rows: str, exact: Rewrite) 
         return node
 
     selected = ", ".join(
-        f"{to_duckdb(exact(parsed.copy().transform(by_day)))} AS {quoted(name)}" for name, parsed in columns.items()
+        f"{to_duckdb(exact(parsed.transform(by_day)))} AS {quoted(name)}" for name, parsed in columns.items()
     )
     asked = "".join(f", bool_or({condition}) AS {name}" for condition, name in conditions.items())
     days = f"SELECT customer_id, cutoff, {DAY}{asked} FROM ({rows}) GROUP BY customer_id, cutoff, {DAY}"

@@ -40,7 +40,7 @@ def exactly(parsed: exp.Expression, type_of: Callable[[str], str]) -> exp.Expres
         written = _written(aggregate, value, where, type_of(value))
         return exp.paren(parse_one(written, dialect="duckdb")) if written else node
 
-    return parsed.copy().transform(rewrite)
+    return parsed.transform(rewrite)
 
 
 def _written(aggregate: exp.AggFunc, value: str, where: str, kind: str) -> str:

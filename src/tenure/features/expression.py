@@ -100,7 +100,7 @@ def to_duckdb(parsed: exp.Expression, *, order_column: str = "age_us") -> str:
             return exp.Anonymous(this="arg_min" if newest else "arg_max", expressions=[value, key])
         return node
 
-    return str(parsed.copy().transform(spell_out).sql(dialect="duckdb"))
+    return str(parsed.transform(spell_out).sql(dialect="duckdb"))
 
 
 def over_known_columns(expression: str, known: Iterable[str]) -> str:

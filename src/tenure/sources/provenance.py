@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
@@ -48,28 +49,22 @@ def _files_in_query(mapping: TableMapping, readable: list[str]) -> tuple[str, ..
     return tuple(file for file in readable if file in named or file.split(".")[0] in named)
 
 
-def known_at_expression(source: Source, folder: Path, file: str) -> str:
-    """Give the SQL that says when a row of a raw file was known; empty where nobody declared it.
+def known_at_expression(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, file: str) -> str:
+    """Give the SQL that says when a row of a raw file was known; empty where nobody declared it, or the file cannot be cut.
 
     ``[raw."<file>"] known_at`` in the TOML; a file that carries the staged names says it by its own columns.
     """
+    if file in SERVERS or not file.lower().endswith(PARQUET + TEXT):
+        return ""
     if file in source.raw and source.raw[file].known_at:
         return source.raw[file].known_at
     stem = file.split(".")[0]
     if stem in source.tables or stem not in STAGED_TABLES or not STAGED_TABLES[stem].is_dated:
         return ""
-    columns = {name.lower() for name in _columns(folder, file)}
+    columns = {name.lower() for name in describe_relation(connection, _relation(folder / file, ""))}
     if "occurred_at" not in columns:
         return ""
     return "greatest(coalesce(known_at, occurred_at), occurred_at)" if "known_at" in columns else "occurred_at"
-
-
-def _columns(folder: Path, file: str) -> tuple[str, ...]:
-    connection = open_locked(folder, folder)
-    try:
-        return tuple(describe_relation(connection, _relation(folder / file, "")))
-    finally:
-        connection.close()
 
 
 def _relation(path: Path, delimiter: str, encoding: str = "") -> str:
@@ -84,14 +79,15 @@ def _relation(path: Path, delimiter: str, encoding: str = "") -> str:
 def static_tables(source: Source, folder: Path) -> set[str]:
     """Name the staged tables with at least one raw file whose rows do not say when they were known."""
     files = raw_files_of(source, folder)
-    declared = {file: _is_cut(source, folder, file) for names in files.values() for file in names}
-    return {table for table, names in files.items() if not names or not all(declared[file] for file in names)}
-
-
-def _is_cut(source: Source, folder: Path, file: str) -> bool:
-    if file in SERVERS or not file.lower().endswith(PARQUET + TEXT):
-        return False
-    return bool(known_at_expression(source, folder, file))
+    # To open an engine takes longer than to read a file's columns: one reads them all.
+    connection = open_locked(folder, folder)
+    try:
+        known = {
+            file: known_at_expression(connection, source, folder, file) for names in files.values() for file in names
+        }
+    finally:
+        connection.close()
+    return {table for table, names in files.items() if not names or not all(known[file] for file in names)}
 
 
 def stage_as_known(
@@ -119,13 +115,13 @@ def truncate_raw(source: Source, folder: Path, destination: Path, cutoff: date) 
     try:
         for file in sorted({file for files in raw_files_of(source, folder).values() for file in files} - SERVERS):
             path, copy = inside(folder, file, source.where), destination / file
-            if not _is_cut(source, folder, file):
+            expression = known_at_expression(connection, source, folder, file)
+            if not expression:
                 shutil.copyfile(path, copy)
                 continue
             about = source.raw.get(file)
             delimiter = about.delimiter if about else ""
             relation = _relation(path, delimiter, about.encoding if about else "")
-            expression = known_at_expression(source, folder, file)
             kind = next(iter(describe_relation(connection, f"(SELECT ({expression}) AS x FROM {relation})").values()))
             known = f"({business_time(expression, kind, source)})"
             keep = f"({known} < TIMESTAMP '{cutoff}' OR {known} IS NULL)"
