@@ -92,6 +92,22 @@ def test_a_block_that_ends_or_fails_gives_the_lock_back(tmp_path):
         assert not was_killed
 
 
+def test_what_a_killed_kernel_left_goes_with_the_run_that_started_it(tmp_path):
+    workspace = Workspace(tmp_path)
+    names = (
+        "data/.scratch-shop.x",
+        "data/.scratch-other.x",
+        "data/snapshots/shop/tenure-x",
+        "reports/shop/.2025-01-01.x.new",
+    )
+    scratch, others, spilled, half = (tmp_path / name for name in names)
+    with pytest.raises(RuntimeError), sole_writer(workspace, "shop", "tenure run shop"):
+        for folder in (scratch, others, spilled, half):
+            folder.mkdir(parents=True)
+        raise RuntimeError("a kernel was killed")
+    assert [path.exists() for path in (scratch, others, spilled, half)] == [False, True, False, False]
+
+
 def test_a_kernel_that_outlives_its_killed_run_is_ended(tmp_path, holder):
     orphan = subprocess.Popen(["sleep", "60"], env={"JPY_PARENT_PID": str(holder.pid), "PATH": "/usr/bin:/bin"})
     holder.kill()

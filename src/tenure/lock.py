@@ -99,6 +99,8 @@ def sole_writer(
             yield former is not None
         finally:
             os.environ[HELD] = held
+            # A kernel that was killed left what it was at; its run goes on to an end of its own.
+            _clean_up(workspace, source)
             # An empty file: given back. Only a killed holder leaves its name behind.
             file.truncate(0)
 

@@ -1,4 +1,8 @@
+import random
+from datetime import date, datetime, timedelta
+
 import duckdb
+import pandas as pd
 import pytest
 
 from tenure.identity.events import Ledger
@@ -41,3 +45,42 @@ def test_real_records_with_errors_find_their_person_and_an_incremental_record_to
     result, after = match("true")
     assert (result.new, result.joined) == (3, 3)
     assert {customer: after[customer] for customer in persons} == persons
+
+
+FIRST = ["anna", "bernd", "carla", "dieter", "elke", "franz", "gerda", "hans", "ilse", "jan"]
+LAST = ["adler", "brandt", "conrad", "dorn", "ebert", "fuchs", "gross", "horn", "iffland", "jung"]
+
+
+def match_people(tmp_path, rows):
+    """Match records of a shop and, where ``again`` says so, the same persons' of its web site, as clean as they were."""
+    workspace = Workspace(tmp_path)
+    workspace.raw("people").mkdir(parents=True)
+    pd.DataFrame(rows).to_parquet(workspace.raw("people") / "records.parquet")
+    result = resolve(workspace, stage_source(workspace, read_source(workspace, "people")))
+    return result, Ledger(workspace.identity_events("people")).mapping()
+
+
+def person(number, system, **changed):
+    drawn = random.Random(number)
+    born = date(1950, 1, 1) + timedelta(days=drawn.randrange(18000))
+    return {
+        "customer_id": f"{system}{number}", "system": system, "record_id": f"{system}{number}", "occurred_at": datetime(2024, 1, 1),
+        "first_name": drawn.choice(FIRST), "surname": drawn.choice(LAST), "birth_date": born, "city": drawn.choice(["Mainz", "Ulm", "Kiel"]),
+        "street": f"{drawn.choice(['Ringstr.', 'Gartenweg', 'Am Markt'])} {drawn.randrange(1, 99)}", "postcode": f"{drawn.randrange(10000, 99999)}",
+        "email": f"{number}@mail.de", "phone": f"0170{drawn.randrange(10**6, 10**7)}",
+    } | changed  # fmt: skip
+
+
+def test_records_that_agree_in_everything_teach_too(tmp_path):
+    rows = [person(n, "shop") for n in range(450)] + [person(n, "web") for n in range(0, 450, 3)]
+    result, persons = match_people(tmp_path, rows)
+    assert result.joined == 150 and result.notes == ()
+    assert all(
+        one.removeprefix("web").removeprefix("shop") == other.removeprefix("shop") for one, other in persons.items()
+    )
+
+
+def test_where_nobody_is_recorded_twice_exact_rules_remain_and_that_is_said(tmp_path):
+    result, persons = match_people(tmp_path, [person(n, "shop", surname=f"name{n}") for n in range(600)])
+    assert (result.joined, persons) == (0, {})
+    assert "matched by exact rules alone" in result.notes[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from tenure.identity.settings import (
     MOST_PAIRS_PER_RECORD,
     RANDOM_PAIRS,
     REVIEW,
+    ROUNDS,
     SEED,
     STRICT,
     STRICT_RECALL,
@@ -70,31 +72,47 @@ def exact_pairs(connection: duckdb.DuckDBPyConnection, records: Records) -> list
     return pairs
 
 
-def can_learn(connection: duckdb.DuckDBPyConnection, records: str) -> bool:
-    """Tell whether there are enough records, and on them what the learning starts from: names and birth dates."""
-    (count,) = connection.execute(f"SELECT count(*) FROM {records}").fetchall()[0]
-    return count >= FEWEST_RECORDS and {column for columns in TAUGHT_BY for column in columns} <= _filled(
-        connection, records
-    )
+def learn(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> Linker | None:
+    """Take the model learnt before, else learn one from the records and keep it as JSON; None where they cannot teach it.
 
-
-def train(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> Linker:
-    """Learn, without any truth, how much each agreement says; the model is written as JSON."""
-    from splink import block_on
-
+    They teach it where they are enough, hold names and birth dates, and some of them agree on these.
+    """
     filled = _filled(connection, records)
     (count,) = connection.execute(f"SELECT count(*) FROM {records}").fetchall()[0]
+    if count < FEWEST_RECORDS or not {column for columns in TAUGHT_BY for column in columns} <= filled:
+        return None
+    if model.is_file():
+        return _linker(connection, records, model)
+    strict = [columns for columns in STRICT if set(columns) <= filled]
+    agree = {columns: _pairs(connection, records, columns) > 0 for columns in (*strict, *TAUGHT_BY)}
+    if not (any(agree[columns] for columns in strict) and all(agree[columns] for columns in TAUGHT_BY)):
+        return None
     most = min(MOST_PAIRS_PER_RECORD * count, MOST_PAIRS)
     blocks = [block for block in usable_blocks(filled) if _pairs(connection, records, block) <= most]
-    linker = _linker(connection, records, matching_settings(filled, blocks))
+    for rounds in ROUNDS:
+        linker = _linker(connection, records, matching_settings(filled, blocks, rounds))
+        try:
+            _teach(linker, strict)
+        except ValueError:
+            # Splink's way to say that a probability is too small for a float; the last, one round, comes to none.
+            if rounds == ROUNDS[-1]:
+                raise
+            continue
+        break
+    linker.misc.save_model_to_json(str(model), overwrite=True)
+    return linker
+
+
+def _teach(linker: Linker, strict: Sequence[tuple[str, ...]]) -> None:
+    """Learn, without any truth, how much each agreement says."""
+    from splink import block_on
+
     training = linker.training
-    strict: list[str | BlockingRuleCreator] = [block_on(*columns) for columns in STRICT if set(columns) <= filled]
-    training.estimate_probability_two_random_records_match(strict, recall=STRICT_RECALL)
+    rules: list[str | BlockingRuleCreator] = [block_on(*columns) for columns in strict]
+    training.estimate_probability_two_random_records_match(rules, recall=STRICT_RECALL)
     training.estimate_u_using_random_sampling(max_pairs=RANDOM_PAIRS, seed=SEED)
     for columns in TAUGHT_BY:
         training.estimate_parameters_using_expectation_maximisation(block_on(*columns), max_pairs=RANDOM_PAIRS)
-    linker.misc.save_model_to_json(str(model), overwrite=True)
-    return linker
 
 
 def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, records: Records, name: str) -> None:
@@ -141,11 +159,6 @@ def _filled(connection: duckdb.DuckDBPyConnection, records: str) -> set[str]:
     counts = ", ".join(f"count(DISTINCT {column})" for column in EVIDENCE)
     found = connection.execute(f"SELECT {counts} FROM {records}").fetchall()[0]
     return {column for column, count in zip(EVIDENCE, found, strict=True) if count > 1}
-
-
-def load(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> Linker:
-    """Take the model learnt before."""
-    return _linker(connection, records, model)
 
 
 def _linker(connection: duckdb.DuckDBPyConnection, records: str, settings: Any) -> Linker:

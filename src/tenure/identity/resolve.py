@@ -13,7 +13,7 @@ import duckdb
 from tenure.errors import DataContractError
 from tenure.identity.events import Ledger
 from tenure.identity.evidence import MOST_RECORDS_PER_KEY, write_evidence
-from tenure.identity.matching import Records, can_learn, exact_pairs, load, probable_pairs, train
+from tenure.identity.matching import Records, exact_pairs, learn, probable_pairs
 from tenure.identity.persons import Link, Persons
 from tenure.identity.reasons import reason_sql
 from tenure.identity.reviews import Review, Reviews
@@ -63,16 +63,13 @@ def resolve(workspace: Workspace, staged: StagedSource) -> Resolution:
         records = Records("known_records" if count > new else "", "new_records")
         links = [Link(a, b, at, p, cause) for a, b, at, p, cause in exact_pairs(connection, records)]
         doubts: list[Review] = []
-        if can_learn(connection, "every_record"):
-            linker = (
-                load(connection, "every_record", model) if model.is_file() else train(connection, "every_record", model)
-            )
+        if linker := learn(connection, "every_record", model):
             probable_pairs(connection, linker, records, "pairs")
             links += _links(connection, f"probability >= {LINK} AND NOT is_contradicted")
             doubts = [Review.of(link) for link in _links(connection, f"(probability < {LINK} OR is_contradicted)")]
         else:
             notes.append(
-                f"matched by exact rules alone: probabilities are learnt from {FEWEST_RECORDS:,} records or more with names and birth dates (here {count:,} records)"
+                f"matched by exact rules alone: probabilities are learnt from {FEWEST_RECORDS:,} records or more with names and birth dates, on which some agree (here {count:,} records)"
             )
         joined, listed = _record(connection, folder, links, doubts)
         with replaced_file(seen) as fresh:
