@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
+from tables import staged
 from tenure.audit.audit import alarm_lines, audit_study
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import replay, unproven_features
@@ -63,6 +64,19 @@ def shop(root, toml, rows, *, file="sales.csv", customers=None):
         customers.to_csv(folder / "customers.csv", index=False)
     (folder / "source.toml").write_text(toml, encoding="utf-8")
     return Snapshots(workspace, stage_source(workspace, read_source(workspace, "shop")), AS_OF)
+
+
+def test_facts_to_come_of_every_kind_are_changed(tmp_path):
+    people = "customer_id occurred_at system record_id first_name birth_date email is_email_verified"
+    rows = (
+        "ana 2023-01-05 shop 1 ana 1980-02-29 - true",
+        "ana 2023-10-05 web 1 ana - ana@mail.de -",
+        "bo 2023-10-09 web 2 - 1990-12-31 - false",
+    )
+    orders = ("ana 2023-08-05 o1 5", "bo 2023-08-06 o2 5", "ana 2023-11-05 o3 7")
+    facts = staged(tmp_path, order_lines=("customer_id occurred_at order_id amount", *orders), records=(people, *rows))
+    found = perturb_future(Snapshots(Workspace(tmp_path), facts, AS_OF), CUTOFF)
+    assert (found.left_out, len(found.differing)) == (3, 0)
 
 
 def audited(snapshots):

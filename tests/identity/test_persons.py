@@ -2,8 +2,9 @@ from datetime import date, datetime
 
 import pytest
 
+from tables import staged
 from tenure.errors import UsageError
-from tenure.identity.decisions import merge, split
+from tenure.identity.decisions import check_known, merge, split
 from tenure.identity.events import Ledger, same_identity
 from tenure.identity.persons import Link, Persons
 
@@ -76,3 +77,14 @@ def test_merging_one_person_with_themselves_or_splitting_a_lone_one_is_refused(l
     join(ledger, link("ana", "ana2", 2))
     with pytest.raises(UsageError, match="one person already"):
         merge(ledger, "ana2", "ana", why="", now=DAY[6])
+
+
+def test_a_customer_of_whom_nothing_is_known_is_merged_with_nobody(tmp_path):
+    facts = staged(
+        tmp_path,
+        order_lines=("customer_id occurred_at order_id amount", "ana 2024-01-05 o1 5"),
+        records=("customer_id occurred_at system record_id email", "bo 2024-01-02 crm 7 bo@mail.de", "ana 2024-01-02 crm 8 ana@mail.de"),
+    )  # fmt: skip
+    check_known(facts, ["ana", "bo"])
+    with pytest.raises(UsageError, match="no row of customer 'nobody'"):
+        check_known(facts, ["ana", "nobody"])

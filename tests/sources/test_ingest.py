@@ -169,6 +169,14 @@ def test_a_mapping_that_does_not_fit_is_told_in_one_message(tmp_path, change, wo
     assert not Workspace(tmp_path).staged("shop").exists()
 
 
+def test_a_word_in_a_column_of_numbers_is_told_with_what_to_write(tmp_path):
+    rows = ("client day no qty price", "ana 2024-01-05 1 2 3", "ana 2024-01-06 2 many 3", "bo 2024-01-07 3 1 3")
+    with pytest.raises(DataContractError, match=r"qty is text, for it holds 'many'.*write TRY_CAST\(qty AS DOUBLE\)"):
+        shop(tmp_path, *rows, toml=MAPPING)
+    result = shop(tmp_path, *rows, toml=MAPPING.replace("qty * price", "TRY_CAST(qty AS DOUBLE) * price"))
+    assert [row[0] for row in read(result.path("order_lines"), "order_id")] == ["1", "3"]
+
+
 def test_a_column_named_like_a_keyword_or_an_attack_is_only_a_column(tmp_path):
     workspace = Workspace(tmp_path)
     path = workspace.raw("shop") / "orders.csv"

@@ -60,6 +60,8 @@ def _changed(table: str, column: str, kind: str) -> str:
         return f"CAST(17 - 3 * coalesce({name}, 1) AS {kind})"
     if kind == "BOOLEAN":
         return f"NOT coalesce({name}, false)"
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        return f"CAST(coalesce({name}, DATE '2000-01-01') + INTERVAL 11 DAY AS {kind})"
     if kind != "VARCHAR":
         return f"CAST(11 + 2 * coalesce({name}, 1) AS {kind})"
     allowed = next((c.allowed for c in STAGED_TABLES[table].columns if c.name == column), ())

@@ -8,13 +8,18 @@ import typer
 
 from tenure.commands.options import WhyOption, WorkspaceOption
 
+ModelArgument = Annotated[str, typer.Argument(help="SOURCE-TARGET, as in demo-churn; 'tenure status' lists them.")]
+VersionArgument = Annotated[str, typer.Argument(help="Its number: 3 of v3.")]
+
 
 def status(source: Annotated[str, typer.Argument()] = "", workspace: WorkspaceOption = "") -> None:
     """Show registered models, their champions and verdicts."""
     from tenure.models.registry import Registry
+    from tenure.sources.source import read_source
     from tenure.workspace import Workspace
 
-    registry = Registry(Workspace.locate(workspace or None))
+    located = Workspace.locate(workspace or None)
+    registry = Registry(located)
     names = registry.model_names(source)
     for name in names:
         for row in registry.versions(name)[:5]:
@@ -23,10 +28,14 @@ def status(source: Annotated[str, typer.Argument()] = "", workspace: WorkspaceOp
                 f"{name:<24} v{row['version']:<4} {','.join(row['aliases']) or '-':<20} AUC {tags.get('tenure.test_auc', '?')} at {tags.get('tenure.test_cutoff', '?')}  {tags.get('tenure.verdict', '')}"
             )
     if not names:
-        typer.echo("No model is registered yet. Train with 'tenure run SOURCE'.")
+        if source:
+            read_source(located, source)  # an unknown one is told as that
+        typer.echo(f"No model is registered yet. Train with 'tenure run {source or 'SOURCE'}'.")
 
 
-def promote(model: str, version: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
+def promote(
+    model: ModelArgument, version: VersionArgument, why: WhyOption = "by hand", workspace: WorkspaceOption = ""
+) -> None:
     """Make a version the champion, and say what its verdict had against it."""
     from tenure.models.registry import Registry
     from tenure.workspace import Workspace
@@ -39,7 +48,7 @@ def promote(model: str, version: str, why: WhyOption = "by hand", workspace: Wor
     typer.echo(f"{model}: champion is version {version} (before: {former or 'none'})")
 
 
-def rollback(model: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
+def rollback(model: ModelArgument, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
     """Give the champion back to the version before."""
     from tenure.models.registry import Registry
     from tenure.workspace import Workspace

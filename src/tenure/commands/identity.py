@@ -52,9 +52,11 @@ def merge(source: str, kept: str, moved: str, why: WhyOption = "by hand", worksp
     """Make two customers one person, named as the first."""
     from tenure.identity import decisions
     from tenure.lock import sole_writer
+    from tenure.sources.ingest import stage_source
 
     located, read, ledger = _open(source, workspace)
     with sole_writer(located, source, f"tenure identity merge {source}"):
+        decisions.check_known(stage_source(located, read), [kept, moved])
         _say(decisions.merge(ledger, kept, moved, why=why, now=_now(read)))
 
 

@@ -12,6 +12,9 @@ WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that h
 AsOfOption = Annotated[
     str, typer.Option("--as-of", help="First unknown day, YYYY-MM-DD; default: the day after the last fact.")
 ]
+DayOption = Annotated[
+    str, typer.Option("--as-of", help="First unknown day, YYYY-MM-DD: facts of the day before are the last.")
+]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="duckdb (embedded) or spark (TENURE_SPARK_REMOTE, TENURE_SPARK_MASTER).")
 ]

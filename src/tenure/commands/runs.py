@@ -11,6 +11,7 @@ import typer
 from tenure.alerts import Alert, at_least, worst_first
 from tenure.commands.options import (
     AsOfOption,
+    DayOption,
     EngineOption,
     FailOnOption,
     LogOption,
@@ -94,15 +95,16 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
     metrics = target["metrics"]
     if not metrics:
         return f"{target['status']}: {target['reason'].removeprefix(f'{name}: ')}"
+    why = f"; it {target['reason']}" if target["status"] == "blocked" else ""
     return (
         f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_rule']:.3f} of the rule; "
-        f"{target['positives']:,} positive of {target['eligible']:,} eligible at {target['test_cutoff']}, {target['horizon_days']} days"
+        f"{target['positives']:,} positive of {target['eligible']:,} eligible at {target['test_cutoff']}, {target['horizon_days']} days{why}"
     )
 
 
 def score(
     source: str,
-    as_of: AsOfOption,
+    as_of: DayOption,
     targets: TargetsOption = "",
     allow_hindsight: Annotated[
         bool, typer.Option("--allow-hindsight", help="Score a day the champion has seen; the rows are marked.")

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+
+import duckdb
 
 from tenure.errors import UsageError
 from tenure.identity.events import Event, Ledger
+from tenure.sources.raw_files import literal
+from tenure.sources.staged_source import StagedSource
+
+
+def check_known(staged: StagedSource, customers: Iterable[str]) -> None:
+    """Refuse customers of whom a source has no row at all.
+
+    Raises
+    ------
+    UsageError : names the first of them.
+    """
+    tables = [staged.path(name) for name, table in staged.tables.items() if "customer_id" in table.columns]
+    rows = " UNION ALL ".join(f"SELECT customer_id FROM read_parquet({literal(str(path))})" for path in tables)
+    with duckdb.connect() as connection:
+        for customer in customers:
+            if not connection.execute(f"SELECT 1 FROM ({rows}) WHERE customer_id = ? LIMIT 1", [customer]).fetchall():
+                raise UsageError(
+                    f"{staged.source.name} has no row of customer {customer!r}. Expected an id as its scored customers bear it."
+                )
 
 
 def merge(ledger: Ledger, kept: str, moved: str, *, why: str, now: datetime) -> list[Event]:

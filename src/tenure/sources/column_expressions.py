@@ -85,5 +85,30 @@ def type_of(
     try:
         return str(connection.execute(f"DESCRIBE SELECT ({sql}) AS x FROM {view}").fetchall()[0][1])
     except duckdb.Error as error:
-        problems.append(f"{place}: {first_line(error)}")
+        problems.append(f"{place}: {_text_for_numbers(connection, view, raw_types, sql) or first_line(error)}")
         return ""
+
+
+def _text_for_numbers(connection: duckdb.DuckDBPyConnection, view: str, raw_types: dict[str, str], sql: str) -> str:
+    """Say which columns would have to be numbers and are text, and for which value; nothing where something else is wrong.
+
+    One word in a column of numbers makes all of it text.
+    """
+    texts = {
+        name if name.isidentifier() else quoted(name): quoted(name)
+        for name in columns_in(sql, raw_types) if raw_types[name] == "VARCHAR"
+    }  # fmt: skip
+    if not texts:
+        return ""
+    numbers = ", ".join(f"TRY_CAST({name} AS DOUBLE) AS {name}" for name in texts.values())
+    try:
+        connection.execute(f"DESCRIBE SELECT ({sql}) AS x FROM (SELECT * REPLACE ({numbers}) FROM {view})")
+    except duckdb.Error:
+        return ""
+    said = []
+    for told, name in texts.items():
+        asked = f"SELECT {name} FROM {view} WHERE TRY_CAST({name} AS DOUBLE) IS NULL AND {name} IS NOT NULL LIMIT 1"
+        word = connection.execute(asked).fetchone()
+        said.append(f"{told} is text" + (f", for it holds {word[0]!r}" if word else ""))
+    wrapped = ", ".join(f"TRY_CAST({told} AS DOUBLE)" for told in texts)
+    return f"{'; '.join(said)}. Expected numbers: write {wrapped}, and rows without one are kept apart as rejected"

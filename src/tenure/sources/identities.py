@@ -85,8 +85,8 @@ class Identities:
         key = os.environ.get(KEY, "").encode()
         if len(key) < SHORTEST_KEY:
             raise UsageError(
-                f"{self.source}: the environment variable {KEY} {'is not set' if not key else 'is too short'}. Customers of this source are hashed "
-                f"with it: expected a secret of {SHORTEST_KEY} characters or more, the same at every staging. Set it (a new one: python -c "
+                f"{self.source}: the environment variable {KEY} {'is not set' if not key else 'is too short'}. With it customers are "
+                f"pseudonymised, and the forgotten are told from others: expected a secret of {SHORTEST_KEY} characters or more, the same at every staging. Set it (a new one: python -c "
                 "'import secrets; print(secrets.token_hex(32))') and run again."
             )
         check = _hash(key, "which key", "")
