@@ -142,6 +142,7 @@ def test_times_become_the_business_local_time(tmp_path):
         ),
         ("[order_lines]\ncustomer_id = 'client'", "either from"),
         ("cutoff_grid = 'day'", "expected 'month' or 'week'"),
+        (MAPPING + '[raw."order.csv"]\nknown_at = "day"', "File 'order.csv' is not defined.*Did you mean 'orders.csv'"),
     ],
 )
 def test_a_faulty_toml_is_told_with_what_was_expected(toml, words):

@@ -153,7 +153,7 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
     targets = _named_tables(document, "targets", "lapse", problems)
     facets = _named_tables(document, "facets", "rfm", problems)
     stated = _named_tables(document, "raw", '"orders.csv"', problems)
-    raw = {file: _parse_raw(file, value, problems) for file, value in stated.items()}
+    raw = {file: _parse_raw(file, value, tables, problems) for file, value in stated.items()}
     features = document.get("features", [])
     if not isinstance(features, list) or not all(isinstance(value, dict) for value in features):
         problems.append("[[features]] must be an array of tables")
@@ -283,7 +283,11 @@ def _share(value: Any, place: str, problems: list[str]) -> float:
     return 0.0
 
 
-def _parse_raw(file: str, section: dict[str, Any], problems: list[str]) -> RawFile:
+def _parse_raw(file: str, section: dict[str, Any], tables: dict[str, TableMapping], problems: list[str]) -> RawFile:
+    named = {name.split("#")[0] for table in tables.values() for name in table.raw_files}
+    stem = file.split(".")[0]
+    if file not in named and stem not in STAGED_TABLES and not any(stem in table.query for table in tables.values()):
+        problems.append(f'[raw."{file}"]: {UnknownNameError("File", file, named)}')
     _check_keys(section, RAW_SETTINGS, f'[raw."{file}"]', problems)
     return RawFile(**{key: str(value) for key, value in section.items() if key in RAW_SETTINGS})
 
