@@ -50,3 +50,14 @@ def test_a_day_without_scores_and_ids_that_are_real_are_told(shop):
     Identities("shop", shop.identities("shop")).map_path.unlink()
     with pytest.raises(UsageError, match="no pseudonyms to reveal"):
         export_scores(shop, "shop", reveal=True)
+
+
+def test_a_table_older_than_the_pseudonyms_is_not_handed_out_as_if_it_had_them(shop):
+    table = shop.reports("shop", "2024-03-01") / "lapse.csv"
+    table.write_text(table.read_text() + "ana,3,\n")
+    with pytest.raises(
+        UsageError, match="lapse.csv was written before pseudonymise was set.*or take the real ids with --reveal"
+    ):
+        export_scores(shop, "shop")
+    assert not list(shop.exports("shop").glob("*"))
+    assert len(export_scores(shop, "shop", as_of="2024-02-01")) == 1

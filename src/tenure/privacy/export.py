@@ -24,7 +24,7 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
 
     Raises
     ------
-    UsageError : nothing was scored then, or there is no map to reveal ids by.
+    UsageError : nothing was scored then, there is no map to reveal ids by, or a table is older than the source's pseudonyms.
     """
     source = read_source(workspace, source_name)
     scored = {path.parent.name: path.parent for path in workspace.reports_of(source_name).glob(f"[0-9]*/{RUN_JSON}")}
@@ -35,8 +35,8 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
             f"Run 'tenure score {source_name} --as-of DATE' first."
         )
     with sole_writer(workspace, source_name, f"tenure export {source_name}"):
-        real = Identities.of(workspace, source).real_ids() if reveal else {}
-        if reveal and not real:
+        names = Identities.of(workspace, source).real_ids()
+        if reveal and not names:
             raise UsageError(
                 f"{source_name}: there are no pseudonyms to reveal: its customers are named as in the raw files. Leave --reveal out."
             )
@@ -44,15 +44,20 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
         with replaced_folder(folder) as fresh:
             fresh.chmod(0o700)
             for path in sorted(scored[day].glob("*.csv")):
-                _copy(path, fresh / path.name, real)
+                table = pd.read_csv(path, dtype=str, keep_default_na=False)
+                if "customer_id" not in table:
+                    continue
+                if source.pseudonymise and not reveal and not names.keys() >= {*table["customer_id"]}:
+                    raise UsageError(
+                        f"{path} was written before pseudonymise was set, and names customers as the raw files do. Expected pseudonyms: "
+                        f"run 'tenure run {source_name} --as-of {day}' anew, or take the real ids with --reveal."
+                    )
+                _write(table, fresh / path.name, names if reveal else {})
     return sorted(folder.iterdir())
 
 
-def _copy(path: Path, copy: Path, real: dict[str, str]) -> None:
-    """Copy a table that has a column of customers, with their real ids where they are given."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if "customer_id" not in table:
-        return
+def _write(table: pd.DataFrame, copy: Path, real: dict[str, str]) -> None:
+    """Write a table of customers, with their real ids where they are given."""
     for column in filter(holds_ids, table.columns):
         table[column] = table[column].map(lambda name: safe_cell(real.get(name, name)))
     copy.touch(mode=0o600)
