@@ -97,10 +97,12 @@ def sole_writer(
         os.environ[HELD] = f"{held}{os.pathsep}{path}"
         try:
             yield former is not None
+        except BaseException:
+            # A kernel that was killed left what it was at, and its run fails of that.
+            _clean_up(workspace, source)
+            raise
         finally:
             os.environ[HELD] = held
-            # A kernel that was killed left what it was at; its run goes on to an end of its own.
-            _clean_up(workspace, source)
             # An empty file: given back. Only a killed holder leaves its name behind.
             file.truncate(0)
 

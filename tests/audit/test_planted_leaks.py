@@ -66,6 +66,13 @@ def shop(root, toml, rows, *, file="sales.csv", customers=None):
     return Snapshots(workspace, stage_source(workspace, read_source(workspace, "shop")), AS_OF)
 
 
+def audited(snapshots):
+    settings = TrainingSettings(learning_rate=0.1, max_trees=60, early_stopping_trees=10, folds=3)
+    study = study_target(snapshots, snapshots.targets["lapse"], settings)
+    audit = audit_study(snapshots, study)
+    return study, audit
+
+
 def test_facts_to_come_of_every_kind_are_changed(tmp_path):
     people = "customer_id occurred_at system record_id first_name birth_date email is_email_verified"
     rows = (
@@ -77,13 +84,6 @@ def test_facts_to_come_of_every_kind_are_changed(tmp_path):
     facts = staged(tmp_path, order_lines=("customer_id occurred_at order_id amount", *orders), records=(people, *rows))
     found = perturb_future(Snapshots(Workspace(tmp_path), facts, AS_OF), CUTOFF)
     assert (found.left_out, len(found.differing)) == (3, 0)
-
-
-def audited(snapshots):
-    settings = TrainingSettings(learning_rate=0.1, max_trees=60, early_stopping_trees=10, folds=3)
-    study = study_target(snapshots, snapshots.targets["lapse"], settings)
-    audit = audit_study(snapshots, study)
-    return study, audit
 
 
 def test_a_clean_source_raises_nothing_and_every_feature_is_proven(tmp_path):

@@ -23,6 +23,12 @@ def test_a_reason_says_what_two_records_share_and_where_they_differ():
     assert said == "surname one letter apart, same birth date, other postcode"
 
 
+def matched(workspace):
+    """Stage and match the records of ``people``. => what came of it, and who is whom"""
+    result = resolve(workspace, stage_source(workspace, read_source(workspace, "people")))
+    return result, Ledger(workspace.identity_events("people")).mapping()
+
+
 def test_real_records_with_errors_find_their_person_and_an_incremental_record_too(tmp_path, test_data):
     file = test_data / "febrl" / "febrl_dataset1.parquet"
     workspace = Workspace(tmp_path)
@@ -35,8 +41,7 @@ def test_real_records_with_errors_find_their_person_and_an_incremental_record_to
             CAST(try_strptime(trim(" date_of_birth"), '%Y%m%d') AS DATE) AS birth_date, trim(" postcode") AS postcode
             FROM '{file}' WHERE {asked}) TO '{workspace.raw("people") / "records.parquet"}'"""
         )
-        result = resolve(workspace, stage_source(workspace, read_source(workspace, "people")))
-        return result, Ledger(workspace.identity_events("people")).mapping()
+        return matched(workspace)
 
     late = "rec_id IN ('rec-0-dup-0', 'rec-1-dup-0', 'rec-2-dup-0')"
     _, persons = match(f"NOT {late}")
@@ -52,12 +57,10 @@ LAST = ["adler", "brandt", "conrad", "dorn", "ebert", "fuchs", "gross", "horn", 
 
 
 def match_people(tmp_path, rows):
-    """Match records of a shop and, where ``again`` says so, the same persons' of its web site, as clean as they were."""
     workspace = Workspace(tmp_path)
     workspace.raw("people").mkdir(parents=True)
     pd.DataFrame(rows).to_parquet(workspace.raw("people") / "records.parquet")
-    result = resolve(workspace, stage_source(workspace, read_source(workspace, "people")))
-    return result, Ledger(workspace.identity_events("people")).mapping()
+    return matched(workspace)
 
 
 def person(number, system, **changed):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,26 +85,27 @@ def learn(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> L
     if model.is_file():
         return _linker(connection, records, model)
     strict = [columns for columns in STRICT if set(columns) <= filled]
-    agree = {columns: _pairs(connection, records, columns) > 0 for columns in (*strict, *TAUGHT_BY)}
-    if not (any(agree[columns] for columns in strict) and all(agree[columns] for columns in TAUGHT_BY)):
+    usable = usable_blocks(filled)
+    pairs = {columns: _pairs(connection, records, columns) for columns in {*strict, *TAUGHT_BY, *usable}}
+    if not (any(pairs[columns] for columns in strict) and all(pairs[columns] for columns in TAUGHT_BY)):
         return None
     most = min(MOST_PAIRS_PER_RECORD * count, MOST_PAIRS)
-    blocks = [block for block in usable_blocks(filled) if _pairs(connection, records, block) <= most]
-    for rounds in ROUNDS:
-        linker = _linker(connection, records, matching_settings(filled, blocks, rounds))
-        try:
-            _teach(linker, strict)
-        except ValueError:
-            # Splink's way to say that a probability is too small for a float; the last, one round, comes to none.
-            if rounds == ROUNDS[-1]:
-                raise
-            continue
-        break
+    blocks = [block for block in usable if pairs[block] <= most]
+    linker = _taught(lambda rounds: _linker(connection, records, matching_settings(filled, blocks, rounds)), strict)
     linker.misc.save_model_to_json(str(model), overwrite=True)
     return linker
 
 
-def _teach(linker: Linker, strict: Sequence[tuple[str, ...]]) -> None:
+def _taught(untaught: Callable[[int], Linker], strict: Sequence[tuple[str, ...]]) -> Linker:
+    """Teach a linker in as many rounds as floats can follow. ``untaught`` gives one that takes so many."""
+    *many, fewest = ROUNDS
+    for rounds in many:
+        with suppress(ValueError):  # Splink's way to say that a probability is too small for a float
+            return _teach(untaught(rounds), strict)
+    return _teach(untaught(fewest), strict)
+
+
+def _teach(linker: Linker, strict: Sequence[tuple[str, ...]]) -> Linker:
     """Learn, without any truth, how much each agreement says."""
     from splink import block_on
 
@@ -113,6 +115,7 @@ def _teach(linker: Linker, strict: Sequence[tuple[str, ...]]) -> None:
     training.estimate_u_using_random_sampling(max_pairs=RANDOM_PAIRS, seed=SEED)
     for columns in TAUGHT_BY:
         training.estimate_parameters_using_expectation_maximisation(block_on(*columns), max_pairs=RANDOM_PAIRS)
+    return linker
 
 
 def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, records: Records, name: str) -> None:

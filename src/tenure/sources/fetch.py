@@ -21,7 +21,7 @@ def fetch_source(workspace: Workspace, name: str, folder: Path | None) -> list[P
     DataContractError : no folder was given, or it holds nothing readable.
     """
     source = read_source(workspace, name)
-    wanted = sorted({file.split("#")[0] for mapping in source.tables.values() for file in mapping.raw_files})
+    wanted = sorted({file for mapping in source.tables.values() for file in mapping.file_names})
     if folder is None:
         raise DataContractError(
             f"{name}: Tenure downloads nothing by itself. Get the files from {source.published or 'their owner'} ({source.licence or 'licence unknown'}), then run "

@@ -110,7 +110,7 @@ def _raw_hashes(source: Source, folder: Path, mappings: dict[str, TableMapping])
             file = split_reference(choose_raw_file(folder, mapping.raw_files, f"{source.where} [{name}]"))[0]
             files |= set() if file in SERVERS else {inside(folder, file, source.where)}
     hashes = {path.name: fingerprint_file(path) for path in sorted(files)}
-    for server in SERVERS & {split_reference(file)[0] for m in mappings.values() for file in m.raw_files}:
+    for server in SERVERS & {file for mapping in mappings.values() for file in mapping.file_names}:
         hashes[server] = datetime.now().isoformat()  # a server's content has no hash: read it every time
     return hashes
 

@@ -47,6 +47,11 @@ class TableMapping:
     def is_as_staged(self) -> bool:
         return not (self.columns or self.query)
 
+    @property
+    def file_names(self) -> set[str]:
+        """The alternatives without the part of a file that one may name (``book.xlsx#Sheet1``)."""
+        return {name.partition("#")[0] for name in self.raw_files}
+
 
 @dataclass(frozen=True)
 class RawFile:
@@ -284,7 +289,7 @@ def _share(value: Any, place: str, problems: list[str]) -> float:
 
 
 def _parse_raw(file: str, section: dict[str, Any], tables: dict[str, TableMapping], problems: list[str]) -> RawFile:
-    named = {name.split("#")[0] for table in tables.values() for name in table.raw_files}
+    named = {name for table in tables.values() for name in table.file_names}
     stem = file.split(".")[0]
     if file not in named and stem not in STAGED_TABLES and not any(stem in table.query for table in tables.values()):
         problems.append(f'[raw."{file}"]: {UnknownNameError("File", file, named)}')
