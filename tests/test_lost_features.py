@@ -20,7 +20,7 @@ from tenure.workspace import Workspace
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch):
     """A shop of orders alone, whose champion was trained when it still had a table of payments."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     workspace = Workspace(tmp_path)
@@ -29,18 +29,30 @@ def run(tmp_path, monkeypatch):
     (workspace.raw("shop") / "order_lines.csv").write_text(
         "\n".join(["customer_id,occurred_at,order_id,amount", *orders])
     )
+    make_champion(workspace, "shop-lapse", "count_failed_payments_90d")
+    return workspace
+
+
+def make_champion(workspace, name, feature):
+    """Register a small model of one feature and make it the champion."""
     generator = np.random.default_rng(5)
-    table = pd.DataFrame({"count_failed_payments_90d": generator.poisson(1.0, 200).astype(float)})
-    labels = (generator.random(200) < 0.1 + 0.2 * table["count_failed_payments_90d"]).astype(int).to_numpy()
-    meanings = tuple(FeatureMeaning(name, name, "count", f"{name}{{s}}", f"{name}.") for name in table)
+    table = pd.DataFrame({feature: generator.poisson(1.0, 200).astype(float)})
+    labels = (generator.random(200) < 0.1 + 0.2 * table[feature]).astype(int).to_numpy()
+    meanings = (FeatureMeaning(feature, feature, "count", f"{feature}{{s}}", f"{feature}."),)
     model = train_model(table, labels, np.arange(200), meanings, TrainingSettings(max_trees=5, folds=3)).model
-    model = replace(model, about={"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01"})
+    model = replace(
+        model, about={"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"]}
+    )
     registry = Registry(workspace)
     registry.check()
-    with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, "shop-lapse")):
-        mlflow.register_model(log_model(model), "shop-lapse")
-    registry.promote("shop-lapse", "1")
-    return open_run("shop", workspace=str(tmp_path), run_kind="scheduled")
+    with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, name)):
+        mlflow.register_model(log_model(model), name)
+    registry.promote(name, "1")
+
+
+@pytest.fixture
+def run(workspace):
+    return open_run("shop", workspace=str(workspace.root), run_kind="scheduled")
 
 
 def test_a_run_scores_without_it_and_the_review_says_so_with_an_error(run):
@@ -57,3 +69,16 @@ def test_a_run_scores_without_it_and_the_review_says_so_with_an_error(run):
 def test_scoring_with_the_champion_is_refused(run):
     with pytest.raises(DataContractError, match="needs 1 features that shop cannot give any more"):
         score(run)
+
+
+def test_scoring_goes_on_for_champions_that_have_all_they_need(workspace):
+    subscriptions = [f"c{n},2024-01-05,started,basic" for n in range(50)]
+    (workspace.raw("shop") / "subscription_events.csv").write_text(
+        "\n".join(["customer_id,occurred_at,event,plan", *subscriptions])
+    )
+    make_champion(workspace, "shop-churn", "subscription_tenure_days")
+    run = open_run("shop", workspace=str(workspace.root), run_kind="scheduled")
+    assert set(score(run).ranked) == {"churn"}
+    assert [alert.about for alert in review_run(run).alerts if "nobody was scored" in alert.text] == ["lapse"]
+    with pytest.raises(DataContractError, match="lapse: version 1 needs 1 features"):
+        score(run, targets="lapse")

@@ -236,3 +236,28 @@ def test_a_sample_draws_customers_with_all_their_cutoffs_and_a_larger_one_holds_
     assert set(few.index) < set(more.index) and len(more) == 30
     assert set(drawn(max_customers=10).index) == set(few.index)
     assert len(drawn(max_customers=5, max_rows=60)) == 5
+
+
+PRODUCTS = ("product_id category brand", "p bread ours", "q milk theirs")
+
+
+@pytest.mark.parametrize(
+    ("header", "products", "told"),
+    [
+        ("customer_id occurred_at order_id amount", None, set()),
+        ("customer_id occurred_at order_id amount product_id", None, {"count_products", "products_per_order"}),
+        ("customer_id occurred_at order_id amount product_id", PRODUCTS, {"count_products", "products_per_order", "count_categories"}),
+        ("customer_id occurred_at order_id amount product_id", ("product_id brand", "p ours"), {"count_products", "products_per_order"}),
+    ],
+)  # fmt: skip
+def test_what_no_row_holds_makes_no_feature(tmp_path, header, products, told):
+    rows = [f"{who} 2024-03-{day} o{day} 10 p" for who in ("ana", "bo") for day in ("04", "20")]
+    rows = [row if "product_id" in header else row.rsplit(" ", maxsplit=1)[0] for row in rows]
+    tables = {"order_lines": (header, *rows)} | ({"products": products} if products else {})
+    snapshots = Snapshots(Workspace(tmp_path), staged(tmp_path, SHORT, **tables), date(2024, 6, 1))
+    snapshots.build_features([CUTOFF])
+    table = pd.read_parquet(snapshots.features_path(CUTOFF)).set_index("customer_id")
+    asked = {"count_products", "products_per_order", "count_categories", "discount_share", "count_order_channels"}
+    assert asked & set(table.columns) == told
+    assert table.loc["ana", "count_orders"] == 2
+    assert "discount_share: no row of order_lines has discount" in snapshots.unavailable_features

@@ -15,7 +15,7 @@ from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
 from tenure.engines.duckdb_engine import ENGINE_VERSION
 from tenure.engines.known_facts import KnownFacts, known_facts
-from tenure.engines.staged_facts import tables_with_rows
+from tenure.engines.staged_facts import empty_columns, tables_with_rows
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
@@ -60,11 +60,15 @@ class Snapshots:
 
     @cached_property
     def columns(self) -> list[FeatureColumn]:
-        return available_columns(self.staged.source, tables_with_rows(self.staged))[0]
+        return self._features[0]
 
     @cached_property
     def unavailable_features(self) -> list[str]:
-        return available_columns(self.staged.source, tables_with_rows(self.staged))[1]
+        return self._features[1]
+
+    @cached_property
+    def _features(self) -> tuple[list[FeatureColumn], list[str]]:
+        return available_columns(self.staged.source, tables_with_rows(self.staged), empty_columns(self.staged))
 
     def history_start(self, target: Target) -> date:
         """First day of the tables the target is asked of."""

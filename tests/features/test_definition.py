@@ -8,6 +8,7 @@ from tables import write_csv
 from tenure.errors import DefinitionError, LeakageError, UnknownNameError
 from tenure.features.catalogue import available_columns
 from tenure.features.definition import Feature, FeatureView
+from tenure.features.expression import columns_needed, parse_expression
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
@@ -46,7 +47,7 @@ def test_an_expression_that_reaches_beyond_its_rows_is_refused(expression, words
 
 
 def test_the_catalogue_has_at_least_eighty_columns_each_with_words_for_a_reader():
-    columns, unavailable = available_columns(NOTHING, ALL)
+    columns, unavailable = available_columns(NOTHING, ALL, {})
     assert len(columns) >= 80 and not unavailable
     assert len({column.name for column in columns}) == len(columns)
     assert all(column.meaning.endswith(".") and column.driver for column in columns)
@@ -54,10 +55,34 @@ def test_the_catalogue_has_at_least_eighty_columns_each_with_words_for_a_reader(
 
 
 def test_a_missing_table_is_said_never_zero():
-    columns, unavailable = available_columns(NOTHING, {"order_lines": ()})
+    columns, unavailable = available_columns(NOTHING, {"order_lines": ()}, {})
     assert {column.table for column in columns} == {"order_lines", ""}
     assert any("payments: the source has no such table" in line for line in unavailable)
     assert any(line.startswith("usage_of_allowance_30d: needs") for line in unavailable)
+
+
+def test_a_column_without_a_value_is_said_never_zero():
+    columns, unavailable = available_columns(NOTHING, {"order_lines": ()}, {"order_lines": {"product_id", "discount"}})
+    names = {column.name for column in columns}
+    assert not {"count_products_28d", "products_per_order", "discount_share_90d"} & names
+    assert {"count_orders_28d", "mean_piece_price", "count_categories_28d"} <= names
+    assert "count_products: no row of order_lines has product_id" in unavailable
+    assert "discount_share: no row of order_lines has discount" in unavailable
+    assert "products_per_order: needs count_products" in unavailable
+
+
+@pytest.mark.parametrize(
+    ("expression", "needed"),
+    [
+        ("count(distinct order_id) filter (where quantity > 0)", ("order_id", "quantity")),
+        ("count(*) filter (where arm is null or arm = 'treated')", ()),
+        ("latest(term_days) filter (where event = 'upgraded' and term_days is not null)", ("term_days", "event")),
+        ("sum(coalesce(discount, 0) * quantity)", ("quantity",)),
+        ("coalesce(sum(discount), 0)", ("discount",)),  # speaks of no rows, not of rows without a discount
+    ],
+)
+def test_a_feature_needs_a_column_unless_it_says_what_its_absence_means(expression, needed):
+    assert columns_needed(parse_expression(expression, "test")) == needed
 
 
 GIFTS = """
@@ -74,14 +99,14 @@ meaning = "Gift orders."
 
 def test_a_source_brings_features_of_its_own():
     source = parse_source(GIFTS, name="shop", where="test")
-    columns, _ = available_columns(source, {"order_lines": ("order_id", "is_gift")})
+    columns, _ = available_columns(source, {"order_lines": ("order_id", "is_gift")}, {})
     assert "count_gifts_90d" in {column.name for column in columns}
 
 
 def test_a_unit_nobody_knows_is_refused_with_those_there_are():
     misspelt = parse_source(GIFTS.replace('"count"', '"counts"'), name="shop", where="test")
     with pytest.raises(DefinitionError, match=r"count_gifts: unit is 'counts', expected one of count, days, currency"):
-        available_columns(misspelt, {"order_lines": ("order_id", "is_gift")})
+        available_columns(misspelt, {"order_lines": ("order_id", "is_gift")}, {})
 
 
 @pytest.mark.parametrize("absent", ["'random()'", "nan", "inf"])

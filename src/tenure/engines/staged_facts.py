@@ -113,3 +113,15 @@ def tables_with_rows(staged: StagedSource) -> dict[str, tuple[str, ...]]:
     return {
         name: table.columns for name, table in staged.tables.items() if table.staged and STAGED_TABLES[name].is_dated
     }
+
+
+def empty_columns(staged: StagedSource) -> dict[str, set[str]]:
+    """Map each staged table to its columns without a value in any row; an order line lacks what no product tells it."""
+    empty = {name: set(table.empty) for name, table in staged.tables.items()}
+    if "order_lines" in empty:
+        products = staged.tables.get("products")
+        told = products.filled_columns if products and "product_id" not in empty["order_lines"] else ()
+        empty["order_lines"] |= {
+            name for name, column in zip(PRODUCT_COLUMNS, ("category", "brand"), strict=True) if column not in told
+        }
+    return empty

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, get_args
@@ -17,6 +18,7 @@ from tenure.features.definition import (
     Unit,
     columns_of_view,
 )
+from tenure.features.expression import columns_needed, parse_expression
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import Source
 
@@ -110,12 +112,13 @@ def _attribute_view(attributes: tuple[str, ...]) -> FeatureView:
 
 
 def available_columns(
-    source: Source, staged_columns: Mapping[str, tuple[str, ...]]
+    source: Source, staged_columns: Mapping[str, tuple[str, ...]], empty_columns: Mapping[str, Collection[str]]
 ) -> tuple[list[FeatureColumn], list[str]]:
     """List the feature columns a source can answer, and say in one line each what it cannot.
 
-    ``staged_columns`` maps each staged table that has rows to its columns. A feature on a missing table, or one made of
-    such a feature, is left out: it is never silently zero.
+    ``staged_columns`` maps each staged table that has rows to its columns, ``empty_columns`` to those without a value in
+    any row. A feature on a missing table or an empty column, or one made of such a feature, is left out: it is never
+    silently zero.
 
     Raises
     ------
@@ -129,7 +132,9 @@ def available_columns(
                 f"{len(list(columns_of_view(view)))} features of {view.table}: the source has no such table"
             )
             continue
-        for column in columns_of_view(view):
+        answered, unanswered = _answered(view, empty_columns.get(view.table, ()))
+        unavailable += unanswered
+        for column in columns_of_view(answered):
             if column.name in columns:
                 raise DefinitionError(f"Feature column {column.name} is defined twice. Rename one.")
             columns[column.name] = column
@@ -143,6 +148,19 @@ def available_columns(
             unit=feature.unit, meaning=feature.meaning, noun=feature.noun, driver=feature.driver, inputs=feature.inputs,
         )  # fmt: skip
     return list(columns.values()), unavailable
+
+
+def _answered(view: FeatureView, empty: Collection[str]) -> tuple[FeatureView, list[str]]:
+    """Part a view's features into those its filled columns answer, and one line for each set of empty columns that others need."""
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for feature in view.features:
+        needed = columns_needed(parse_expression(feature.expression, feature.name))
+        lacking.setdefault(tuple(name for name in needed if name in empty), []).append(feature.name)
+    answered = lacking.pop((), [])
+    lines = [
+        f"{', '.join(names)}: no row of {view.table} has {', '.join(columns)}" for columns, names in lacking.items()
+    ]
+    return replace(view, features=tuple(f for f in view.features if f.name in answered)), lines
 
 
 def longest_window(column: FeatureColumn, columns: Mapping[str, FeatureColumn]) -> int:

@@ -60,6 +60,19 @@ def columns_of(parsed: exp.Expression) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column.name for column in parsed.find_all(exp.Column)))
 
 
+def columns_needed(parsed: exp.Expression) -> tuple[str, ...]:
+    """List the columns without whose values an expression says nothing: all it names but those whose absence it speaks of itself.
+
+    It does so by ``x is null`` or ``coalesce(x, ...)``.
+    """
+    spoken_of = {
+        node.this.name
+        for node in parsed.find_all(exp.Is, exp.Coalesce)
+        if isinstance(node.this, exp.Column) and not isinstance(node.parent, exp.Not)
+    }
+    return tuple(name for name in columns_of(parsed) if name not in spoken_of)
+
+
 def check_columns(parsed: exp.Expression, allowed: Iterable[str], place: str) -> tuple[str, ...]:
     """Return the columns used, refusing dates and columns that the table does not have.
 

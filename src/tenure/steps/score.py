@@ -34,15 +34,16 @@ def score(
 ) -> Scores:
     """Score every customer with the given versions, else the champions; write the tables, append the ledger.
 
-    ``targets`` adds to what the output's table already holds. Of given versions, one whose features the source cannot give
-    any more is left out; a champion asked for is an error then.
+    ``targets`` adds to what the output's table already holds. A version whose features the source cannot give any more is
+    left out, and the review tells; it is an error where it was asked for by name, or no other champion is left.
 
     Raises
     ------
     RegistryError : no target has a champion. LeakageError : a model has seen the as-of's future. DataContractError : a
-    champion needs features that are gone.
+    champion asked for needs features that are gone.
     """
     chosen: dict[str, ScoringModel] = {}
+    lacking: dict[str, ScoringModel] = {}
     wanted = [name.strip() for name in targets.split(",") if name.strip()]
     for name in with_those_scored(run.output, wanted) or run.snapshots.targets:
         run.target(name)
@@ -51,9 +52,11 @@ def score(
         if not version:
             continue
         model = run.registry.load(registered, version)
-        # A run trains: a target that keeps a champion of features that are gone does not hold up the others. The review tells.
-        if versions is None or not missing_features(run.snapshots, model):
-            chosen[name] = ScoringModel(model, version)
+        # A column that vanished must not hold up the targets that never used it.
+        found = lacking if missing_features(run.snapshots, model) else chosen
+        found[name] = ScoringModel(model, version)
+    if versions is None and (wanted or not chosen):
+        chosen |= lacking  # and so refused
     if not chosen and versions is None:
         raise RegistryError(
             f"{run.source.name}: no target has a champion in {run.registry.uri}. Expected a trained model; run 'tenure run {run.source.name}' first."
