@@ -6,10 +6,11 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from tables import staged
+from tables import staged, write_csv
 from tenure.errors import DefinitionError
 from tenure.snapshots import Snapshots
 from tenure.sources.source import parse_source
+from tenure.steps.opening import open_run
 from tenure.targets.catalogue import all_targets, targets_of
 from tenure.workspace import Workspace
 
@@ -151,3 +152,14 @@ def test_a_source_holds_features_monotone_and_a_misspelt_one_is_refused():
         text = f"[targets.lapse.monotone]\ndays_since_order = {wrong}\n"
         with pytest.raises(DefinitionError, match="Expected 1 .only raises. or -1"):
             targets_of(parse_source(text, name="shop", where="shop.toml"))
+
+
+def test_a_misspelt_target_of_the_source_is_told_before_anything_is_staged(tmp_path):
+    workspace = Workspace(tmp_path)
+    write_csv(
+        workspace.raw("shop") / "order_lines.csv", "customer_id occurred_at order_id amount", "ana 2024-01-05 1 9"
+    )
+    (workspace.raw("shop") / "source.toml").write_text("[targets.lapze]\nhorizon_days = 30\n")
+    with pytest.raises(DefinitionError, match="Did you mean 'lapse'"):
+        open_run("shop", workspace=str(tmp_path))
+    assert not workspace.staged("shop").exists()

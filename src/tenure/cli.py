@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help starts sooner
     pretty_exceptions_enable=False,
-    help="Which customers will churn, are ready for an upsell, or will lapse, and why.",
+    help="Which customers will churn, are ready for an upsell, or will lapse, and why. With --debug an error brings its trace.",
 )
 for command in (
     run, score, backfill, audit,

@@ -28,10 +28,10 @@ def orders(customers=60, days=400, seed=1):
     return rows
 
 
-def told(root, order_lines=(), **tables):
+def told(root, order_lines=(), *, as_of=AS_OF, **tables):
     if order_lines:
         tables["order_lines"] = (HEADER, *order_lines)
-    with facts_at(staged(root, **tables), AS_OF) as facts:
+    with facts_at(staged(root, **tables), as_of) as facts:
         table = value.build(facts, pd.DataFrame())
         return table.set_index("customer_id"), value.details(facts, table)
 
@@ -65,6 +65,23 @@ def test_value_is_blind_to_what_happens_or_becomes_known_from_the_as_of_on(tmp_p
     rows = orders()
     later = [f"c000 {AS_OF} {AS_OF} later 1 9999", f"c001 {AS_OF - timedelta(days=9)} {AS_OF} late 1 9999"]
     pd.testing.assert_frame_equal(told(tmp_path / "then", rows)[0], told(tmp_path / "now", rows + later)[0])
+
+
+def test_the_days_of_a_month_take_the_same_model_judged_on_the_same_past(tmp_path):
+    judged, values = [], []
+    for day in range(-3, 1):  # from the 29th of December to the 1st of January
+        customers, details = told(tmp_path / str(day), orders(), as_of=AS_OF + timedelta(days=day))
+        judged.append(details["value_models"])
+        values.append(customers["value_12m"])
+    for later in judged[1:3]:
+        pd.testing.assert_frame_equal(judged[0], later)
+    assert [str(models["judged_until"][0].date()) for models in judged] == ["2023-12-01"] * 3 + ["2024-01-01"]
+    assert (values[1] / values[0]).between(0.8, 1.25).all()
+
+
+def test_a_history_of_weeks_is_judged_to_its_end(tmp_path):
+    _, details = told(tmp_path, orders(days=70), as_of=AS_OF - timedelta(days=10))
+    assert set(details["value_models"]["judged_until"]) == {pd.Timestamp(AS_OF - timedelta(days=10))}
 
 
 def test_who_only_returned_has_no_value_and_changes_nobody_elses(tmp_path):

@@ -43,6 +43,13 @@ def test_revealed_ids_are_for_their_owner_alone_and_no_formula(shop):
     assert not [p for p in shop.reports_of("shop").rglob("*") if p.is_file() and b"ana" in p.read_bytes()]
 
 
+def test_revealed_ids_never_lie_where_others_fetch_the_pseudonyms(shop):
+    (plain,) = export_scores(shop, "shop")
+    (revealed,) = export_scores(shop, "shop", reveal=True)
+    assert (plain.parent.name, revealed.parent.name) == ("2024-03-01", "2024-03-01-revealed")
+    assert b"ana" not in plain.read_bytes() and b"ana" in revealed.read_bytes()
+
+
 def test_a_day_without_scores_and_ids_that_are_real_are_told(shop):
     with pytest.raises(UsageError, match="nothing was scored as of 2024-04-01. Scored: 2024-02-01, 2024-03-01"):
         export_scores(shop, "shop", as_of="2024-04-01")

@@ -12,7 +12,9 @@ ModelArgument = Annotated[str, typer.Argument(help="SOURCE-TARGET, as in demo-ch
 VersionArgument = Annotated[str, typer.Argument(help="Its number: 3 of v3.")]
 
 
-def status(source: Annotated[str, typer.Argument()] = "", workspace: WorkspaceOption = "") -> None:
+def status(
+    source: Annotated[str, typer.Argument(help="Its models alone; default: all.")] = "", workspace: WorkspaceOption = ""
+) -> None:
     """Show registered models, their champions and verdicts."""
     from tenure.models.registry import Registry
     from tenure.sources.source import read_source

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from tenure.commands.options import WhyOption, WorkspaceOption
+from tenure.commands.options import CustomerArgument, SourceArgument, WhyOption, WorkspaceOption
 
 if TYPE_CHECKING:
     from tenure.identity.events import Event, Ledger
     from tenure.sources.source import Source
     from tenure.workspace import Workspace
 
+KeptArgument = Annotated[str, typer.Argument(help="The customer whose name the person keeps.")]
+MovedArgument = Annotated[str, typer.Argument(help="The customer who is the same person.")]
 identity = typer.Typer(no_args_is_help=True, help="Who is whom across systems: match, review, merge, split.")
 
 
 @identity.command("match")
-def match_records(source: str, workspace: WorkspaceOption = "") -> None:
+def match_records(source: SourceArgument, workspace: WorkspaceOption = "") -> None:
     """Find the persons of the records that are new since the last time."""
     from tenure.identity.resolve import resolve
     from tenure.lock import sole_writer
@@ -36,7 +38,7 @@ def match_records(source: str, workspace: WorkspaceOption = "") -> None:
 
 
 @identity.command()
-def review(source: str, limit: int = 20, workspace: WorkspaceOption = "") -> None:
+def review(source: SourceArgument, limit: int = 20, workspace: WorkspaceOption = "") -> None:
     """List the pairs nobody has decided, the most probable first; decide with merge or split."""
     from tenure.identity.reviews import Reviews
 
@@ -48,7 +50,13 @@ def review(source: str, limit: int = 20, workspace: WorkspaceOption = "") -> Non
 
 
 @identity.command()
-def merge(source: str, kept: str, moved: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
+def merge(
+    source: SourceArgument,
+    kept: KeptArgument,
+    moved: MovedArgument,
+    why: WhyOption = "",
+    workspace: WorkspaceOption = "",
+) -> None:
     """Make two customers one person, named as the first."""
     from tenure.identity import decisions
     from tenure.lock import sole_writer
@@ -61,7 +69,9 @@ def merge(source: str, kept: str, moved: str, why: WhyOption = "by hand", worksp
 
 
 @identity.command()
-def split(source: str, customer: str, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
+def split(
+    source: SourceArgument, customer: CustomerArgument, why: WhyOption = "", workspace: WorkspaceOption = ""
+) -> None:
     """Part a customer from the others of their person."""
     from tenure.identity import decisions
     from tenure.lock import sole_writer
@@ -72,7 +82,7 @@ def split(source: str, customer: str, why: WhyOption = "by hand", workspace: Wor
 
 
 @identity.command()
-def show(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
+def show(source: SourceArgument, customer: CustomerArgument, workspace: WorkspaceOption = "") -> None:
     """Tell the history of a customer's person: every event, its time and cause."""
     _, _, ledger = _open(source, workspace)
     person = ledger.mapping().get(customer, customer)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from tenure.commands.options import AsOfOption, WorkspaceOption
+from tenure.commands.options import AsOfOption, CustomerArgument, SourceArgument, WorkspaceOption
 
 
-def explain(source: str, as_of: AsOfOption = "", workspace: WorkspaceOption = "") -> None:
+def explain(source: SourceArgument, as_of: AsOfOption = "", workspace: WorkspaceOption = "") -> None:
     """Show how features are built, table by table, and what each part took in the last build."""
     from tenure.explain_plan import explain_plan
     from tenure.lock import sole_writer
@@ -30,8 +30,8 @@ def explain(source: str, as_of: AsOfOption = "", workspace: WorkspaceOption = ""
 
 
 def customer(
-    source: str,
-    customer_id: Annotated[str, typer.Argument(metavar="ID")],
+    source: SourceArgument,
+    customer_id: CustomerArgument,
     as_of: AsOfOption = "",
     workspace: WorkspaceOption = "",
 ) -> None:
@@ -46,7 +46,7 @@ def customer(
     typer.echo(f"Open {write_customer(opened, page)}")
 
 
-def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
+def help_(notebook: Annotated[str, typer.Argument(help="As in 03_train, or train; default: list them.")] = "") -> None:
     """Print the parameters of a notebook: type, default, allowed values, meaning."""
     from tenure.parameters import NOTEBOOKS, parameters_of
 
@@ -62,7 +62,7 @@ def help_(notebook: Annotated[str, typer.Argument()] = "") -> None:
 
 def schedule(
     scheduler: Annotated[str, typer.Argument(help="cron, systemd, airflow or github.")],
-    source: str,
+    source: SourceArgument,
     to: Annotated[str, typer.Option("--to", help="Folder to write the files into; default: print them.")] = "",
     workspace: WorkspaceOption = "",
 ) -> None:

@@ -8,6 +8,10 @@ import typer
 
 from tenure.alerts import SEVERITIES
 
+SourceArgument = Annotated[
+    str, typer.Argument(help="A folder of data/raw, or a bundled source; 'tenure sources' lists them.")
+]
+CustomerArgument = Annotated[str, typer.Argument(help="The customer_id, as the scored tables have it.")]
 WorkspaceOption = Annotated[str, typer.Option("--workspace", help="Folder that holds data/, mlruns/ and reports/.")]
 AsOfOption = Annotated[
     str, typer.Option("--as-of", help="First unknown day, YYYY-MM-DD; default: the day after the last fact.")

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from tenure.commands.options import WorkspaceOption
+from tenure.commands.options import CustomerArgument, SourceArgument, WorkspaceOption
 
 
 def export(
-    source: str,
+    source: SourceArgument,
     as_of: Annotated[str, typer.Option("--as-of", help="Which as-of, YYYY-MM-DD; default: the last one scored.")] = "",
     reveal: Annotated[bool, typer.Option("--reveal", help="Write the real ids for the pseudonyms.")] = False,
     workspace: WorkspaceOption = "",
@@ -23,7 +23,7 @@ def export(
         typer.echo(f"exported {path}")
 
 
-def forget(source: str, customer: str, workspace: WorkspaceOption = "") -> None:
+def forget(source: SourceArgument, customer: CustomerArgument, workspace: WorkspaceOption = "") -> None:
     """Forget a customer: never staged again, taken out of everything made so far; proven by search."""
     from tenure.privacy.forget import forget_customer
     from tenure.workspace import Workspace

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tenure.commands.options import WorkspaceOption
+from tenure.commands.options import SourceArgument, WorkspaceOption
 
 
 def demo(
@@ -30,7 +30,7 @@ def demo(
 
 
 def fetch(
-    source: str,
+    source: SourceArgument,
     from_: Annotated[str, typer.Option("--from", help="Folder with the downloaded files.")] = "",
     workspace: WorkspaceOption = "",
 ) -> None:

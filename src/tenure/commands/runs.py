@@ -15,6 +15,7 @@ from tenure.commands.options import (
     EngineOption,
     FailOnOption,
     LogOption,
+    SourceArgument,
     TargetsOption,
     WaitOption,
     WorkspaceOption,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: str,
+    source: SourceArgument,
     as_of: AsOfOption = "",
     targets: TargetsOption = "",
     quick: Annotated[
@@ -103,7 +104,7 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
 
 
 def score(
-    source: str,
+    source: SourceArgument,
     as_of: DayOption,
     targets: TargetsOption = "",
     allow_hindsight: Annotated[
@@ -135,7 +136,7 @@ def score(
 
 
 def backfill(
-    source: str,
+    source: SourceArgument,
     from_: Annotated[str, typer.Option("--from", help="First as-of, YYYY-MM-DD.")],
     to: Annotated[str, typer.Option("--to", help="Last as-of, YYYY-MM-DD.")],
     every: Annotated[str, typer.Option("--every", help="Days, weeks or months between, as in 1month.")] = "1month",
@@ -160,7 +161,7 @@ def backfill(
 
 
 def audit(
-    source: str,
+    source: SourceArgument,
     as_of: AsOfOption = "",
     targets: TargetsOption = "",
     quick: Annotated[bool, typer.Option("--quick", help="Few trees and a sample.")] = False,

@@ -23,6 +23,8 @@ TOP_SHARES = (0.01, 0.05, 0.20)
 EPOCH = date(1970, 1, 1)
 MODELS_TABLE = "facet_value_models"
 SIGNIFICANT_DIGITS = 9
+# From so much history on the models are judged once a month, not anew each day.
+MIN_JUDGED_DAYS = 60
 PROTOCOL = (
     "error: root mean squared, of revenue per customer; fitted on what was known before judged_from, compared with what came "
     "until judged_until; interval 95 %, customers drawn"
@@ -159,16 +161,19 @@ def subscription_part(facts: FactsAt) -> Part:
 
 
 def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge the part's models at each horizon, and let the best foretell it.
+    """Judge the part's models at each horizon on what came until the month began, and let the best foretell it.
 
     => index customer_id: purchases_<horizon>, revenue_<horizon>, p_alive
     => one row per model and horizon: part, model, horizon_days, judged_from, judged_until, customers, error, ..., protocol
     """
     facts = part.facts.table
     end, start = (as_of - EPOCH).days, int(facts["day"].min())
+    judged_until = _judged_until(as_of, EPOCH + timedelta(days=start))
     value, models = pd.DataFrame(), []
     for name, days in HORIZONS.items():
-        judged = judge(part.forecasters, partial(part.outcome, facts), facts, start=start, end=end, horizon_days=days)
+        judged = judge(
+            part.forecasters, partial(part.outcome, facts), facts, start=start, end=(judged_until - EPOCH).days, horizon_days=days
+        )  # fmt: skip
         told = _best(judged, forecast_all(part.forecasters, facts, end, days).told)
         value = value.reindex(told.index) if value.empty else value
         value[REVENUE[name]] = told["revenue"]
@@ -178,7 +183,7 @@ def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
             value["p_alive"] = told["p_alive"]
         models.append(judged)
     value.index = part.facts.names["customer_id"][value.index]
-    return value, _described(pd.concat(models, ignore_index=True), part.name, as_of)
+    return value, _described(pd.concat(models, ignore_index=True), part.name, judged_until)
 
 
 def _best(judged: pd.DataFrame, told: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -191,10 +196,16 @@ def _best(judged: pd.DataFrame, told: Mapping[str, pd.DataFrame]) -> pd.DataFram
     return found[0].assign(p_alive=alive[0]) if alive else found[0]
 
 
-def _described(models: pd.DataFrame, part: str, as_of: date) -> pd.DataFrame:
+def _judged_until(as_of: date, first: date) -> date:
+    """Return the first day of the month: of models that err alike, another would be taken from day to day, and a customer's value jump."""
+    month = as_of.replace(day=1)
+    return month if (month - first).days >= MIN_JUDGED_DAYS else as_of
+
+
+def _described(models: pd.DataFrame, part: str, judged_until: date) -> pd.DataFrame:
     models.insert(0, "part", part)
     models.insert(3, "judged_from", models.pop("judged_on_day").map(lambda day: EPOCH + timedelta(days=int(day))))
-    models.insert(4, "judged_until", as_of)
+    models.insert(4, "judged_until", judged_until)
     return models.assign(protocol=PROTOCOL)
 
 

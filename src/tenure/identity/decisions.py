@@ -30,6 +30,10 @@ def check_known(staged: StagedSource, customers: Iterable[str]) -> None:
                 )
 
 
+def by_hand(what: str, why: str) -> str:
+    return f"{what} by hand: {why}" if why else f"{what} by hand"
+
+
 def merge(ledger: Ledger, kept: str, moved: str, *, why: str, now: datetime) -> list[Event]:
     """Make two persons one, named as the first.
 
@@ -41,7 +45,7 @@ def merge(ledger: Ledger, kept: str, moved: str, *, why: str, now: datetime) -> 
     person, other = mapping.get(kept, kept), mapping.get(moved, moved)
     if person == other:
         raise UsageError(f"{kept} and {moved} are one person already ({person}). Nothing to merge.")
-    cause = f"merged by hand: {why}"
+    cause = by_hand("merged", why)
     customers = [other, *sorted(customer for customer, of in mapping.items() if of == other)]
     # Said of the customers named, too: that takes back a former split of just these two.
     events = [Event(now, customer, person, "merged", cause) for customer in customers]
@@ -59,7 +63,7 @@ def split(ledger: Ledger, customer: str, *, why: str, now: datetime) -> list[Eve
     mapping = ledger.mapping()
     person = mapping.get(customer, customer)
     others = [other for other, of in sorted(mapping.items()) if of == person and other != customer]
-    cause = f"split by hand: {why}"
+    cause = by_hand("split", why)
     if customer != person:
         events = [Event(now, customer, customer, "split", cause, apart_from=person)]
     elif others:

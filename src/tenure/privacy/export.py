@@ -20,7 +20,7 @@ from tenure.workspace import Workspace, replaced_folder
 def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", reveal: bool = False) -> list[Path]:
     """Copy the tables of customers of one as-of, by default the last, to ``data/exports``; return them, readable by their owner alone.
 
-    With ``reveal`` pseudonyms become the ids of the raw files again.
+    With ``reveal`` pseudonyms become the ids of the raw files again, in a folder of its own: whoever fetches the other never meets them.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
             raise UsageError(
                 f"{source_name}: there are no pseudonyms to reveal: its customers are named as in the raw files. Leave --reveal out."
             )
-        folder = workspace.exports(source_name) / day
+        folder = workspace.exports(source_name) / (f"{day}-revealed" if reveal else day)
         with replaced_folder(folder) as fresh:
             fresh.chmod(0o700)
             for path in sorted(scored[day].glob("*.csv")):

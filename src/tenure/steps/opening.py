@@ -19,7 +19,7 @@ from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import Source, read_source
 from tenure.sources.staged_source import StagedSource, check_as_of
-from tenure.targets.catalogue import find_target
+from tenure.targets.catalogue import find_target, targets_of
 from tenure.targets.definition import Target
 from tenure.time_windows import parse_date
 from tenure.workspace import Workspace
@@ -99,7 +99,7 @@ def open_run(
 
     Raises
     ------
-    TenureError : an unknown source or engine, a date that is none, no workspace, an output outside it.
+    TenureError : an unknown source, engine or target of its TOML, a date that is none, no workspace, an output outside it.
     """
     located = Workspace.locate(workspace or None)
     if source == "demo":
@@ -107,6 +107,7 @@ def open_run(
     given = parse_date(as_of) if as_of else None
     described = read_source(located, source)
     check_facet_settings(described)
+    targets_of(described)  # what is wrong with its targets is told before anything is staged
     return Run(
         located,
         described,
