@@ -83,7 +83,7 @@ class Parameter:
 COMMON = (
     Parameter("source", "source", "demo", "which company: a folder under data/raw, or a bundled source"),
     Parameter("as_of", "date", "", "first unknown day, YYYY-MM-DD; empty: the day after the last fact"),
-    Parameter("workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: TENURE_WORKSPACE, or the checkout it is started in"),
+    Parameter("workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: TENURE_WORKSPACE, or this checkout"),
     Parameter("output", "folder", "", "where results go, inside the workspace; empty: reports/<source>/<as_of>"),
     Parameter("quick", "flag", False, "few trees and a sample: shows that it works, not to be believed"),
     Parameter("run_id", "text", "", "set by `tenure run`; empty: a new one"),
