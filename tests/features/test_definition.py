@@ -77,6 +77,9 @@ def test_a_column_without_a_value_is_said_never_zero():
         ("count(distinct order_id) filter (where quantity > 0)", ("order_id", "quantity")),
         ("count(*) filter (where arm is null or arm = 'treated')", ()),
         ("latest(term_days) filter (where event = 'upgraded' and term_days is not null)", ("term_days", "event")),
+        ("count(*) filter (where not (term_days is null))", ("term_days",)),
+        ("count(*) filter (where is_gift is true)", ("is_gift",)),
+        ("count(*) filter (where not coalesce(is_gift, false))", ()),
         ("sum(coalesce(discount, 0) * quantity)", ("quantity",)),
         ("coalesce(sum(discount), 0)", ("discount",)),  # speaks of no rows, not of rows without a discount
     ],

@@ -65,11 +65,9 @@ def columns_needed(parsed: exp.Expression) -> tuple[str, ...]:
 
     It does so by ``x is null`` or ``coalesce(x, ...)``.
     """
-    spoken_of = {
-        node.this.name
-        for node in parsed.find_all(exp.Is, exp.Coalesce)
-        if isinstance(node.this, exp.Column) and not isinstance(node.parent, exp.Not)
-    }
+    tests = (node for node in parsed.find_all(exp.Is) if isinstance(node.expression, exp.Null))
+    speaking = [*(node for node in tests if not node.find_ancestor(exp.Not)), *parsed.find_all(exp.Coalesce)]
+    spoken_of = {node.this.name for node in speaking if isinstance(node.this, exp.Column)}
     return tuple(name for name in columns_of(parsed) if name not in spoken_of)
 
 

@@ -30,7 +30,7 @@ def check_known(staged: StagedSource, customers: Iterable[str]) -> None:
                 )
 
 
-def by_hand(what: str, why: str) -> str:
+def _by_hand(what: str, why: str) -> str:
     return f"{what} by hand: {why}" if why else f"{what} by hand"
 
 
@@ -45,7 +45,7 @@ def merge(ledger: Ledger, kept: str, moved: str, *, why: str, now: datetime) -> 
     person, other = mapping.get(kept, kept), mapping.get(moved, moved)
     if person == other:
         raise UsageError(f"{kept} and {moved} are one person already ({person}). Nothing to merge.")
-    cause = by_hand("merged", why)
+    cause = _by_hand("merged", why)
     customers = [other, *sorted(customer for customer, of in mapping.items() if of == other)]
     # Said of the customers named, too: that takes back a former split of just these two.
     events = [Event(now, customer, person, "merged", cause) for customer in customers]
@@ -63,7 +63,7 @@ def split(ledger: Ledger, customer: str, *, why: str, now: datetime) -> list[Eve
     mapping = ledger.mapping()
     person = mapping.get(customer, customer)
     others = [other for other, of in sorted(mapping.items()) if of == person and other != customer]
-    cause = by_hand("split", why)
+    cause = _by_hand("split", why)
     if customer != person:
         events = [Event(now, customer, customer, "split", cause, apart_from=person)]
     elif others:
