@@ -79,6 +79,13 @@ def test_the_days_of_a_month_take_the_same_model_judged_on_the_same_past(tmp_pat
     assert (values[1] / values[0]).between(0.8, 1.25).all()
 
 
+def test_who_bought_but_once_and_long_ago_has_hardly_a_chance_of_being_alive(tmp_path):
+    first = f"once {AS_OF - timedelta(days=380)} {AS_OF - timedelta(days=380)} o 1 25"
+    customers, details = told(tmp_path, [*orders(), first])
+    assert customers.loc["once", "p_alive"] < 0.1
+    assert {"BG/NBD with Gamma-Gamma", "Pareto/NBD with Gamma-Gamma"} <= set(details["value_models"].dropna()["model"])
+
+
 def test_a_history_of_weeks_is_judged_to_its_end(tmp_path):
     _, details = told(tmp_path, orders(days=70), as_of=AS_OF - timedelta(days=10))
     assert set(details["value_models"]["judged_until"]) == {pd.Timestamp(AS_OF - timedelta(days=10))}

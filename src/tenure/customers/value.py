@@ -232,7 +232,7 @@ FACET = Facet(
             )
             for name, days in HORIZONS.items()
         ),
-        FacetColumn("p_alive", "probability", "That the customer has not stopped ordering for good, by the buy-till-you-die models."),
+        FacetColumn("p_alive", "probability", "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted."),
     ),
     build=build,
     details=details,

@@ -44,8 +44,9 @@ def _process(kind: type[BgNbd] | type[ParetoNbd]) -> Forecaster:
         told = {
             "purchases": expected,
             "revenue": expected * expected_amounts(summary),
-            "p_alive": customers.told_by(fitted.p_alive),
         }
+        if kind is ParetoNbd:  # to BG/NBD whoever bought but once is alive for certain, however long ago it was
+            told["p_alive"] = customers.told_by(fitted.p_alive)
         return pd.DataFrame(told, index=summary.index)
 
     return forecast
