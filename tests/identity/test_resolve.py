@@ -6,6 +6,7 @@ import pytest
 from tables import read, staged, write_csv
 from tenure.audit.replay import replay
 from tenure.engines.known_customers import known_customers
+from tenure.errors import UsageError
 from tenure.flows.writer import writing
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
@@ -112,3 +113,16 @@ def test_every_run_matches_what_is_new(tmp_path):
     with writing(source.source.name, "a test", workspace=str(tmp_path), progress=said.append) as run:
         assert Ledger(run.staged.identity_events).mapping() == {"app1": "web1"}
     assert ("identity", "done") in {(event.step, event.what) for event in said}
+
+
+def test_persons_found_under_other_names_are_not_lost_without_a_word(tmp_path, monkeypatch):
+    monkeypatch.setenv("TENURE_PSEUDONYM_KEY", "a key of more than sixteen characters")
+    rows = ("web1 2024-01-02 web 1 Ana Lee 1980-05-01 A7 - - -", "shop1 2024-03-01 shop 1 Ana Lee 1980-05-01 A7 - - -")
+    match(tmp_path, *rows)
+    with pytest.raises(UsageError, match="by the raw files' ids who is whom, from before pseudonymise was set"):
+        match(tmp_path, *rows, toml="pseudonymise = true")
+    events = Workspace(tmp_path).identity_events("shop")
+    events.rename(events.with_name("events-of-before"))
+    assert match(tmp_path, *rows, toml="pseudonymise = true")[1].joined == 1
+    with pytest.raises(UsageError, match="by pseudonyms who is whom, from before pseudonymise was taken out"):
+        match(tmp_path, *rows, toml="pseudonymise = false")

@@ -179,6 +179,25 @@ def test_a_driver_speaks_through_a_feature_that_has_words_and_a_value():
     )
 
 
+def test_a_driver_speaks_through_a_value_that_is_not_the_usual_one():
+    meanings = (
+        FeatureMeaning("weeks", "orders", "count", "week{s} with an order", ""),
+        FeatureMeaning("orders", "orders", "count", "order{s}", ""),
+    )
+    generator = np.random.default_rng(5)
+    weeks = generator.poisson(4, 2000).astype(float)
+    table = pd.DataFrame({"weeks": weeks, "orders": weeks + generator.poisson(2, 2000)})
+    labels = (generator.random(2000) < 1 / (1 + np.exp(0.8 * weeks - 3))).astype(int)
+    model = train_model(table, labels, np.arange(2000), meanings, SETTINGS).model
+    usual = {meaning.name: meaning.usual for meaning in model.meanings}
+    assert usual["weeks"] == 4
+    contributions = np.array([[0.9, 0.1, 0.0]])  # the weeks weigh more, but four of them are what everybody has
+    row = pd.DataFrame({"weeks": [4.0], "orders": [usual["orders"] + 3]})
+    assert reasons(model, row, contributions)["reason_1"].iloc[0].startswith(f"▲ {usual['orders'] + 3:.0f} orders")
+    both = pd.DataFrame({"weeks": [4.0], "orders": [usual["orders"]]})
+    assert reasons(model, both, contributions)["reason_1"].iloc[0] == "▲ 4 weeks with an order, usually 4"
+
+
 def test_a_text_of_very_many_levels_is_read_by_how_common_its_level_is():
     town = pd.Series([f"town{n}" for n in range(300) for _ in range(2)] + ["Linz"] * 400 + ["once", None])
     encoding = Encoding.fit(pd.DataFrame({"town": town}), ["town"], min_rows=1)

@@ -12,6 +12,8 @@ from tenure.models.model import FeatureMeaning, PropensityModel
 
 REASONS = 3
 UP, DOWN = "▲", "▼"
+# A number so near its usual value reads the same, and gives a reader no reason.
+AS_USUAL = 0.02
 
 
 def driver_contributions(model: PropensityModel, contributions: np.ndarray) -> pd.DataFrame:
@@ -26,12 +28,12 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
     features => reason_1, reason_2, reason_3 (▲ raises, ▼ lowers the propensity), same index.
 
     Features of one driver repeat each other, so drivers are ranked by their summed contribution and each speaks through
-    its strongest feature; where a model has fewer than three drivers the next strongest features fill up.
+    its strongest feature, by choice one whose value is known and not the usual one; where a model has fewer than three
+    drivers the next strongest features fill up.
     """
     if contributions is None:
         contributions = model.contributions(table)
-    known = table[model.feature_names].notna().to_numpy()
-    chosen = _choose(model, contributions[:, :-1], known)
+    chosen = _choose(model, contributions[:, :-1], _worth_saying(model, table))
     columns = {}
     for rank in range(REASONS):
         picked = chosen[:, rank]
@@ -39,8 +41,20 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
     return pd.DataFrame(columns, index=table.index)
 
 
-def _choose(model: PropensityModel, contributions: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Choose the index of three features per row; ``known`` says which values are there to be told."""
+def _worth_saying(model: PropensityModel, table: pd.DataFrame) -> np.ndarray:
+    """Rate each value as something to be told: 0 unknown, 1 a number as usual, 2 any other. => rows x features"""
+    worth = np.empty((len(table), len(model.meanings)))
+    for place, meaning in enumerate(model.meanings):
+        values = table[meaning.name]
+        worth[:, place] = np.where(values.notna(), 2, 0)
+        if isinstance(meaning.usual, float) and pd.api.types.is_numeric_dtype(values):
+            numbers = values.to_numpy(dtype=float, na_value=np.nan)
+            worth[np.abs(numbers - meaning.usual) <= AS_USUAL * abs(meaning.usual), place] = 1
+    return worth
+
+
+def _choose(model: PropensityModel, contributions: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """Choose the index of three features per row; ``worth`` as ``_worth_saying`` gives it."""
     drivers = np.array([meaning.driver for meaning in model.meanings])
     speaks = np.array([bool(meaning.noun) for meaning in model.meanings])
     names = list(dict.fromkeys(drivers))
@@ -50,9 +64,9 @@ def _choose(model: PropensityModel, contributions: np.ndarray, known: np.ndarray
         members = np.flatnonzero(drivers == name)
         total = contributions[:, members].sum(axis=1)
         # The feature that speaks for a driver pulls the way the driver as a whole does; one with words, then one whose
-        # value is known, is asked first.
+        # value is known, then one whose value is not the usual one, is asked first.
         agrees = np.sign(contributions[:, members]) == np.sign(total)[:, None]
-        preferred = 2e6 * speaks[members] + 1e6 * known[:, members]
+        preferred = 3e6 * speaks[members] + 1e6 * worth[:, members]
         rank = np.where(agrees, strength[:, members] + preferred, -1.0)
         leaders.append(members[rank.argmax(axis=1)])
         sums.append(np.abs(total))

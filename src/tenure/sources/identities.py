@@ -116,6 +116,25 @@ class Identities:
             self.check_key()
         return [NAMING_VERSION, str(self.is_pseudonymised), _read(self._key_check_path), *sorted(self.forgotten)]
 
+    def check_same_names(self, events: Path) -> None:
+        """Refuse events of who is whom in which customers are named otherwise than staging names them.
+
+        Raises
+        ------
+        UsageError : pseudonyms were switched on or off since; what was decided of those persons would be lost without a word.
+        """
+        decided = [pq.read_table(path, columns=["customer_id"])["customer_id"] for path in events.glob("events-*.parquet")]
+        named = {name for column in decided for name in column.to_pylist()}
+        known = self.real_ids()
+        # By what they should not be called: whoever was forgotten is in neither.
+        if named & {*(known.values() if self.is_pseudonymised else known.keys())}:
+            these, since = ("the raw files' ids", "set") if self.is_pseudonymised else ("pseudonyms", "taken out")
+            raise UsageError(
+                f"{self.source}: {events} says of customers by {these} who is whom, from before pseudonymise was {since}. Expected the names of "
+                f"today: every person found would part. Move that folder away and run 'tenure identity match {self.source}' (what was merged or "
+                "split by hand is to be said again), or undo the change. Scores, reports and exports of before keep their names, too."
+            )
+
     def forget(self, customer: str) -> None:
         """Put a customer on the suppression list, and take the id out of the map."""
         listed = {*self.forgotten, self._suppression(customer)}

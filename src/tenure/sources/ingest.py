@@ -53,7 +53,7 @@ def stage_source(
 
     Raises
     ------
-    UsageError : ids are to be hashed and the key is missing, or another one. LockedError : another process writes.
+    UsageError : ids are to be hashed and the key is missing, or another one; or persons were found under other names. LockedError : another process writes.
     DataContractError : a missing file or column, an unreadable or empty table, most rows rejected, ids that never meet.
     """
     folder = workspace.raw(source.name)
@@ -72,6 +72,7 @@ def stage_source(
         return replace(staged, identity_events=events, private_records=private)
     with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
         tables = _stage_tables(source, folder, mappings, fresh, identities, private, allow_empty=allow_empty)
+        identities.check_same_names(events)
         write_manifest(fresh, fingerprint, raw_hashes, tables)
     if private is None:
         workspace.private_records(source.name).unlink(missing_ok=True)

@@ -164,8 +164,8 @@ def check_as_of(staged: StagedSource, as_of: date | None) -> date:
         return default
     if as_of > default + timedelta(days=7):
         raise NotEnoughDataError(
-            f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of {default} or "
-            "before (a week's delay is allowed): later, every customer would look silent. Bring newer data or choose an earlier as-of."
+            f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of {default}, "
+            f"or {default + timedelta(days=7)} at the latest: later, every customer would look silent. Bring newer data or choose an earlier as-of."
         )
     if as_of <= staged.history_start:
         raise NotEnoughDataError(
