@@ -85,3 +85,16 @@ def test_alerts_are_said_last_to_people_and_to_machines_and_decide_the_exit(caps
     assert [(line["event"], line["severity"], line["text"]) for line in lines] == [
         ("alert", "error", "nothing since May."), ("alert", "warning", "propensities moved."),
     ]  # fmt: skip
+
+
+def test_a_shop_is_told_who_is_unknown_and_which_target_it_cannot_answer(tmp_path):
+    raw = tmp_path / "data" / "raw" / "shop"
+    raw.mkdir(parents=True)
+    (raw / "order_lines.csv").write_text("customer_id,occurred_at,order_id,amount\nana,2024-01-05,1,9\n")
+    place = ("--workspace", str(tmp_path))
+    unknown = tenure("identity", "show", "shop", "nobody", *place)
+    assert unknown.returncode == 2 and "shop has no row of customer 'nobody'" in unknown.stderr
+    assert "ana is the person's own id" in tenure("identity", "show", "shop", "ana", *place).stdout
+    asked = tenure("score", "shop", "--as-of", "2024-01-06", "--targets", "churn", *place)
+    assert asked.returncode == 1 and "needs subscription_events, which the source does not have" in asked.stderr
+    assert not (tmp_path / "mlruns").exists()

@@ -6,6 +6,7 @@ import pytest
 import shap
 from lightgbm import Booster
 
+from tenure.errors import DataContractError
 from tenure.models.calibrate import fit_calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
 from tenure.models.evaluate import auc_with_interval
@@ -205,3 +206,9 @@ def test_a_text_of_very_many_levels_is_read_by_how_common_its_level_is():
     assert matrix[:, 0].tolist() == pytest.approx([400 / 1002, 2 / 1002, 0, 0, np.nan], nan_ok=True)
     assert not encoding.category_indices and encoding.columns[0].is_text
     assert from_json(to_json(encoding)) == encoding
+
+
+def test_rows_without_any_of_the_features_are_refused_not_answered_with_nothing(trained):
+    with pytest.raises(DataContractError, match="4 of 4 features are missing"):
+        trained.model.propensities(pd.DataFrame(index=range(1)))
+    assert len(trained.model.propensities(pd.DataFrame())) == 0

@@ -84,7 +84,12 @@ def split(
 @identity.command()
 def show(source: SourceArgument, customer: CustomerArgument, workspace: WorkspaceOption = "") -> None:
     """Tell the history of a customer's person: every event, its time and cause."""
-    _, _, ledger = _open(source, workspace)
+    from tenure.identity import decisions
+    from tenure.sources.ingest import stage_source
+
+    located, read, ledger = _open(source, workspace)
+    if not any(customer in (event.customer_id, event.unified_id) for event in ledger.events):
+        decisions.check_known(stage_source(located, read), [customer])
     person = ledger.mapping().get(customer, customer)
     typer.echo(f"{customer} is {person}" if customer != person else f"{customer} is the person's own id")
     _say([event for event in ledger.events if {event.customer_id, event.unified_id} & {customer, person}])

@@ -40,6 +40,8 @@ def score_flow(
     with writing(
         source, doing, as_of=as_of, workspace=workspace, wait_minutes=wait_minutes, engine=engine, progress=progress
     ) as run:
+        for name in targets:
+            run.target(name)  # one that the source cannot answer is told before a kernel starts
         with added_to(run, progress) as work:
             asked = with_those_scored(run.output, targets)
             parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}

@@ -54,7 +54,7 @@ class PropensityModel:
 
     def raw_scores(self, table: pd.DataFrame) -> np.ndarray:
         """Score a table of features: log-odds before calibration, one per row."""
-        if table.empty:
+        if not len(table):
             return np.empty(0)
         return self.form.raw_scores(self.encoding.transform(table))
 
@@ -75,7 +75,7 @@ class PropensityModel:
 
     def explained(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return ``propensities`` and ``contributions`` of a table at once."""
-        if table.empty:
+        if not len(table):
             return np.empty(0), np.empty((0, len(self.encoding.columns) + 1))
         matrix = self.encoding.transform(table)
         raw_scores, raw = self.form.raw_scores(matrix), self.form.contributions(matrix)

@@ -123,7 +123,9 @@ class Identities:
         ------
         UsageError : pseudonyms were switched on or off since; what was decided of those persons would be lost without a word.
         """
-        decided = [pq.read_table(path, columns=["customer_id"])["customer_id"] for path in events.glob("events-*.parquet")]
+        decided = [
+            pq.read_table(path, columns=["customer_id"])["customer_id"] for path in events.glob("events-*.parquet")
+        ]
         named = {name for column in decided for name in column.to_pylist()}
         known = self.real_ids()
         # By what they should not be called: whoever was forgotten is in neither.
