@@ -41,6 +41,13 @@ _OTHER_NAME = (
     "AND NOT starts_with(first_name_r, first_name_l) AND first_name_l IS DISTINCT FROM surname_r AND surname_l IS DISTINCT FROM first_name_r"
 )
 _OTHER_SURNAME = "jaro_winkler_similarity(surname_l, surname_r) < 0.7"
+# Spouses, parents, neighbours.
+_OTHER_PERSON = (
+    f"{_OTHER_NAME} AND (birth_date_l IS DISTINCT FROM birth_date_r OR coalesce({_OTHER_SURNAME}, false)) "
+    "AND account_l IS DISTINCT FROM account_r"
+)
+# A birth date that is not mistyped and another e-mail, and neither phone nor account in common: the name alone.
+_NAMESAKE = "damerau_levenshtein(birth_date_l, birth_date_r) > 2 AND email_l <> email_r AND (phone_l = phone_r) IS NOT TRUE AND (account_l = account_r) IS NOT TRUE"
 PAIR_COLUMNS = ", ".join(f"{column}_l, {column}_r" for column in ("unique_id", "customer_id", "known_at", *EVIDENCE))
 
 
@@ -121,7 +128,8 @@ def _teach(linker: Linker, strict: Sequence[tuple[str, ...]]) -> Linker:
 def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, records: Records, name: str) -> None:
     """Score the pairs in which at least one record is new, into a table: both records' columns, probability, is_contradicted.
 
-    A contradicted pair has other first names, an other birth date or surname, and not the same account: spouses, parents, neighbours.
+    A contradicted pair is one of another person (other first names, and an other birth date or surname, where an account tells them
+    apart) or of a namesake (an other birth date and e-mail, and neither phone nor account in common): a human decides.
     """
     if records.known:
         api = linker._db_api
@@ -141,8 +149,7 @@ def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, record
     )  # fmt: skip
     union = " UNION ALL ".join(f"SELECT {listed}, match_probability AS probability FROM {table}" for table in found)
     connection.execute(
-        f"CREATE OR REPLACE TABLE {name} AS SELECT *, coalesce({_OTHER_NAME}, false) "
-        f"AND (birth_date_l IS DISTINCT FROM birth_date_r OR coalesce({_OTHER_SURNAME}, false)) AND account_l IS DISTINCT FROM account_r AS is_contradicted FROM ({union})"
+        f"CREATE OR REPLACE TABLE {name} AS SELECT *, coalesce({_OTHER_PERSON}, false) OR coalesce({_NAMESAKE}, false) AS is_contradicted FROM ({union})"
     )
 
 
