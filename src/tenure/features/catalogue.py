@@ -152,15 +152,16 @@ def available_columns(
 
 def _answered(view: FeatureView, empty: Collection[str]) -> tuple[FeatureView, list[str]]:
     """Part a view's features into those its filled columns answer, and one line for each set of empty columns that others need."""
-    lacking: dict[tuple[str, ...], list[str]] = {}
+    by_lacking: dict[tuple[str, ...], list[Feature]] = {}
     for feature in view.features:
         needed = columns_needed(parse_expression(feature.expression, feature.name))
-        lacking.setdefault(tuple(name for name in needed if name in empty), []).append(feature.name)
-    answered = lacking.pop((), [])
+        by_lacking.setdefault(tuple(name for name in needed if name in empty), []).append(feature)
+    answered = by_lacking.pop((), [])
     lines = [
-        f"{', '.join(names)}: no row of {view.table} has {', '.join(columns)}" for columns, names in lacking.items()
+        f"{', '.join(feature.name for feature in features)}: no row of {view.table} has {', '.join(columns)}"
+        for columns, features in by_lacking.items()
     ]
-    return replace(view, features=tuple(f for f in view.features if f.name in answered)), lines
+    return replace(view, features=tuple(answered)), lines
 
 
 def longest_window(column: FeatureColumn, columns: Mapping[str, FeatureColumn]) -> int:

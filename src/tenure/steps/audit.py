@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tenure.models.settings import TrainingSettings
+from tenure.parameters import names_in
 from tenure.steps.opening import Run, writes
 from tenure.workspace import replaced_file
 
@@ -24,7 +25,7 @@ def audit_run(run: Run, targets: str = "") -> SourceAudit:
     from tenure.audit.full import audit_source
     from tenure.reporting.report import audit_page, write_page
 
-    names = [name.strip() for name in targets.split(",") if name.strip()]
+    names = names_in(targets)
     for name in names:
         run.target(name)
     settings = TrainingSettings().quick() if run.quick else TrainingSettings()

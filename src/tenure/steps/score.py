@@ -9,6 +9,7 @@ from typing import Any
 from pyarrow.parquet import read_schema
 
 from tenure.errors import RegistryError
+from tenure.parameters import names_in
 from tenure.scoring import (
     Scores,
     ScoringModel,
@@ -44,7 +45,7 @@ def score(
     """
     chosen: dict[str, ScoringModel] = {}
     lacking: dict[str, ScoringModel] = {}
-    wanted = [name.strip() for name in targets.split(",") if name.strip()]
+    wanted = names_in(targets)
     for name in with_those_scored(run.output, wanted) or run.snapshots.targets:
         run.target(name)
         registered = run.model_name(name)
