@@ -78,7 +78,12 @@ def test_scoring_goes_on_for_champions_that_have_all_they_need(workspace):
     )
     make_champion(workspace, "shop-churn", "subscription_tenure_days")
     run = open_run("shop", workspace=str(workspace.root), run_kind="scheduled")
+    run.output.mkdir(parents=True)
+    (run.output / "lapse.csv").write_text(
+        "customer_id,propensity\nc1,0.9\n"
+    )  # of the same day, when it was scored still
     assert set(score(run).ranked) == {"churn"}
+    assert not (run.output / "lapse.csv").exists() and (run.output / "churn.csv").is_file()
     assert [alert.about for alert in review_run(run).alerts if "nobody was scored" in alert.text] == ["lapse"]
     with pytest.raises(DataContractError, match="lapse: version 1 needs 1 features"):
         score(run, targets="lapse")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from pyarrow.parquet import read_schema
@@ -65,6 +66,10 @@ def score(
     run.snapshots.build_features([run.as_of])
     scores = with_facets(run.snapshots, score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight))
     write_scores(scores, run.output)
+    for name in lacking.keys() - chosen.keys():
+        # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
+        (run.output / f"{name}.csv").unlink(missing_ok=True)
+        rmtree(models_folder(run.output) / name, ignore_errors=True)
     for name, scoring in chosen.items():
         scoring.model.save(models_folder(run.output) / name)
     append_to_ledger(
