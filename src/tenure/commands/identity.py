@@ -111,6 +111,5 @@ def _now(source: Source) -> datetime:
 
 def _say(events: list[Event]) -> None:
     for event in events:
-        typer.echo(
-            f"{event.known_at:%Y-%m-%d %H:%M}  {event.kind:<6}  {event.customer_id} -> {event.unified_id}  {event.cause}"
-        )
+        person = event.unified_id if event.unified_id != event.customer_id else "their own id"
+        typer.echo(f"{event.known_at:%Y-%m-%d %H:%M}  {event.kind:<6}  {event.customer_id} -> {person}  {event.cause}")
