@@ -144,10 +144,12 @@ def _levers(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
 def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, Any]]:
     """Score one customer's features again, each of the strongest set to its usual value; the largest change first.
 
-    A feature moved alone leaves those that go with it as they are: the model's view, not what acting would bring.
+    A feature moved alone leaves those that go with it as they are: the model's view, not what acting would bring. One
+    that no sentence tells comes after all others.
     """
-    contributions = model.contributions(features)[0, :-1]
-    strongest = np.argsort(-np.abs(contributions), kind="stable")[: 2 * SHOWN_LEVERS]
+    strength = np.abs(model.contributions(features)[0, :-1])
+    has_words = np.array([bool(meaning.noun) for meaning in model.meanings])
+    strongest = np.lexsort((-strength, ~has_words))[: 2 * SHOWN_LEVERS]
     currency, now = str(model.about.get("currency", "")), float(model.propensities(features)[0])
     found = []
     for place in strongest:
