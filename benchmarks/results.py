@@ -15,8 +15,9 @@ TITLE = "# Benchmarks: the last run of each\n\nRatios are of one run; times of a
 def write_section(name: str, text: str, path: Path = RESULTS) -> None:
     """Put a section in the place of the one of the same name, or at the end."""
     parts = path.read_text(encoding="utf-8").split("\n## ") if path.is_file() else [TITLE]
-    kept = [part.strip("\n") for part in parts if part.split("\n", 1)[0] != name]
-    path.write_text("\n\n## ".join([*kept, f"{name}\n\n{text.strip()}"]) + "\n", encoding="utf-8")
+    sections = {part.split("\n", 1)[0]: part.strip("\n") for part in parts}
+    sections[name] = f"{name}\n\n{text.strip()}"
+    path.write_text("\n\n## ".join(sections.values()) + "\n", encoding="utf-8")
 
 
 def machine(*packages: str) -> str:
