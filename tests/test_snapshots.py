@@ -261,3 +261,19 @@ def test_what_no_row_holds_makes_no_feature(tmp_path, header, products, told):
     assert asked & set(table.columns) == told
     assert table.loc["ana", "count_orders"] == 2
     assert "discount_share: no row of order_lines has discount" in snapshots.unavailable_features
+
+
+def test_what_is_first_told_after_the_as_of_makes_no_feature_as_of_then(tmp_path):
+    """On 1 April nobody had a product id or a support ticket: a run of that day, and one that looks back on it, are the same."""
+    rows = [f"{who} 2024-03-{day} {who}{day} 10 -" for who in ("ana", "bo") for day in ("04", "20")]
+    header = "customer_id occurred_at order_id amount product_id"
+    kinds = {}
+    for name, later in {"then": (), "now": ("bo 2024-05-01 o9 10 p",)}.items():
+        tables = {"order_lines": (header, *rows, *later)}
+        if later:
+            tables["support_tickets"] = ("customer_id occurred_at ticket_id event", "bo 2024-05-01 t1 opened")
+        source = staged(tmp_path / name, SHORT, **tables)
+        kinds[name] = [column.name for column in Snapshots(Workspace(tmp_path), source, CUTOFF).columns]
+    assert "count_products" not in kinds["now"] and kinds["now"] == kinds["then"]
+    later_on = [column.name for column in Snapshots(Workspace(tmp_path), source, date(2024, 5, 2)).columns]
+    assert "count_products" in later_on and any("ticket" in name for name in later_on)

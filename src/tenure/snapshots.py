@@ -44,13 +44,13 @@ class Snapshots:
     @cached_property
     def targets(self) -> dict[str, Target]:
         """The targets this source can answer, with its own numbers."""
-        tables = tables_with_rows(self.staged)
+        tables = tables_with_rows(self.staged, self.as_of)
         return {n: t for n, t in targets_of(self.staged.source).items() if not missing_tables(t, tables)}
 
     @cached_property
     def unavailable_targets(self) -> dict[str, str]:
         """The targets it cannot answer, and why, in one line each."""
-        tables = tables_with_rows(self.staged)
+        tables = tables_with_rows(self.staged, self.as_of)
         lacking = {n: missing_tables(t, tables) for n, t in targets_of(self.staged.source).items()}
         return {
             name: f"needs {', '.join(missing)}, which the source does not have"
@@ -68,7 +68,9 @@ class Snapshots:
 
     @cached_property
     def _features(self) -> tuple[list[FeatureColumn], list[str]]:
-        return available_columns(self.staged.source, tables_with_rows(self.staged), empty_columns(self.staged))
+        return available_columns(
+            self.staged.source, tables_with_rows(self.staged, self.as_of), empty_columns(self.staged, self.as_of)
+        )
 
     def history_start(self, target: Target) -> date:
         """First day of the tables the target is asked of."""

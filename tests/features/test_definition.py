@@ -81,7 +81,12 @@ def test_a_column_without_a_value_is_said_never_zero():
         ("count(*) filter (where is_gift is true)", ("is_gift",)),
         ("count(*) filter (where not coalesce(is_gift, false))", ()),
         ("sum(coalesce(discount, 0) * quantity)", ("quantity",)),
+        ("sum(amount - coalesce(cast(discount as double), 0))", ("amount",)),
+        ("sum(coalesce(amount, discount))", ()),
+        ("sum(case when discount > 0 then discount else amount end)", ()),
+        ("count(*) filter (where brand = 'ours' or quantity > 1)", ()),
         ("coalesce(sum(discount), 0)", ("discount",)),  # speaks of no rows, not of rows without a discount
+        ("case when sum(discount) > 0 then 1 else 0 end", ("discount",)),
     ],
 )
 def test_a_feature_needs_a_column_unless_it_says_what_its_absence_means(expression, needed):

@@ -59,7 +59,11 @@ def test_a_campaign_after_empty_weeks_is_no_alarm():
 
 def summary(*, rejected=0, empty=()):
     return TableSummary(
-        read=100, staged=100 - rejected, rejected=rejected, columns=("customer_id", "brand"), empty=tuple(empty)
+        read=100,
+        staged=100 - rejected,
+        rejected=rejected,
+        columns=("customer_id", "brand"),
+        filled_from=dict.fromkeys({"customer_id", "brand"}.difference(empty), "2025-06-01"),
     )
 
 

@@ -33,7 +33,7 @@ def customer_view(staged: StagedSource, as_of: date, customers: pd.DataFrame) ->
 
     customer_id, ... => the same rows and columns, and those of each facet that this source's facts suffice for.
     """
-    tables = tables_with_rows(staged)
+    tables = tables_with_rows(staged, as_of)
     unavailable: dict[str, str] = {}
     dictionary: list[FacetColumn] = []
     details: dict[str, pd.DataFrame] = {}

@@ -41,7 +41,7 @@ class FactsAt:
 @contextmanager
 def facts_at(staged: StagedSource, as_of: date) -> Iterator[FactsAt]:
     """Open the facts known before an as-of."""
-    tables = tables_with_rows(staged)
+    tables = tables_with_rows(staged, as_of)
     with connect() as connection:
         facts = StagedFacts(staged, connection)
         for table in tables:

@@ -26,7 +26,7 @@ def known_customers(staged: StagedSource, as_of: date) -> pd.DataFrame:
 
 def contacted_customers(staged: StagedSource, as_of: date, first: date, end: date) -> set[str] | None:
     """Name the customers treated in ``[first, end)``, as known at the as-of; None where the source has no contacts."""
-    tables = tables_with_rows(staged)
+    tables = tables_with_rows(staged, as_of)
     if "contacts" not in tables:
         return None
     # Without an arm, whoever is in the table was contacted.

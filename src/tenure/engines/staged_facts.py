@@ -108,16 +108,18 @@ class StagedFacts:
         return type_of(self._connection, rows, expression)
 
 
-def tables_with_rows(staged: StagedSource) -> dict[str, tuple[str, ...]]:
-    """Map each staged table that has rows to its columns."""
+def tables_with_rows(staged: StagedSource, as_of: date | None = None) -> dict[str, tuple[str, ...]]:
+    """Map each staged table of dated facts that has rows, known before the as-of where one is given, to its columns."""
     return {
-        name: table.columns for name, table in staged.tables.items() if table.staged and STAGED_TABLES[name].is_dated
+        name: table.columns
+        for name, table in staged.tables.items()
+        if table.staged and STAGED_TABLES[name].is_dated and (as_of is None or table.filled_before(as_of))
     }
 
 
-def empty_columns(staged: StagedSource) -> dict[str, set[str]]:
-    """Map each staged table to its columns without a value in any row; an order line lacks what no product tells it."""
-    empty = {name: set(table.empty) for name, table in staged.tables.items()}
+def empty_columns(staged: StagedSource, as_of: date) -> dict[str, set[str]]:
+    """Map each staged table to its columns without a value in any row known before the as-of; an order line lacks what no product tells it."""
+    empty = {name: set(table.columns).difference(table.filled_before(as_of)) for name, table in staged.tables.items()}
     if "order_lines" in empty:
         products = staged.tables.get("products")
         told = products.filled_columns if products and "product_id" not in empty["order_lines"] else ()

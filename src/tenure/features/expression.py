@@ -61,14 +61,20 @@ def columns_of(parsed: exp.Expression) -> tuple[str, ...]:
 
 
 def columns_needed(parsed: exp.Expression) -> tuple[str, ...]:
-    """List the columns without whose values an expression says nothing: all it names but those whose absence it speaks of itself.
+    """List the columns without whose values an expression says nothing: all it names but where it does without them.
 
-    It does so by ``x is null`` or ``coalesce(x, ...)``.
+    It does so, of one row, in ``x is null``, in ``coalesce``, in a case and beside an ``or``.
     """
-    tests = (node for node in parsed.find_all(exp.Is) if isinstance(node.expression, exp.Null))
-    speaking = [*(node for node in tests if not node.find_ancestor(exp.Not)), *parsed.find_all(exp.Coalesce)]
-    spoken_of = {node.this.name for node in speaking if isinstance(node.this, exp.Column)}
-    return tuple(name for name in columns_of(parsed) if name not in spoken_of)
+    return tuple(dict.fromkeys(column.name for column in parsed.find_all(exp.Column) if not _is_optional(column)))
+
+
+def _is_optional(column: exp.Column) -> bool:
+    test = column.parent
+    if isinstance(test, exp.Is) and isinstance(test.expression, exp.Null) and not test.find_ancestor(exp.Not):
+        return True
+    # What stands around an aggregate speaks of there being no rows.
+    around = column.find_ancestor(exp.Coalesce, exp.Case, exp.If, exp.Or, exp.AggFunc, exp.Anonymous, exp.Filter)
+    return isinstance(around, exp.Coalesce | exp.Case | exp.If | exp.Or)
 
 
 def check_columns(parsed: exp.Expression, allowed: Iterable[str], place: str) -> tuple[str, ...]:

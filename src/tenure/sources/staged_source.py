@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -29,9 +29,8 @@ class TableSummary:
     rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     warnings: dict[str, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
-    empty: tuple[
-        str, ...
-    ] = ()  # of the columns, those without a value in any row: mostly what the source does not give
+    # column => the last day on which no value of it was known, "" where rows have no day; columns that no row fills are not in it.
+    filled_from: dict[str, str] = field(default_factory=dict)
     customers: int = 0
     first_day: str = ""
     history_start: str = ""
@@ -40,7 +39,11 @@ class TableSummary:
 
     @property
     def filled_columns(self) -> list[str]:
-        return [column for column in self.columns if column not in self.empty]
+        return [column for column in self.columns if column in self.filled_from]
+
+    def filled_before(self, day: date) -> list[str]:
+        """List the columns of which a value had occurred and was known before a day."""
+        return [column for column in self.filled_columns if self.filled_from[column] < day.isoformat()]
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,12 @@ def read_manifest(source: Source, folder: Path) -> StagedSource | None:
     if not path.is_file():
         return None
     manifest = json.loads(path.read_text(encoding="utf-8"))
+    known = {field.name for field in fields(TableSummary)}
     tables = {
-        name: TableSummary(**{**t, "columns": tuple(t["columns"]), "empty": tuple(t.get("empty", ()))})
+        # One that an earlier version wrote may hold what is no longer told; its fingerprint is another.
+        name: TableSummary(
+            **{key: value for key, value in t.items() if key in known} | {"columns": tuple(t["columns"])}
+        )
         for name, t in manifest["tables"].items()
     }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)

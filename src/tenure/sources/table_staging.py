@@ -123,9 +123,12 @@ def _summarise(
         (distinct,) = connection.execute(f"SELECT count(DISTINCT hash(t)) FROM {relation} t").fetchall()[0]
         if distinct < count:
             warnings["identical to another row, and no key is declared"] = count - distinct
-    counted = ", ".join(f"count({quoted(column)})" for column in mapped.staged_columns)
-    filled = connection.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
+    # Just as the engine cuts: a row is seen once it has both occurred and become known.
+    seen = "greatest(occurred_at, known_at)::DATE::VARCHAR" if mapped.is_dated else "''"
+    first = ", ".join(f"min({seen}) FILTER ({quoted(column)} IS NOT NULL)" for column in mapped.staged_columns)
+    filled = connection.execute(f"SELECT {first} FROM {relation}").fetchall()[0]
     return TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
-        columns=mapped.staged_columns, empty=tuple(c for c, n in zip(mapped.staged_columns, filled, strict=True) if not n), is_static=mapped.is_static, **facts,
+        columns=mapped.staged_columns, filled_from={c: day for c, day in zip(mapped.staged_columns, filled, strict=True) if day is not None},
+        is_static=mapped.is_static, **facts,
     )  # fmt: skip
