@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tenure.demo import generate_demo
-from tenure.errors import NotEnoughDataError, RegistryError, UnknownNameError
+from tenure.errors import DataContractError, NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
 from tenure.models.registry import Registry
@@ -123,6 +123,9 @@ def test_the_registered_champion_loads_with_plain_mlflow_and_gives_the_scored_pr
         table = pd.read_parquet(next((workspace.snapshots("demo") / "features").glob("2026-01-01-*.parquet")))
         table = table[table["eligible__churn"]].reset_index(drop=True)
         predicted = model.predict(table[inputs], params={"explain": True})
+        for nothing in ([{}], [{"unheard": 1}, {"unheard": 2}]):
+            with pytest.raises(DataContractError, match="features are missing"):
+                model.predict(pd.DataFrame(nothing))
     finally:
         mlflow.set_tracking_uri(None)
     scores = (

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.errors import DataContractError
+from tenure.errors import DataContractError, RegistryError
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry import Registry
 from tenure.models.settings import TrainingSettings
@@ -85,5 +85,8 @@ def test_scoring_goes_on_for_champions_that_have_all_they_need(workspace):
     assert set(score(run).ranked) == {"churn"}
     assert not (run.output / "lapse.csv").exists() and (run.output / "churn.csv").is_file()
     assert [alert.about for alert in review_run(run).alerts if "nobody was scored" in alert.text] == ["lapse"]
+    assert set(score(run, targets="churn,lapse").ranked) == set(score(run, targets="churn").ranked) == {"churn"}
     with pytest.raises(DataContractError, match="lapse: version 1 needs 1 features"):
         score(run, targets="lapse")
+    with pytest.raises(RegistryError, match="upsell has no champion"):
+        score(run, targets="upsell")

@@ -122,6 +122,8 @@ def test_persons_found_under_other_names_are_not_lost_without_a_word(tmp_path, m
     with pytest.raises(UsageError, match="by the raw files' ids who is whom, from before pseudonymise was set"):
         match(tmp_path, *rows, toml="pseudonymise = true")
     events = Workspace(tmp_path).identity_events("shop")
+    private = Workspace(tmp_path).identities("shop")
+    assert not [*private.glob("*.parquet")], "what is refused leaves no records behind"
     events.rename(events.with_name("events-of-before"))
     assert match(tmp_path, *rows, toml="pseudonymise = true")[1].joined == 1
     with pytest.raises(UsageError, match="by pseudonyms who is whom, from before pseudonymise was taken out"):

@@ -14,6 +14,8 @@ REASONS = 3
 UP, DOWN = "▲", "▼"
 # A number so near its usual value reads the same, and gives a reader no reason.
 AS_USUAL = 0.02
+# Of a driver's strongest feature: one that counts for less does not speak for it, however unusual its value is.
+COUNTS = 0.1
 
 
 def driver_contributions(model: PropensityModel, contributions: np.ndarray) -> pd.DataFrame:
@@ -28,7 +30,7 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
     features => reason_1, reason_2, reason_3 (▲ raises, ▼ lowers the propensity), same index.
 
     Features of one driver repeat each other, so drivers are ranked by their summed contribution and each speaks through
-    its strongest feature, by choice one whose value is known and not the usual one; where a model has fewer than three
+    its strongest feature, by choice one that counts whose value is known and not the usual one; where a model has fewer than three
     drivers the next strongest features fill up.
     """
     if contributions is None:
@@ -66,7 +68,8 @@ def _choose(model: PropensityModel, contributions: np.ndarray, worth: np.ndarray
         # The feature that speaks for a driver pulls the way the driver as a whole does; one with words, then one whose
         # value is known, then one whose value is not the usual one, is asked first.
         agrees = np.sign(contributions[:, members]) == np.sign(total)[:, None]
-        preferred = 3e6 * speaks[members] + 1e6 * worth[:, members]
+        counts = strength[:, members] >= COUNTS * np.where(agrees, strength[:, members], 0).max(axis=1, keepdims=True)
+        preferred = 3e6 * speaks[members] + np.where(counts, 1e6 * worth[:, members], 0)
         rank = np.where(agrees, strength[:, members] + preferred, -1.0)
         leaders.append(members[rank.argmax(axis=1)])
         sums.append(np.abs(total))

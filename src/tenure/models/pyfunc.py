@@ -19,8 +19,16 @@ class PropensityPyfunc:
         self.model = model
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Score a table of features. features => propensity [, reason_1, reason_2, reason_3]"""
+        """Score a table of features. features => propensity [, reason_1, reason_2, reason_3]
+
+        Raises
+        ------
+        DataContractError : features are missing.
+        """
         table = pd.DataFrame(model_input).reset_index(drop=True)
+        if table.columns.empty:
+            # MLflow drops what its schema does not know, and with the last column all rows: an empty answer would mislead.
+            self.model.encoding.transform(table)
         scored = pd.DataFrame({"propensity": self.model.propensities(table)})
         if params and params.get("explain"):
             return scored.join(reasons(self.model, table))

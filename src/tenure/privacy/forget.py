@@ -99,10 +99,10 @@ def _check_known(workspace: Workspace, source: Source, identities: Identities, p
 
 
 def _stage_anew(workspace: Workspace, source: Source) -> int:
-    """Stage without the customer; where the raw files no longer allow it, the staged tables go: a run stages them again."""
+    """Stage without the customer; where raw files or settings no longer allow it, the staged tables go: a run stages them again, or says what is wrong."""
     try:
         return len(stage_source(workspace, source).tables)
-    except DataContractError:
+    except (DataContractError, UsageError):
         staged = workspace.staged(source.name)
         count = len(list(staged.glob("*.parquet")))
         rmtree(staged, ignore_errors=True)

@@ -116,8 +116,8 @@ class Identities:
             self.check_key()
         return [NAMING_VERSION, str(self.is_pseudonymised), _read(self._key_check_path), *sorted(self.forgotten)]
 
-    def check_same_names(self, events: Path) -> None:
-        """Refuse events of who is whom in which customers are named otherwise than staging names them.
+    def check_same_names(self, connection: duckdb.DuckDBPyConnection, events: Path) -> None:
+        """Refuse events of who is whom in which customers are named otherwise than staging names them: asked once all ids are learnt.
 
         Raises
         ------
@@ -129,9 +129,15 @@ class Identities:
         named = {name for column in decided for name in column.to_pylist()}
         if not named:
             return  # as of nearly all stagings; the map may be of millions
-        known = self.real_ids()
         # By what they should not be called: whoever was forgotten is in neither.
-        if named & {*(known.values() if self.is_pseudonymised else known.keys())}:
+        if self.is_pseudonymised:
+            connection.register("named", pa.table({"customer_id": list(named)}))
+            query = "SELECT 1 FROM named JOIN identity USING (customer_id) WHERE NOT is_forgotten LIMIT 1"
+            are_others = bool(connection.execute(query).fetchall())
+            connection.unregister("named")
+        else:
+            are_others = bool(named & self.real_ids().keys())
+        if are_others:
             these, since = ("the raw files' ids", "set") if self.is_pseudonymised else ("pseudonyms", "taken out")
             raise UsageError(
                 f"{self.source}: {events} says of customers by {these} who is whom, from before pseudonymise was {since}. Expected the names of "

@@ -71,8 +71,7 @@ def stage_source(
     if is_whole and (staged := read_manifest(source, target)) and staged.fingerprint == fingerprint:
         return replace(staged, identity_events=events, private_records=private)
     with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
-        tables = _stage_tables(source, folder, mappings, fresh, identities, private, allow_empty=allow_empty)
-        identities.check_same_names(events)
+        tables = _stage_tables(source, folder, mappings, fresh, identities, private, events, allow_empty=allow_empty)
         write_manifest(fresh, fingerprint, raw_hashes, tables)
     if private is None:
         workspace.private_records(source.name).unlink(missing_ok=True)
@@ -123,6 +122,7 @@ def _stage_tables(
     fresh: Path,
     identities: Identities,
     private: Path | None,
+    events: Path,
     *,
     allow_empty: bool,
 ) -> dict[str, TableSummary]:
@@ -136,6 +136,7 @@ def _stage_tables(
         every = [
             _map_and_learn(connection, source, folder, fresh, m, identities, allow_empty) for m in mappings.values()
         ]
+        identities.check_same_names(connection, events)
         for mapped in every:
             tables[mapped.name] = stage_table(connection, source, mapped, fresh, clock, identities, private)
         if not allow_empty:

@@ -159,8 +159,13 @@ def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, 
         changed = features.assign(**{meaning.name: meaning.usual})
         then = float(model.propensities(changed)[0])
         told = phrase(meaning, features[meaning.name].iloc[0], currency)
-        found.append({"feature": meaning.name, "found": told, "propensity": now, "propensity_if_usual": then})
-    found.sort(key=lambda lever: -abs(float(lever["propensity_if_usual"]) - now))
+        found.append(
+            {
+                "feature": meaning.name, "found": told, "propensity": now, "propensity_if_usual": then,
+                "has_words": bool(meaning.noun),
+            }
+        )  # fmt: skip
+    found.sort(key=lambda lever: (not lever.pop("has_words"), -abs(float(lever["propensity_if_usual"]) - now)))
     return found[:SHOWN_LEVERS]
 
 

@@ -37,12 +37,12 @@ def score(
     """Score every customer with the given versions, else the champions; write the tables, append the ledger.
 
     ``targets`` adds to what the output's table already holds. A version whose features the source cannot give any more is
-    left out, and the review tells; it is an error where it was asked for by name, or no other champion is left.
+    left out, and the review tells; it is an error where no champion of those asked for is left.
 
     Raises
     ------
-    RegistryError : no target has a champion. LeakageError : a model has seen the as-of's future. DataContractError : a
-    champion asked for needs features that are gone.
+    RegistryError : no target asked for has a champion. LeakageError : a model has seen the as-of's future.
+    DataContractError : all champions asked for need features that are gone.
     """
     chosen: dict[str, ScoringModel] = {}
     lacking: dict[str, ScoringModel] = {}
@@ -57,12 +57,14 @@ def score(
         # A column that vanished must not hold up the targets that never used it.
         found = lacking if missing_features(run.snapshots, model) else chosen
         found[name] = ScoringModel(model, version)
-    if versions is None and (wanted or not chosen):
-        chosen |= lacking  # and so refused
-    if not chosen and versions is None:
-        raise RegistryError(
-            f"{run.source.name}: no target has a champion in {run.registry.uri}. Expected a trained model; run 'tenure run {run.source.name}' first."
-        )
+    asked = set(wanted or run.snapshots.targets)
+    if versions is None and not asked & chosen.keys():
+        if not asked & lacking.keys():
+            raise RegistryError(
+                f"{run.source.name}: {', '.join(wanted) or 'no target'} has {'no' if wanted else 'a'} champion in {run.registry.uri}. "
+                f"Expected a trained model; run 'tenure run {run.source.name}' first."
+            )
+        chosen = {name: scoring for name, scoring in lacking.items() if name in asked}  # and so refused
     run.snapshots.build_features([run.as_of])
     scores = with_facets(run.snapshots, score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight))
     write_scores(scores, run.output)
