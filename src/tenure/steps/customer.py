@@ -142,14 +142,13 @@ def _levers(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, Any]]:
-    """Score one customer's features again, each of the strongest set to its usual value; the largest change first.
+    """Score one customer's features again, each of the strongest that words can tell set to its usual value; the largest change first.
 
-    A feature moved alone leaves those that go with it as they are: the model's view, not what acting would bring. One
-    that no sentence tells comes after all others.
+    A feature moved alone leaves those that go with it as they are: the model's view, not what acting would bring.
     """
-    strength = np.abs(model.contributions(features)[0, :-1])
-    has_words = np.array([bool(meaning.noun) for meaning in model.meanings])
-    strongest = np.lexsort((-strength, ~has_words))[: 2 * SHOWN_LEVERS]
+    contributions = model.contributions(features)[0, :-1]
+    told = [place for place in np.argsort(-np.abs(contributions), kind="stable") if model.meanings[place].noun]
+    strongest = told[: 2 * SHOWN_LEVERS]
     currency, now = str(model.about.get("currency", "")), float(model.propensities(features)[0])
     found = []
     for place in strongest:
@@ -158,14 +157,9 @@ def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, 
             continue
         changed = features.assign(**{meaning.name: meaning.usual})
         then = float(model.propensities(changed)[0])
-        told = phrase(meaning, features[meaning.name].iloc[0], currency)
-        found.append(
-            {
-                "feature": meaning.name, "found": told, "propensity": now, "propensity_if_usual": then,
-                "has_words": bool(meaning.noun),
-            }
-        )  # fmt: skip
-    found.sort(key=lambda lever: (not lever.pop("has_words"), -abs(float(lever["propensity_if_usual"]) - now)))
+        is_now = phrase(meaning, features[meaning.name].iloc[0], currency)
+        found.append({"feature": meaning.name, "found": is_now, "propensity": now, "propensity_if_usual": then})
+    found.sort(key=lambda lever: -abs(float(lever["propensity_if_usual"]) - now))
     return found[:SHOWN_LEVERS]
 
 
