@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,7 @@ from tables import read, staged
 from tenure.cli import main
 from tenure.engines.known_customers import known_customers
 from tenure.errors import RunError, UsageError
+from tenure.identity.events import Event, Ledger
 from tenure.models.registry import Registry
 from tenure.privacy.forget import CARD_NOTE, forget_customer
 from tenure.scoring import Scores, append_to_ledger
@@ -130,6 +131,18 @@ def test_a_repeat_brings_nobody_back_and_adds_no_scores_twice(tmp_path):
     assert pd.read_parquet(kept)["customer_id"].to_list() == ["c12"]
     left = Scores(pd.DataFrame(), {"lapse": scores("c1", "c12").ranked["lapse"].iloc[1:]})
     assert append_to_ledger(workspace, left, source="shop", as_of=AS_OF, run_id="s", run_kind="scheduled") == 0
+
+
+def test_forgetting_ends_where_staging_refuses_other_names(tmp_path):
+    """Pseudonyms were switched on after persons were found: a run is refused, but nobody stays who asked to go."""
+    workspace, _, _ = lived_in(tmp_path)
+    Ledger(workspace.identity_events("shop")).append([Event(datetime(2024, 1, 9), "c12", "c2", "joined", "same phone")])
+    forgets = "pseudonymise = true\n"
+    (workspace.raw("shop") / "source.toml").write_text(forgets)
+    forget_customer(workspace, "shop", "c1")
+    assert not files_naming(tmp_path, "c1")
+    with pytest.raises(UsageError, match="from before pseudonymise was set"):
+        staged(tmp_path, forgets, order_lines=ORDERS)
 
 
 def test_the_card_says_once_that_the_model_stays(tmp_path):
