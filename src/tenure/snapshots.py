@@ -53,7 +53,7 @@ class Snapshots:
         tables = tables_with_rows(self.staged, self.as_of)
         lacking = {n: missing_tables(t, tables) for n, t in targets_of(self.staged.source).items()}
         return {
-            name: f"needs {', '.join(missing)}, which the source does not have"
+            name: f"needs {', '.join(missing)}, which the source does not have as of {self.as_of}"
             for name, missing in lacking.items()
             if missing
         }

@@ -30,7 +30,7 @@ def test_a_facet_sees_what_had_happened_and_was_known_before_the_as_of(tmp_path)
 
 def test_a_facet_whose_table_is_missing_is_not_told_and_says_so(tmp_path):
     told = view(tmp_path, order_lines=("customer_id occurred_at order_id amount", "ana 2024-01-10 o1 10"))
-    assert told.unavailable["programme"] == "needs loyalty, which the source does not have"
+    assert told.unavailable["programme"] == "needs loyalty, which the source does not have as of 2024-04-01"
     assert "loyalty_points" not in told.customers and "programme" not in {c.name for c in told.columns}
 
 

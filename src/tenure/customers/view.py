@@ -41,7 +41,7 @@ def customer_view(staged: StagedSource, as_of: date, customers: pd.DataFrame) ->
     with facts_at(staged, as_of) as facts:
         for facet in all_facets().values():
             if lacking := lacking_tables(facet, tables):
-                unavailable[facet.name] = f"needs {', '.join(lacking)}, which the source does not have"
+                unavailable[facet.name] = f"needs {', '.join(lacking)}, which the source does not have as of {as_of}"
                 continue
             if absent := [needed for needed in facet.after if needed in unavailable]:
                 unavailable[facet.name] = f"builds on {', '.join(absent)}, which the source cannot tell"
