@@ -43,14 +43,13 @@ def score_flow(
         for name in targets:
             run.target(name)  # one that the source cannot answer is told before a kernel starts
         with added_to(run, progress) as work:
-            parameters = {"targets": ",".join(targets), "allow_hindsight": allow_hindsight, "engine": run.engine}
-            work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _state(run, targets)))
+            asked = with_those_scored(run.output, targets)
+            parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}
+            work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
             tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
             document = work.finish("score", targets)
         return RunResult(run.output, document, work.performed)
 
 
-def _state(run: Run, targets: Sequence[str]) -> str:
-    """Name the champions, and whom of them the table will hold: those asked for, and those it holds already."""
-    champions = {name: run.registry.champion(run.model_name(name)) for name in run.snapshots.targets}
-    return json.dumps([champions, sorted(with_those_scored(run.output, targets))])
+def _champions_state(run: Run) -> str:
+    return json.dumps({name: run.registry.champion(run.model_name(name)) for name in run.snapshots.targets})
