@@ -137,12 +137,12 @@ def test_forgetting_ends_where_staging_refuses_other_names(tmp_path):
     """Pseudonyms were switched on after persons were found: a run is refused, but nobody stays who asked to go."""
     workspace, _, _ = lived_in(tmp_path)
     Ledger(workspace.identity_events("shop")).append([Event(datetime(2024, 1, 9), "c12", "c2", "joined", "same phone")])
-    forgets = "pseudonymise = true\n"
-    (workspace.raw("shop") / "source.toml").write_text(forgets)
+    toml = "pseudonymise = true\n"
+    (workspace.raw("shop") / "source.toml").write_text(toml)
     forget_customer(workspace, "shop", "c1")
     assert not files_naming(tmp_path, "c1")
     with pytest.raises(UsageError, match="from before pseudonymise was set"):
-        staged(tmp_path, forgets, order_lines=ORDERS)
+        staged(tmp_path, toml, order_lines=ORDERS)
 
 
 def test_the_card_says_once_that_the_model_stays(tmp_path):

@@ -14,13 +14,10 @@ from typing import Any
 import duckdb
 
 from tenure.engines.duckdb_session import connect
-from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.contract import SEEN_AFTER, STAGED_TABLES, UNDATED
 from tenure.sources.raw_files import literal
 from tenure.sources.staged_source import StagedSource
 from tenure.workspace import replaced_file
-
-# The day of a table without dates: as text it sorts before every cutoff, so such a table counts whole.
-UNDATED = ""
 
 
 @dataclass(frozen=True)
@@ -67,8 +64,7 @@ def known_facts(staged: StagedSource) -> KnownFacts:
 def _by_day(connection: duckdb.DuckDBPyConnection, staged: StagedSource, table: str) -> dict[str, Any]:
     relation = f"read_parquet({literal(str(staged.path(table)))}) fact"
     columns = [row[:2] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
-    # Just as the engine cuts: a row is seen once it has both occurred and become known.
-    seen = "greatest(occurred_at, known_at)::DATE::VARCHAR" if STAGED_TABLES[table].is_dated else literal(UNDATED)
+    seen = SEEN_AFTER if STAGED_TABLES[table].is_dated else literal(UNDATED)
     rows = connection.execute(
         f"SELECT {seen} AS day, count(*), sum(hash(fact)::HUGEINT) FROM {relation} GROUP BY day ORDER BY day"
     ).fetchall()

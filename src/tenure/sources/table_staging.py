@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from tenure.errors import DataContractError, StorageError
-from tenure.sources.contract import RECORDS, STATIC_DATE
+from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
 from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable
 from tenure.sources.private_records import keep_apart, told_of_rejected
@@ -123,8 +123,7 @@ def _summarise(
         (distinct,) = connection.execute(f"SELECT count(DISTINCT hash(t)) FROM {relation} t").fetchall()[0]
         if distinct < count:
             warnings["identical to another row, and no key is declared"] = count - distinct
-    # Just as the engine cuts: a row is seen once it has both occurred and become known.
-    seen = "greatest(occurred_at, known_at)::DATE::VARCHAR" if mapped.is_dated else "''"
+    seen = SEEN_AFTER if mapped.is_dated else literal(UNDATED)
     first = ", ".join(f"min({seen}) FILTER ({quoted(column)} IS NOT NULL)" for column in mapped.staged_columns)
     filled = connection.execute(f"SELECT {first} FROM {relation}").fetchall()[0]
     return TableSummary(
