@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "tenure"
 # Each layer may import itself and anything in an earlier one. Layers on one line never meet.
 LAYERS = (
     {"errors", "workspace", "time_windows", "memory", "secrets"},
-    {"spark_session"},
+    {"spark_session", "stored"},
     {"alerts", "lock", "logs"},
     {"sources", "demo"},
     {"identity"},

@@ -52,6 +52,10 @@ class StorageError(TenureError):
     """The disk is full, or a limit on files is reached; nothing half-written is visible."""
 
 
+class StoredFormatError(TenureError, ValueError):
+    """A document or table that Tenure stored cannot be read: damaged, or of a newer format."""
+
+
 class RunError(TenureError):
     """A step of a run failed; the message names the step and keeps its cause."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 from tenure.errors import DefinitionError, UnknownNameError
@@ -15,6 +18,8 @@ from tenure.features.expression import (
 )
 from tenure.sources.contract import staged_table
 from tenure.time_windows import OutcomeWindow
+
+DAYS = ("horizon_days", "lead_days", "label_lag_days", "eligible_days")
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,34 @@ class Target:
 
     @property
     def numbers(self) -> dict[str, int | str]:
-        days = ("horizon_days", "lead_days", "label_lag_days", "eligible_days")
-        return {name: getattr(self, name) for name in days} | dict(self.options)
+        return {name: getattr(self, name) for name in DAYS} | dict(self.options)
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """What is asked, of whom, and what counts as yes: a document from which ``under`` makes the target again."""
+        return {
+            "target": self.name,
+            "question": self.question,
+            "eligible": [asdict(condition) for condition in self.eligible],
+            "outcome": asdict(self.outcome),
+            "numbers": dict(sorted(self.numbers.items())),
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name the definition by its content (hexadecimal): scores of one definition are never shown under another."""
+        text = " ".join(json.dumps(self.definition, sort_keys=True).replace("\\n", " ").split())
+        return blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def under(self, definition: Mapping[str, Any]) -> Target:
+        """Return the target as another definition asks it: one whose scores are older than today's."""
+        numbers = dict(definition["numbers"])
+        own = {name: numbers.pop(name) for name in DAYS}
+        eligible = tuple(Condition(**condition) for condition in definition["eligible"])
+        outcome = Condition(**definition["outcome"])
+        return replace(
+            self, question=definition["question"], eligible=eligible, outcome=outcome, options=numbers, **own
+        )
 
     def fill(self, text: str) -> str:
         """Put the target's numbers and options into ``{name}`` places; text is quoted as SQL."""
