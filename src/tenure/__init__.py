@@ -6,8 +6,9 @@ The public names, in reading order; each is imported when it is first used, so t
 from importlib import import_module
 from typing import Any
 
-_HOMES = {
+HOMES = {
     "open_run": "tenure.steps.opening",
+    "ingest": "tenure.steps.opening",
     "staged_tables": "tenure.steps.prepare",
     "rejected_rules": "tenure.steps.prepare",
     "feature_catalogue": "tenure.steps.prepare",
@@ -26,10 +27,10 @@ _HOMES = {
     "backfill_flow": "tenure.flows.backfill",
     "TenureError": "tenure.errors",
 }
-__all__ = list(_HOMES)
+__all__ = list(HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in HOMES:
         raise AttributeError(f"module 'tenure' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(HOMES[name]), name)

@@ -13,7 +13,6 @@ from tenure.time_windows import parse_date
 from tenure.workspace import check_name
 
 Kind = Literal["source", "date", "folder", "target", "targets", "choice", "text", "flag", "count"]
-RUN_KINDS = ("manual", "scheduled", "backfill")
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,8 @@ COMMON = (
     Parameter("source", "source", "demo", "which company: a folder under data/raw, or a bundled source"),
     Parameter("as_of", "date", "", "first unknown day, YYYY-MM-DD; empty: the day after the last fact"),
     Parameter("workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: TENURE_WORKSPACE, or this checkout"),
-    Parameter("output", "folder", "", "where results go, inside the workspace; empty: reports/<source>/<as_of>"),
     Parameter("quick", "flag", False, "few trees and a sample: shows that it works, not to be believed"),
-    Parameter("run_id", "text", "", "set by `tenure run`; empty: a new one"),
-    Parameter("run_kind", "choice", "manual", "manual; scheduled: `tenure run` or `score`; backfill: as on a past day", allowed=RUN_KINDS),
+    Parameter("run", "text", "", "id of the run this is a step of, which says all above; empty: opened by hand"),
 )  # fmt: skip
 TARGETS = Parameter("targets", "targets", "", "comma-separated; empty: all the source can answer")
 ENGINE = Parameter(
@@ -178,5 +175,3 @@ def _impossible(values: Mapping[str, Any]) -> Iterable[str]:
         yield f"test_cutoff {test} is not before as_of {as_of}: its outcomes would be unknown. Choose an earlier one."
     if values.get("allow_hindsight") and values.get("versions") == "from_run":
         yield "allow_hindsight with versions 'from_run': what a run just trained has not seen its as-of. Leave one out."
-    if values["run_kind"] == "backfill" and not as_of:
-        yield "run_kind 'backfill' needs an as_of: the past day it stands on."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tenure.errors import StoredFormatError
+from tenure.secrets import without_secrets
 from tenure.workspace import replaced_file
 
 FORMAT = "format_version"
@@ -16,9 +17,10 @@ Made = TypeVar("Made")
 
 
 def write_stored(path: Path, document: Mapping[str, Any], version: int) -> None:
-    """Write a document with its format, whole or not at all."""
+    """Write a document with its format, whole or not at all; secrets of the environment are blotted out."""
+    text = json.dumps({FORMAT: version, **document}, indent=1, default=str)
     with replaced_file(path) as fresh:
-        fresh.write_text(json.dumps({FORMAT: version, **document}, indent=1, default=str), encoding="utf-8")
+        fresh.write_text(without_secrets(text), encoding="utf-8")
 
 
 def read_stored(path: Path, version: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tenure.flows.progress import Progress, say_nothing
 from tenure.flows.work import added_to
 from tenure.flows.writer import writing
-from tenure.graph import Step
+from tenure.step_cache import Step
 from tenure.targets.catalogue import check_targets
 
 
@@ -30,12 +30,12 @@ def audit_flow(
     TenureError : an unknown source or target, an as-of outside the data.
     """
     check_targets(targets)
-    doing = f"tenure audit {source}"
     with writing(
-        source, doing, as_of=as_of, workspace=workspace, wait_minutes=wait_minutes, quick=quick, progress=progress
-    ) as run:
+        source, f"tenure audit {source}", kind="audit", as_of=as_of, workspace=workspace, quick=quick,
+        wait_minutes=wait_minutes, progress=progress, targets=list(targets),
+    ) as run:  # fmt: skip
         with added_to(run, progress) as work:
             work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(targets)}))
-            work.finish("audit", targets)
-        alarms = json.loads((run.output / "audit.json").read_text(encoding="utf-8"))["alarms"]
-    return run.output, list(alarms)
+            work.finish(targets)
+        folder = run.workspace.reports(source, run.as_of)
+        return folder, list(json.loads((folder / "audit.json").read_text(encoding="utf-8"))["alarms"])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from uuid import uuid4
 
 from tenure.errors import NotEnoughDataError
 from tenure.flows.progress import Progress, StepEvent, say_nothing
 from tenure.flows.run import build, promote
 from tenure.flows.writer import writing
-from tenure.run_document import read_document
-from tenure.steps.opening import Run, open_run
+from tenure.run_record import RunRecord, read_sealed
+from tenure.steps.opening import BACKFILL, Run
 from tenure.targets.catalogue import all_targets, check_targets
 from tenure.time_windows import parse_date, spaced_dates
 
@@ -54,10 +55,9 @@ def backfill_flow(
     check_targets(targets)
     days = spaced_dates(parse_date(first, "--from"), parse_date(last, "--to"), every)
     rows: list[BackfillRow] = []
-    doing = f"tenure backfill {source}"
     with writing(
-        source, doing, as_of=str(days[-1]), workspace=workspace, wait_minutes=wait_minutes, quick=quick, run_kind="backfill",
-        progress=progress,
+        source, f"tenure backfill {source}", kind="run", run_kind=BACKFILL, as_of=str(days[-1]), workspace=workspace, quick=quick,
+        wait_minutes=wait_minutes, progress=progress, targets=list(targets),
     ) as latest:  # fmt: skip
         runs = [_as_of(latest, day) for day in days]
         _build_all_snapshots(runs, targets)
@@ -68,11 +68,10 @@ def backfill_flow(
 
 
 def _as_of(latest: Run, day: date) -> Run:
-    """Open the same source as of another day."""
-    return open_run(
-        latest.source.name, as_of=str(day), workspace=str(latest.workspace.root), quick=latest.quick, run_kind="backfill",
-        output=str(latest.workspace.backfill(latest.source.name, day)),
-    )  # fmt: skip
+    """Give the same run as of another day: each day is a run of its own."""
+    begun = latest.recorded
+    record = RunRecord(begun.folder, begun.document | {"run_id": uuid4().hex[:12], "as_of": str(day)})
+    return replace(latest, as_of_given=day, record=record, run_id=record.document["run_id"])
 
 
 def _build_all_snapshots(runs: Sequence[Run], targets: Sequence[str]) -> None:
@@ -92,7 +91,7 @@ def _one_day(run: Run, targets: Sequence[str], progress: Progress) -> list[Backf
     for name in targets or all_targets():
         run.registry.point_champion(run.model_name(name), _champion_before(run, name))
     try:
-        result = build(run, run.output, targets, progress)
+        result = build(run, run.workspace.backfill(run.source.name, run.as_of), targets, progress)
     except NotEnoughDataError as error:
         return [BackfillRow(run.as_of, ",".join(targets) or "all", "refused", "", None, False, str(error))]
     promote(run, result)
@@ -107,7 +106,8 @@ def _one_day(run: Run, targets: Sequence[str], progress: Progress) -> list[Backf
 
 def _champion_before(run: Run, target: str) -> str | None:
     """Return the version promoted on the last earlier day of the backfill, or None."""
-    folders = sorted(run.output.parent.glob("[0-9]*"), reverse=True)
-    earlier = (read_document(folder) for folder in folders if folder.name < run.output.name)
+    own = run.workspace.backfill(run.source.name, run.as_of)
+    folders = sorted(own.parent.glob("[0-9]*"), reverse=True)
+    earlier = (read_sealed(folder) for folder in folders if folder.name < own.name)
     promoted = (document.get("targets", {}).get(target, {}) for document in earlier)
     return next((found["model_version"] for found in promoted if found.get("promoted")), None)

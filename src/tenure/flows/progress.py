@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tenure.run_document import Performed
-
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done or has failed. A *day* is an as-of that a backfill comes to; *expired* tells of retention, *waiting* of who writes."""
+    """What a run says while it works; ``seconds`` once a step is done or has failed. A *day* is an as-of that a backfill comes to; *expired* reports retention, *waiting* who writes."""
 
     step: str
     what: Literal["started", "done", "failed", "reused", "day", "expired", "waiting"]
@@ -24,6 +22,22 @@ Progress = Callable[[StepEvent], None]
 
 def say_nothing(event: StepEvent) -> None:
     """Let a run work in silence."""
+
+
+@dataclass(frozen=True)
+class StepTiming:
+    """One executed notebook."""
+
+    name: str
+    seconds: float
+
+
+@dataclass
+class Performed:
+    """What became of the steps of a run: those executed, and the names of those reused."""
+
+    executed: list[StepTiming] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
 
 
 @dataclass

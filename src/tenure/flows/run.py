@@ -8,20 +8,17 @@ from shutil import copytree, rmtree
 
 from tenure.errors import NotEnoughDataError
 from tenure.flows.progress import Progress, RunResult, say_nothing
-from tenure.flows.steps_of_run import run_steps
-from tenure.flows.work import Work, writing_to
+from tenure.flows.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
+from tenure.flows.work import Work
 from tenure.flows.writer import writing
-from tenure.graph import MARKS
 from tenure.reporting.record import TrainingRecord
-from tenure.run_document import RUN_JSON, read_document
+from tenure.run_record import BUILDING, RUN_JSON, RunRecord, read_sealed
 from tenure.sources.raw_files import fingerprint_file
+from tenure.step_cache import Step
 from tenure.steps.opening import Run
 from tenure.steps.results import saved_records
 from tenure.targets.catalogue import all_targets, check_targets
 from tenure.workspace import swap_folder
-
-# Among the marks: no output of a run, and no harm once its folder is in its place.
-BEGUN_FROM = f"{MARKS}/begun_from"
 
 
 def run_flow(
@@ -46,9 +43,9 @@ def run_flow(
     NotEnoughDataError : every target was refused.
     """
     check_targets(targets)
-    doing = f"tenure run {source}"
     with writing(
-        source, doing, as_of=as_of, workspace=workspace, wait_minutes=wait_minutes, quick=quick, engine=engine, progress=progress
+        source, f"tenure run {source}", kind="run", as_of=as_of, workspace=workspace, quick=quick, engine=engine,
+        wait_minutes=wait_minutes, progress=progress, targets=list(targets), full=full,
     ) as run:  # fmt: skip
         result = build(run, run.workspace.reports(source, run.as_of), targets, progress, full=full)
         promote(run, result)
@@ -60,39 +57,44 @@ def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, 
 
     A run that fails leaves that folder: the next one takes up where it ended.
     """
-    folder = _begin(final)
-    building = writing_to(run, folder)
-    asked = _asked_targets(building, targets, folder)
-    work = Work(building, folder, progress, {"run_kind": run.run_kind})
-    run_steps(work, asked, full=full)
-    _check_any_target(run.source.name, [record for record in saved_records(building) if record.target in asked])
-    made = _made_since(folder, final)
-    if not made and (document := read_document(final)):
+    folder, base = _begin(final)
+    work = Work.taking_up(run, folder, progress, output=str(final.relative_to(run.workspace.root)), begun_from=base)
+    run = work.run
+    asked = _asked_targets(run, targets, folder)
+    work.perform(features_step(run, asked))
+    work.perform(*training_steps(run, asked, full=full))
+    if full:
+        able = [name for name in asked if name in run.snapshots.targets]
+        work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
+    trained = trained_steps(work)
+    work.perform(scoring_step(run, trained))
+    work.perform(*telling_steps(run, trained))
+    _check_any_target(run.source.name, [record for record in saved_records(run) if record.target in asked])
+    made = _made_since(work, final)
+    if not made and not work.restyled and (document := read_sealed(final)):
         rmtree(folder)
         return RunResult(final, document, work.performed)
-    _attach_notebooks(building, folder, made)
-    document = work.finish("run", asked)
+    _attach_notebooks(run, folder, made)
+    document = work.finish(asked)
     swap_folder(folder, final)
-    for other in final.parent.glob(".*.building"):
+    for other in final.parent.glob(f".[0-9]*{BUILDING}"):
         rmtree(other, ignore_errors=True)
     return RunResult(final, document, work.performed)
 
 
-def _begin(final: Path) -> Path:
-    """Give the folder a run builds in: what an unfinished run left, if nothing was committed since; else a copy of ``final``."""
-    folder = final.parent / f".{final.name}.building"
+def _begin(final: Path) -> tuple[Path, str]:
+    """Give the folder a run builds in, and what it builds on: what an unfinished run left, if nothing was committed since; else a copy of ``final``."""
+    folder = final.parent / f".{final.name}{BUILDING}"
     base = fingerprint_file(final / RUN_JSON) if (final / RUN_JSON).is_file() else ""
-    begun = folder / BEGUN_FROM
-    if begun.is_file() and begun.read_text(encoding="utf-8") == base:
-        return folder
+    if (folder / RUN_JSON).is_file() and RunRecord.open(folder).document.get("begun_from") == base:
+        return folder, base
     rmtree(folder, ignore_errors=True)
-    final.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     if final.is_dir():
         copytree(final, folder)
-    begun.parent.mkdir(parents=True, exist_ok=True)
-    (folder / RUN_JSON).unlink(missing_ok=True)
-    begun.write_text(base, encoding="utf-8")
-    return folder
+    else:
+        folder.mkdir()
+    return folder, base
 
 
 def _asked_targets(run: Run, targets: Sequence[str], folder: Path) -> list[str]:
@@ -111,12 +113,8 @@ def _asked_targets(run: Run, targets: Sequence[str], folder: Path) -> list[str]:
 def _forget_target(target: str, folder: Path) -> None:
     """Remove a quick training from a full run's folder, and the reverse: they are not to be read side by side."""
     rmtree(folder / "training" / target, ignore_errors=True)
-    for path in (
-        f"steps/03_train_{target}.json",
-        f"notebooks/03_train_{target}.ipynb",
-        f"{target}.html",
-        f"{target}.csv",
-    ):
+    RunRecord.open(folder).set_step(f"03_train_{target}", None)
+    for path in (f"notebooks/03_train_{target}.ipynb", f"{target}.html", f"{target}.csv"):
         (folder / path).unlink(missing_ok=True)
 
 
@@ -126,10 +124,10 @@ def _check_any_target(source: str, found: Sequence[TrainingRecord]) -> None:
         raise NotEnoughDataError(f"{source}: every target was refused:\n  - {reasons}")
 
 
-def _made_since(folder: Path, final: Path) -> set[str]:
+def _made_since(work: Work, final: Path) -> set[str]:
     """Name the steps done since ``final`` was put there: by this run, or by one that was killed before its folder was."""
-    there = {path.name: path.read_bytes() for path in (final / MARKS).glob("*.json")}
-    return {path.stem for path in (folder / MARKS).glob("*.json") if path.read_bytes() != there.get(path.name)}
+    there = read_sealed(final).get("steps", {})
+    return {name for name, mark in work.record.document["steps"].items() if mark != there.get(name)}
 
 
 def _attach_notebooks(run: Run, folder: Path, made: set[str]) -> None:

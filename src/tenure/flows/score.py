@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 
 from tenure.flows.progress import Progress, RunResult, say_nothing
-from tenure.flows.steps_of_run import SCORE_OUTPUTS, tell
+from tenure.flows.steps_of_run import SCORE_OUTPUTS, telling_steps, trained_steps
 from tenure.flows.work import added_to
 from tenure.flows.writer import writing
-from tenure.graph import Step
+from tenure.step_cache import Step
 from tenure.steps.opening import Run
-from tenure.steps.results import saved_records
 from tenure.steps.score import with_those_scored
 from tenure.targets.catalogue import check_targets
 
@@ -36,19 +35,20 @@ def score_flow(
     TenureError : no champion, an unknown target, an as-of the champions have seen.
     """
     check_targets(targets)
-    doing = f"tenure score {source}"
     with writing(
-        source, doing, as_of=as_of, workspace=workspace, wait_minutes=wait_minutes, engine=engine, progress=progress
-    ) as run:
+        source, f"tenure score {source}", kind="score", as_of=as_of, workspace=workspace, engine=engine,
+        wait_minutes=wait_minutes, progress=progress, targets=list(targets), allow_hindsight=allow_hindsight,
+    ) as run:  # fmt: skip
         for name in targets:
-            run.target(name)  # one that the source cannot answer is told before a kernel starts
+            run.target(name)  # one that the source cannot answer is said before a kernel starts
+        final = run.workspace.reports(source, run.as_of)
         with added_to(run, progress) as work:
-            asked = with_those_scored(run.output, targets)
+            asked = with_those_scored(final, targets)
             parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}
             work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
-            tell(work, tuple(f"03_train_{record.target}" for record in saved_records(work.run)))
-            document = work.finish("score", targets)
-        return RunResult(run.output, document, work.performed)
+            work.perform(*telling_steps(work.run, trained_steps(work)))
+            document = work.finish(targets)
+        return RunResult(final, document, work.performed)
 
 
 def _champions_state(run: Run) -> str:

@@ -6,37 +6,48 @@ import json
 from collections.abc import Sequence
 
 from tenure.errors import NotEnoughDataError
-from tenure.flows.work import Work, side_by_side
-from tenure.graph import Step
+from tenure.flows.work import Work
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord
 from tenure.snapshot_rows import count_rows
+from tenure.step_cache import Step
 from tenure.steps.opening import Run
 from tenure.steps.results import saved_records
 from tenure.steps.review import ledger_state
 from tenure.steps.score import run_versions
 from tenure.targets.catalogue import all_targets
 
-SCORE_OUTPUTS = ("*.csv", "*.parquet", "models/*/*")
+SCORE_OUTPUTS = ("*.csv", "*.parquet", "scoring.json", "models/*/*")
 
 
-def run_steps(work: Work, asked: Sequence[str], *, full: bool) -> None:
-    run = work.run
+def features_step(run: Run, asked: Sequence[str]) -> Step:
+    return Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine})
+
+
+def training_steps(run: Run, asked: Sequence[str], *, full: bool) -> list[Step]:
+    """Give the trainings of the targets that the source can answer, the longest first: begun last, it would work on alone while a core is idle."""
     able = [name for name in asked if name in run.snapshots.targets]
-    features = Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine})
-    side_by_side(work, [Step("01_ingest", "01_ingest"), features])
-    # The longest first: begun last, it would work on alone while a core is idle.
-    longest_first = sorted(able, key=lambda name: -_fitting_rows(run, name))
-    side_by_side(work, [training_step(run, name, full=full) for name in longest_first])
-    trained = tuple(f"03_train_{record.target}" for record in saved_records(run))
-    if full:
-        work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
-    scoring = Step(
-        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": run.engine}, trained,
+    return [_training_step(run, name, full=full) for name in sorted(able, key=lambda name: -_fitting_rows(run, name))]
+
+
+def scoring_step(run: Run, trained: Sequence[str]) -> Step:
+    return Step(
+        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": run.engine}, tuple(trained),
         lambda: json.dumps(run_versions(run)),
     )  # fmt: skip
-    work.perform(scoring)
-    tell(work, trained)
+
+
+def telling_steps(run: Run, trained: Sequence[str]) -> list[Step]:
+    """Give the steps that write the pages of what was trained and scored, and the review; the longer one first."""
+    pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
+    report = Step("05_report", "05_report", pages, after=("01_ingest", "04_score", *trained))
+    review = Step("06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(run))
+    return [review, report] if trained else [review]
+
+
+def trained_steps(work: Work) -> list[str]:
+    """Name the steps of the trainings there are in a folder."""
+    return [f"03_train_{record.target}" for record in saved_records(work.run)]
 
 
 def _fitting_rows(run: Run, target: str) -> int:
@@ -47,17 +58,7 @@ def _fitting_rows(run: Run, target: str) -> int:
         return 0
 
 
-def tell(work: Work, trained: tuple[str, ...]) -> None:
-    """Write the pages of what was trained and scored, and the review."""
-    run = work.run
-    pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
-    report = Step("05_report", "05_report", pages, after=("04_score", *trained))
-    review = Step("06_review", "06_review", ("review.*",), after=("04_score",), state=lambda: ledger_state(run))
-    # The longer one first.
-    side_by_side(work, [review, report] if trained else [review])
-
-
-def training_step(run: Run, target: str, *, full: bool) -> Step:
+def _training_step(run: Run, target: str, *, full: bool) -> Step:
     """A training depends on the champion it is compared with; that its own version became champion is no change."""
 
     def state() -> str:

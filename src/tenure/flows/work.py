@@ -4,50 +4,101 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from shutil import copytree
 from threading import Event
 from typing import Any
 
 from tenure.errors import TenureError
-from tenure.flows.progress import Progress, StepEvent
-from tenure.graph import Marks, Step
+from tenure.flows.progress import Performed, Progress, StepEvent, StepTiming
+from tenure.flows.sealing import seal
 from tenure.identity.events import identity_digest
 from tenure.memory import engine_memory
 from tenure.notebooks import execute
-from tenure.run_document import Performed, StepTiming, write_document
-from tenure.steps.opening import Run, open_run
-from tenure.steps.report import write_index
+from tenure.reporting.style import restyle
+from tenure.run_record import RUN_JSON, RunRecord
+from tenure.step_cache import Marks, Step
+from tenure.steps.opening import Run
 from tenure.workspace import replaced_folder
 
 # On ports two kernels may choose the same one in the same instant; where they use none, their nursery imports on meanwhile.
 KERNEL_START_SECONDS = 1.0
 # What a training takes beside what the engine may hold.
 TRAINING_BYTES = 1 << 30
+INGEST = "01_ingest"
 
 
 @dataclass
 class Work:
-    """The steps of one run in one folder: performed, or found done."""
+    """The steps of one run in the folder of its record: performed, or found done."""
 
     run: Run
-    folder: Path
+    record: RunRecord
     progress: Progress
-    common: dict[str, Any]
     performed: Performed = field(default_factory=Performed)
+    restyled: Sequence[Path] = ()
+
+    @classmethod
+    def taking_up(cls, run: Run, folder: Path, progress: Progress, **facts: Any) -> Work:
+        """Go on with a run, begun and ingested elsewhere, in a folder that may hold what an earlier one did."""
+        begun = run.recorded
+        former = RunRecord.open(folder).document if (folder / RUN_JSON).is_file() else {}
+        record = RunRecord(folder, begun.document | facts | {"steps": former.get("steps", {})})
+        work = cls(replace(run, record=record), record, progress)
+        record.extend()
+        work.restyled = restyle(folder)
+        work.marks.renew(work.restyled)
+        work._take_ingest(begun)
+        return work
+
+    def _take_ingest(self, begun: RunRecord) -> None:
+        """Keep the ingest of an unchanged staging; else take over that of this run, where it had one to do, or perform it."""
+        step = Step(INGEST, INGEST, parameters={"made_of": self.run.staged.key})
+        done = begun.document["steps"].get(INGEST)
+        if done and not self.marks.is_current(step):
+            self.marks.forget(step)
+            (self.record.folder / step.executed).parent.mkdir(exist_ok=True)
+            (begun.folder / step.executed).replace(self.record.folder / step.executed)
+            self.marks.set(step, step.state(), seconds=done["seconds"])
+            self.performed.executed.append(StepTiming(INGEST, done["seconds"]))
+        else:
+            self.perform(step, given={})
 
     @property
     def marks(self) -> Marks:
         run = self.run
+        if not self.record.document["staging"]:
+            return Marks(self.record)
         persons = identity_digest(run.staged.identity_events, run.as_of)
-        return Marks(self.folder, run.staged.fingerprint + persons, str(run.as_of), str(run.quick), run.run_kind)
+        inputs = (run.staged.fingerprint + persons, run.source.meaning, str(run.as_of), str(run.quick), run.run_kind, str(run.memory))
+        return Marks(self.record, inputs)
 
-    def perform(self, step: Step) -> None:
+    def perform(self, *steps: Step, given: Mapping[str, Any] | None = None) -> None:
+        """Perform steps that need nothing of each other, side by side; their kernels start one after the other.
+
+        Where one fails those under way end, and are kept; no other begins. This thread only waits: signals reach it.
+        """
+        one_failed = Event()
+        with ThreadPoolExecutor(max_workers=steps_at_once()) as pool:
+            try:
+                started = []
+                for step in steps:
+                    started.append(pool.submit(self._perform, step, one_failed, given))
+                    wait(started[-1:], timeout=KERNEL_START_SECONDS)
+                for performed in started:
+                    performed.result()
+            except BaseException:
+                one_failed.set()
+                raise
+
+    def _perform(self, step: Step, one_failed: Event, given: Mapping[str, Any] | None) -> None:
         """Execute a step's notebook, unless its mark says that nothing it is made from has changed."""
+        if one_failed.is_set():
+            return
         if self.marks.is_current(step):
             self.performed.reused.append(step.name)
             self.progress(StepEvent(step.name, "reused"))
@@ -55,52 +106,25 @@ class Work:
         self.marks.forget(step)
         state, started = step.state(), time.monotonic()
         self.progress(StepEvent(step.name, "started"))
-        run = self.run
-        common = {
-            "source": run.source.name, "as_of": str(run.as_of), "workspace": str(run.workspace.root), "output": str(self.folder),
-            "quick": run.quick, "run_id": run.run_id,
-        }  # fmt: skip
-        parameters = common | self.common | dict(step.parameters)
+        document, workspace = self.record.document, self.run.workspace.root
+        opened = {key: document[key] for key in ("source", "as_of")} | {"workspace": str(workspace), "run": document["run_id"]}
+        parameters = dict(step.parameters if given is None else given)
         try:
-            execute(step.notebook, parameters, self.folder / step.executed, run.workspace.root)
+            execute(step.notebook, opened | parameters, self.record.folder / step.executed, workspace)
         except TenureError:
             # Said at once: steps beside it may work on for long.
+            one_failed.set()
             self.progress(StepEvent(step.name, "failed", round(time.monotonic() - started, 2)))
             raise
         seconds = round(time.monotonic() - started, 2)
-        self.marks.set(step, state, seconds=seconds, run_id=run.run_id)
+        self.marks.set(step, state, seconds=seconds)
         self.performed.executed.append(StepTiming(step.name, seconds))
         self.progress(StepEvent(step.name, "done", seconds))
 
-    def finish(self, kind: str, asked: Sequence[str]) -> dict[str, Any]:
-        """Write the index of all there is now, then ``run.json``, the commit mark; return what that says. ``kind``: run, score or audit."""
-        write_index(self.run)
-        return write_document(self.run, self.folder, self.performed, kind=kind, asked=asked)
-
-
-def side_by_side(work: Work, steps: Iterable[Step]) -> None:
-    """Perform steps that need nothing of each other. Their kernels start one after the other.
-
-    Where one fails those under way end, and are kept; no other begins.
-    """
-    one_failed = Event()
-
-    def perform(step: Step) -> None:
-        if one_failed.is_set():
-            return
-        try:
-            work.perform(step)
-        except BaseException:
-            one_failed.set()
-            raise
-
-    with ThreadPoolExecutor(max_workers=steps_at_once()) as pool:
-        started = []
-        for step in steps:
-            started.append(pool.submit(perform, step))
-            wait(started[-1:], timeout=KERNEL_START_SECONDS)
-        for performed in started:
-            performed.result()
+    def finish(self, asked: Sequence[str]) -> dict[str, Any]:
+        """Write the index of all there is now, then seal the record, the commit mark; return what it says."""
+        timings = [asdict(timing) for timing in self.performed.executed]
+        return seal(self.run, self.record, {"timings": timings, "reused": self.performed.reused}, asked)
 
 
 def steps_at_once() -> int:
@@ -110,18 +134,11 @@ def steps_at_once() -> int:
     return max(1, min(3, os.cpu_count() or 1, psutil.virtual_memory().available // (engine_memory() + TRAINING_BYTES)))
 
 
-def writing_to(run: Run, folder: Path) -> Run:
-    """Return the same run with another output folder."""
-    return open_run(
-        run.source.name, as_of=str(run.as_of), workspace=str(run.workspace.root), output=str(folder), quick=run.quick,
-        run_id=run.run_id, run_kind=run.run_kind, engine=run.engine,
-    )  # fmt: skip
-
-
 @contextmanager
 def added_to(run: Run, progress: Progress) -> Iterator[Work]:
     """Work on a copy of the as-of's folder, which takes its place when the block ends well."""
-    with replaced_folder(run.output) as fresh:
-        if run.output.is_dir():
-            copytree(run.output, fresh, dirs_exist_ok=True)
-        yield Work(writing_to(run, fresh), fresh, progress, {"run_kind": run.run_kind})
+    final = run.workspace.reports(run.source.name, run.as_of)
+    with replaced_folder(final) as fresh:
+        if final.is_dir():
+            copytree(final, fresh, dirs_exist_ok=True)
+        yield Work.taking_up(run, fresh, progress)

@@ -1,24 +1,37 @@
-"""Opening a source as its only writer: staged, matched, cleaned of what a killed one left, and each failure noted."""
+"""Beginning a run as a source's only writer: recorded, ingested, cleaned of what a killed one left, and each failure noted."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from dataclasses import replace
+from shutil import rmtree
+from typing import Any
 
+from tenure.customers.catalogue import check_facet_settings
+from tenure.engines.choice import check_engine
 from tenure.errors import TenureError, UsageError, describe_unforeseen
 from tenure.flows.progress import Progress, StepEvent, say_nothing
+from tenure.flows.work import INGEST, Work
 from tenure.identity.resolve import resolve
 from tenure.lock import sole_writer
 from tenure.privacy.retention import apply_retention
 from tenure.review.failures import note_failure
+from tenure.run_record import BUILDING, RunRecord
+from tenure.sources.contract import RECORDS
+from tenure.sources.ingest import current_staging, read_staging
 from tenure.sources.source import read_source
-from tenure.steps.opening import Run, open_run
+from tenure.sources.staged_source import StagedSource, check_as_of
+from tenure.step_cache import Step
+from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Run, ensure_demo
+from tenure.targets.catalogue import targets_of
+from tenure.time_windows import parse_date
 from tenure.warm_kernels import prepare
 from tenure.workspace import Workspace
 
-RECORDS = "records"
+SCHEDULED = "scheduled"
+# Where a run is recorded until its as-of is known.
+BEGUN = f".begun{BUILDING}"
 
 
 @contextmanager
@@ -26,14 +39,19 @@ def writing(
     source: str,
     doing: str,
     *,
+    kind: str,
+    as_of: str = "",
     workspace: str = "",
+    quick: bool = False,
+    engine: str = "",
+    run_kind: str = SCHEDULED,
     wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
-    **options: Any,
+    **parameters: Any,
 ) -> Iterator[Run]:
-    """Open a source as its only writer, staged, its new records matched, with what a killed writer left cleaned up.
+    """Begin a run of a source as its only writer: recorded, staged, its new records matched, after what a killed writer left is cleaned up.
 
-    Another writer is waited for as long as ``wait_minutes`` says.
+    Another writer is waited for as long as ``wait_minutes`` says. ``parameters`` are what the command was given, for the record.
 
     Raises
     ------
@@ -41,29 +59,44 @@ def writing(
     """
     located = Workspace.locate(workspace or None)
     read_source(located, source)  # an unknown source leaves no lock behind
-    kind, asked = options.get("run_kind", "scheduled"), options.get("as_of", "")
     lock = sole_writer(
         located, source, doing, wait_seconds=60 * wait_minutes, on_wait=lambda who: progress(StepEvent(who, "waiting"))
     )
-    with lock as was_killed, _noting_failures(located, source, doing, kind, asked):
-        # While the source and the registry are opened on one core, what kernels will use is imported on the other.
+    with lock as was_killed, _noting_failures(located, source, doing, run_kind, as_of):
+        # While the registry is opened on one core, what kernels will use is imported on the other.
         prepare()
-        started = time.monotonic()
-        run = open_run(source, workspace=str(located.root), run_kind=options.pop("run_kind", "scheduled"), **options)
+        if source == "demo":
+            ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
+        described = read_source(located, source)
+        check_facet_settings(described)
+        targets_of(described)  # what is wrong with its targets is said before anything is staged
+        given = parse_date(as_of) if as_of else None
+        run = Run(located, described, given, quick, check_engine(engine), run_kind)
         run.registry.check()
         if was_killed:
             run.registry.end_interrupted(source)
-        if expired := apply_retention(located, run.source):
+        if expired := apply_retention(located, described):
             progress(StepEvent(expired, "expired"))
-        progress(StepEvent("stage", "started"))
-        what: Literal["done", "reused"] = "reused" if run.staged.reused else "done"
-        progress(StepEvent("stage", what, round(time.monotonic() - started, 2)))
-        if RECORDS in run.staged.tables:
-            started = time.monotonic()
-            progress(StepEvent("identity", "started"))
-            resolve(located, run.staged)
-            progress(StepEvent("identity", "done", round(time.monotonic() - started, 2)))
-        yield run
+        folder = located.reports_of(source) / BEGUN
+        rmtree(folder, ignore_errors=True)
+        try:
+            yield _ingested(run, RunRecord.begin(folder, run.facts(kind, **parameters)), progress)
+        finally:
+            rmtree(folder, ignore_errors=True)
+
+
+def _ingested(run: Run, record: RunRecord, progress: Progress) -> Run:
+    """Stage what changed, in the first step's kernel; the record then says what on, and as of when."""
+    begun = replace(run, record=record, run_id=record.document["run_id"], started_at=record.started_at)
+    staged = current_staging(run.workspace, run.source)
+    if staged is None:
+        Work(begun, record, progress).perform(Step(INGEST, INGEST))
+        staged = read_staging(run.workspace, run.source)
+    elif RECORDS in staged.tables:
+        resolve(run.workspace, staged)
+    as_of = check_as_of(staged, run.as_of_given)
+    record.extend(staging=staged.fingerprint, as_of=str(as_of))
+    return replace(begun, as_of_given=as_of)
 
 
 @contextmanager
@@ -72,7 +105,7 @@ def _noting_failures(workspace: Workspace, source: str, doing: str, kind: str, a
     try:
         yield
     except Exception as error:
-        if kind == "scheduled" and not isinstance(error, UsageError):
+        if kind == SCHEDULED and not isinstance(error, UsageError):
             text = str(error) if isinstance(error, TenureError | OSError) else describe_unforeseen(error)
             # Where the disk is full the message itself is all there can be.
             with suppress(OSError):

@@ -1,52 +1,89 @@
-"""What every step is given: one source at one as-of."""
+"""What every step is given: one source at one as-of, of a run that stands on disk, or opened by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
-from functools import cached_property, wraps
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any
 from uuid import uuid4
 
 from tenure.customers.catalogue import check_facet_settings
 from tenure.engines.choice import DUCKDB, check_engine
-from tenure.errors import NotEnoughDataError
+from tenure.errors import NotEnoughDataError, RunError, UsageError
 from tenure.lock import sole_writer
+from tenure.memory import memory_budget
 from tenure.models.registry import Registry, model_name
+from tenure.run_record import RunRecord
 from tenure.snapshots import Snapshots
-from tenure.sources.ingest import stage_source
+from tenure.sources.ingest import current_staging, read_staging, stage_source
 from tenure.sources.source import Source, read_source
 from tenure.sources.staged_source import StagedSource, check_as_of
+from tenure.steps.injected import check_injected
 from tenure.targets.catalogue import find_target, targets_of
 from tenure.targets.definition import Target
 from tenure.time_windows import parse_date
 from tenure.workspace import Workspace
 
-Given = ParamSpec("Given")
-Made = TypeVar("Made")
-
 QUICK_DEMO_CUSTOMERS = 2_000
 BACKFILL_ENDING = "-backfill"
+MANUAL, BACKFILL = "manual", "backfill"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One source at one as-of: where it reads, where it writes."""
+    """One source at one as-of: where it reads, where it writes. ``record`` is the run on disk; None where it was opened by hand."""
 
     workspace: Workspace
     source: Source
-    as_of_given: date | None
-    output_given: Path | None
-    quick: bool
-    run_id: str
-    run_kind: str = "manual"
+    as_of_given: date | None = None
+    quick: bool = False
     engine: str = DUCKDB
+    run_kind: str = MANUAL
+    record: RunRecord | None = None
+    memory: int = field(default_factory=memory_budget)
+    run_id: str = field(default_factory=lambda: uuid4().hex[:12])
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def of(cls, workspace: Workspace, record: RunRecord) -> Run:
+        """Open a run by its record, which says all of it.
+
+        Raises
+        ------
+        RunError : the source's mapping changed since the run began.
+        """
+        found = record.document
+        source = read_source(workspace, found["source"])
+        if source.meaning != found["mapping"] and not record.is_sealed:
+            raise RunError(f"{source.where} changed since run {found['run_id']} began. Expected it as it was; run again.")
+        options = found["parameters"]
+        return cls(
+            workspace, source, parse_date(found["as_of"]) if found["as_of"] else None, options["quick"], options["engine"],
+            found["run_kind"], record, found["memory"], found["run_id"], record.started_at,
+        )  # fmt: skip
+
+    @property
+    def recorded(self) -> RunRecord:
+        """The record of a run that stands on disk.
+
+        Raises
+        ------
+        RunError : it was opened by hand.
+        """
+        if self.record is None:
+            raise RunError(f"{self.source.name} was opened by hand. Expected a run that 'tenure run' or 'tenure score' began.")
+        return self.record
 
     @cached_property
     def staged(self) -> StagedSource:
-        return stage_source(self.workspace, self.source)
+        """The staged facts: those the run was begun on, else as the raw files are now."""
+        if self.record and not self.record.is_sealed and (staging := self.record.document["staging"]):
+            return read_staging(self.workspace, self.source, staging)
+        return stage_source(self.workspace, self.source, clock=self.started_at)
 
     @cached_property
     def as_of(self) -> date:
@@ -54,15 +91,15 @@ class Run:
 
     @cached_property
     def output(self) -> Path:
-        return self.output_given or self.workspace.reports(self.source.name, self.as_of)
+        return self.record.folder if self.record else self.workspace.reports(self.source.name, self.as_of)
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        return Snapshots(self.workspace, self.staged, self.as_of, self.engine)
+        return Snapshots(self.workspace, self.staged, self.as_of, self.engine, self.memory)
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(self.workspace)
+        return Registry(self.workspace, self.record.document["registry"] if self.record else None)
 
     def target(self, name: str) -> Target:
         """Return a target this source can answer.
@@ -78,57 +115,86 @@ class Run:
 
     def model_name(self, target: str) -> str:
         """Name a target's registered model; a backfill keeps its own, so that nothing of today is touched."""
-        return model_name(self.source.name, target) + (BACKFILL_ENDING if self.run_kind == "backfill" else "")
+        return model_name(self.source.name, target) + (BACKFILL_ENDING if self.run_kind == BACKFILL else "")
 
     def training_folder(self, target: str) -> Path:
         return self.output / "training" / target
 
+    @contextmanager
+    def writing(self, step: str) -> Iterator[None]:
+        """Hold the source's lock while a step writes: a notebook run by hand writes beside nobody, and blocks nobody while it is only open.
+
+        What a step run by hand leaves is noted in the record of its folder, which is begun where there is none.
+        """
+        with sole_writer(self.workspace, self.source.name, f"{step} {self.source.name}"):
+            yield
+            if self.record is None:
+                self._note_by_hand(step)
+
+    def _note_by_hand(self, step: str) -> None:
+        folder = self.output
+        has_record = (folder / "run.json").is_file()
+        record = RunRecord.open(folder) if has_record else RunRecord.begin(folder, self.facts("manual"))
+        noted = {"step": step, "run_id": self.run_id, "started_at": self.started_at.isoformat(timespec="microseconds")}
+        record.extend(by_hand=[*record.document.get("by_hand", []), noted])
+
+    def facts(self, kind: str, **parameters: Any) -> dict[str, Any]:
+        """Give what the record of this run begins with."""
+        return {
+            "kind": kind, "run_kind": self.run_kind, "source": self.source.name, "as_of": str(self.as_of_given or ""), "staging": None,
+            "parameters": {"quick": self.quick, "engine": self.engine, **parameters}, "mapping": self.source.meaning,
+            "memory": self.memory, "registry": self.registry.place,
+        }  # fmt: skip
+
 
 def open_run(
-    source: str,
-    *,
-    as_of: str = "",
-    workspace: str = "",
-    output: str = "",
-    quick: bool = False,
-    run_id: str = "",
-    run_kind: str = "manual",
-    engine: str = "",
+    source: str, *, as_of: str = "", workspace: str = "", quick: bool = False, run: str = "", engine: str = ""
 ) -> Run:
-    """Open a source at an as-of; the demo company is generated where it is absent. Empty text means the default.
+    """Open a source at an as-of, or the run of that id; the demo company is generated where it is absent. Empty text means the default.
 
     Raises
     ------
-    TenureError : an unknown source, engine or target of its TOML, a date that is none, no workspace, an output outside it.
+    TenureError : an unknown source, engine or target of its TOML, a date that is none, no workspace, no such run; a notebook's
+        parameter that it does not have.
     """
+    check_injected()
     located = Workspace.locate(workspace or None)
+    if run:
+        opened = Run.of(located, RunRecord.find(located, source, run))
+        _check_same(opened, as_of=as_of, quick=quick, engine=engine)
+        return opened
     if source == "demo":
         ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
     given = parse_date(as_of) if as_of else None
     described = read_source(located, source)
     check_facet_settings(described)
-    targets_of(described)  # what is wrong with its targets is told before anything is staged
-    return Run(
-        located,
-        described,
-        given,
-        located.inside(output, "output") if output else None,
-        quick,
-        run_id or uuid4().hex[:12],
-        run_kind,
-        check_engine(engine),
-    )
+    targets_of(described)  # what is wrong with its targets is said before anything is staged
+    return Run(located, described, given, quick, check_engine(engine))
 
 
-def writes(step: Callable[Concatenate[Run, Given], Made]) -> Callable[Concatenate[Run, Given], Made]:
-    """Let a step hold the source's lock while it works: a notebook run by hand writes beside nobody, and blocks nobody while it is only open."""
+def _check_same(opened: Run, *, as_of: str, quick: bool, engine: str) -> None:
+    """Refuse parameters that contradict the run they name."""
+    given = {"as_of": as_of, "quick": str(quick or ""), "engine": "" if engine == DUCKDB else engine}
+    found = {"as_of": str(opened.as_of_given or ""), "quick": str(opened.quick), "engine": opened.engine}
+    if wrong := [f"{name} = {value}, where it says {found[name]}" for name, value in given.items() if value and value != found[name]]:
+        raise UsageError(f"Run {opened.run_id}: {'; '.join(wrong)}. Leave these out, or leave 'run' empty.")
 
-    @wraps(step)
-    def alone(run: Run, *args: Given.args, **kwargs: Given.kwargs) -> Made:
-        with sole_writer(run.workspace, run.source.name, f"{step.__name__} {run.source.name}"):
-            return step(run, *args, **kwargs)
 
-    return alone
+def ingest(run: Run) -> StagedSource:
+    """Stage what changed of a source, then match its new records: the first step of every run.
+
+    Raises
+    ------
+    DataContractError : raw data that does not hold what the mapping promises. LockedError : another process writes.
+    """
+    from tenure.identity.resolve import resolve
+    from tenure.sources.contract import RECORDS
+
+    with run.writing("ingest"):
+        staged = run.staged
+        if RECORDS in staged.tables:
+            resolve(run.workspace, staged)
+    return staged
 
 
 def ensure_demo(workspace: Workspace, *, customers: int | None = None) -> None:

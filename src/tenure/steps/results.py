@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tenure.alerts import Alert, load_alerts
 from tenure.errors import UnknownNameError
 from tenure.reporting.record import TrainingRecord
 from tenure.steps.opening import Run
+from tenure.stored import read_stored
 from tenure.targets.catalogue import all_targets
 
 REVIEW_ALERTS = "review.alerts.json"
+SCORING, SCORING_FORMAT = "scoring.json", 1
 
 
 def saved_records(run: Run) -> list[TrainingRecord]:
@@ -35,3 +38,9 @@ def records(run: Run) -> list[TrainingRecord]:
 def review_alerts(folder: Path) -> list[Alert]:
     """Read the alerts a review left in an output folder."""
     return load_alerts(folder / REVIEW_ALERTS)
+
+
+def read_scoring(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read what became of each target when an output folder was scored; empty where it was not. => target: outcome, code, reason, ..."""
+    path = folder / SCORING
+    return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}

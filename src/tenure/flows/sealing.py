@@ -1,0 +1,104 @@
+"""The end of a run: the index of all there is, then everything that ``run.json`` says, and its seal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+from tenure.reporting.record import TrainingRecord
+from tenure.run_record import RUN_JSON, RunRecord, read_sealed
+from tenure.sources.raw_files import fingerprint_file
+from tenure.step_cache import code_of
+from tenure.steps.opening import Run
+from tenure.steps.report import write_index
+from tenure.steps.results import read_scoring, review_alerts, saved_records
+
+METRICS = (
+    "auc",
+    "auc_low",
+    "auc_high",
+    "auc_rule",
+    "average_precision",
+    "log_loss",
+    "ece",
+    "lift_top_decile",
+    "base_rate",
+)
+
+
+def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+    """Write the index of a folder that is otherwise finished, then seal its record; return what that says."""
+    write_index(run)
+    folder, staged = record.folder, run.staged
+    by_name = {found.target: found for found in saved_records(run)}
+    trained_by = {name: record.document["steps"].get(f"03_train_{name}", {}).get("run_id", run.run_id) for name in by_name}
+    scoring = read_scoring(folder)
+    return record.seal(
+        {
+            **facts, "parameters": record.document["parameters"] | {"targets": list(asked)},
+            "versions": _versions(), "git_commit": _git_commit(),
+            "code": {name: code_of(notebook_of(name)) for name in record.document["steps"]},
+            "rows": {
+                name: {"read": t.read + t.unreadable, "staged": t.staged, "rejected": t.rejected, "rules": t.rules}
+                for name, t in staged.tables.items()
+            },
+            "columns": {name: t.filled_columns for name, t in staged.tables.items()},
+            "inputs": staged.raw_hashes, "outputs": _outputs(folder),
+            "alarms": [f"{name}: {line}" for name, found in by_name.items() for line in found.alarms],
+            "alerts": [asdict(alert) for alert in review_alerts(folder)],
+            "warnings": staged.warnings() + run.snapshots.unavailable_features,
+            "errors": [f"{name}: {found['reason']}" for name, found in scoring.items() if found["outcome"] == "error"],
+            "targets": {
+                name: _target_document(found) | {"trained_by_run": trained_by[name]} for name, found in by_name.items()
+            },
+            "scoring": scoring,
+        }
+    )  # fmt: skip
+
+
+def notebook_of(step: str) -> str:
+    """Name a step's notebook: a training is one of several of its own."""
+    return "03_train" if step.startswith("03_train_") else step
+
+
+def refresh_outputs(folder: Path) -> None:
+    """Bring the hashes of a folder's record up to date with files that were changed since, on purpose."""
+    if read_sealed(folder) and (record := RunRecord.open(folder)).document.get("outputs") != (outputs := _outputs(folder)):
+        record.extend(outputs=outputs)
+
+
+def _outputs(folder: Path) -> dict[str, str]:
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RUN_JSON]
+    return {str(path.relative_to(folder)): fingerprint_file(path) for path in paths}
+
+
+def _target_document(record: TrainingRecord) -> dict[str, Any]:
+    return {
+        "status": record.status, "reason": record.reason, "cautions": record.cautions, "test_cutoff": record.test_cutoff, "horizon_days": record.horizon_days,
+        "eligible": record.counts.get("eligible"), "positives": record.counts.get("positives"),
+        "metrics": {key: record.metrics[key] for key in METRICS if key in record.metrics}, "model": record.model,
+        "model_version": record.version, "mlflow_run_id": record.run_id, "promoted": record.status == "trained",
+    }  # fmt: skip
+
+
+def _versions() -> dict[str, str]:
+    names = ("tenure", "duckdb", "lightgbm", "mlflow", "pandas", "shap")
+    return {name: package_version(name) for name in names} | {"python": sys.version.split()[0]}
+
+
+def _git_commit() -> str:
+    """Return the commit of the checkout the package runs from; nothing where that repository does not hold the package itself."""
+    here = Path(__file__)
+    try:
+        found = [
+            subprocess.run(["git", "-C", str(here.parent), *asked], capture_output=True, text=True, timeout=5, check=False)
+            for asked in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"])
+        ]
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found[1].stdout.strip() if not any(answer.returncode for answer in found) else ""

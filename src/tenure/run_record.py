@@ -1,0 +1,116 @@
+"""``run.json``: a run as one object on disk. It is written first, each step extends and opens it, and it is sealed last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from threading import RLock
+from typing import Any
+from uuid import uuid4
+
+from tenure.errors import RunError
+from tenure.stored import read_stored, write_stored
+from tenure.workspace import Workspace
+
+RUN_JSON = "run.json"
+RECORD_FORMAT = 2
+SEALED = "sealed_at"
+# Where a run is built, beside its place, until it is whole.
+BUILDING = ".building"
+
+
+@dataclass
+class RunRecord:
+    """The record of one run: ``document`` is what ``run.json`` of ``folder`` holds."""
+
+    folder: Path
+    document: dict[str, Any]
+    _lock: RLock = field(default_factory=RLock, repr=False, compare=False)
+
+    @classmethod
+    def begin(cls, folder: Path, facts: Mapping[str, Any]) -> RunRecord:
+        """Write the record of a run that begins now: its id, its start (UTC), and ``facts``."""
+        started = {"run_id": uuid4().hex[:12], "started_at": datetime.now(UTC).isoformat(timespec="microseconds")}
+        record = cls(folder, {**started, **facts, "steps": {}, SEALED: None})
+        record._write()
+        return record
+
+    @classmethod
+    def open(cls, folder: Path) -> RunRecord:
+        """Open the record of a folder.
+
+        Raises
+        ------
+        RunError : the folder has none. StoredFormatError : a newer Tenure wrote it.
+        """
+        path = folder / RUN_JSON
+        if not path.is_file():
+            raise RunError(f"{folder}: no run.json. Expected the folder of a run; leave 'run' empty to open the source itself.")
+        return cls(folder, read_stored(path, RECORD_FORMAT))
+
+    @classmethod
+    def find(cls, workspace: Workspace, source: str, run_id: str) -> RunRecord:
+        """Find a run of a source by its id, wherever it is being built or lies.
+
+        Raises
+        ------
+        RunError : there is none; names those there are.
+        """
+        known = []
+        reports = workspace.reports_of(source)
+        for path in sorted([*reports.glob(f"*/{RUN_JSON}"), *reports.glob(f"backfill/*/{RUN_JSON}")]):
+            record = cls.open(path.parent)
+            if record.document["run_id"] == run_id:
+                return record
+            known.append(str(record.document["run_id"]))
+        raise RunError(
+            f"Run '{run_id}' of {source} is not in {reports}. Found: {', '.join(known) or 'none'}. "
+            "Leave 'run' empty to open the source itself."
+        )
+
+    @property
+    def is_sealed(self) -> bool:
+        # Before there was a seal, the file itself was the commit mark.
+        return self.document.get(SEALED, True) is not None
+
+    @property
+    def started_at(self) -> datetime:
+        return datetime.fromisoformat(self.document["started_at"])
+
+    def extend(self, **facts: Any) -> None:
+        """Add facts to the record."""
+        with self._lock:
+            self.document |= facts
+            self._write()
+
+    def set_step(self, name: str, mark: Mapping[str, Any] | None) -> None:
+        """Note a step as done, with what it was made from; None takes the note away."""
+        with self._lock:
+            steps = {key: value for key, value in self.document["steps"].items() if key != name}
+            self.extend(steps=steps if mark is None else {**steps, name: dict(mark)})
+
+    def seal(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Add the last facts and the seal, the commit mark of the folder; return the whole document."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.extend(**facts, finished_at=now, **{SEALED: now})
+        return self.document
+
+    def _write(self) -> None:
+        write_stored(self.folder / RUN_JSON, self.document, RECORD_FORMAT)
+
+
+def read_sealed(folder: Path) -> dict[str, Any]:
+    """Read what the sealed run of a folder says; empty where there is none."""
+    if not (folder / RUN_JSON).is_file():
+        return {}
+    record = RunRecord.open(folder)
+    return record.document if record.is_sealed else {}
+
+
+def sealed_runs(workspace: Workspace, source: str) -> Iterator[tuple[date, Path]]:
+    """List the as-ofs of a source whose run is sealed, and their folders, the earliest first."""
+    for path in sorted(workspace.reports_of(source).glob(f"[0-9]*/{RUN_JSON}")):
+        if RunRecord.open(path.parent).is_sealed:
+            yield date.fromisoformat(path.parent.name), path.parent
