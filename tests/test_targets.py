@@ -12,6 +12,7 @@ from tenure.snapshots import Snapshots
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
 from tenure.targets.catalogue import all_targets, targets_of
+from tenure.targets.definition import answers
 from tenure.workspace import Workspace
 
 CUTOFF = date(2024, 4, 1)
@@ -163,3 +164,16 @@ def test_a_misspelt_target_of_the_source_is_told_before_anything_is_staged(tmp_p
     with pytest.raises(DefinitionError, match="Did you mean 'lapse'"):
         open_run("shop", workspace=str(tmp_path))
     assert not workspace.staged("shop").exists()
+
+
+def test_a_model_answers_the_question_it_was_fitted_for_and_an_old_one_is_known_by_its_words_and_days():
+    lapse = all_targets()["lapse"]
+    window = {"horizon_days": lapse.horizon_days, "lead_days": lapse.lead_days, "label_lag_days": lapse.label_lag_days}
+    old = {"question": lapse.describe(), **window}
+    for about in ({"definition": lapse.fingerprint}, {**old, "definition": lapse.fingerprint}, old):
+        assert answers(about, lapse)
+        assert not answers(about, replace(lapse, horizon_days=lapse.horizon_days - 30))
+    assert not answers(old, replace(lapse, label_lag_days=7)) and not answers({}, lapse)
+    # Its words are the same, what counts is not.
+    asked_otherwise = replace(lapse, outcome=replace(lapse.outcome, expression="count(*) = 0"))
+    assert not answers({"definition": lapse.fingerprint}, asked_otherwise)

@@ -200,3 +200,16 @@ class Target:
                 )
         options = {key: settings.get(key, value) for key, value in self.options.items()}
         return replace(self, **{k: v for k, v in settings.items() if k in own}, options=options, monotone=monotone)
+
+
+def answers(about: Mapping[str, Any], target: Target) -> bool:
+    """Say whether a model, by its ``about``, answers the target's question as it is defined now.
+
+    A model without a fingerprint of its definition is older than they are: its question and its days must be the same.
+    """
+    if "definition" in about:
+        return bool(about["definition"] == target.fingerprint)
+    asked = {"question": target.describe()} | {
+        name: getattr(target, name) for name in ("horizon_days", "lead_days", "label_lag_days")
+    }
+    return all(about.get(name) == value for name, value in asked.items())
