@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from shutil import rmtree
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from tenure.errors import DataContractError
+from tenure.errors import DataContractError, RunError
 from tenure.lock import sole_writer
 from tenure.sources.contract import RECORDS, STAGED_TABLES
 from tenure.sources.identities import Identities
@@ -44,12 +45,17 @@ STAGING_VERSION = 6
 
 
 def stage_source(
-    workspace: Workspace, source: Source, *, allow_empty: bool = False, identities: Identities | None = None
+    workspace: Workspace,
+    source: Source,
+    *,
+    clock: datetime | None = None,
+    allow_empty: bool = False,
+    identities: Identities | None = None,
 ) -> StagedSource:
     """Stage a source, or reuse what is staged when neither raw files nor mapping changed.
 
-    ``allow_empty`` stages tables without rows as they are: of files as they stood on an early day. ``identities`` are the
-    workspace's own unless others are given.
+    ``clock`` is the time of the run, with its zone; now by default: facts dated after it are rejected. ``allow_empty`` stages tables
+    without rows as they are: of files as they stood on an early day. ``identities`` are the workspace's own unless others are given.
 
     Raises
     ------
@@ -58,26 +64,76 @@ def stage_source(
     """
     folder = workspace.raw(source.name)
     mappings = effective_mappings(source, folder)
-    raw_hashes = _raw_hashes(source, folder, mappings)
     identities = identities or Identities.of(workspace, source)
-    kept_from = first_days_kept(source.retention, datetime.now(ZoneInfo(source.timezone)).date())
-    kept = {name: str(day) for name, day in kept_from.items()}
-    made_from = [STAGING_VERSION, source.definition, raw_hashes, identities.state(), kept]
-    fingerprint = blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=16).hexdigest()
+    key, raw_hashes = _made_of(source, folder, mappings, identities, clock)
+    if staged := _opened(workspace, source, mappings, key):
+        return staged
     target = workspace.staged(source.name)
     events = workspace.identity_events(source.name)
     private = workspace.private_records(source.name) if source.pseudonymise and RECORDS in mappings else None
-    is_whole = private is None or private.is_file()
-    if is_whole and (staged := read_manifest(source, target)) and staged.fingerprint == fingerprint:
-        return replace(staged, identity_events=events, private_records=private)
     with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
         tables = _stage_tables(source, folder, mappings, fresh, identities, private, events, allow_empty=allow_empty)
-        write_manifest(fresh, fingerprint, raw_hashes, tables)
+        write_manifest(fresh, key, raw_hashes, tables)
     if private is None:
         workspace.private_records(source.name).unlink(missing_ok=True)
-    return StagedSource(
-        source, target, fingerprint, raw_hashes, tables, identity_events=events, private_records=private
+    return StagedSource(source, target, key, raw_hashes, tables, identity_events=events, private_records=private)
+
+
+def current_staging(workspace: Workspace, source: Source, *, clock: datetime | None = None) -> StagedSource | None:
+    """Open what is staged if it is certainly current; None where something changed, or a server would have to be asked.
+
+    Raises
+    ------
+    UsageError, DataContractError : as ``stage_source``.
+    """
+    folder = workspace.raw(source.name)
+    mappings = effective_mappings(source, folder)
+    if any(mapping.file_names & SERVERS for mapping in mappings.values()):
+        return None
+    key, _ = _made_of(source, folder, mappings, Identities.of(workspace, source), clock)
+    return _opened(workspace, source, mappings, key)
+
+
+def read_staging(workspace: Workspace, source: Source, fingerprint: str) -> StagedSource:
+    """Open the staging of a fingerprint; nothing raw is read.
+
+    Raises
+    ------
+    RunError : another one lies there now, or none.
+    """
+    staged = read_manifest(source, workspace.staged(source.name))
+    if staged is None or staged.fingerprint != fingerprint:
+        found = f"is staged as {staged.fingerprint}" if staged else "is not staged"
+        raise RunError(
+            f"{source.name} {found}. Expected the staging {fingerprint}, which this run began with: another run has staged it since. Run again."
+        )
+    return _with_private_parts(workspace, staged, staged.tables)
+
+
+def _made_of(
+    source: Source, folder: Path, mappings: dict[str, TableMapping], identities: Identities, clock: datetime | None
+) -> tuple[str, dict[str, str]]:
+    raw_hashes = _raw_hashes(source, folder, mappings)
+    kept_from = first_days_kept(
+        source.retention, (clock or datetime.now(UTC)).astimezone(ZoneInfo(source.timezone)).date()
     )
+    kept = {name: str(day) for name, day in kept_from.items()}
+    made_from = [STAGING_VERSION, source.definition, raw_hashes, identities.state(), kept]
+    return blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=16).hexdigest(), raw_hashes
+
+
+def _opened(workspace: Workspace, source: Source, mappings: Iterable[str], key: str) -> StagedSource | None:
+    staged = read_manifest(source, workspace.staged(source.name))
+    if staged is None or staged.key != key:
+        return None
+    staged = _with_private_parts(workspace, staged, mappings)
+    return staged if staged.private_records is None or staged.private_records.is_file() else None
+
+
+def _with_private_parts(workspace: Workspace, staged: StagedSource, tables: Iterable[str]) -> StagedSource:
+    source = staged.source
+    private = workspace.private_records(source.name) if source.pseudonymise and RECORDS in tables else None
+    return replace(staged, identity_events=workspace.identity_events(source.name), private_records=private)
 
 
 def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:

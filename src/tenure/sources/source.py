@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,13 @@ class Source:
     facets: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """Digest of all that is said of the source: comments, white space and the place of the file are none of it."""
+        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("definition", "where")}
+        ordered = {key: sorted(value.items()) if isinstance(value, dict) else value for key, value in said.items()}
+        return blake2b(repr(ordered).encode(), digest_size=16).hexdigest()
 
 
 def bundled_source_names() -> tuple[str, ...]:

@@ -59,6 +59,11 @@ class StagedSource:
     identity_events: Path | None = None  # which customers are one person; none where nobody has asked
     private_records: Path | None = None  # under pseudonyms: where the records are whole
 
+    @property
+    def key(self) -> str:
+        """What it was made of, as one text; ``fingerprint`` names what it came to."""
+        return self.fingerprint
+
     def path(self, table: str) -> Path:
         return self.folder / f"{table}.parquet"
 
