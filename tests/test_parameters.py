@@ -31,7 +31,7 @@ def test_a_notebooks_own_cell_says_what_the_contract_says(name):
 
 def test_what_is_not_given_takes_its_default():
     values = complete("03_train", {"target": "churn"})
-    assert values["target"] == "churn" and values["seed"] == 7 and values["run_kind"] == "manual"
+    assert values["target"] == "churn" and values["seed"] == 7 and values["run"] == ""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_is_not_given_takes_its_default():
         ({"seed": "7"}, "seed = '7' is of type str. Expected int: 0 to"),
         ({"quick": 1}, "quick = 1 is of type int. Expected bool: True or False"),
         ({"walk_cutoffs": 0}, "walk_cutoffs = 0 is out of range. Expected 1 to 24"),
-        ({"run_kind": "schedule"}, "Value of run_kind 'schedule' .* Did you mean 'scheduled'"),
+        ({"run_kind": "scheduled"}, "Parameter of 03_train 'run_kind' is not defined"),
         ({"as_of": "01.01.2026"}, "as_of '01.01.2026' is not a date"),
         ({"source": "../secrets"}, "Source '../secrets' cannot be a folder's name"),
         ({"as_of": "2026-01-01", "test_cutoff": "2026-01-01"}, "test_cutoff 2026-01-01 is not before as_of 2026-01-01"),

@@ -18,7 +18,7 @@ from shop import BARE, TODAY, YESTERDAY, by_sh, cron_lines, place_shop
 from tenure.errors import RegistryError
 from tenure.flows.run import run_flow
 from tenure.models.registry import Registry
-from tenure.run_document import read_document
+from tenure.run_record import read_sealed
 from tenure.schedules import schedule_files
 from tenure.workspace import Workspace
 
@@ -68,7 +68,7 @@ class Killed(BaseException):
 
 def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_for_the_one_before(shop, monkeypatch):
     folder = shop.reports("shop", TODAY)
-    before = read_document(folder)["run_id"]
+    before = read_sealed(folder)["run_id"]
     (folder / "steps" / "03_train_lapse.json").unlink()
 
     def kill(*_):
@@ -78,7 +78,7 @@ def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_
         with monkeypatch.context() as patched, pytest.raises(Killed):
             patched.setattr(moment, kill)
             again(shop)
-        assert read_document(folder)["run_id"] == before
+        assert read_sealed(folder)["run_id"] == before
     repeat = again(shop)
     assert repeat.performed.executed == [], "the first of the killed did it all"
     assert repeat.run_json["run_id"] != before

@@ -1,13 +1,12 @@
 """Steps side by side: where one fails it is told at once, those under way are kept, and no other begins."""
 
-from pathlib import Path
-
 import pytest
 
 from tenure.errors import RunError
 from tenure.flows import work as flows
-from tenure.graph import Step
-from tenure.steps.opening import open_run
+from tenure.run_record import RunRecord
+from tenure.step_cache import Step
+from tenure.steps.opening import Run, open_run
 from tenure.workspace import Workspace
 
 
@@ -18,13 +17,30 @@ def place_orders(workspace):
     )
 
 
-def test_a_step_that_fails_is_told_at_once_and_those_waiting_do_not_begin(tmp_path, monkeypatch):
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """A run of a shop of one order that may do one step at a time, and what it says."""
     monkeypatch.setattr(flows, "steps_at_once", lambda: 1)
     place_orders(Workspace(tmp_path))
-    told = []
-    run = open_run("shop", workspace=str(tmp_path), output="out")
-    work = flows.Work(run, Path(tmp_path / "out"), lambda event: told.append((event.step, event.what)), {})
+    opened = open_run("shop", workspace=str(tmp_path))
+    record = RunRecord.begin(tmp_path / "reports" / "shop" / "out", opened.facts("run"))
+    said = []
+    return flows.Work(
+        Run.of(opened.workspace, record), record, lambda event: said.append((event.step, event.what))
+    ), said
+
+
+def test_a_step_that_fails_is_told_at_once_and_those_waiting_do_not_begin(work):
+    begun, said = work
     failing = Step("05_report", "05_report")  # nothing was trained: there is nothing to report
     with pytest.raises(RunError, match="05_report: .*Run 03_train for a target first"):
-        flows.side_by_side(work, [failing, Step("01_ingest", "01_ingest"), Step("02_features", "02_features")])
-    assert told == [("05_report", "started"), ("05_report", "failed")]
+        begun.perform(failing, Step("01_ingest", "01_ingest"), Step("02_features", "02_features"))
+    assert said == [("05_report", "started"), ("05_report", "failed")]
+
+
+def test_a_step_that_ends_well_is_marked_and_found_done(work):
+    begun, said = work
+    begun.perform(Step("01_ingest", "01_ingest"))
+    begun.perform(Step("01_ingest", "01_ingest"))
+    assert said == [("01_ingest", "started"), ("01_ingest", "done"), ("01_ingest", "reused")]
+    assert list(RunRecord.open(begun.record.folder).document["steps"]) == ["01_ingest"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from io import TextIOWrapper
 from traceback import format_exc
@@ -14,7 +15,7 @@ from tenure.commands.looking import customer, explain, help_, schedule
 from tenure.commands.people import export, forget
 from tenure.commands.raw_data import demo, fetch, sources
 from tenure.commands.runs import audit, backfill, run, score
-from tenure.errors import TenureError, describe_unforeseen
+from tenure.errors import Stopped, TenureError, describe_unforeseen
 from tenure.logs import Log
 from tenure.secrets import without_secrets
 
@@ -44,8 +45,15 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _stop)
     try:
         app(standalone_mode=True)
+    except Stopped as stopped:
+        _log_asked_for().say(
+            "stopped", f"tenure: {stopped}", to_errors=True, message=str(stopped), exit_code=stopped.exit_code
+        )
+        sys.exit(stopped.exit_code)
     except Exception as error:
         if debug:
             sys.stderr.write(without_secrets(format_exc()))
@@ -54,6 +62,13 @@ def main() -> None:
         _log_asked_for().say("failed", f"tenure: {what}", to_errors=True, message=what, exit_code=code)
         _notify_failure(what)
         sys.exit(code)
+
+
+def _stop(signum: int, frame: object) -> None:
+    """End in good order; a second signal ends the process at once."""
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, signal.SIG_DFL)
+    raise Stopped(signum)
 
 
 def _told(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from signal import Signals
 
 
 class TenureError(Exception):
@@ -58,6 +59,16 @@ class StoredFormatError(TenureError, ValueError):
 
 class RunError(TenureError):
     """A step of a run failed; the message names the step and keeps its cause."""
+
+
+class Stopped(BaseException):
+    """Somebody asked this process to end, by a signal: no error, and nothing that catches errors catches it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(
+            f"stopped by {Signals(signum).name}. Finished steps are kept; the same command goes on from there."
+        )
+        self.exit_code = 128 + signum
 
 
 class UnknownNameError(UsageError, KeyError):

@@ -128,9 +128,13 @@ def _describe(holder: Holder | None) -> str:
 
 def _end_kernels_of(holder: Holder) -> None:
     """End kernels that outlive the killed process that started them, before they write any more."""
-    if holder.host != socket.gethostname() or _lives(holder):
-        return
-    while _end_those_seen(holder.pid):
+    if holder.host == socket.gethostname() and not _lives(holder):
+        end_kernels_of(holder.pid)
+
+
+def end_kernels_of(parent: int) -> None:
+    """End the kernels that a process started, and what forks them."""
+    while _end_those_seen(parent):
         time.sleep(LOOK_AGAIN_SECONDS)
 
 

@@ -33,6 +33,7 @@ def engine_memory() -> int:
     return memory_budget() // 2
 
 
-def rows_that_fit(columns: int) -> int:
-    """Return how many rows of so many numbers a training may hold at once, beside the engine."""
-    return max(1, (memory_budget() - engine_memory()) // (max(columns, 1) * NUMBER_BYTES * COPIES))
+def rows_that_fit(columns: int, budget: int | None = None) -> int:
+    """Return how many rows of so many numbers a training may hold at once, beside the engine, within a budget of bytes."""
+    given = memory_budget() if budget is None else budget
+    return max(1, (given - given // 2) // (max(columns, 1) * NUMBER_BYTES * COPIES))

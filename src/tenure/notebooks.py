@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -119,6 +120,7 @@ def _execute(name: str, values: Mapping[str, Any], output: Path, workspace: Path
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # what blocks an import
     import papermill
 
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # a kernel that died is said once, by us
     try:
         papermill.execute_notebook(
             str(notebook_path(name)), str(output), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from tenure.errors import RunError
+from tenure.sources.raw_files import fingerprint_file
 from tenure.stored import read_stored, write_stored
 from tenure.workspace import Workspace
 
@@ -47,7 +48,9 @@ class RunRecord:
         """
         path = folder / RUN_JSON
         if not path.is_file():
-            raise RunError(f"{folder}: no run.json. Expected the folder of a run; leave 'run' empty to open the source itself.")
+            raise RunError(
+                f"{folder}: no run.json. Expected the folder of a run; leave 'run' empty to open the source itself."
+            )
         return cls(folder, read_stored(path, RECORD_FORMAT))
 
     @classmethod
@@ -114,3 +117,16 @@ def sealed_runs(workspace: Workspace, source: str) -> Iterator[tuple[date, Path]
     for path in sorted(workspace.reports_of(source).glob(f"[0-9]*/{RUN_JSON}")):
         if RunRecord.open(path.parent).is_sealed:
             yield date.fromisoformat(path.parent.name), path.parent
+
+
+def outputs_of(folder: Path) -> dict[str, str]:
+    """Hash every file of a run's folder but the record itself."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RUN_JSON]
+    return {str(path.relative_to(folder)): fingerprint_file(path) for path in paths}
+
+
+def refresh_outputs(folder: Path) -> None:
+    """Bring the hashes of a sealed folder up to date with files that were changed since, on purpose."""
+    record = RunRecord.open(folder)
+    if record.is_sealed and record.document.get("outputs") != (outputs := outputs_of(folder)):
+        record.extend(outputs=outputs)

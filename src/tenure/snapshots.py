@@ -40,6 +40,7 @@ class Snapshots:
     staged: StagedSource
     as_of: date
     engine: str = DUCKDB
+    memory: int | None = None  # bytes a training may take; None: as the environment says
 
     @cached_property
     def targets(self) -> dict[str, Target]:

@@ -60,7 +60,7 @@ def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, 
     folder, base = _begin(final)
     work = Work.taking_up(run, folder, progress, output=str(final.relative_to(run.workspace.root)), begun_from=base)
     run = work.run
-    asked = _asked_targets(run, targets, folder)
+    asked = _asked_targets(run, targets)
     work.perform(features_step(run, asked))
     work.perform(*training_steps(run, asked, full=full))
     if full:
@@ -97,12 +97,12 @@ def _begin(final: Path) -> tuple[Path, str]:
     return folder, base
 
 
-def _asked_targets(run: Run, targets: Sequence[str], folder: Path) -> list[str]:
+def _asked_targets(run: Run, targets: Sequence[str]) -> list[str]:
     """Targets to train: those named, else every one. What others left in the folder stays; what the source cannot answer is recorded as refused."""
     asked = list(targets) or list(all_targets())
     for record in saved_records(run):
         if record.is_quick != run.quick and record.target not in asked:
-            _forget_target(record.target, folder)
+            _forget_target(run.recorded, record.target)
     for name in asked:
         if name in run.snapshots.unavailable_targets:
             reason = f"{name} on {run.source.name}: {run.snapshots.unavailable_targets[name]}."
@@ -110,12 +110,12 @@ def _asked_targets(run: Run, targets: Sequence[str], folder: Path) -> list[str]:
     return asked
 
 
-def _forget_target(target: str, folder: Path) -> None:
+def _forget_target(run: RunRecord, target: str) -> None:
     """Remove a quick training from a full run's folder, and the reverse: they are not to be read side by side."""
-    rmtree(folder / "training" / target, ignore_errors=True)
-    RunRecord.open(folder).set_step(f"03_train_{target}", None)
+    rmtree(run.folder / "training" / target, ignore_errors=True)
+    run.set_step(f"03_train_{target}", None)
     for path in (f"notebooks/03_train_{target}.ipynb", f"{target}.html", f"{target}.csv"):
-        (folder / path).unlink(missing_ok=True)
+        (run.folder / path).unlink(missing_ok=True)
 
 
 def _check_any_target(source: str, found: Sequence[TrainingRecord]) -> None:

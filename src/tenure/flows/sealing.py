@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tenure.reporting.record import TrainingRecord
-from tenure.run_record import RUN_JSON, RunRecord, read_sealed
-from tenure.sources.raw_files import fingerprint_file
+from tenure.run_record import RunRecord, outputs_of
 from tenure.step_cache import code_of
 from tenure.steps.opening import Run
 from tenure.steps.report import write_index
@@ -36,7 +35,9 @@ def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[
     write_index(run)
     folder, staged = record.folder, run.staged
     by_name = {found.target: found for found in saved_records(run)}
-    trained_by = {name: record.document["steps"].get(f"03_train_{name}", {}).get("run_id", run.run_id) for name in by_name}
+    trained_by = {
+        name: record.document["steps"].get(f"03_train_{name}", {}).get("run_id", run.run_id) for name in by_name
+    }
     scoring = read_scoring(folder)
     return record.seal(
         {
@@ -48,7 +49,7 @@ def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[
                 for name, t in staged.tables.items()
             },
             "columns": {name: t.filled_columns for name, t in staged.tables.items()},
-            "inputs": staged.raw_hashes, "outputs": _outputs(folder),
+            "inputs": staged.raw_hashes, "outputs": outputs_of(folder),
             "alarms": [f"{name}: {line}" for name, found in by_name.items() for line in found.alarms],
             "alerts": [asdict(alert) for alert in review_alerts(folder)],
             "warnings": staged.warnings() + run.snapshots.unavailable_features,
@@ -64,17 +65,6 @@ def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[
 def notebook_of(step: str) -> str:
     """Name a step's notebook: a training is one of several of its own."""
     return "03_train" if step.startswith("03_train_") else step
-
-
-def refresh_outputs(folder: Path) -> None:
-    """Bring the hashes of a folder's record up to date with files that were changed since, on purpose."""
-    if read_sealed(folder) and (record := RunRecord.open(folder)).document.get("outputs") != (outputs := _outputs(folder)):
-        record.extend(outputs=outputs)
-
-
-def _outputs(folder: Path) -> dict[str, str]:
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RUN_JSON]
-    return {str(path.relative_to(folder)): fingerprint_file(path) for path in paths}
 
 
 def _target_document(record: TrainingRecord) -> dict[str, Any]:
@@ -96,7 +86,9 @@ def _git_commit() -> str:
     here = Path(__file__)
     try:
         found = [
-            subprocess.run(["git", "-C", str(here.parent), *asked], capture_output=True, text=True, timeout=5, check=False)
+            subprocess.run(
+                ["git", "-C", str(here.parent), *asked], capture_output=True, text=True, timeout=5, check=False
+            )
             for asked in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"])
         ]
     except (OSError, subprocess.TimeoutExpired):

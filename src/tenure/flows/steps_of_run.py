@@ -41,7 +41,9 @@ def telling_steps(run: Run, trained: Sequence[str]) -> list[Step]:
     """Give the steps that write the pages of what was trained and scored, and the review; the longer one first."""
     pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
     report = Step("05_report", "05_report", pages, after=("01_ingest", "04_score", *trained))
-    review = Step("06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(run))
+    review = Step(
+        "06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(run)
+    )
     return [review, report] if trained else [review]
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree, rmtree
 from threading import Event
 from typing import Any
 
@@ -17,6 +17,7 @@ from tenure.errors import TenureError
 from tenure.flows.progress import Performed, Progress, StepEvent, StepTiming
 from tenure.flows.sealing import seal
 from tenure.identity.events import identity_digest
+from tenure.lock import end_kernels_of
 from tenure.memory import engine_memory
 from tenure.notebooks import execute
 from tenure.reporting.style import restyle
@@ -50,6 +51,7 @@ class Work:
         record = RunRecord(folder, begun.document | facts | {"steps": former.get("steps", {})})
         work = cls(replace(run, record=record), record, progress)
         record.extend()
+        rmtree(folder / "steps", ignore_errors=True)  # marks as they were kept before a run had a record
         work.restyled = restyle(folder)
         work.marks.renew(work.restyled)
         work._take_ingest(begun)
@@ -62,7 +64,7 @@ class Work:
         if done and not self.marks.is_current(step):
             self.marks.forget(step)
             (self.record.folder / step.executed).parent.mkdir(exist_ok=True)
-            (begun.folder / step.executed).replace(self.record.folder / step.executed)
+            copyfile(begun.folder / step.executed, self.record.folder / step.executed)
             self.marks.set(step, step.state(), seconds=done["seconds"])
             self.performed.executed.append(StepTiming(INGEST, done["seconds"]))
         else:
@@ -74,28 +76,39 @@ class Work:
         if not self.record.document["staging"]:
             return Marks(self.record)
         persons = identity_digest(run.staged.identity_events, run.as_of)
-        inputs = (run.staged.fingerprint + persons, run.source.meaning, str(run.as_of), str(run.quick), run.run_kind, str(run.memory))
+        inputs = (
+            run.staged.fingerprint + persons,
+            run.source.meaning,
+            str(run.as_of),
+            str(run.quick),
+            run.run_kind,
+            str(run.memory),
+        )
         return Marks(self.record, inputs)
 
     def perform(self, *steps: Step, given: Mapping[str, Any] | None = None) -> None:
         """Perform steps that need nothing of each other, side by side; their kernels start one after the other.
 
-        Where one fails those under way end, and are kept; no other begins. This thread only waits: signals reach it.
+        Where one fails those under way end, and are kept; no other begins. This thread only waits: a signal reaches it, and ends them all.
         """
-        one_failed = Event()
+        one_failed, stopped = Event(), Event()
         with ThreadPoolExecutor(max_workers=steps_at_once()) as pool:
             try:
                 started = []
                 for step in steps:
-                    started.append(pool.submit(self._perform, step, one_failed, given))
+                    started.append(pool.submit(self._perform, step, one_failed, stopped, given))
                     wait(started[-1:], timeout=KERNEL_START_SECONDS)
                 for performed in started:
                     performed.result()
-            except BaseException:
+            except BaseException as error:
                 one_failed.set()
+                if not isinstance(error, Exception):
+                    stopped.set()
+                    while wait(started, timeout=0.2).not_done:
+                        end_kernels_of(os.getpid())
                 raise
 
-    def _perform(self, step: Step, one_failed: Event, given: Mapping[str, Any] | None) -> None:
+    def _perform(self, step: Step, one_failed: Event, stopped: Event, given: Mapping[str, Any] | None) -> None:
         """Execute a step's notebook, unless its mark says that nothing it is made from has changed."""
         if one_failed.is_set():
             return
@@ -107,14 +120,18 @@ class Work:
         state, started = step.state(), time.monotonic()
         self.progress(StepEvent(step.name, "started"))
         document, workspace = self.record.document, self.run.workspace.root
-        opened = {key: document[key] for key in ("source", "as_of")} | {"workspace": str(workspace), "run": document["run_id"]}
+        opened = {key: document[key] for key in ("source", "as_of")} | {
+            "workspace": str(workspace),
+            "run": document["run_id"],
+        }
         parameters = dict(step.parameters if given is None else given)
         try:
             execute(step.notebook, opened | parameters, self.record.folder / step.executed, workspace)
         except TenureError:
             # Said at once: steps beside it may work on for long.
             one_failed.set()
-            self.progress(StepEvent(step.name, "failed", round(time.monotonic() - started, 2)))
+            if not stopped.is_set():
+                self.progress(StepEvent(step.name, "failed", round(time.monotonic() - started, 2)))
             raise
         seconds = round(time.monotonic() - started, 2)
         self.marks.set(step, state, seconds=seconds)

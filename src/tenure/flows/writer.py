@@ -21,7 +21,7 @@ from tenure.run_record import BUILDING, RunRecord
 from tenure.sources.contract import RECORDS
 from tenure.sources.ingest import current_staging, read_staging
 from tenure.sources.source import read_source
-from tenure.sources.staged_source import StagedSource, check_as_of
+from tenure.sources.staged_source import check_as_of
 from tenure.step_cache import Step
 from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Run, ensure_demo
 from tenure.targets.catalogue import targets_of

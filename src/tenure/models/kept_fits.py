@@ -9,7 +9,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tenure.code_fingerprint import fingerprint_calculations
+from tenure.code_keys import code_key
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel
@@ -31,7 +31,7 @@ ABOUT_FIT = "fit.json"
 # How a file that is cut short or has a flipped bit shows: as no file, no archive, one of another kind, or without a part of it.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
 # As it was imported: a file that is edited under a running kernel changes nothing of what it calculates.
-CODE = fingerprint_calculations()
+CODE = code_key("tenure.models.train", "tenure.models.plain", "tenure.models.choice")
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,29 @@ class KeptFits:
         each = pd.util.hash_pandas_object(table[list(columns)], index=False).to_numpy()
         return cls(folder, digest(*columns, each.tobytes().hex(), size=16))
 
-    def get(self, fit: Callable[[], TrainedModel], *made_with: object) -> TrainedModel:
-        """Return what ``fit`` returns, from its file where it was called before with the same; what it is about is not kept.
+    def find(self, *made_with: object) -> TrainedModel | None:
+        """Return the fit of the same rows and code that was made with the same; what it is about is not kept. None where there is none.
 
         ``made_with`` is what the fit depends on beside rows and code: each says all of it as its ``repr``.
         """
-        path = self.folder / f"{digest(self.rows, CODE, *map(repr, made_with), size=16)}.npz"
+        path = self._path(made_with)
         found = _read(path)
         if found is not None:
             # Exact: the system's own marks come in ticks, in which a file just written and one just read would tie.
             now = time.time_ns()
             with suppress(FileNotFoundError):
                 os.utime(path, ns=(now, now))
-            return found
-        trained = fit()
-        with replaced_file(path) as fresh:
+        return found
+
+    def keep(self, trained: TrainedModel, *made_with: object) -> TrainedModel:
+        """Keep a fit for ``find``, and return it."""
+        with replaced_file(self._path(made_with)) as fresh:
             _write(trained, fresh)
         _remove_longest_unused(self.folder)
         return trained
+
+    def _path(self, made_with: Sequence[object]) -> Path:
+        return self.folder / f"{digest(self.rows, CODE, *map(repr, made_with), size=16)}.npz"
 
 
 def _write(trained: TrainedModel, path: Path) -> None:

@@ -28,9 +28,15 @@ LOCKED = "database is locked"
 Found = TypeVar("Found")
 
 
-def tracking_uri(workspace: Workspace) -> str:
-    """Return the store's one absolute address: ``MLFLOW_TRACKING_URI``, else SQLite under the workspace."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlruns.resolve() / 'mlflow.db'}"
+def tracking_uri(workspace: Workspace, recorded: str | None = None) -> str:
+    """Return the store's one absolute address: ``MLFLOW_TRACKING_URI``, else SQLite under the workspace.
+
+    ``recorded`` is the one a run began with, as ``MlflowStore.recorded`` gave it: the environment may have changed since.
+    """
+    asked = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if recorded is not None and _without_password(asked) != recorded:
+        asked = recorded
+    return asked or f"sqlite:///{workspace.mlruns.resolve() / 'mlflow.db'}"
 
 
 def every(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
@@ -46,17 +52,22 @@ def every(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
 class MlflowStore:
     """The MLflow store of a workspace. ``client`` connects, and makes a local store where there is none."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, recorded: str | None = None) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         # A server that does not answer is to be said within seconds, not after minutes of retries.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-        self.uri = tracking_uri(workspace)
+        self.uri = tracking_uri(workspace, recorded)
         self.artifacts = workspace.mlruns.resolve() / "artifacts"
         self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
         # Of this workspace alone, and moved with it; any other store may be shared.
         self.is_own = self._database == workspace.mlruns.resolve() / "mlflow.db"
+
+    @property
+    def recorded(self) -> str:
+        """The store's address for a run's record: empty for the workspace's own, which moves with it; without a password."""
+        return "" if self.is_own else self.place
 
     @property
     def place(self) -> str:

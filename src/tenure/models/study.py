@@ -101,7 +101,7 @@ def study_target(
     check_positives(target, fitting_counts, test_counts)
     fit = _fit(snapshots, target, plan, settings, with_monotone_cost=with_monotone_cost)
     test = read_rows(
-        snapshots, target, [plan.test], snapshots.columns, max_rows=rows_that_fit(len(snapshots.columns)), seed=settings.seed
+        snapshots, target, [plan.test], snapshots.columns, max_rows=rows_that_fit(len(snapshots.columns), snapshots.memory), seed=settings.seed
     )  # fmt: skip
     test.insert(3, "propensity", fit.choice.trained.model.propensities(test))
     test.insert(4, "plain_propensity", fit.plain.model.propensities(test))
@@ -138,7 +138,7 @@ def _fit(
     """Fit trees and the logistic regression on the stacked fitting cutoffs, and choose between them out of fold."""
     columns, dropped = snapshots.usable_columns(target, plan)
     fitting = read_rows(
-        snapshots, target, plan.fitting, columns, max_customers=settings.max_customers, max_rows=rows_that_fit(len(columns)), seed=settings.seed
+        snapshots, target, plan.fitting, columns, max_customers=settings.max_customers, max_rows=rows_that_fit(len(columns), snapshots.memory), seed=settings.seed
     )  # fmt: skip
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
@@ -148,18 +148,18 @@ def _fit(
     asked = ["label", "customer_id", *(meaning.name for meaning in meanings)]
     kept = KeptFits.of(snapshots.workspace.fits(snapshots.staged.source.name, target.name), fitting, asked)
     folds = cache(lambda: grouped_folds(labels, customers, settings))
-
-    def fit_trees() -> TrainedModel:
-        return train_model(
+    made_with = ("trees", settings, meanings, sorted(monotone.items()), with_cost)
+    trees = kept.find(*made_with)
+    if trees is None:
+        trained = train_model(
             fitting, labels, customers, meanings, settings, monotone=monotone, folds=folds(), with_unconstrained=with_cost
         )  # fmt: skip
-
-    def fit_plain() -> TrainedModel:
+        trees = kept.keep(trained, *made_with)
+    made_plain_with = ("logistic regression", settings, meanings, sorted(target.plain_features))
+    plain = kept.find(*made_plain_with)
+    if plain is None:
         handful = [meaning for meaning in meanings if meaning.name in target.plain_features]
-        return train_plain(fitting, labels, customers, handful, settings, folds=folds())
-
-    trees = kept.get(fit_trees, "trees", settings, meanings, sorted(monotone.items()), with_cost)
-    plain = kept.get(fit_plain, "logistic regression", settings, meanings, sorted(target.plain_features))
+        plain = kept.keep(train_plain(fitting, labels, customers, handful, settings, folds=folds()), *made_plain_with)
     cost = None
     if trees.unconstrained is not None:
         seen = ~np.isnan(trees.unconstrained)

@@ -158,15 +158,16 @@ def cross_fit(
 
     parameters = rows.parameters(settings, directions) | {"metric": "binary_logloss"}
 
-    def fit(parts: tuple[Dataset, Dataset]) -> Booster:
-        stop = lgb.early_stopping(settings.early_stopping_trees, verbose=False)
-        return lgb.train(
-            parameters, parts[0], num_boost_round=settings.max_trees, valid_sets=[parts[1]], callbacks=[stop]
-        )
+    def stopping() -> list[Any]:
+        return [lgb.early_stopping(settings.early_stopping_trees, verbose=False)]
 
     parts = [(rows.part(fitting), rows.part(held_out)) for fitting, held_out in folds]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        boosters = list(threads.map(fit, parts))
+        fits = [
+            threads.submit(lgb.train, parameters, fitting, settings.max_trees, [held_out], callbacks=stopping())
+            for fitting, held_out in parts
+        ]
+        boosters = [fit.result() for fit in fits]
         trees = max(5, round(float(np.mean([booster.best_iteration for booster in boosters]))))
 
         def score(booster: Booster, held_out: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 from tenure.errors import UsageError
 from tenure.lock import sole_writer
 from tenure.privacy.person import holds_ids
-from tenure.run_document import RUN_JSON
+from tenure.run_record import sealed_runs
 from tenure.scoring import safe_cell
 from tenure.sources.identities import Identities
 from tenure.sources.source import read_source
@@ -27,7 +27,7 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
     UsageError : nothing was scored then, there is no map to reveal ids by, or a table is older than the source's pseudonyms.
     """
     source = read_source(workspace, source_name)
-    scored = {path.parent.name: path.parent for path in workspace.reports_of(source_name).glob(f"[0-9]*/{RUN_JSON}")}
+    scored = {str(day): folder for day, folder in sealed_runs(workspace, source_name)}
     day = str(parse_date(as_of, "--as-of")) if as_of else max(scored, default="")
     if day not in scored:
         raise UsageError(

@@ -19,7 +19,7 @@ from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person
-from tenure.run_document import refresh_outputs
+from tenure.run_record import RUN_JSON, refresh_outputs
 from tenure.scoring import ledger_file
 from tenure.sources.contract import RECORDS
 from tenure.sources.identities import Identities
@@ -80,7 +80,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
             bool(take_out(person, path)) + _note_in_card(path) for path in _written(workspace, source_name)
         )
         changed["MLflow files and tags"] = _revise_store(registry, source_name, person)
-        for document in workspace.reports_of(source_name).rglob("run.json"):
+        for document in workspace.reports_of(source_name).rglob(RUN_JSON):
             refresh_outputs(document.parent)
         return replace(_prove(workspace, source_name, registry, person, changed), others=others)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
@@ -10,7 +9,7 @@ from shutil import rmtree
 import pyarrow.parquet as pq
 
 from tenure.review.failures import drop_failures
-from tenure.run_document import RUN_JSON
+from tenure.run_record import RUN_JSON, RunRecord
 from tenure.sources.retention import REPORTS, SCORES, first_days_kept
 from tenure.sources.source import Source
 from tenure.workspace import Workspace
@@ -63,6 +62,6 @@ def _old_exports(workspace: Workspace, source: str, oldest: date) -> int:
     return len(old)
 
 
-def _finished_on(document: Path) -> date:
-    found = json.loads(document.read_text(encoding="utf-8"))["finished_at"]
-    return datetime.fromisoformat(found).date()
+def _finished_on(path: Path) -> date:
+    document = RunRecord.open(path.parent).document
+    return datetime.fromisoformat(document.get("finished_at") or document["started_at"]).date()

@@ -12,7 +12,7 @@ from airflow.sdk import DAG
 DAY = "{{ ds }}"
 # The monthly run may hold the source while a notebook would begin.
 AGAIN = {"retries": 3, "retry_delay": timedelta(minutes=30)}
-WHERE = {"source": "<source>", "as_of": DAY, "workspace": "<workspace>", "run_kind": "scheduled"}
+WHERE = {"source": "<source>", "as_of": DAY, "workspace": "<workspace>"}
 EXECUTED = f"<workspace>/reports/<source>/{DAY}/notebooks"
 
 with DAG(

@@ -94,15 +94,15 @@ def current_staging(workspace: Workspace, source: Source, *, clock: datetime | N
     return _opened(workspace, source, mappings, key)
 
 
-def read_staging(workspace: Workspace, source: Source, fingerprint: str) -> StagedSource:
-    """Open the staging of a fingerprint; nothing raw is read.
+def read_staging(workspace: Workspace, source: Source, fingerprint: str = "") -> StagedSource:
+    """Open the staging of a fingerprint, by default whichever there is; nothing raw is read.
 
     Raises
     ------
     RunError : another one lies there now, or none.
     """
     staged = read_manifest(source, workspace.staged(source.name))
-    if staged is None or staged.fingerprint != fingerprint:
+    if staged is None or fingerprint not in ("", staged.fingerprint):
         found = f"is staged as {staged.fingerprint}" if staged else "is not staged"
         raise RunError(
             f"{source.name} {found}. Expected the staging {fingerprint}, which this run began with: another run has staged it since. Run again."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
 from tenure.customers.catalogue import check_facet_settings
@@ -17,9 +17,9 @@ from tenure.errors import NotEnoughDataError, RunError, UsageError
 from tenure.lock import sole_writer
 from tenure.memory import memory_budget
 from tenure.models.registry import Registry, model_name
-from tenure.run_record import RunRecord
+from tenure.run_record import RUN_JSON, RunRecord
 from tenure.snapshots import Snapshots
-from tenure.sources.ingest import current_staging, read_staging, stage_source
+from tenure.sources.ingest import read_staging, stage_source
 from tenure.sources.source import Source, read_source
 from tenure.sources.staged_source import StagedSource, check_as_of
 from tenure.steps.injected import check_injected
@@ -27,6 +27,9 @@ from tenure.targets.catalogue import find_target, targets_of
 from tenure.targets.definition import Target
 from tenure.time_windows import parse_date
 from tenure.workspace import Workspace
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 QUICK_DEMO_CUSTOMERS = 2_000
 BACKFILL_ENDING = "-backfill"
@@ -59,7 +62,9 @@ class Run:
         found = record.document
         source = read_source(workspace, found["source"])
         if source.meaning != found["mapping"] and not record.is_sealed:
-            raise RunError(f"{source.where} changed since run {found['run_id']} began. Expected it as it was; run again.")
+            raise RunError(
+                f"{source.where} changed since run {found['run_id']} began. Expected it as it was; run again."
+            )
         options = found["parameters"]
         return cls(
             workspace, source, parse_date(found["as_of"]) if found["as_of"] else None, options["quick"], options["engine"],
@@ -75,7 +80,9 @@ class Run:
         RunError : it was opened by hand.
         """
         if self.record is None:
-            raise RunError(f"{self.source.name} was opened by hand. Expected a run that 'tenure run' or 'tenure score' began.")
+            raise RunError(
+                f"{self.source.name} was opened by hand. Expected a run that 'tenure run' or 'tenure score' began."
+            )
         return self.record
 
     @cached_property
@@ -133,7 +140,7 @@ class Run:
 
     def _note_by_hand(self, step: str) -> None:
         folder = self.output
-        has_record = (folder / "run.json").is_file()
+        has_record = (folder / RUN_JSON).is_file()
         record = RunRecord.open(folder) if has_record else RunRecord.begin(folder, self.facts("manual"))
         noted = {"step": step, "run_id": self.run_id, "started_at": self.started_at.isoformat(timespec="microseconds")}
         record.extend(by_hand=[*record.document.get("by_hand", []), noted])
@@ -143,8 +150,19 @@ class Run:
         return {
             "kind": kind, "run_kind": self.run_kind, "source": self.source.name, "as_of": str(self.as_of_given or ""), "staging": None,
             "parameters": {"quick": self.quick, "engine": self.engine, **parameters}, "mapping": self.source.meaning,
-            "memory": self.memory, "registry": self.registry.place,
+            "memory": self.memory, "registry": self.registry.recorded,
         }  # fmt: skip
+
+
+def writes(step: Callable[Concatenate[Run, Given], Made]) -> Callable[Concatenate[Run, Given], Made]:
+    """Let a step write as ``Run.writing`` says."""
+
+    @wraps(step)
+    def alone(run: Run, *args: Given.args, **kwargs: Given.kwargs) -> Made:
+        with run.writing(step.__name__):
+            return step(run, *args, **kwargs)
+
+    return alone
 
 
 def open_run(
@@ -176,7 +194,11 @@ def _check_same(opened: Run, *, as_of: str, quick: bool, engine: str) -> None:
     """Refuse parameters that contradict the run they name."""
     given = {"as_of": as_of, "quick": str(quick or ""), "engine": "" if engine == DUCKDB else engine}
     found = {"as_of": str(opened.as_of_given or ""), "quick": str(opened.quick), "engine": opened.engine}
-    if wrong := [f"{name} = {value}, where it says {found[name]}" for name, value in given.items() if value and value != found[name]]:
+    if wrong := [
+        f"{name} = {value}, where it says {found[name]}"
+        for name, value in given.items()
+        if value and value != found[name]
+    ]:
         raise UsageError(f"Run {opened.run_id}: {'; '.join(wrong)}. Leave these out, or leave 'run' empty.")
 
 
