@@ -54,12 +54,13 @@ def _target(
     since: Mapping[str, str],
 ) -> dict[str, Any]:
     drift = features.get(name)
+    alike = [p for p in promises if p.definition == promises[-1].definition]
     return {
         "name": name,
         "promises": promises[-SHOWN_PROMISES:],
         "last": promises[-1] if promises else None,
         "earlier": max(0, len(promises) - SHOWN_PROMISES),
-        "figures": [_picture(promises_over_time(promises)), _picture(promise_by_decile(promises[-1]))]
+        "figures": [_picture(promises_over_time(alike)), _picture(promise_by_decile(promises[-1]))]
         if promises
         else [],
         "since": since.get(name, ""),

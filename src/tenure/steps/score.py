@@ -10,11 +10,11 @@ from typing import Any
 from pyarrow.parquet import read_schema
 
 from tenure.errors import RegistryError
+from tenure.ledger import append_to_ledger
 from tenure.parameters import names_in
 from tenure.scoring import (
     Scores,
     ScoringModel,
-    append_to_ledger,
     missing_features,
     score_customers,
     with_facets,
@@ -67,7 +67,10 @@ def score(
         chosen = {name: scoring for name, scoring in lacking.items() if name in asked}  # and so refused
     run.snapshots.build_features([run.as_of])
     scores = with_facets(run.snapshots, score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight))
-    write_scores(scores, run.output)
+    kind = "quick" if run.quick else run.run_kind
+    write_scores(
+        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=kind, is_hindsight=allow_hindsight
+    )
     for name in lacking.keys() - chosen.keys():
         # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
         (run.output / f"{name}.csv").unlink(missing_ok=True)
@@ -76,7 +79,7 @@ def score(
         scoring.model.save(models_folder(run.output) / name)
     append_to_ledger(
         run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id,
-        run_kind="quick" if run.quick else run.run_kind, hindsight=allow_hindsight,
+        run_kind=kind, hindsight=allow_hindsight,
     )  # fmt: skip
     return scores
 

@@ -13,6 +13,7 @@ import pandas as pd
 from tenure.audit.audit import alarm_lines, audit_study
 from tenure.errors import NotEnoughDataError, RegistryError
 from tenure.features.catalogue import describe
+from tenure.ledger import last_scores
 from tenure.models.model import PropensityModel
 from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
@@ -20,7 +21,7 @@ from tenure.models.study import Study, study_target
 from tenure.models.verdict import judge
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review.drift import LIMIT, stability_index
-from tenure.scoring import ScoringModel, last_scores
+from tenure.scoring import ScoringModel
 from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.targets.catalogue import find_target
