@@ -16,6 +16,7 @@ from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
 from tenure.models.registry import Registry
 from tenure.parameters import complete
+from tenure.run_record import sealed_runs
 from tenure.sources.fetch import fetch_source
 from tenure.workspace import Workspace
 
@@ -224,7 +225,7 @@ def test_a_source_too_small_for_any_target_is_refused_and_leaves_nothing(tmp_pat
     )
     with pytest.raises(NotEnoughDataError, match="every target was refused"):
         run_flow("tiny", workspace=str(tmp_path))
-    assert not list((tmp_path / "reports").rglob("run.json"))
+    assert not list(sealed_runs(workspace, "tiny")) and not list((tmp_path / "reports" / "tiny").glob("[0-9]*"))
 
 
 def test_the_command_line_answers_bad_usage_with_one_message_and_exit_code_2(tmp_path):

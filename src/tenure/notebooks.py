@@ -52,16 +52,30 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     """
     from nbclient.exceptions import DeadKernelError
 
+    from tenure.warm_kernels import ForkingKernelManager
+
     values = complete(name, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a warning of the kernel's debugger, in every output
+    papermill = _papermill()
+    given = {
+        "parameters": values, "kernel_name": "python3", "progress_bar": False, "log_output": False,
+        # What a cell raises comes as a message; a kernel's own log tells of its being interrupted at the end.
+        "execution_timeout": KERNEL_TIMEOUT_SECONDS, "extra_arguments": ["--log-level=CRITICAL"],
+        "kernel_manager_class": ForkingKernelManager,
+        # The kernel's folder. Papermill's own ``cwd`` would move this whole process, and steps side by side would leave it there.
+        "resources": {"metadata": {"path": str(workspace)}},
+    }  # fmt: skip
     try:
         try:
-            _execute(name, values, output, workspace)
+            papermill.execute_notebook(str(notebook_path(name)), str(output), **given)
         except RuntimeError as error:
             if NEVER_STARTED not in str(error):
                 raise
-            _execute(name, values, output, workspace)
+            papermill.execute_notebook(str(notebook_path(name)), str(output), **given)
+    except papermill.PapermillExecutionError as error:
+        told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
+        raise RunError(f"{name}: {told}") from None
     except DeadKernelError:
         raise RunError(
             f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "
@@ -70,6 +84,17 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     finally:
         _blot_out_secrets(output)
         shorten_outputs(output)
+
+
+def _papermill() -> Any:
+    """Import Papermill, which takes a second."""
+    # On its way there jsonschema would build a grammar of Internet addresses: most of what the import costs, and no
+    # notebook's schema asks for it. To jsonschema the package is one that is not installed.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # what blocks an import
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # a kernel that died is said once, by us
+    return papermill
 
 
 def shorten_outputs(notebook: Path) -> None:
@@ -110,25 +135,3 @@ def _blot_out_secrets(notebook: Path) -> None:
         text = notebook.read_text(encoding="utf-8")
         if (safe := without_secrets(text)) != text:
             notebook.write_text(safe, encoding="utf-8")
-
-
-def _execute(name: str, values: Mapping[str, Any], output: Path, workspace: Path) -> None:
-    from tenure.warm_kernels import ForkingKernelManager
-
-    # On its way to Papermill jsonschema would build a grammar of Internet addresses: most of what Papermill's import costs, and no
-    # notebook's schema asks for it. To jsonschema the package is one that is not installed.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # what blocks an import
-    import papermill
-
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # a kernel that died is said once, by us
-    try:
-        papermill.execute_notebook(
-            str(notebook_path(name)), str(output), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
-            # What a cell raises comes as a message; a kernel's own log tells of its being interrupted at the end.
-            execution_timeout=KERNEL_TIMEOUT_SECONDS, extra_arguments=["--log-level=CRITICAL"], kernel_manager_class=ForkingKernelManager,
-            # The kernel's folder. Papermill's own ``cwd`` would move this whole process, and steps side by side would leave it there.
-            resources={"metadata": {"path": str(workspace)}},
-        )  # fmt: skip
-    except papermill.PapermillExecutionError as error:
-        told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
-        raise RunError(f"{name}: {told}") from None

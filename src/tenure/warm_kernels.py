@@ -182,8 +182,8 @@ def _own_arguments(command: list[str]) -> list[str]:
     return command[command.index(LAUNCHER) + 1 :]
 
 
-def _serve(descriptor: int) -> None:
-    """Fork a kernel for each request until the other side closes the channel, and import while nobody asks."""
+def _serve(descriptor: int) -> dict[str, Any]:
+    """Fork a kernel for each request until the other side closes the channel, and import while nobody asks; return in each kernel what it was asked for."""
     # A kernel looks whether its own parent, this process, is still there.
     os.environ[PARENT] = str(os.getpid())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -208,8 +208,7 @@ def _serve(descriptor: int) -> None:
             _preload_until_asked(channel)
         else:
             os._exit(0)  # nothing of its own is left to be finished
-    _be_a_kernel(asked)
-    _leave()
+    return asked
 
 
 def _preload_until_asked(channel: socket.socket) -> None:
@@ -271,4 +270,5 @@ def _leave() -> NoReturn:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _be_a_kernel(_serve(int(sys.argv[1])))
+    _leave()
