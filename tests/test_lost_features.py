@@ -16,6 +16,7 @@ from tenure.models.train import train_model
 from tenure.steps.opening import open_run
 from tenure.steps.review import review_run
 from tenure.steps.score import score
+from tenure.targets.catalogue import all_targets
 from tenure.workspace import Workspace
 
 
@@ -41,8 +42,12 @@ def make_champion(workspace, name, feature):
     meanings = (FeatureMeaning(feature, feature, "count", f"{feature}{{s}}", f"{feature}."),)
     model = train_model(table, labels, np.arange(200), meanings, TrainingSettings(max_trees=5, folds=3)).model
     model = replace(
-        model, about={"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"]}
-    )
+        model,
+        about={
+            "fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"],
+            "definition": all_targets()[name.partition("-")[2]].fingerprint,
+        },
+    )  # fmt: skip
     registry = Registry(workspace)
     registry.check()
     with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, name)):
