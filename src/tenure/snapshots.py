@@ -120,9 +120,7 @@ class Snapshots:
 
     def scratch(self) -> TemporaryDirectory[str]:
         """Give a temporary folder on the workspace's own disk."""
-        return TemporaryDirectory(
-            prefix=self.workspace.scratch_prefix(self.staged.source.name), dir=self.workspace.data
-        )
+        return self.workspace.scratch(self.staged.source.name)
 
     def _writing(self) -> AbstractContextManager[bool]:
         name = self.staged.source.name

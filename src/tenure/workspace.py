@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
+from shutil import copyfile, rmtree
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from tenure.errors import UsageError, WorkspaceError
@@ -128,6 +129,10 @@ class Workspace:
         """How temporary folders of a source begin; a point ends it, which no source's name holds."""
         return f".scratch-{check_name('Source', source)}."
 
+    def scratch(self, source: str) -> TemporaryDirectory[str]:
+        """Give a temporary folder on the workspace's own disk, for its owner alone; what a killed process left of one, the next writer removes."""
+        return TemporaryDirectory(prefix=self.scratch_prefix(source), dir=self.data)
+
     def inside(self, path: str | Path, what: str) -> Path:
         """Return a path below the workspace, or refuse it: a parameter may not write anywhere else.
 
@@ -191,6 +196,14 @@ def replaced_file(path: Path) -> Iterator[Path]:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def link_file(path: Path, place: Path) -> None:
+    """Have a finished file in another place too: as the same bytes on the disk, or as a copy where its file system knows no links."""
+    try:
+        place.hardlink_to(path)
+    except OSError:
+        copyfile(path, place)
 
 
 def finish_replacements(folder: Path, name: str = "") -> None:

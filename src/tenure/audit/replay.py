@@ -86,7 +86,9 @@ def staged_then(snapshots: Snapshots, cutoff: date, scratch: Workspace) -> tuple
     """Stage the raw files as they stood at a cutoff, its customers named as today's are. => staged facts, raw rows left out"""
     source, workspace = snapshots.staged.source, snapshots.workspace
     identities = Identities.of(workspace, source)
-    staged, left_out = stage_as_known(source, workspace.raw(source.name), cutoff, scratch, identities=identities)
+    staged, left_out = stage_as_known(
+        source, workspace.raw(source.name), cutoff, scratch, identities=identities, at_hand=snapshots.staged
+    )
     # Who was whom is not in the raw files: the events of that time are, in the ledger, which is only added to.
     return replace(staged, identity_events=snapshots.staged.identity_events), left_out
 

@@ -11,13 +11,12 @@ from hashlib import blake2b
 from itertools import accumulate
 from typing import Any
 
-import duckdb
-
 from tenure.engines.duckdb_session import connect
+from tenure.sources.content import digest_by_day
 from tenure.sources.contract import SEEN_AFTER, STAGED_TABLES, UNDATED
 from tenure.sources.raw_files import literal
-from tenure.sources.staged_source import StagedSource
-from tenure.workspace import replaced_file
+from tenure.sources.staged_source import KNOWN_FORMAT, StagedSource
+from tenure.stored import read_stored, write_stored
 
 
 @dataclass(frozen=True)
@@ -51,24 +50,15 @@ class KnownFacts:
 
 
 def known_facts(staged: StagedSource) -> KnownFacts:
-    """Digest each staged table by day, once per staging: the outcome lies beside the facts and goes with them."""
-    path = staged.folder / "known_facts.json"
+    """Read the digests by day that staging left beside the facts; of facts that an audit changed they are made here."""
+    return KnownFacts({name: _by_day(staged, name) for name in staged.tables})
+
+
+def _by_day(staged: StagedSource, table: str) -> dict[str, Any]:
+    path = staged.known_path(table)
     if not path.is_file():
+        seen = SEEN_AFTER if STAGED_TABLES[table].is_dated else literal(UNDATED)
         with connect() as connection:
-            tables = {name: _by_day(connection, staged, name) for name in staged.tables}
-        with replaced_file(path) as fresh:
-            fresh.write_text(json.dumps(tables), encoding="utf-8")
-    return KnownFacts(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _by_day(connection: duckdb.DuckDBPyConnection, staged: StagedSource, table: str) -> dict[str, Any]:
-    relation = f"read_parquet({literal(str(staged.path(table)))}) fact"
-    columns = [row[:2] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
-    seen = SEEN_AFTER if STAGED_TABLES[table].is_dated else literal(UNDATED)
-    rows = connection.execute(
-        f"SELECT {seen} AS day, count(*), sum(hash(fact)::HUGEINT) FROM {relation} GROUP BY day ORDER BY day"
-    ).fetchall()
-    return {
-        "columns": [[name, str(kind)] for name, kind in columns],
-        "days": {day: [count, hashes] for day, count, hashes in rows},
-    }
+            relation = f"read_parquet({literal(str(staged.path(table)))})"
+            write_stored(path, digest_by_day(connection, relation, seen), KNOWN_FORMAT)
+    return read_stored(path, KNOWN_FORMAT)

@@ -1,47 +1,28 @@
-"""Raw files to staged facts: every table of a source, staged anew only where something changed."""
+"""Raw files to staged facts: every table of a source, each staged anew only where something it is made of changed."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
-from hashlib import blake2b
+from datetime import datetime
 from pathlib import Path
-from shutil import rmtree
-from zoneinfo import ZoneInfo
 
 import duckdb
 
 from tenure.errors import DataContractError, RunError
 from tenure.lock import sole_writer
-from tenure.sources.contract import RECORDS, STAGED_TABLES
+from tenure.sources.content import content_of, digest_by_day
+from tenure.sources.contract import RECORDS, STAGED_TABLES, UNDATED
 from tenure.sources.identities import Identities
+from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import MappedTable, map_table
-from tenure.sources.raw_files import (
-    READABLE,
-    SERVERS,
-    choose_raw_file,
-    fingerprint_file,
-    inside,
-    literal,
-    open_locked,
-    split_reference,
-)
+from tenure.sources.private_records import key_of
+from tenure.sources.raw_files import literal, open_locked, raw_relation
+from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import clear_unreadable
-from tenure.sources.retention import first_days_kept
-from tenure.sources.source import Source, TableMapping
-from tenure.sources.staged_source import (
-    StagedSource,
-    TableSummary,
-    read_manifest,
-    write_manifest,
-)
+from tenure.sources.source import Source
+from tenure.sources.staged_source import StagedSource, TableSummary, fingerprint_of, read_manifest, write_manifest
 from tenure.sources.table_staging import stage_table
-from tenure.workspace import Workspace, replaced_folder
-
-# Part of every fingerprint: raise it when staging changes what it writes.
-STAGING_VERSION = 6
+from tenure.workspace import Workspace, link_file, replaced_folder
 
 
 def stage_source(
@@ -52,7 +33,7 @@ def stage_source(
     allow_empty: bool = False,
     identities: Identities | None = None,
 ) -> StagedSource:
-    """Stage a source, or reuse what is staged when neither raw files nor mapping changed.
+    """Stage a source: the tables made of what has changed, while the others stay; ``reused`` where none has.
 
     ``clock`` is the time of the run, with its zone; now by default: facts dated after it are rejected. ``allow_empty`` stages tables
     without rows as they are: of files as they stood on an early day. ``identities`` are the workspace's own unless others are given.
@@ -61,22 +42,18 @@ def stage_source(
     ------
     UsageError : ids are to be hashed and the key is missing, or another one; or persons were found under other names. LockedError : another process writes.
     DataContractError : a missing file or column, an unreadable or empty table, most rows rejected, ids that never meet.
+    StoredFormatError : a newer Tenure staged the source.
     """
-    folder = workspace.raw(source.name)
-    mappings = effective_mappings(source, folder)
-    identities = identities or Identities.of(workspace, source)
-    key, raw_hashes = _made_of(source, folder, mappings, identities, clock)
-    if staged := _opened(workspace, source, mappings, key):
+    inputs = _inputs(workspace, source, clock, identities)
+    if not inputs.servers and _is_whole(inputs, staged := _unchanged(workspace, inputs)):
         return staged
-    target = workspace.staged(source.name)
-    events = workspace.identity_events(source.name)
-    private = workspace.private_records(source.name) if source.pseudonymise and RECORDS in mappings else None
-    with sole_writer(workspace, source.name, f"staging {source.name}"), replaced_folder(target) as fresh:
-        tables = _stage_tables(source, folder, mappings, fresh, identities, private, events, allow_empty=allow_empty)
-        write_manifest(fresh, key, raw_hashes, tables)
-    if private is None:
-        workspace.private_records(source.name).unlink(missing_ok=True)
-    return StagedSource(source, target, key, raw_hashes, tables, identity_events=events, private_records=private)
+    with sole_writer(workspace, source.name, f"staging {source.name}"), workspace.scratch(source.name) as folder:
+        scratch = Path(folder)
+        inputs = inputs.with_hashes(_read_servers(inputs, scratch))
+        staged = _unchanged(workspace, inputs)
+        if _is_whole(inputs, staged):
+            return staged
+        return stage_tables(workspace, inputs, scratch, staged, allow_empty=allow_empty)
 
 
 def current_staging(workspace: Workspace, source: Source, *, clock: datetime | None = None) -> StagedSource | None:
@@ -84,14 +61,10 @@ def current_staging(workspace: Workspace, source: Source, *, clock: datetime | N
 
     Raises
     ------
-    UsageError, DataContractError : as ``stage_source``.
+    UsageError, DataContractError, StoredFormatError : as ``stage_source``.
     """
-    folder = workspace.raw(source.name)
-    mappings = effective_mappings(source, folder)
-    if any(mapping.file_names & SERVERS for mapping in mappings.values()):
-        return None
-    key, _ = _made_of(source, folder, mappings, Identities.of(workspace, source), clock)
-    return _opened(workspace, source, mappings, key)
+    inputs = _inputs(workspace, source, clock)
+    return staged if not inputs.servers and _is_whole(inputs, staged := _unchanged(workspace, inputs)) else None
 
 
 def read_staging(workspace: Workspace, source: Source, fingerprint: str = "") -> StagedSource:
@@ -99,148 +72,139 @@ def read_staging(workspace: Workspace, source: Source, fingerprint: str = "") ->
 
     Raises
     ------
-    RunError : another one lies there now, or none.
+    RunError : other facts lie there now, or none. StoredFormatError : a newer Tenure staged them.
     """
     staged = read_manifest(source, workspace.staged(source.name))
     if staged is None or fingerprint not in ("", staged.fingerprint):
         found = f"is staged as {staged.fingerprint}" if staged else "is not staged"
         raise RunError(
-            f"{source.name} {found}. Expected the staging {fingerprint}, which this run began with: another run has staged it since. Run again."
+            f"{source.name} {found}. Expected {fingerprint}, which this run began with: another run has staged the source since. Run again."
         )
-    return _with_private_parts(workspace, staged, staged.tables)
+    return _with_private_parts(workspace, staged)
 
 
-def _made_of(
-    source: Source, folder: Path, mappings: dict[str, TableMapping], identities: Identities, clock: datetime | None
-) -> tuple[str, dict[str, str]]:
-    raw_hashes = _raw_hashes(source, folder, mappings)
-    kept_from = first_days_kept(
-        source.retention, (clock or datetime.now(UTC)).astimezone(ZoneInfo(source.timezone)).date()
-    )
-    kept = {name: str(day) for name, day in kept_from.items()}
-    made_from = [STAGING_VERSION, source.definition, raw_hashes, identities.state(), kept]
-    return blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=16).hexdigest(), raw_hashes
+def stage_tables(
+    workspace: Workspace, inputs: Inputs, scratch: Path, unchanged: StagedSource, *, allow_empty: bool
+) -> StagedSource:
+    """Put a source's tables in the place of what is staged: the ``unchanged`` as they are, all others anew."""
+    source = inputs.source
+    with replaced_folder(workspace.staged(source.name)) as fresh:
+        for folder in ("rejected", "known"):
+            (fresh / folder).mkdir()
+        staged = replace(unchanged, folder=fresh, raw_hashes=inputs.hashes, reused=False)
+        for name in unchanged.tables:
+            for path, place in zip(unchanged.files(name), staged.files(name), strict=True):
+                link_file(path, place)
+        tables = unchanged.tables | _stage_anew(workspace, inputs, scratch, staged, allow_empty=allow_empty)
+        ordered = {name: tables[name] for name in STAGED_TABLES if name in tables}
+        staged = _with_private_parts(workspace, replace(staged, tables=ordered, fingerprint=fingerprint_of(ordered)))
+        write_manifest(staged)
+    if staged.private_records is None:
+        workspace.private_records(source.name).unlink(missing_ok=True)
+    return replace(staged, folder=workspace.staged(source.name))
 
 
-def _opened(workspace: Workspace, source: Source, mappings: Iterable[str], key: str) -> StagedSource | None:
-    staged = read_manifest(source, workspace.staged(source.name))
-    if staged is None or staged.key != key:
-        return None
-    staged = _with_private_parts(workspace, staged, mappings)
-    return staged if staged.private_records is None or staged.private_records.is_file() else None
+def _inputs(
+    workspace: Workspace, source: Source, clock: datetime | None, identities: Identities | None = None
+) -> Inputs:
+    return Inputs.of(source, workspace.raw(source.name), identities or Identities.of(workspace, source), clock)
 
 
-def _with_private_parts(workspace: Workspace, staged: StagedSource, tables: Iterable[str]) -> StagedSource:
+def _unchanged(workspace: Workspace, inputs: Inputs) -> StagedSource:
+    """Open what is staged, without the tables that staging anew would not only repeat."""
+    folder = workspace.staged(inputs.source.name)
+    staged = read_manifest(inputs.source, folder) or StagedSource(inputs.source, folder, "", {}, {})
+    staged = _with_private_parts(workspace, staged)
+    tables = {
+        name: table
+        for name, table in staged.tables.items()
+        if inputs.is_current(name, table) and all(path.is_file() for path in staged.files(name))
+    }
+    if staged.private_records and key_of(staged.private_records) != staged.tables[RECORDS].key:
+        tables.pop(RECORDS, None)
+    return replace(staged, tables={} if inputs.are_one and tables.keys() != inputs.mappings.keys() else tables)
+
+
+def _is_whole(inputs: Inputs, unchanged: StagedSource) -> bool:
+    tables = unchanged.tables
+    return tables.keys() == inputs.mappings.keys() and unchanged.fingerprint == fingerprint_of(tables)
+
+
+def _with_private_parts(workspace: Workspace, staged: StagedSource) -> StagedSource:
     source = staged.source
-    private = workspace.private_records(source.name) if source.pseudonymise and RECORDS in tables else None
+    private = workspace.private_records(source.name) if source.pseudonymise and RECORDS in staged.tables else None
     return replace(staged, identity_events=workspace.identity_events(source.name), private_records=private)
 
 
-def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:
-    """Join the TOML's mappings with the files that carry staged names and need none.
-
-    Raises
-    ------
-    DataContractError : the folder holds nothing that can be staged.
-    """
-    mappings = dict(source.tables)
-    for name, table in STAGED_TABLES.items():
-        found = [f"{name}{ending}" for ending in READABLE if (folder / f"{name}{ending}").is_file()]
-        if name not in mappings and found:
-            mappings[name] = TableMapping(table, raw_files=(found[0],))
-    if not any(STAGED_TABLES[name].is_dated for name in mappings):
-        present = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
-        raise DataContractError(
-            f"{folder}: no raw data. Found: {', '.join(present) or 'nothing'}. Expected a source.toml, or files named as "
-            f"the staged tables ({', '.join(STAGED_TABLES)}). Put them there, or run 'tenure fetch {source.name} --from FOLDER'."
-        )
-    return {name: mappings[name] for name in STAGED_TABLES if name in mappings}
-
-
-def _raw_hashes(source: Source, folder: Path, mappings: dict[str, TableMapping]) -> dict[str, str]:
-    files: set[Path] = set()
-    for name, mapping in mappings.items():
-        if mapping.query:
-            files |= {path for path in folder.glob("*") if path.name.lower().endswith(READABLE)}
-        else:
-            file = split_reference(choose_raw_file(folder, mapping.raw_files, f"{source.where} [{name}]"))[0]
-            files |= set() if file in SERVERS else {inside(folder, file, source.where)}
-    hashes = {path.name: fingerprint_file(path) for path in sorted(files)}
-    for server in SERVERS & {file for mapping in mappings.values() for file in mapping.file_names}:
-        hashes[server] = datetime.now().isoformat()  # a server's content has no hash: read it every time
+def _read_servers(inputs: Inputs, scratch: Path) -> dict[str, str]:
+    """Copy the tables of servers, each once; return a digest of what each holds."""
+    if not inputs.servers:
+        return {}
+    hashes = {}
+    connection = open_locked(scratch, scratch)
+    try:
+        for reference in inputs.servers:
+            relation, _ = raw_relation(inputs.source, inputs.folder, scratch, reference)
+            hashes[reference] = content_of(digest_by_day(connection, relation, literal(UNDATED)))
+    except duckdb.Error as error:
+        raise DataContractError(f"{inputs.source.where}: {reference} cannot be read: {first_line(error)}") from None
+    finally:
+        connection.close()
     return hashes
 
 
-def _stage_tables(
-    source: Source,
-    folder: Path,
-    mappings: dict[str, TableMapping],
-    fresh: Path,
-    identities: Identities,
-    private: Path | None,
-    events: Path,
-    *,
-    allow_empty: bool,
+def _stage_anew(
+    workspace: Workspace, inputs: Inputs, scratch: Path, staged: StagedSource, *, allow_empty: bool
 ) -> dict[str, TableSummary]:
-    clock = datetime.now(ZoneInfo(source.timezone)).replace(tzinfo=None)
-    (fresh / "rejected").mkdir()
-    connection = open_locked(folder, fresh)
-    tables: dict[str, TableSummary] = {}
+    """Write the tables that ``staged`` lacks into its folder."""
+    identities, private = inputs.identities, workspace.private_records(inputs.source.name)
+    connection = open_locked(inputs.folder, scratch, staged.folder)
     try:
         identities.open(connection)
         # Who is a customer is known before the first table is staged: a text of it may name one of the last.
         every = [
-            _map_and_learn(connection, source, folder, fresh, m, identities, allow_empty) for m in mappings.values()
+            _map_and_learn(connection, inputs, scratch, name, allow_empty=allow_empty)
+            for name in inputs.mappings
+            if name not in staged.tables
         ]
-        identities.check_same_names(connection, events)
-        for mapped in every:
-            tables[mapped.name] = stage_table(connection, source, mapped, fresh, clock, identities, private)
+        identities.check_same_names(connection, workspace.identity_events(inputs.source.name))
+        tables = {mapped.name: stage_table(connection, inputs, mapped, staged, scratch, private) for mapped in every}
         if not allow_empty:
-            _check_ids_meet(connection, source, fresh, tables)
+            _check_ids_meet(connection, inputs.source, staged, staged.tables | tables)
         identities.close(connection)
     finally:
         connection.close()
-    for scratch in ("converted", "spill"):
-        rmtree(fresh / scratch, ignore_errors=True)
     return tables
 
 
 def _map_and_learn(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    folder: Path,
-    fresh: Path,
-    mapping: TableMapping,
-    identities: Identities,
-    allow_empty: bool,
+    connection: duckdb.DuckDBPyConnection, inputs: Inputs, scratch: Path, name: str, *, allow_empty: bool
 ) -> MappedTable:
-    mapped = map_table(connection, source, folder, fresh, mapping, allow_empty=allow_empty)
-    identities.learn(connection, mapped)
+    mapping, files = inputs.mappings[name], inputs.files[name]
+    mapped = map_table(connection, inputs.source, inputs.folder, scratch, mapping, files, allow_empty=allow_empty)
+    inputs.identities.learn(connection, mapped)
     if mapped.keeps_unreadable:
         clear_unreadable(connection)  # they are met again, and kept, when the table is staged
     return mapped
 
 
 def _check_ids_meet(
-    connection: duckdb.DuckDBPyConnection, source: Source, fresh: Path, tables: dict[str, TableSummary]
+    connection: duckdb.DuckDBPyConnection, source: Source, staged: StagedSource, tables: dict[str, TableSummary]
 ) -> None:
     """Refuse a table none of whose customers appears in any other: its ids are written differently."""
     dated = [name for name, table in tables.items() if table.customers >= 10]
+    relations = {name: f"read_parquet({literal(str(staged.path(name)))})" for name in dated}
     for name in dated:
         others = [other for other in dated if other != name]
         if not others:
             continue
-        union = " UNION ALL ".join(
-            f"SELECT customer_id FROM read_parquet({literal(str(fresh / o) + '.parquet')})" for o in others
-        )
-        own = f"read_parquet({literal(str(fresh / name) + '.parquet')})"
-        if connection.execute(f"SELECT 1 FROM {own} WHERE customer_id IN ({union}) LIMIT 1").fetchall():
+        union = " UNION ALL ".join(f"SELECT customer_id FROM {relations[other]}" for other in others)
+        asked = f"SELECT 1 FROM {relations[name]} WHERE customer_id IN ({union}) LIMIT 1"
+        if connection.execute(asked).fetchall():
             continue
         examples = [
-            connection.execute(
-                f"SELECT min(customer_id) FROM read_parquet({literal(str(fresh / t) + '.parquet')})"
-            ).fetchall()[0][0]
-            for t in (name, others[0])
+            connection.execute(f"SELECT min(customer_id) FROM {relations[table]}").fetchall()[0][0]
+            for table in (name, others[0])
         ]
         raise DataContractError(
             f"{source.where} [{name}]: none of its {tables[name].customers:,} customers appears in another table (here '{examples[0]}', in "

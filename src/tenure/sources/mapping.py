@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from tenure.sources.column_expressions import column_expressions, columns_in, ty
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import describe_query, open_view
 from tenure.sources.source import RawFile, Source, TableMapping
+
+AFTER_CLOCK = "occurred_at is after the ingest clock"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class MappedTable:
         rules = list(self.rules)
         if self.is_dated and not self.is_static:
             late = f"({self.casts['occurred_at']}) > TIMESTAMP {literal(str(clock))}"
-            rules.append(("occurred_at is after the ingest clock", late))
+            rules.append((AFTER_CLOCK, late))
         cases = " ".join(f"WHEN {condition} THEN {literal(rule)}" for rule, condition in rules) or "WHEN false THEN ''"
         casts = ", ".join(f"{sql} AS {quoted('staged__' + column)}" for column, sql in self.casts.items())
         raw = "source_row" if told is None else _struct(told)
@@ -74,10 +76,11 @@ def map_table(
     folder: Path,
     scratch: Path,
     mapping: TableMapping,
+    files: Iterable[str],
     *,
     allow_empty: bool = False,
 ) -> MappedTable:
-    """Check a table's mapping against its raw file and turn it into SQL.
+    """Check a table's mapping against the raw files it reads and turn it into SQL.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def map_table(
     """
     name, table = mapping.table.name, mapping.table
     place = f"{source.where} [{name}]"
-    raw_view, raw_name, keeps_unreadable = open_view(connection, source, folder, scratch, mapping)
+    raw_view, raw_name, keeps_unreadable = open_view(connection, source, folder, scratch, mapping, files)
     raw_types = describe_query(connection, f"SELECT * FROM {raw_view}", f"{place}: {raw_name} cannot be read")
     if not allow_empty and not connection.execute(f"SELECT 1 FROM {raw_view} LIMIT 1").fetchall():
         raise DataContractError(f"{place}: {raw_name} holds no rows. Expected at least one.")

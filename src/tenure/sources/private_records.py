@@ -6,27 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 from tenure.sources.contract import RECORDS
 from tenure.sources.mapping import MappedTable
 from tenure.sources.raw_files import literal, quoted
 
+KEY = "tenure_key"
 # What the staged table keeps of a record: whose it is, since when, and which system has it.
 TOLD = ("customer_id", "occurred_at", "known_at", "system")
 
 
 def keep_apart(
-    connection: duckdb.DuckDBPyConnection, columns: Sequence[str], judged: str, scratch: Path, path: Path
+    connection: duckdb.DuckDBPyConnection, columns: Sequence[str], judged: str, scratch: Path, path: Path, key: str
 ) -> str:
     """Write the staged records whole to ``path``, for its owner alone; return the judged rows without what describes a person.
 
-    The connection writes nowhere but into ``scratch``.
+    The connection writes nowhere but into ``scratch``. ``key`` is that of the staged table: the file lies apart from it, and says which it belongs to.
     """
     listed = ", ".join(map(quoted, columns))
     closed = scratch / "private"
     closed.mkdir(mode=0o700)
     connection.execute(
-        f"COPY (SELECT {listed} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(closed / path.name))} (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (SELECT {listed} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(closed / path.name))} "
+        f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{KEY}: {literal(key)}}})"
     )
     (closed / path.name).chmod(0o600)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -35,6 +38,11 @@ def keep_apart(
     # NULL, in the column's own type.
     emptied = ", ".join(f"nullif({quoted(c)}, {quoted(c)}) AS {quoted(c)}" for c in columns if c not in TOLD)
     return f"SELECT * REPLACE ({emptied}) FROM ({judged})"
+
+
+def key_of(path: Path) -> str:
+    """Say which staged table private records belong to; empty where there are none."""
+    return (pq.read_metadata(path).metadata or {}).get(KEY.encode(), b"").decode() if path.is_file() else ""
 
 
 def told_of_rejected(mapped: MappedTable) -> tuple[str, ...]:

@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import duckdb
-import sqlglot
-from sqlglot import exp
 
 from tenure.sources.casts import business_time
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
-from tenure.sources.ingest import effective_mappings, stage_source
+from tenure.sources.ingest import stage_source, stage_tables
+from tenure.sources.inputs import Inputs, effective_mappings, files_of
 from tenure.sources.raw_files import (
     PARQUET,
-    READABLE,
     SERVERS,
     TEXT,
-    choose_raw_file,
     inside,
     literal,
     open_locked,
     split_reference,
 )
 from tenure.sources.raw_views import describe_relation
-from tenure.sources.source import Source, TableMapping
+from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource
-from tenure.workspace import Workspace
+from tenure.workspace import Workspace, link_file
 
 
 def raw_files_of(source: Source, folder: Path) -> dict[str, tuple[str, ...]]:
     """Map each staged table to the raw files it is made from."""
-    readable = [path.name for path in sorted(folder.glob("*")) if path.name.lower().endswith(READABLE)]
-    return {
-        name: _files_in_query(mapping, readable)
-        if mapping.query
-        else (split_reference(choose_raw_file(folder, mapping.raw_files, f"{source.where} [{name}]"))[0],)
-        for name, mapping in effective_mappings(source, folder).items()
-    }
-
-
-def _files_in_query(mapping: TableMapping, readable: list[str]) -> tuple[str, ...]:
-    parsed = sqlglot.parse_one(mapping.query, read="duckdb")
-    named = {table.name for table in parsed.find_all(exp.Table)}
-    return tuple(file for file in readable if file in named or file.split(".")[0] in named)
+    files, _ = files_of(source, folder, effective_mappings(source, folder))
+    return {name: tuple(split_reference(reference)[0] for reference in read) for name, read in files.items()}
 
 
 def known_at_expression(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, file: str) -> str:
@@ -79,33 +65,58 @@ def _relation(path: Path, delimiter: str, encoding: str = "") -> str:
 def static_tables(source: Source, folder: Path) -> set[str]:
     """Name the staged tables with at least one raw file whose rows do not say when they were known."""
     files = raw_files_of(source, folder)
-    # To open an engine takes longer than to read a file's columns: one reads them all.
-    connection = open_locked(folder, folder)
-    try:
-        known = {
-            file: known_at_expression(connection, source, folder, file) for names in files.values() for file in names
-        }
-    finally:
-        connection.close()
+    known = _known_at(source, folder, files)
     return {table for table, names in files.items() if not names or not all(known[file] for file in names)}
 
 
+def _known_at(source: Source, folder: Path, files: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Give each raw file's SQL that says when a row was known. To open an engine takes longer than to read a file's columns: one reads them all."""
+    connection = open_locked(folder, folder)
+    try:
+        every = sorted({file for names in files.values() for file in names})
+        return {file: known_at_expression(connection, source, folder, file) for file in every}
+    finally:
+        connection.close()
+
+
 def stage_as_known(
-    source: Source, folder: Path, cutoff: date, scratch: Workspace, *, identities: Identities | None = None
+    source: Source,
+    folder: Path,
+    cutoff: date,
+    scratch: Workspace,
+    *,
+    identities: Identities | None = None,
+    at_hand: StagedSource | None = None,
 ) -> tuple[StagedSource, int]:
     """Stage raw files in a workspace of their own as they stood at a cutoff's midnight. => staged facts, raw rows left out
 
-    ``identities`` name the customers, and leave the forgotten out, as they do today.
+    ``identities`` name the customers, and leave the forgotten out, as they do today. Tables that cannot be cut are those of the staging
+    ``at_hand``, where one is: neither their files nor a server is read again.
     """
-    left_out = truncate_raw(source, folder, scratch.raw(source.name), cutoff)
+    files = raw_files_of(source, folder)
+    known = _known_at(source, folder, files)
+    cut = {name: read for name, read in files.items() if at_hand is None or any(known[file] for file in read)}
+    if at_hand and not cut:
+        return at_hand, 0
+    used = {file: known[file] for read in cut.values() for file in read}
+    left_out = truncate_raw(source, folder, scratch.raw(source.name), cutoff, used)
     # What was cut was written anew, in UTF-8.
     raw = {file: replace(about, encoding="") if file in left_out else about for file, about in source.raw.items()}
-    staged = stage_source(scratch, replace(source, raw=raw), allow_empty=True, identities=identities)
-    return staged, sum(left_out.values())
+    then = replace(source, raw=raw)
+    if at_hand is None:
+        return stage_source(scratch, then, allow_empty=True, identities=identities), sum(left_out.values())
+    then = replace(then, tables={name: mapping for name, mapping in source.tables.items() if name in cut})
+    inputs = Inputs.of(then, scratch.raw(source.name), identities or Identities.of(scratch, source))
+    others = {name: table for name, table in at_hand.tables.items() if name not in cut}
+    with scratch.scratch(source.name) as spill:
+        staged = stage_tables(scratch, inputs, Path(spill), replace(at_hand, tables=others), allow_empty=True)
+    return replace(staged, source=source), sum(left_out.values())
 
 
-def truncate_raw(source: Source, folder: Path, destination: Path, cutoff: date) -> dict[str, int]:
-    """Copy a source's raw files as they stood at a cutoff's midnight: rows known before it; static files whole.
+def truncate_raw(
+    source: Source, folder: Path, destination: Path, cutoff: date, known_at: Mapping[str, str]
+) -> dict[str, int]:
+    """Copy raw files as they stood at a cutoff's midnight: rows known before it, by the SQL of each; static files, which have none, whole.
 
     Returns the rows left out, per file that was cut. Rows whose time cannot be read stay: staging judges them.
     """
@@ -113,11 +124,11 @@ def truncate_raw(source: Source, folder: Path, destination: Path, cutoff: date) 
     destination.mkdir(parents=True)
     connection = open_locked(folder, destination)
     try:
-        for file in sorted({file for files in raw_files_of(source, folder).values() for file in files} - SERVERS):
+        for file in sorted(known_at.keys() - SERVERS):
             path, copy = inside(folder, file, source.where), destination / file
-            expression = known_at_expression(connection, source, folder, file)
+            expression = known_at[file]
             if not expression:
-                shutil.copyfile(path, copy)
+                link_file(path, copy)
                 continue
             about = source.raw.get(file)
             delimiter = about.delimiter if about else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -14,6 +13,7 @@ import duckdb
 
 from tenure.errors import DataContractError, UnknownNameError
 from tenure.memory import engine_memory
+from tenure.sources.postgresql_table import copy_postgresql_table
 from tenure.sources.source import RawFile, Source
 from tenure.sources.spark_table import copy_spark_table
 
@@ -38,20 +38,15 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def open_locked(folder: Path, scratch: Path, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """Connect to DuckDB with its file access limited to the source's folder and a scratch folder.
-
-    The lock itself follows with ``lock_files`` once everything that needs no lock is done.
-    """
+def open_locked(folder: Path, scratch: Path, *others: Path) -> duckdb.DuckDBPyConnection:
+    """Connect to DuckDB with its file access limited to the source's folder, a scratch folder, where it spills, and others."""
     connection = duckdb.connect()
     connection.execute(f"SET temp_directory = {literal(str(scratch / 'spill'))}")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
     connection.execute(f"SET memory_limit = '{engine_memory()}B'")
-    if threads:
-        connection.execute(f"SET threads = {threads}")
-    folders = ", ".join(literal(str(path) + "/") for path in (folder.resolve(), scratch.resolve()))
+    folders = ", ".join(literal(f"{path.resolve()}/") for path in (folder, scratch, *others))
     connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -107,7 +102,7 @@ def raw_relation(
 ) -> tuple[str, bool]:
     """Give the SQL that reads a raw file, and whether unreadable lines are set aside while it is read.
 
-    ``text_columns`` are read as text even where every value looks like a number: '00017' is an id.
+    What the engine does not read itself is copied into ``scratch``, once however often it is asked for. ``text_columns`` are read as text even where every value looks like a number: '00017' is an id.
 
     Raises
     ------
@@ -115,10 +110,14 @@ def raw_relation(
     """
     file, part = split_reference(reference)
     about = source.raw.get(reference, source.raw.get(file, RawFile()))
-    if file == POSTGRESQL:
-        return _parquet(_copy_postgresql(about, part, scratch)), False
-    if file == SPARK:
-        return _parquet(copy_spark_table(part, _scratch_csv(scratch, SPARK, part).with_suffix("")) / "*.parquet"), False
+    if file in SERVERS:
+        copy = _scratch_csv(scratch, file, part).with_suffix("")
+        if not copy.is_dir():
+            if file == POSTGRESQL:
+                copy_postgresql_table(about, part, copy)
+            else:
+                copy_spark_table(part, copy)
+        return f"read_parquet({literal(str(copy / '*.parquet'))}, union_by_name = true)", False
     path = inside(folder, file, source.where)
     name = path.name.lower()
     if name.endswith(PARQUET):
@@ -127,10 +126,11 @@ def raw_relation(
         return _delimited(path, about, text_columns), True
     if name.endswith(JSON_LINES):
         return f"read_json({literal(str(path))}, format = 'newline_delimited', sample_size = -1)", False
-    if name.endswith(SHEETS):
-        return _delimited(_copy_sheet(path, part, scratch), RawFile(), text_columns), False
-    if name.endswith(SQLITE):
-        return _delimited(_copy_sqlite(path, part, scratch), RawFile(), text_columns), False
+    if name.endswith(SHEETS + SQLITE):
+        copy = _scratch_csv(scratch, path.name, part)
+        if not copy.is_file():
+            (_copy_sheet if name.endswith(SHEETS) else _copy_sqlite)(path, part, copy)
+        return _delimited(copy, RawFile(), text_columns), False
     raise DataContractError(f"{path}: unknown ending. Expected one of {', '.join(READABLE)}.")
 
 
@@ -149,20 +149,19 @@ def _delimited(path: Path, about: RawFile, text_columns: Iterable[str]) -> str:
     return f"read_csv({literal(str(path))}, {', '.join(options)})"
 
 
-def _write_rows(path: Path, header: list[str], rows: Iterable[Iterable[Any]]) -> Path:
+def _write_rows(path: Path, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
-    return path
 
 
 def _scratch_csv(scratch: Path, *names: str) -> Path:
     return scratch / "converted" / (blake2b("#".join(names).encode(), digest_size=8).hexdigest() + ".csv")
 
 
-def _copy_sheet(path: Path, sheet: str, scratch: Path) -> Path:
+def _copy_sheet(path: Path, sheet: str, copy: Path) -> None:
     from python_calamine import CalamineWorkbook
 
     try:
@@ -174,9 +173,7 @@ def _copy_sheet(path: Path, sheet: str, scratch: Path) -> Path:
         raise DataContractError(f"{path}: {UnknownNameError('Sheet', sheet, book.sheet_names)}")
     rows: Iterator[list[Any]] = iter(book.get_sheet_by_name(sheet).to_python())
     header = [str(cell) for cell in next(rows, [])]
-    return _write_rows(
-        _scratch_csv(scratch, path.name, sheet), header, ([_as_text(cell) for cell in row] for row in rows)
-    )
+    _write_rows(copy, header, ([_as_text(cell) for cell in row] for row in rows))
 
 
 def _as_text(cell: Any) -> Any:
@@ -184,7 +181,7 @@ def _as_text(cell: Any) -> Any:
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
 
 
-def _copy_sqlite(path: Path, table: str, scratch: Path) -> Path:
+def _copy_sqlite(path: Path, table: str, copy: Path) -> None:
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         tables = [
@@ -195,44 +192,8 @@ def _copy_sqlite(path: Path, table: str, scratch: Path) -> Path:
                 f"{path}: {UnknownNameError('Table', table or '(none named)', tables)} Name it as '{path.name}#table'."
             )
         cursor = connection.execute(f"SELECT * FROM {quoted(table)}")
-        return _write_rows(_scratch_csv(scratch, path.name, table), [d[0] for d in cursor.description], cursor)
+        _write_rows(copy, [d[0] for d in cursor.description], cursor)
     except sqlite3.DatabaseError as error:
         raise DataContractError(f"{path}: not a readable SQLite database ({error}).") from None
     finally:
         connection.close()
-
-
-def _copy_postgresql(about: RawFile, table: str, scratch: Path) -> Path:
-    import psycopg
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    variable = about.url_env or "TENURE_POSTGRESQL_URL"
-    url = os.environ.get(variable)
-    if not url:
-        raise DataContractError(
-            f"postgresql#{table}: the environment variable {variable} is not set. Expected a connection address; "
-            'set it, or name another variable with [raw."postgresql"] url_env.'
-        )
-    path = _scratch_csv(scratch, POSTGRESQL, table).with_suffix(".parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    identifier = psycopg.sql.Identifier(*table.split("."))
-    try:
-        with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor("tenure") as cursor:
-            cursor.itersize = 50_000
-            cursor.execute(psycopg.sql.SQL("SELECT * FROM {}").format(identifier))
-            writer = None
-            while rows := cursor.fetchmany(50_000):
-                names = [d.name for d in cursor.description or ()]
-                batch = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
-                writer = writer or pq.ParquetWriter(path, batch.schema, compression="zstd")
-                writer.write_table(batch.cast(writer.schema))
-            if writer is None:
-                raise DataContractError(f"postgresql#{table}: holds no rows. Expected at least one.")
-            writer.close()
-    except psycopg.Error as error:
-        # The address may hold a password, so only the server's own words are repeated.
-        raise DataContractError(
-            f"postgresql#{table}: {str(error).splitlines()[0]}. Check {variable} and the table's name."
-        ) from None
-    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -9,14 +10,19 @@ import sqlglot
 from sqlglot import exp
 
 from tenure.errors import DataContractError
-from tenure.sources.raw_files import READABLE, choose_raw_file, quoted, raw_relation, split_reference
+from tenure.sources.raw_files import choose_raw_file, quoted, raw_relation, split_reference
 from tenure.sources.source import Source, TableMapping
 
 
 def open_view(
-    connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, scratch: Path, mapping: TableMapping
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    folder: Path,
+    scratch: Path,
+    mapping: TableMapping,
+    files: Iterable[str],
 ) -> tuple[str, str, bool]:
-    """Make the view that a table is staged from. => view, raw file's name (for messages), whether unreadable lines are set aside
+    """Make the view that a table is staged from; its query finds ``files`` under their names. => view, raw file's name (for messages), whether unreadable lines are set aside
 
     Raises
     ------
@@ -26,11 +32,10 @@ def open_view(
     view = quoted(f"raw__{mapping.table.name}")
     if mapping.query:
         _check_single_select(mapping.query, place)
-        for path in sorted(folder.glob("*")):
-            if path.name.lower().endswith(READABLE):
-                relation, _ = raw_relation(source, folder, scratch, path.name)
-                for known_as in {path.name, path.name.split(".")[0]}:
-                    connection.execute(f"CREATE OR REPLACE VIEW {quoted(known_as)} AS SELECT * FROM {relation}")
+        for file in files:
+            relation, _ = raw_relation(source, folder, scratch, file)
+            for known_as in {file, file.split(".")[0]}:
+                connection.execute(f"CREATE OR REPLACE VIEW {quoted(known_as)} AS SELECT * FROM {relation}")
         sql, name, keeps = mapping.query.strip().rstrip(";"), "the query", False
     else:
         reference = choose_raw_file(folder, mapping.raw_files, place)

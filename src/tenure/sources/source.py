@@ -69,7 +69,6 @@ class Source:
     """One company's raw data and its mapping to staged facts."""
 
     name: str
-    definition: str  # the text of the TOML, part of every fingerprint
     where: str  # where the TOML was read from, for messages
     title: str = ""
     currency: str = ""
@@ -92,7 +91,7 @@ class Source:
     @property
     def meaning(self) -> str:
         """Digest of all that is said of the source: comments, white space and the place of the file are none of it."""
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("definition", "where")}
+        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "where"}
         ordered = {key: sorted(value.items()) if isinstance(value, dict) else value for key, value in said.items()}
         return blake2b(repr(ordered).encode(), digest_size=16).hexdigest()
 
@@ -177,7 +176,7 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
         raise DefinitionError(f"{where}: {len(problems)} problem(s):\n  - {listed}\nMend them and run again.")
     check_name("Source", name)
     return Source(
-        name=name, definition=text, where=where, tables=tables, targets=targets, facets=facets, raw=raw,
+        name=name, where=where, tables=tables, targets=targets, facets=facets, raw=raw,
         features=tuple(features), retention=retention, **settings,
     )  # fmt: skip
 

@@ -8,8 +8,8 @@ from tenure.errors import DataContractError, UnknownNameError
 from tenure.spark_session import first_line, spark_path, spark_session
 
 
-def copy_spark_table(name: str, folder: Path) -> Path:
-    """Copy a table into a folder that the executors see under the same path; return the folder.
+def copy_spark_table(name: str, folder: Path) -> None:
+    """Copy a table into a folder that the executors see under the same path.
 
     Raises
     ------
@@ -28,4 +28,3 @@ def copy_spark_table(name: str, folder: Path) -> Path:
         raise DataContractError(
             f"spark#{name}: {first_line(error)}. Expected a table this Spark can read, named as in 'spark#catalogue.database.table'."
         ) from None
-    return folder

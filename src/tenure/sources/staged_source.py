@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
 from tenure.errors import DataContractError, NotEnoughDataError
+from tenure.sources.content import digest
 from tenure.sources.contract import RECORDS, STAGED_TABLES
 from tenure.sources.source import Source
+from tenure.stored import FORMAT, made_of, read_stored, write_stored
 
-MANIFEST = "manifest.json"
+MANIFEST, MANIFEST_FORMAT = "manifest.json", 1
+KNOWN_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class TableSummary:
     history_start: str = ""
     last_day: str = ""
     is_static: bool = False
+    key: str = field(default="", compare=False)  # what it was made of, the ingest clock aside
+    content: str = field(default="", compare=False)  # its rows, in whatever order
+    # When the last fact occurred, and when the first of those will that were rejected as of the future: a clock between them changes nothing.
+    latest: str = ""
+    due: str = ""
 
     @property
     def filled_columns(self) -> list[str]:
@@ -48,7 +55,7 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class StagedSource:
-    """A source's staged facts on disk: one Parquet file per table, and what is known of them."""
+    """A source's staged facts on disk: one Parquet file per table, and what is known of them. ``fingerprint`` names their content."""
 
     source: Source
     folder: Path
@@ -61,8 +68,8 @@ class StagedSource:
 
     @property
     def key(self) -> str:
-        """What it was made of, as one text; ``fingerprint`` names what it came to."""
-        return self.fingerprint
+        """What they were made of, as one text: other raw files may come to the same facts."""
+        return digest({name: table.key for name, table in sorted(self.tables.items())})
 
     def path(self, table: str) -> Path:
         return self.folder / f"{table}.parquet"
@@ -74,6 +81,13 @@ class StagedSource:
 
     def rejected_path(self, table: str) -> Path:
         return self.folder / "rejected" / f"{table}.parquet"
+
+    def known_path(self, table: str) -> Path:
+        """Where the digest of a table's rows by day lies."""
+        return self.folder / "known" / f"{table}.json"
+
+    def files(self, table: str) -> tuple[Path, ...]:
+        return self.path(table), self.rejected_path(table), self.known_path(table)
 
     @property
     def dated(self) -> dict[str, TableSummary]:
@@ -137,29 +151,33 @@ class StagedSource:
         return lines
 
 
-def write_manifest(folder: Path, fingerprint: str, raw_hashes: dict[str, str], tables: dict[str, TableSummary]) -> None:
+def fingerprint_of(tables: Mapping[str, TableSummary]) -> str:
+    """Name what staged tables hold, and nothing else: the same facts delivered otherwise have the same name."""
+    return digest({name: table.content for name, table in sorted(tables.items())})
+
+
+def write_manifest(staged: StagedSource) -> None:
     """Keep beside the tables what they were made from, and what each came to."""
-    manifest = {
-        "fingerprint": fingerprint,
-        "raw_hashes": raw_hashes,
-        "tables": {n: asdict(t) for n, t in tables.items()},
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    tables = {name: asdict(table) for name, table in staged.tables.items()}
+    document = {"fingerprint": staged.fingerprint, "raw_hashes": staged.raw_hashes, "tables": tables}
+    write_stored(staged.folder / MANIFEST, document, MANIFEST_FORMAT)
 
 
 def read_manifest(source: Source, folder: Path) -> StagedSource | None:
-    """Read what ``write_manifest`` wrote; None where nothing is staged."""
-    path = folder / MANIFEST
-    if not path.is_file():
+    """Read what ``write_manifest`` wrote; None where nothing is staged, or an earlier version did that named it otherwise.
+
+    Raises
+    ------
+    StoredFormatError : a newer Tenure staged it.
+    """
+    if not (folder / MANIFEST).is_file():
         return None
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    known = {field.name for field in fields(TableSummary)}
+    manifest = read_stored(folder / MANIFEST, MANIFEST_FORMAT)
+    if manifest.get(FORMAT) != MANIFEST_FORMAT:
+        return None
     tables = {
-        # One that an earlier version wrote may hold what is no longer told; its fingerprint is another.
-        name: TableSummary(
-            **{key: value for key, value in t.items() if key in known} | {"columns": tuple(t["columns"])}
-        )
-        for name, t in manifest["tables"].items()
+        name: made_of(TableSummary, table | {"columns": tuple(table["columns"])})
+        for name, table in manifest["tables"].items()
     }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)
 

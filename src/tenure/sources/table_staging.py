@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from tenure.errors import DataContractError, StorageError
+from tenure.sources.content import content_of, digest_by_day
 from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
-from tenure.sources.identities import Identities
-from tenure.sources.mapping import MappedTable
+from tenure.sources.inputs import Inputs
+from tenure.sources.mapping import AFTER_CLOCK, MappedTable
 from tenure.sources.private_records import keep_apart, told_of_rejected
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import check_rejected, keep_unreadable
 from tenure.sources.retention import first_days_kept
-from tenure.sources.source import Source
-from tenure.sources.staged_source import TableSummary
+from tenure.sources.staged_source import KNOWN_FORMAT, StagedSource, TableSummary
+from tenure.stored import write_stored
 
 # How the system says that a disk is full, or a limit on files reached.
 NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
@@ -28,28 +29,27 @@ HISTORY_QUANTILE = 0.001
 
 def stage_table(
     connection: duckdb.DuckDBPyConnection,
-    source: Source,
+    inputs: Inputs,
     mapped: MappedTable,
-    fresh: Path,
-    clock: datetime,
-    identities: Identities,
-    private: Path | None,
+    into: StagedSource,
+    scratch: Path,
+    private: Path,
 ) -> TableSummary:
-    """Write a table's facts and its rejected rows into ``fresh``; return what it came to.
+    """Write a table's facts, their digest by day and its rejected rows where ``into`` has them; return what it came to.
 
     Raises
     ------
     DataContractError : the raw file cannot be read to its end, or too much of it would be rejected. StorageError : no room.
     """
-    name = mapped.name
-    staged, rejected = fresh / f"{name}.parquet", fresh / "rejected" / f"{name}.parquet"
+    name, hides_ids = mapped.name, inputs.identities.are_needed and mapped.is_dated
+    staged, rejected, known = into.files(name)
     try:
         (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
         columns = ", ".join(quoted(column) for column in mapped.staged_columns)
-        judged, left_out = _judged(connection, source, mapped, clock, identities)
+        judged, left_out = _judged(connection, inputs, mapped)
         read -= left_out
-        if private and name == RECORDS:
-            judged = keep_apart(connection, mapped.staged_columns, judged, fresh, private)
+        if inputs.source.pseudonymise and name == RECORDS:
+            judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[name])
         connection.execute(
             f"COPY (SELECT {columns} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(staged))} (FORMAT parquet, COMPRESSION zstd)"
         )
@@ -59,10 +59,9 @@ def stage_table(
     except duckdb.Error as error:
         if any(words in str(error) for words in NO_ROOM):
             raise StorageError(
-                f"{mapped.place}: no room to stage {mapped.raw_name} in {fresh.parent}. Nothing was replaced; make room and run again."
+                f"{mapped.place}: no room to stage {mapped.raw_name} in {staged.parent.parent}. Nothing was replaced; make room and run again."
             ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
-    hides_ids = identities.are_needed and mapped.is_dated
     unreadable = (
         keep_unreadable(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
     )
@@ -73,23 +72,36 @@ def stage_table(
     )
     summary = _summarise(connection, mapped, staged, read, rules, unreadable)
     check_rejected(connection, mapped, summary, rejected)
-    return summary
+    by_day = digest_by_day(connection, _relation(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
+    write_stored(known, by_day, KNOWN_FORMAT)
+    due = _first_of_the_future(connection, judged) if AFTER_CLOCK in rules else ""
+    return replace(summary, key=inputs.keys[name], content=content_of(by_day), due=due)
 
 
-def _judged(
-    connection: duckdb.DuckDBPyConnection, source: Source, mapped: MappedTable, clock: datetime, identities: Identities
-) -> tuple[str, int]:
+def _relation(staged: Path) -> str:
+    return f"read_parquet({literal(str(staged))})"
+
+
+def _first_of_the_future(connection: duckdb.DuckDBPyConnection, judged: str) -> str:
+    """Say when the first fact will have occurred that the ingest clock rejects; years of five digits sort as texts no more."""
+    first = "min(least(occurred_at, TIMESTAMP '9999-12-31'))::VARCHAR"
+    asked = f"SELECT {first} FROM ({judged}) WHERE rule = {literal(AFTER_CLOCK)}"
+    return str(connection.execute(asked).fetchall()[0][0])
+
+
+def _judged(connection: duckdb.DuckDBPyConnection, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
     """Give the SQL of a table's judged rows, its customers named as they shall be; and how many are left out as if never read.
 
     Left out are the rows of forgotten customers, and those older than they may be kept.
     """
+    source, identities = inputs.source, inputs.identities
     hides_names = source.pseudonymise and mapped.is_dated
-    judged = mapped.judged_sql(clock, told_of_rejected(mapped) if hides_names else None)
+    judged = mapped.judged_sql(inputs.clock, told_of_rejected(mapped) if hides_names else None)
     left_out = 0
     if identities.are_needed and mapped.is_dated:
         left_out += identities.forgotten_rows(connection, mapped)
         judged = identities.named_sql(connection, mapped, judged)
-    if first_day := first_days_kept(source.retention, clock.date()).get(mapped.name):
+    if first_day := first_days_kept(source.retention, inputs.clock.date()).get(mapped.name):
         too_old = f"occurred_at < DATE '{first_day}' AND occurred_at > DATE '{STATIC_DATE}'"
         (old,) = connection.execute(f"SELECT count(*) FROM ({judged}) WHERE {too_old}").fetchall()[0]
         left_out += old
@@ -105,16 +117,18 @@ def _summarise(
     rules: dict[str, int],
     unreadable: int,
 ) -> TableSummary:
-    relation = f"read_parquet({literal(str(staged))})"
+    relation = _relation(staged)
     (count,) = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0]
     facts: dict[str, Any] = {}
     warnings: dict[str, int] = {}
     if mapped.is_dated and count:
         row = connection.execute(
-            f"SELECT min(occurred_at)::DATE, quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE, max(occurred_at)::DATE, "
+            f"SELECT min(occurred_at)::DATE, quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE, max(occurred_at)::DATE, max(occurred_at), "
             f"count(DISTINCT customer_id) FROM {relation}"
         ).fetchall()[0]
-        facts = dict(zip(("first_day", "history_start", "last_day"), map(str, row[:3]), strict=True), customers=row[3])
+        facts = dict(
+            zip(("first_day", "history_start", "last_day", "latest"), map(str, row[:4]), strict=True), customers=row[4]
+        )
     for column in mapped.amount_columns if count else ():
         (negative,) = connection.execute(f"SELECT count(*) FROM {relation} WHERE {quoted(column)} < 0").fetchall()[0]
         if negative:
