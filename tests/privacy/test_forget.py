@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -135,7 +136,8 @@ def test_a_repeat_brings_nobody_back_and_adds_no_scores_twice(tmp_path):
     (entry,) = entries(workspace, "shop")
     assert (entry.sequence, entry.definition, entry.version) == (1, LAPSE.fingerprint, "1")
     assert read_definition(workspace, "shop", entry.definition)["question"] == LAPSE.question
-    left = Scores(pd.DataFrame(), {"lapse": scores("c1", "c12").ranked["lapse"].iloc[1:]})
+    left = scores("c1", "c12")
+    left = replace(left, ranked={"lapse": left.ranked["lapse"].iloc[1:]})
     assert append_to_ledger(workspace, left, source="shop", as_of=AS_OF, run_id="s", run_kind="scheduled") == 0
 
 
