@@ -44,7 +44,8 @@ class Work:
     def marks(self) -> Marks:
         run = self.run
         persons = identity_digest(run.staged.identity_events, run.as_of)
-        return Marks(self.folder, run.staged.fingerprint + persons, str(run.as_of), str(run.quick), run.run_kind)
+        facts = run.source.meaning + run.staged.fingerprint + persons
+        return Marks(self.folder, facts, str(run.as_of), str(run.quick), run.run_kind)
 
     def perform(self, step: Step) -> None:
         """Execute a step's notebook, unless its mark says that nothing it is made from has changed."""
