@@ -170,10 +170,10 @@ def test_a_failing_cell_is_told_in_its_own_words(shop):
         )
 
 
-def test_an_output_outside_the_workspace_is_refused(shop):
-    with pytest.raises(RunError, match="output '../elsewhere' lies outside the workspace"):
+def test_a_run_that_is_not_there_is_refused_with_those_there_are(shop):
+    with pytest.raises(RunError, match="Run '../elsewhere' of shop is not in .* Found: none. Leave 'run' empty"):
         execute(
-            "01_ingest", {"source": "shop", "output": "../elsewhere", "workspace": str(shop)}, shop / "out.ipynb", shop
+            "01_ingest", {"source": "shop", "run": "../elsewhere", "workspace": str(shop)}, shop / "out.ipynb", shop
         )
 
 

@@ -36,15 +36,6 @@ def test_servers_listen_on_loopback_unless_told_otherwise():
     assert "0.0.0.0" not in code
 
 
-@pytest.mark.parametrize("path", ["../elsewhere", "/etc", "reports/../../elsewhere", "~/elsewhere", "link/inside"])
-def test_a_path_in_a_parameter_cannot_leave_the_workspace(tmp_path, path):
-    root = tmp_path / "workspace"
-    root.mkdir()
-    (root / "link").symlink_to(tmp_path)
-    with pytest.raises(UsageError, match="lies outside the workspace"):
-        Workspace(root).inside(path, "output")
-
-
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\b", "", "-x", "a\n", "x" * 65, "\0"])
 def test_a_name_cannot_become_a_path(tmp_path, name):
     workspace = Workspace(tmp_path)

@@ -16,7 +16,7 @@ ROOT = Path(str(files("tenure")))
 _NAMED = re.compile(r"\btenure(?:\.\w+)+")
 _FROM = re.compile(r"\bfrom (tenure[\w.]*) import (\([^)]*\)|[^\n]*)")
 # Such a module loads every file beside it; such a one renders the templates of its package.
-_DISCOVERS, _RENDERS = "iter_modules(", "PackageLoader("
+_DISCOVERS, _RENDERS = re.compile(r"\biter_modules[(]"), re.compile(r"\bPackageLoader[(]")
 
 
 @cache
@@ -47,8 +47,8 @@ def _used(path: Path) -> list[Path | None]:
     for package, names in _FROM.findall(text):
         named |= {f"{package}.{name}" for name in re.findall(r"\w+", names)}
     used = [_path(name) for name in named]
-    used += sorted(path.parent.glob("*.py")) if _DISCOVERS in text else []
-    used += [p for p in path.parent.glob("templates/*") if p.suffix != ".css"] if _RENDERS in text else []
+    used += sorted(path.parent.glob("*.py")) if _DISCOVERS.search(text) else []
+    used += [p for p in path.parent.glob("templates/*") if p.suffix != ".css"] if _RENDERS.search(text) else []
     return used
 
 

@@ -174,7 +174,8 @@ def _clean_up(workspace: Workspace, source: str) -> None:
     """Bring back what was moved aside, remove what was never finished."""
     for folder in (workspace.raw(source), workspace.truth(source), workspace.staged(source)):
         finish_replacements(folder.parent, source)
-    finish_replacements(workspace.identities(source))
+    for folder in (workspace.identities(source), workspace.identity_events(source)):
+        finish_replacements(folder)
     for scratch in workspace.data.glob(f"{workspace.scratch_prefix(source)}*"):
         rmtree(scratch, ignore_errors=True)
     for spilled in workspace.snapshots(source).rglob("tenure-*"):

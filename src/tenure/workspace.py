@@ -133,20 +133,6 @@ class Workspace:
         """Give a temporary folder on the workspace's own disk, for its owner alone; what a killed process left of one, the next writer removes."""
         return TemporaryDirectory(prefix=self.scratch_prefix(source), dir=self.data)
 
-    def inside(self, path: str | Path, what: str) -> Path:
-        """Return a path below the workspace, or refuse it: a parameter may not write anywhere else.
-
-        Raises
-        ------
-        UsageError : the path leaves the workspace.
-        """
-        resolved = (self.root / Path(path).expanduser()).resolve()
-        if not resolved.is_relative_to(self.root.resolve()):
-            raise UsageError(
-                f"{what} {str(path)!r} lies outside the workspace {self.root}. Expected a folder inside it."
-            )
-        return resolved
-
 
 def _is_project(folder: Path) -> bool:
     pyproject = folder / "pyproject.toml"

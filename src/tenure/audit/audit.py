@@ -19,7 +19,7 @@ from tenure.audit.split import split_findings
 from tenure.errors import TenureError
 from tenure.models.explain import importance
 from tenure.models.study import Study
-from tenure.snapshots import Snapshots
+from tenure.snapshots import Snapshots, digest
 from tenure.workspace import replaced_file
 
 STRONGEST = 10
@@ -101,8 +101,8 @@ def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots,
 
 def _outcome_path(snapshots: Snapshots, cutoff: date, check: str) -> Path:
     # The snapshot's name holds what was known at the cutoff; a check also reads what was not, and the raw files.
-    snapshot = snapshots.features_path(cutoff)
-    return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{snapshots.staged.fingerprint}-{check}.json"
+    snapshot, staged = snapshots.features_path(cutoff), snapshots.staged
+    return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{digest(staged.key, staged.fingerprint)}-{check}.json"
 
 
 def alarm_lines(findings: Sequence[Finding]) -> list[str]:

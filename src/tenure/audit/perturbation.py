@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace as with_changes
 from datetime import date
 from pathlib import Path
@@ -17,6 +16,7 @@ from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import describe_relation
 from tenure.sources.staged_source import StagedSource
+from tenure.workspace import link_file
 
 
 def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
@@ -32,7 +32,7 @@ def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
                 if name in tables_with_rows(snapshots.staged):
                     changed += _write_changed(connection, snapshots.staged, name, cutoff, path)
                 else:
-                    shutil.copyfile(snapshots.staged.path(name), path)
+                    link_file(snapshots.staged.path(name), path)
         staged = with_changes(snapshots.staged, folder=folder)
         return rebuild("future perturbation", snapshots, staged, cutoff, Path(scratch), changed)
 

@@ -28,6 +28,7 @@ from tenure.identity.settings import (
     usable_blocks,
 )
 from tenure.sources.raw_files import literal
+from tenure.workspace import replaced_file
 
 if TYPE_CHECKING:
     from splink import Linker
@@ -103,7 +104,8 @@ def learn(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> L
     most = min(MOST_PAIRS_PER_RECORD * count, MOST_PAIRS)
     blocks = [block for block in usable if pairs[block] <= most]
     linker = _taught(lambda rounds: _linker(connection, records, matching_settings(filled, blocks, rounds)), strict)
-    linker.misc.save_model_to_json(str(model), overwrite=True)
+    with replaced_file(model) as fresh:
+        linker.misc.save_model_to_json(str(fresh), overwrite=True)
     return linker
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -52,7 +51,7 @@ def resolve(workspace: Workspace, staged: StagedSource) -> Resolution:
     folder = workspace.identity_events(staged.source.name)
     folder.mkdir(parents=True, exist_ok=True)
     seen, model = folder / SEEN, folder / "model.json"
-    with _connect(folder) as connection:
+    with workspace.scratch(staged.source.name) as spill, _connect(spill) as connection:
         withheld = write_evidence(
             connection, f"FROM read_parquet({literal(str(staged.whole_records))})", "every_record"
         )
@@ -78,15 +77,14 @@ def resolve(workspace: Workspace, staged: StagedSource) -> Resolution:
 
 
 @contextmanager
-def _connect(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with TemporaryDirectory(prefix=".spill-", dir=folder) as spill:
-        connection = duckdb.connect()
-        try:
-            connection.execute(f"SET temp_directory = {literal(spill)}")
-            connection.execute(f"SET memory_limit = '{engine_memory()}B'")
-            yield connection
-        finally:
-            connection.close()
+def _connect(spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"SET temp_directory = {literal(spill)}")
+        connection.execute(f"SET memory_limit = '{engine_memory()}B'")
+        yield connection
+    finally:
+        connection.close()
 
 
 def _part_new(connection: duckdb.DuckDBPyConnection, seen: Path) -> tuple[int, int]:

@@ -192,15 +192,21 @@ def _check_ids_meet(
     connection: duckdb.DuckDBPyConnection, source: Source, staged: StagedSource, tables: dict[str, TableSummary]
 ) -> None:
     """Refuse a table none of whose customers appears in any other: its ids are written differently."""
-    dated = [name for name, table in tables.items() if table.customers >= 10]
+    # The smallest first: one common customer is enough, and most tables share some with it.
+    dated = sorted(
+        (name for name, table in tables.items() if table.customers >= 10), key=lambda name: tables[name].staged
+    )
     relations = {name: f"read_parquet({literal(str(staged.path(name)))})" for name in dated}
+
+    def meet(name: str, other: str) -> bool:
+        asked = (
+            f"SELECT 1 FROM {relations[name]} WHERE customer_id IN (SELECT customer_id FROM {relations[other]}) LIMIT 1"
+        )
+        return bool(connection.execute(asked).fetchall())
+
     for name in dated:
         others = [other for other in dated if other != name]
-        if not others:
-            continue
-        union = " UNION ALL ".join(f"SELECT customer_id FROM {relations[other]}" for other in others)
-        asked = f"SELECT 1 FROM {relations[name]} WHERE customer_id IN ({union}) LIMIT 1"
-        if connection.execute(asked).fetchall():
+        if not others or any(meet(name, other) for other in others):
             continue
         examples = [
             connection.execute(f"SELECT min(customer_id) FROM {relations[table]}").fetchall()[0][0]

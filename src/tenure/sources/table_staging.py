@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -117,31 +116,26 @@ def _summarise(
     rules: dict[str, int],
     unreadable: int,
 ) -> TableSummary:
-    relation = _relation(staged)
-    (count,) = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0]
-    facts: dict[str, Any] = {}
-    warnings: dict[str, int] = {}
-    if mapped.is_dated and count:
-        row = connection.execute(
-            f"SELECT min(occurred_at)::DATE, quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE, max(occurred_at)::DATE, max(occurred_at), "
-            f"count(DISTINCT customer_id) FROM {relation}"
-        ).fetchall()[0]
-        facts = dict(
-            zip(("first_day", "history_start", "last_day", "latest"), map(str, row[:4]), strict=True), customers=row[4]
-        )
-    for column in mapped.amount_columns if count else ():
-        (negative,) = connection.execute(f"SELECT count(*) FROM {relation} WHERE {quoted(column)} < 0").fetchall()[0]
-        if negative:
-            warnings[f"negative {column}"] = negative
-    if count and not mapped.key:
-        (distinct,) = connection.execute(f"SELECT count(DISTINCT hash(t)) FROM {relation} t").fetchall()[0]
-        if distinct < count:
-            warnings["identical to another row, and no key is declared"] = count - distinct
     seen = SEEN_AFTER if mapped.is_dated else literal(UNDATED)
-    first = ", ".join(f"min({seen}) FILTER ({quoted(column)} IS NOT NULL)" for column in mapped.staged_columns)
-    filled = connection.execute(f"SELECT {first} FROM {relation}").fetchall()[0]
+    asked = {"staged": "count(*)"}
+    if mapped.is_dated:
+        asked |= {
+            "first_day": "min(occurred_at)::DATE", "last_day": "max(occurred_at)::DATE", "latest": "max(occurred_at)",
+            "history_start": f"quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE", "customers": "count(DISTINCT customer_id)",
+        }  # fmt: skip
+    if not mapped.key:
+        asked["distinct"] = "count(DISTINCT hash(fact))"
+    asked |= {f"negative {name}": f"count(*) FILTER ({quoted(name)} < 0)" for name in mapped.amount_columns}
+    asked |= {f"filled {name}": f"min({seen}) FILTER ({quoted(name)} IS NOT NULL)" for name in mapped.staged_columns}
+    row = connection.execute(f"SELECT {', '.join(asked.values())} FROM {_relation(staged)} fact").fetchall()[0]
+    found = dict(zip(asked, row, strict=True))
+    count = found["staged"]
+    warnings = {what: found[what] for what in map("negative {}".format, mapped.amount_columns) if found[what]}
+    if found.get("distinct", count) < count:
+        warnings["identical to another row, and no key is declared"] = count - found["distinct"]
+    dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
+    days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
     return TableSummary(
-        read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
-        columns=mapped.staged_columns, filled_from={c: day for c, day in zip(mapped.staged_columns, filled, strict=True) if day is not None},
-        is_static=mapped.is_static, **facts,
+        read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings, columns=mapped.staged_columns,
+        filled_from=days, customers=found.get("customers", 0), is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
     )  # fmt: skip

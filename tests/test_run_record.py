@@ -1,0 +1,241 @@
+"""A run is one object on disk: what a step finds stands in its record, not in the clock, file times or the environment."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+import tenure
+from shop import place_shop
+from tenure.errors import RunError, StoredFormatError, UsageError
+from tenure.flows.run import run_flow
+from tenure.flows.writer import writing
+from tenure.notebooks import execute
+from tenure.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
+from tenure.steps.opening import open_run
+from tenure.workspace import Workspace
+
+OF_THE_MOMENT = {"run_id", "started_at", "finished_at", "sealed_at", "timings", "steps", "outputs", "begun_from"}
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("raw"))
+    place_shop(workspace, customers=500)
+    return workspace
+
+
+@pytest.fixture
+def shop(raw, tmp_path):
+    """A small shop in a workspace of its own, with nothing but its raw files."""
+    shutil.copytree(raw.data, tmp_path / "data")
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(raw, tmp_path_factory):
+    root = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(raw.data, root / "data")
+    workspace = Workspace(root)
+    return workspace, run_flow("shop", workspace=str(root), quick=True, targets=["lapse"])
+
+
+def scramble(workspace, seed):
+    """Give every file and folder of a workspace a random time between 1980 and 2060."""
+    draw = random.Random(seed)
+    for path in sorted(workspace.root.rglob("*")):
+        moment = draw.uniform(3.2e8, 2.8e9)
+        os.utime(path, (moment, moment), follow_symlinks=False)
+
+
+def results(workspace, folder):
+    """What a run came to: every table to the byte, what the ledger says but for run and moment, and the record but for its moment."""
+    tables = {path.name: path.read_bytes() for path in sorted(folder.glob("*.csv"))}
+    tables["models"] = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.glob("models/*/*"))}
+    scored = pd.read_parquet(folder / "scored_customers.parquet")
+    rows = [pd.read_parquet(path) for path in sorted((workspace.scores / "source=shop").rglob("*.parquet"))]
+    ledger = pd.concat(rows).drop(columns=["run_id", "scored_at"]).reset_index(drop=True)
+    said = {
+        key: value for key, value in json.loads((folder / RUN_JSON).read_text()).items() if key not in OF_THE_MOMENT
+    }
+    said["targets"] = {
+        name: found | {"trained_by_run": "", "mlflow_run_id": ""} for name, found in said["targets"].items()
+    }
+    return tables, scored.to_dict("records"), ledger.to_dict("records"), said
+
+
+def test_with_file_times_scrambled_and_the_environment_changed_between_steps_results_are_the_same_to_the_byte(
+    undisturbed, shop, tmp_path_factory, monkeypatch
+):
+    elsewhere, disturbed = tmp_path_factory.mktemp("elsewhere"), []
+
+    def disturb(event):
+        if event.what in ("started", "done"):
+            disturbed.append(event.step)
+            scramble(shop, len(disturbed))
+            monkeypatch.setenv("TENURE_MEMORY", "700MB")
+            monkeypatch.setenv("TENURE_WORKSPACE", str(elsewhere))
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}/other.db")
+            monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+
+    result = run_flow("shop", workspace=str(shop.root), quick=True, targets=["lapse"], progress=disturb)
+    assert {"01_ingest", "02_features", "03_train_lapse", "04_score", "06_review"} <= set(disturbed)
+    workspace, expected = undisturbed
+    assert results(shop, result.folder) == results(workspace, expected.folder)
+    assert not list(elsewhere.iterdir())
+
+
+def test_with_the_clock_moved_between_steps_results_are_the_same_to_the_byte(undisturbed, shop):
+    time_machine = pytest.importorskip("time_machine", reason="time-machine is not installed")
+    workspace, expected = undisturbed
+    now = datetime.now(UTC)
+    with writing("shop", "test", kind="run", workspace=str(shop.root), quick=True, targets=["lapse"]) as run:
+        steps = [
+            lambda opened: tenure.build_snapshots(opened, ["lapse"]),
+            lambda opened: tenure.train(opened, "lapse"),
+            lambda opened: tenure.score(opened, tenure.run_versions(opened)),
+        ]
+        for step, days in zip(steps, (-400, 900, 31), strict=True):
+            with time_machine.travel(now + timedelta(days=days)):
+                scramble(shop, days)
+                step(open_run("shop", workspace=str(shop.root), run=run.run_id))
+        found = pd.read_csv(run.output / "lapse.csv", dtype=str)
+        began = datetime.fromisoformat(RunRecord.open(run.output).document["started_at"])
+    pd.testing.assert_frame_equal(found, pd.read_csv(expected.folder / "lapse.csv", dtype=str))
+    (path,) = (shop.scores / "source=shop").rglob("*.parquet")
+    assert set(pd.read_parquet(path)["scored_at"].dt.floor("s")) == {
+        pd.Timestamp(began.replace(tzinfo=None)).floor("s")
+    }
+
+
+def test_the_record_is_there_from_the_first_step_on_and_sealed_by_the_last(shop):
+    seen = []
+
+    def look(event):
+        if event.what == "done":
+            path = sorted(shop.reports_of("shop").glob(f".*/{RUN_JSON}"))[
+                0
+            ]  # until its as-of is known, a run is just begun
+            record = RunRecord.open(path.parent)
+            seen.append((event.step, record.is_sealed, sorted(record.document["steps"])))
+
+    result = run_flow("shop", workspace=str(shop.root), quick=True, targets=["lapse"], progress=look)
+    assert [sealed for _, sealed, _ in seen] == [False] * len(seen)
+    assert seen[0] == ("01_ingest", False, ["01_ingest"]) and seen[1][2] == ["01_ingest", "02_features"]
+    assert RunRecord.open(result.folder).is_sealed
+    assert {day.isoformat(): folder for day, folder in sealed_runs(shop, "shop")} == {result.folder.name: result.folder}
+
+
+def test_steps_find_the_staging_the_run_began_with_or_are_refused(shop):
+    with writing("shop", "test", kind="run", workspace=str(shop.root), quick=True) as run:
+        assert open_run("shop", workspace=str(shop.root), run=run.run_id).staged.fingerprint == run.staged.fingerprint
+        orders = pd.read_parquet(shop.raw("shop") / "order_lines.parquet")
+        orders.iloc[:-100].to_parquet(shop.raw("shop") / "order_lines.parquet", index=False)
+        assert open_run("shop", workspace=str(shop.root), run=run.run_id).staged.fingerprint == run.staged.fingerprint
+        open_run("shop", workspace=str(shop.root)).staged  # noqa: B018  # by hand: stages what lies there now
+        with pytest.raises(RunError, match="another run has staged the source since. Run again"):
+            open_run("shop", workspace=str(shop.root), run=run.run_id).staged  # noqa: B018
+
+
+def test_a_mapping_that_changes_under_a_run_is_refused_and_a_comment_in_it_is_not(shop):
+    toml = shop.raw("shop") / "source.toml"
+    with writing("shop", "test", kind="run", workspace=str(shop.root)) as run:
+        toml.write_text("# who wrote this\n" + toml.read_text())
+        assert open_run("shop", workspace=str(shop.root), run=run.run_id).run_id == run.run_id
+        toml.write_text(toml.read_text() + "\n[targets.lapse]\nhorizon_days = 60\n")
+        with pytest.raises(RunError, match="source.toml changed since run .* began"):
+            open_run("shop", workspace=str(shop.root), run=run.run_id)
+
+
+def test_parameters_that_contradict_the_run_are_refused_and_those_that_repeat_it_are_not(shop):
+    with writing("shop", "test", kind="run", workspace=str(shop.root)) as run:
+        given = {"workspace": str(shop.root), "run": run.run_id}
+        assert open_run("shop", as_of=str(run.as_of), **given).as_of == run.as_of
+        with pytest.raises(
+            UsageError, match=r"as_of = 2024-01-01, where it says 20\d\d-\d\d-\d\d; quick = True, where it says False"
+        ):
+            open_run("shop", as_of="2024-01-01", quick=True, **given)
+
+
+def test_a_record_of_a_newer_tenure_is_refused_and_an_older_one_counts_as_sealed(tmp_path):
+    (tmp_path / RUN_JSON).write_text(json.dumps({"run_id": "a", "as_of": "2024-01-01"}))
+    assert read_sealed(tmp_path)["run_id"] == "a"
+    (tmp_path / RUN_JSON).write_text(json.dumps({"format_version": 99, "run_id": "a"}))
+    with pytest.raises(StoredFormatError, match="a newer Tenure wrote it"):
+        read_sealed(tmp_path)
+
+
+def test_a_step_by_hand_is_noted_in_a_record_that_is_not_sealed(shop):
+    opened = open_run("shop", workspace=str(shop.root), quick=True)
+    with opened.writing("train"):
+        pass
+    record = RunRecord.open(opened.output)
+    assert not record.is_sealed and [step["step"] for step in record.document["by_hand"]] == ["train"]
+    assert not list(sealed_runs(shop, "shop")), "nothing was run"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(shop, signum):
+    command = [
+        sys.executable,
+        "-m",
+        "tenure",
+        "run",
+        "shop",
+        "--quick",
+        "--targets",
+        "lapse",
+        "--workspace",
+        str(shop.root),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "02_features" in line:
+            break
+    time.sleep(1)  # the training is under way
+    process.send_signal(signum)
+    stopped = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signum and time.monotonic() - stopped < 15
+    assert re.fullmatch(rf"tenure: stopped by {signum.name}. Finished steps are kept; [^\n]*\n", said)
+    assert not list(shop.reports_of("shop").glob("[0-9]*")), "nothing half-written is visible"
+    again = run_flow("shop", workspace=str(shop.root), quick=True, targets=["lapse"])
+    assert again.performed.reused[:2] == ["01_ingest", "02_features"] and again.run_json["targets"]["lapse"]["promoted"]
+
+
+def test_plain_papermill_needs_source_alone_and_is_refused_what_a_notebook_does_not_have(shop, monkeypatch, tmp_path):
+    import papermill
+
+    from tenure.notebooks import notebook_path
+
+    monkeypatch.setenv("TENURE_WORKSPACE", str(shop.root))
+    features = str(notebook_path("02_features"))
+
+    def by_papermill(**parameters):
+        papermill.execute_notebook(
+            features, str(tmp_path / "out.ipynb"), parameters, kernel_name="python3", progress_bar=False
+        )
+
+    by_papermill(source="shop", targets="lapse")
+    for wrong, said in (
+        ({"sorce": "shop"}, "Parameter of 02_features 'sorce' is not defined.*Did you mean 'source'"),
+        ({"source": "shop", "quick": 1}, "quick = 1 is of type int. Expected bool"),
+    ):
+        with pytest.raises(papermill.PapermillExecutionError, match=said):
+            by_papermill(**wrong)
+    assert not (shop.data / "raw" / "demo").exists(), "the mistyped source is not taken for the demo"
+
+
+def test_the_first_notebook_is_the_one_that_stages(shop, tmp_path):
+    assert not shop.staged("shop").exists()
+    execute("01_ingest", {"source": "shop", "workspace": str(shop.root)}, tmp_path / "out.ipynb", shop.root)
+    assert (shop.staged("shop") / "order_lines.parquet").is_file()
