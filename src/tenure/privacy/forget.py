@@ -15,6 +15,7 @@ from tenure.identity.events import Ledger
 from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN
 from tenure.lock import sole_writer
+from tenure.models.model import revise_sealed
 from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
@@ -77,7 +78,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
         }
         changed["scores"] = sum(_take_out_of_ledger(person, path) for path in _ledger(workspace, source_name))
         changed["reports and notebooks"] = sum(
-            bool(take_out(person, path)) + _note_in_card(path) for path in _written(workspace, source_name)
+            _take_out(person, path) + _note_in_card(path) for path in _written(workspace, source_name)
         )
         changed["MLflow files and tags"] = _revise_store(registry, source_name, person)
         for document in workspace.reports_of(source_name).rglob("run.json"):
@@ -123,6 +124,10 @@ def _drop_snapshots(workspace: Workspace, source: str) -> int:
     return count
 
 
+def _take_out(person: Person, path: Path) -> bool:
+    return revise_sealed(path, lambda file: bool(take_out(person, file)))
+
+
 def _take_out_of_ledger(person: Person, path: Path) -> bool:
     """Take the customer out of one file of the ledger, which is then named by what it holds now: a repeat adds nothing."""
     written = path.stat()
@@ -152,7 +157,7 @@ def _revise_store(registry: Registry, source: str, person: Person) -> int:
 
     def revise(copy: Path) -> bool:
         nonlocal changed
-        has_changed = bool(take_out(person, copy)) | _note_in_card(copy)
+        has_changed = _take_out(person, copy) | _note_in_card(copy)
         changed += has_changed
         return has_changed
 
