@@ -13,6 +13,7 @@ from tenure.models.registry import Registry
 from tenure.models.settings import TrainingSettings
 from tenure.models.study_log import log_model
 from tenure.models.train import train_model
+from tenure.models.version import FINGERPRINT_TAG
 from tenure.steps.opening import open_run
 from tenure.steps.review import review_run
 from tenure.steps.score import score
@@ -51,7 +52,7 @@ def make_champion(workspace, name, feature):
     registry = Registry(workspace)
     registry.check()
     with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, name)):
-        mlflow.register_model(log_model(model), name)
+        mlflow.register_model(log_model(model), name, tags={FINGERPRINT_TAG: model.fingerprint})
     registry.promote(name, "1")
 
 
