@@ -61,7 +61,7 @@ def test_of_versions_that_scored_a_day_in_turn_the_last_one_counts_and_is_added_
         assert scored_versions(workspace, "shop", AS_OF) == {"lapse": version}
         day, last = last_scores(workspace, "shop", "lapse", AS_OF + timedelta(days=1))
         assert day == AS_OF and set(last["model_version"]) == {version}
-    assert [(e.sequence, e.version) for e in entries(workspace, "shop")] == [(1, "1"), (2, "2"), (3, "1")]
+    assert [(e.sequence, e.model_version) for e in entries(workspace, "shop")] == [(1, "1"), (2, "2"), (3, "1")]
     assert last_scores(workspace, "shop", "lapse", AS_OF) is None
 
 
@@ -130,7 +130,7 @@ def test_scores_of_no_format_are_ordered_by_when_they_were_given_before_all_that
     assert scored_versions(Workspace(tmp_path), "shop", AS_OF) == {"lapse": "2"}
     append(tmp_path, scores("3", 0.3), scored_at=datetime(2024, 4, 1))
     found = entries(Workspace(tmp_path), "shop")
-    assert [(e.version, e.sequence, e.definition) for e in found] == [
+    assert [(e.model_version, e.sequence, e.definition) for e in found] == [
         ("1", 0, ""),
         ("2", 0, ""),
         ("3", 1, LAPSE.fingerprint),

@@ -81,7 +81,7 @@ def score_customers(
     wide["as_of"] = str(snapshots.as_of)
     ranked = {}
     for name, chosen in models.items():
-        check_definition(snapshots, snapshots.targets[name], chosen)
+        _check_definition(snapshots, snapshots.targets[name], chosen)
         _check_hindsight(chosen, name, snapshots.as_of, allow_hindsight=allow_hindsight)
         scored = _score_target(snapshots, snapshots.targets[name], chosen)
         ranked[name] = scored
@@ -104,7 +104,7 @@ def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
     return replace(scores, customers=view.customers, ranked=ranked, details=details)
 
 
-def check_definition(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
+def _check_definition(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
     """Refuse a model that answers another question than its target asks: its propensities would be shown under the wrong one.
 
     Raises
