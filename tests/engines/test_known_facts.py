@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from tables import staged
+from tables import staged, write_csv
 from tenure.engines.known_facts import known_facts
 from tenure.snapshots import Snapshots
 from tenure.workspace import Workspace
@@ -93,6 +93,32 @@ def test_a_pair_of_identical_rows_is_not_mistaken_for_another_pair(tmp_path):
     before = snapshots(tmp_path / "a", *PAST, PAST[2], PAST[2])
     after = snapshots(tmp_path / "b", *PAST[:2], PAST[3], PAST[2], *("ana 2024-02-10 2024-02-10 o9 p1 1 30",) * 2)
     assert changed(before, after) == [MARCH, APRIL]
+
+
+def test_columns_may_be_called_as_the_query_calls_its_own(tmp_path):
+    toml = TOML + '[order_lines]\nquery = "SELECT * FROM sales"\nextra = { day = "day", fact = "fact" }\n'
+    columns = 'customer_id = "customer_id"\noccurred_at = "occurred_at"\nknown_at = "known_at"\norder_id = "order_id"\namount = "amount"\n'
+
+    def sold(root, fact):
+        rows = (
+            "ana 2024-01-10 2024-01-10 o1 1 mon {}",
+            "bo 2024-01-11 2024-01-11 o2 1 mon {}",
+            "bo 2024-02-11 2024-02-11 o3 1 mon {}",
+        )
+        write_csv(
+            root / "data/raw/shop/sales.csv",
+            "customer_id occurred_at known_at order_id amount day fact",
+            *(row.format(fact) for row in rows),
+        )
+        return known_facts(staged(root, toml.replace("extra", columns + "extra")))
+
+    one, other = sold(tmp_path / "a", "x"), sold(tmp_path / "b", "y")
+    assert {day: rows for day, (rows, _) in one.tables["order_lines"]["days"].items()} == {
+        "2024-01-10": 1,
+        "2024-01-11": 1,
+        "2024-02-11": 1,
+    }
+    assert len({one.digest(FEBRUARY), one.digest(MARCH), other.digest(FEBRUARY), other.digest(MARCH)}) == 4
 
 
 def test_the_order_of_the_rows_does_not_matter(tmp_path):

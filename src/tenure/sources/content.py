@@ -8,6 +8,9 @@ from typing import Any
 
 import duckdb
 
+# What a whole row is called in SQL: a name that no column has.
+ROW = '"the whole row"'
+
 
 def digest_by_day(connection: duckdb.DuckDBPyConnection, relation: str, day: str) -> dict[str, Any]:
     """Give a relation's ``columns`` with their types and its ``days``: each value of ``day`` (SQL) => rows, sum of their 64-bit hashes.
@@ -16,7 +19,7 @@ def digest_by_day(connection: duckdb.DuckDBPyConnection, relation: str, day: str
     """
     columns = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     rows = connection.execute(
-        f"SELECT {day} AS day, count(*), sum(hash(fact)::HUGEINT) FROM {relation} fact GROUP BY day ORDER BY day"
+        f"SELECT {day}, count(*), sum(hash({ROW})::HUGEINT) FROM {relation} AS {ROW} GROUP BY 1 ORDER BY 1"
     ).fetchall()
     return {
         "columns": [[row[0], str(row[1])] for row in columns],

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from tenure.errors import DataContractError, StorageError
-from tenure.sources.content import content_of, digest_by_day
+from tenure.sources.content import ROW, content_of, digest_by_day
 from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
 from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import AFTER_CLOCK, MappedTable
@@ -124,10 +124,10 @@ def _summarise(
             "history_start": f"quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE", "customers": "count(DISTINCT customer_id)",
         }  # fmt: skip
     if not mapped.key:
-        asked["distinct"] = "count(DISTINCT hash(fact))"
+        asked["distinct"] = f"count(DISTINCT hash({ROW}))"
     asked |= {f"negative {name}": f"count(*) FILTER ({quoted(name)} < 0)" for name in mapped.amount_columns}
     asked |= {f"filled {name}": f"min({seen}) FILTER ({quoted(name)} IS NOT NULL)" for name in mapped.staged_columns}
-    row = connection.execute(f"SELECT {', '.join(asked.values())} FROM {_relation(staged)} fact").fetchall()[0]
+    row = connection.execute(f"SELECT {', '.join(asked.values())} FROM {_relation(staged)} AS {ROW}").fetchall()[0]
     found = dict(zip(asked, row, strict=True))
     count = found["staged"]
     warnings = {what: found[what] for what in map("negative {}".format, mapped.amount_columns) if found[what]}
