@@ -1,10 +1,14 @@
 import random
+import subprocess
+import sys
+import time
 from datetime import date, datetime, timedelta
 
 import duckdb
 import pandas as pd
 import pytest
 
+from shop import BARE
 from tenure.identity.events import Ledger
 from tenure.identity.reasons import reason_sql
 from tenure.identity.resolve import resolve
@@ -56,11 +60,15 @@ FIRST = ["anna", "bernd", "carla", "dieter", "elke", "franz", "gerda", "hans", "
 LAST = ["adler", "brandt", "conrad", "dorn", "ebert", "fuchs", "gross", "horn", "iffland", "jung"]
 
 
-def match_people(tmp_path, rows):
+def place_people(tmp_path, rows):
     workspace = Workspace(tmp_path)
     workspace.raw("people").mkdir(parents=True)
     pd.DataFrame(rows).to_parquet(workspace.raw("people") / "records.parquet")
-    return matched(workspace)
+    return workspace
+
+
+def match_people(tmp_path, rows):
+    return matched(place_people(tmp_path, rows))
 
 
 def person(number, system, **changed):
@@ -110,3 +118,21 @@ def test_a_mistyped_birth_date_at_one_address_is_no_namesake(tmp_path):
         rows.append(person(900, system, **home, phone=None, email=f"{system}@mail.de", birth_date=date(1980, 5, day)))
     _, persons = match_people(tmp_path, rows)
     assert persons["web900"] == "shop900"
+
+
+def test_matching_that_is_killed_leaves_nothing_once_the_next_has_ended(tmp_path):
+    """What it spills holds names: it lies where whoever writes next removes it."""
+    rows = [person(n, "shop") for n in range(450)] + [person(n, "web") for n in range(0, 450, 3)]
+    workspace = place_people(tmp_path, rows)
+    stage_source(workspace, read_source(workspace, "people"))
+    command = [sys.executable, "-m", "tenure", "identity", "match", "people", "--workspace", str(tmp_path)]
+    process = subprocess.Popen(command, env=BARE, stdout=subprocess.DEVNULL)
+    while not (left := list(workspace.data.glob(".scratch-people.*"))):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert left[0].stat().st_mode & 0o077 == 0 and list(workspace.data.glob(".scratch-people.*")) == left
+    subprocess.run(command, env=BARE, check=True, capture_output=True)
+    assert [path for path in tmp_path.rglob(".*") if path.name != ".locks"] == []
+    assert len(Ledger(workspace.identity_events("people")).mapping()) == 150
