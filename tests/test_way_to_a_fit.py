@@ -48,7 +48,9 @@ def ways(tmp_path_factory):
 
     patch.setattr(papermill, "execute_notebook", executing)
     patch.setattr(lightgbm, "train", training)
-    patch.setattr(sys, "argv", ["tenure", "run", "shop", "--quick", "--targets", "lapse", "--workspace", str(workspace.root)])
+    patch.setattr(
+        sys, "argv", ["tenure", "run", "shop", "--quick", "--targets", "lapse", "--workspace", str(workspace.root)]
+    )
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert not ended.value.code and given

@@ -111,6 +111,18 @@ def scored_versions(workspace: Workspace, source: str, as_of: date) -> dict[str,
     return {e.target: e.model_version for e in of_each_day(entries(workspace, source, as_of=as_of), [SCHEDULED])}
 
 
+def last_days(workspace: Workspace, source: str, kinds: Collection[str], until: date) -> dict[str, date]:
+    """Say as of which day, until one, each target was last scored by some kinds of run. => target: as-of"""
+    # By the names alone: a ledger holds a file for each target and day.
+    paths = workspace.scores_of(source).glob("target=*/as_of=*/*.parquet")
+    found = {
+        path.parent.parent.name.removeprefix("target="): date.fromisoformat(day)
+        for path in sorted(paths)
+        if path.name.partition("-")[0] in kinds and (day := path.parent.name.removeprefix("as_of=")) <= str(until)
+    }
+    return found
+
+
 def append_to_ledger(
     workspace: Workspace,
     scores: Scores,

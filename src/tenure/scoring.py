@@ -81,8 +81,7 @@ def score_customers(
     wide["as_of"] = str(snapshots.as_of)
     ranked = {}
     for name, chosen in models.items():
-        _check_definition(snapshots, snapshots.targets[name], chosen)
-        _check_hindsight(chosen, name, snapshots.as_of, allow_hindsight=allow_hindsight)
+        check_scorable(snapshots, name, chosen, allow_hindsight=allow_hindsight)
         scored = _score_target(snapshots, snapshots.targets[name], chosen)
         ranked[name] = scored
         columns = ["propensity", "decile", *(f"reason_{n}" for n in range(1, REASONS + 1)), "model_version"]
@@ -104,33 +103,36 @@ def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
     return replace(scores, customers=view.customers, ranked=ranked, details=details)
 
 
-def _check_definition(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
-    """Refuse a model that answers another question than its target asks: its propensities would be shown under the wrong one.
+def check_scorable(snapshots: Snapshots, name: str, chosen: ScoringModel, *, allow_hindsight: bool = False) -> None:
+    """Refuse a model that may not score its target at the as-of.
 
     Raises
     ------
-    DefinitionMismatchError : says what the model answers, what is asked now and what to run.
+    DefinitionMismatchError : it answers another question: its propensities would be shown under the wrong one.
+    DataContractError : the source lost a table or column that it needs. LeakageError : it has seen outcomes of after the as-of.
     """
-    about, source = chosen.model.about, snapshots.staged.source
+    target, about, source = snapshots.targets[name], chosen.model.about, snapshots.staged.source
     if not answers(about, target):
         raise DefinitionMismatchError(
-            f"{target.name}: version {chosen.version} answers '{about.get('question', 'a question it does not tell')}' (definition "
+            f"{name}: version {chosen.version} answers '{about.get('question', 'a question it does not tell')}' (definition "
             f"{about.get('definition', 'unknown')}), {source.where} now asks '{target.describe()}' (definition {target.fingerprint}). Expected a model "
-            f"of the same definition; run 'tenure run {source.name} --targets {target.name}', or take the change back."
+            f"of the same definition; run 'tenure run {source.name} --targets {name}', or take the change back."
         )
-
-
-def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
-    fitted_through = date.fromisoformat(chosen.model.about["fitted_through"])
-    if as_of < fitted_through and not allow_hindsight:
+    if missing := sorted({*chosen.model.feature_names} - {column.name for column in snapshots.columns}):
+        raise DataContractError(
+            f"{name}: version {chosen.version} needs {len(missing)} features that {source.name} cannot give any more "
+            f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
+            "or train anew with 'tenure run'."
+        )
+    fitted_through = date.fromisoformat(about["fitted_through"])
+    if snapshots.as_of < fitted_through and not allow_hindsight:
         raise LeakageError(
-            f"{name}: version {chosen.version} was fitted on outcomes until {fitted_through}, after the as-of {as_of}. Expected a "
+            f"{name}: version {chosen.version} was fitted on outcomes until {fitted_through}, after the as-of {snapshots.as_of}. Expected a "
             "model that could have existed on that day; train one with 'tenure run', or mark the scores with --allow-hindsight."
         )
 
 
 def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
-    _check_features(snapshots, target, chosen)
     rows = _rows_by_spark if snapshots.engine == SPARK else _rows
     scored = rows(snapshots, target, chosen.model)
     # Ties break by customer, so that a repeat gives the same ranking.
@@ -143,20 +145,6 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     )
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
-
-
-def missing_features(snapshots: Snapshots, model: PropensityModel) -> list[str]:
-    """List the features a model needs that its source cannot give any more."""
-    return sorted({*model.feature_names} - {column.name for column in snapshots.columns})
-
-
-def _check_features(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
-    if missing := missing_features(snapshots, chosen.model):
-        raise DataContractError(
-            f"{target.name}: version {chosen.version} needs {len(missing)} features that {snapshots.staged.source.name} cannot give any more "
-            f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
-            "or train anew with 'tenure run'."
-        )
 
 
 def _rows(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:

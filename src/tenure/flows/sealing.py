@@ -15,7 +15,7 @@ from tenure.run_record import RunRecord, outputs_of
 from tenure.step_cache import code_of
 from tenure.steps.opening import Run
 from tenure.steps.report import write_index
-from tenure.steps.results import read_scoring, review_alerts, saved_records
+from tenure.steps.results import review_alerts, saved_records, scoring_outcomes
 
 METRICS = (
     "auc",
@@ -38,7 +38,7 @@ def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[
     trained_by = {
         name: record.document["steps"].get(f"03_train_{name}", {}).get("run_id", run.run_id) for name in by_name
     }
-    scoring = read_scoring(folder)
+    scoring = scoring_outcomes(folder)
     return record.seal(
         {
             **facts, "parameters": record.document["parameters"] | {"targets": list(asked)},

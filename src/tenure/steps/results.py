@@ -13,7 +13,7 @@ from tenure.stored import read_stored
 from tenure.targets.catalogue import all_targets
 
 REVIEW_ALERTS = "review.alerts.json"
-SCORING, SCORING_FORMAT = "scoring.json", 1
+SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 
 
 def saved_records(run: Run) -> list[TrainingRecord]:
@@ -40,7 +40,15 @@ def review_alerts(folder: Path) -> list[Alert]:
     return load_alerts(folder / REVIEW_ALERTS)
 
 
-def read_scoring(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read what became of each target when an output folder was scored; empty where it was not. => target: outcome, code, reason, ..."""
-    path = folder / SCORING
+def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read what became of each target when an output folder was scored; nothing where it was not.
+
+    => target: outcome (scored, refused, error), code, reason, model_version, definition, is_quick
+    """
+    path = folder / SCORING_JSON
     return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}
+
+
+def is_quick(run: Run) -> bool:
+    """Say whether a run's pages show quick numbers: its own, or those of a quick champion that scored."""
+    return run.quick or any(one["is_quick"] for one in scoring_outcomes(run.output).values())
