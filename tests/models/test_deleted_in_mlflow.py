@@ -94,8 +94,9 @@ def test_a_deleted_registered_model_is_no_model(registry, client):
 
 
 @pytest.mark.parametrize("what", ["run", "logged model", "experiment"])
-def test_what_is_deleted_but_restorable_takes_no_version_away(registry, client, what):
+def test_what_is_deleted_but_restorable_takes_no_version_away(registry, client, what, tmp_path):
     champion = registry.champion_version(NAME)
+    (tmp_path / "note").write_text("x")
     if what == "run":
         client.delete_run(champion.run_id)
     elif what == "logged model":
@@ -103,6 +104,7 @@ def test_what_is_deleted_but_restorable_takes_no_version_away(registry, client, 
     else:
         client.delete_experiment(client.get_experiment_by_name(NAME).experiment_id)
     assert registry.champion(NAME) == "2" and registry.load(NAME, "2").fingerprint == SECOND.fingerprint
+    registry.attach(champion.run_id, tmp_path / "note")
     assert registry.rollback(NAME) == ("2", "1")
 
 
