@@ -99,13 +99,14 @@ def test_what_a_killed_kernel_left_goes_with_the_run_that_started_it(tmp_path):
         "data/.scratch-other.x",
         "data/snapshots/shop/tenure-x",
         "reports/shop/.2025-01-01.x.new",
+        "data/identities/shop/events/.seen.parquet.x.new",
     )
-    scratch, others, spilled, half = (tmp_path / name for name in names)
+    scratch, others, spilled, half, seen = (tmp_path / name for name in names)
     with pytest.raises(RuntimeError), sole_writer(workspace, "shop", "tenure run shop"):
-        for folder in (scratch, others, spilled, half):
+        for folder in (scratch, others, spilled, half, seen):
             folder.mkdir(parents=True)
         raise RuntimeError("a kernel was killed")
-    assert [path.exists() for path in (scratch, others, spilled, half)] == [False, True, False, False]
+    assert [path.exists() for path in (scratch, others, spilled, half, seen)] == [False, True, False, False, False]
 
 
 def test_a_kernel_that_outlives_its_killed_run_is_ended(tmp_path, holder):

@@ -51,6 +51,14 @@ def test_a_catalogue_table_comes_to_the_same_facts_as_a_file(workspace):
     assert not list(workspace.data.glob(".scratch*"))
 
 
+def test_an_unchanged_catalogue_table_is_unchanged_and_a_row_more_is_another_staging(workspace):
+    first = staged(workspace, "shop.sales")
+    assert staged(workspace, "shop.sales").reused
+    spark_session().sql("INSERT INTO shop.sales VALUES ('0012', TIMESTAMP_NTZ '2024-04-01 08:00:00', 4, 2.00)")
+    again = staged(workspace, "shop.sales")
+    assert not again.reused and again.fingerprint != first.fingerprint
+
+
 def test_a_table_that_spark_does_not_know_is_named_with_those_it_knows(workspace):
     with pytest.raises(DataContractError, match=r"spark#shop\.sale: Table 'shop\.sale' is not defined.*shop\.sales"):
         staged(workspace, "shop.sale")

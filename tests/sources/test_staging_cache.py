@@ -260,6 +260,15 @@ def test_a_fact_of_the_future_is_staged_once_the_clock_has_come_to_it_and_with_i
     assert stage(Workspace(tmp_path), CLOCK).tables == first.tables
 
 
+def test_a_line_that_cannot_be_read_counts_for_its_own_table_where_a_fact_of_the_future_has_it_read_again(tmp_path):
+    source = stage(shop(tmp_path, usage=(*FILES["usage.csv"], "ana 2024-03-01 hours 2 too many")))
+    assert {name: table.unreadable for name, table in source.tables.items()} == {
+        "usage": 1,
+        "order_lines": 0,
+        "products": 0,
+    }
+
+
 def test_retention_that_moves_on_stages_the_table_anew_of_which_it_takes_something(tmp_path):
     toml = TOML + "[retention]\nusage = 60\n"
     before = inodes(stage(shop(tmp_path, toml, usage=("customer_id occurred_at metric quantity", "ana 2024-05-07 hours 3", "bo 2024-06-01 hours 1"))))  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field, fields
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from tenure.errors import DefinitionError, UnknownNameError
+from tenure.sources.content import digest
 from tenure.sources.contract import STAGED_TABLES, StagedTable
 from tenure.sources.retention import parse_retention
 from tenure.time_windows import Grid
@@ -92,9 +92,7 @@ class Source:
     @property
     def meaning(self) -> str:
         """Digest of all that is said of the source: comments, white space and the place of the file are none of it."""
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "where"}
-        ordered = {key: sorted(value.items()) if isinstance(value, dict) else value for key, value in said.items()}
-        return blake2b(repr(ordered).encode(), digest_size=16).hexdigest()
+        return digest(repr(replace(self, where="")))
 
 
 def bundled_source_names() -> tuple[str, ...]:

@@ -40,52 +40,57 @@ def stage_table(
     ------
     DataContractError : the raw file cannot be read to its end, or too much of it would be rejected. StorageError : no room.
     """
-    name, hides_ids = mapped.name, inputs.identities.are_needed and mapped.is_dated
-    staged, rejected, known = into.files(name)
+    staged, rejected, known = into.files(mapped.name)
     try:
-        (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
-        columns = ", ".join(quoted(column) for column in mapped.staged_columns)
-        judged, left_out = _judged(connection, inputs, mapped)
-        read -= left_out
-        if inputs.source.pseudonymise and name == RECORDS:
-            judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[name])
-        connection.execute(
-            f"COPY (SELECT {columns} FROM ({judged}) WHERE rule IS NULL) TO {literal(str(staged))} (FORMAT parquet, COMPRESSION zstd)"
-        )
-        connection.execute(
-            f"COPY (SELECT rule, raw_row, raw FROM ({judged}) WHERE rule IS NOT NULL) TO {literal(str(rejected))} (FORMAT parquet, COMPRESSION zstd)"
-        )
+        read, due = _write(connection, inputs, mapped, into, scratch, private)
     except duckdb.Error as error:
         if any(words in str(error) for words in NO_ROOM):
             raise StorageError(
                 f"{mapped.place}: no room to stage {mapped.raw_name} in {staged.parent.parent}. Nothing was replaced; make room and run again."
             ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
+    hides_ids = inputs.identities.are_needed and mapped.is_dated
     unreadable = (
         keep_unreadable(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
     )
-    rules = dict(
-        connection.execute(
-            f"SELECT rule, count(*) FROM read_parquet({literal(str(rejected))}) GROUP BY 1 ORDER BY 2 DESC, 1"
-        ).fetchall()
-    )
+    counted = f"SELECT rule, count(*) FROM {_relation(rejected)} GROUP BY 1 ORDER BY 2 DESC, 1"
+    rules = dict(connection.execute(counted).fetchall())
     summary = _summarise(connection, mapped, staged, read, rules, unreadable)
     check_rejected(connection, mapped, summary, rejected)
     by_day = digest_by_day(connection, _relation(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
     write_stored(known, by_day, KNOWN_FORMAT)
-    due = _first_of_the_future(connection, judged) if AFTER_CLOCK in rules else ""
-    return replace(summary, key=inputs.keys[name], content=content_of(by_day), due=due)
+    return replace(summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    inputs: Inputs,
+    mapped: MappedTable,
+    into: StagedSource,
+    scratch: Path,
+    private: Path,
+) -> tuple[int, str]:
+    """Write a table's facts and its rejected rows. => rows read, when the first fact will have occurred that the ingest clock rejects"""
+    staged, rejected, _ = into.files(mapped.name)
+    (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
+    columns = ", ".join(quoted(column) for column in mapped.staged_columns)
+    judged, left_out = _judged(connection, inputs, mapped)
+    if inputs.source.pseudonymise and mapped.name == RECORDS:
+        judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[mapped.name])
+    for chosen, rows, path in ((columns, "rule IS NULL", staged), ("rule, raw_row, raw", "rule IS NOT NULL", rejected)):
+        written = f"SELECT {chosen} FROM ({judged}) WHERE {rows}"
+        connection.execute(f"COPY ({written}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+    is_late = f"rule = {literal(AFTER_CLOCK)}"
+    if not connection.execute(f"SELECT 1 FROM {_relation(rejected)} WHERE {is_late} LIMIT 1").fetchall():
+        return read - left_out, ""
+    # As texts, years of five digits would sort among the first.
+    first = "min(least(occurred_at, TIMESTAMP '9999-12-31'))::VARCHAR"
+    due = connection.execute(f"SELECT {first} FROM ({judged}) WHERE {is_late}").fetchall()[0][0]
+    return read - left_out, due
 
 
 def _relation(staged: Path) -> str:
     return f"read_parquet({literal(str(staged))})"
-
-
-def _first_of_the_future(connection: duckdb.DuckDBPyConnection, judged: str) -> str:
-    """Say when the first fact will have occurred that the ingest clock rejects; years of five digits sort as texts no more."""
-    first = "min(least(occurred_at, TIMESTAMP '9999-12-31'))::VARCHAR"
-    asked = f"SELECT {first} FROM ({judged}) WHERE rule = {literal(AFTER_CLOCK)}"
-    return str(connection.execute(asked).fetchall()[0][0])
 
 
 def _judged(connection: duckdb.DuckDBPyConnection, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
