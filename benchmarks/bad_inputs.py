@@ -316,10 +316,10 @@ def in_process(name: str, parameters: dict[str, object], output: Path, workspace
     """Do what a notebook does, without its kernel; a training is not begun."""
     if name not in ("01_ingest", "02_features"):
         raise RunError(ACCEPTED)
-    shared = ("source", "as_of", "workspace", "output", "quick")
-    run = tenure.open_run(**{key: parameters[key] for key in shared})  # type: ignore[arg-type]
+    shared = ("source", "as_of", "workspace", "quick", "run")
+    run = tenure.open_run(**{key: value for key, value in parameters.items() if key in shared})  # type: ignore[arg-type]
     if name == "01_ingest":
-        tenure.staged_tables(run), tenure.rejected_rules(run), run.staged.warnings()
+        tenure.ingest(run), tenure.staged_tables(run), tenure.rejected_rules(run), run.staged.warnings()
     else:
         tenure.build_snapshots(run, ["lapse"])
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,8 @@ TEMPORARY = (
     "**/.*.building",
     "**/.*-journal",
     "data/.scratch-*",
+    "**/.spill-*",
+    "**/.begun*",
     "data/snapshots/**/tenure-*",
 )
 
@@ -204,13 +206,13 @@ def problems(workspace: Workspace, expected: Whole) -> list[str]:
     registry = Registry(workspace)
     for name in registry.model_names():
         versions = registry.versions(name)
-        if len({row["tags"]["tenure.fingerprint"] for row in versions}) < len(versions):
+        if len({row.fingerprint for row in versions}) < len(versions):
             found.append(f"{name}: a content registered twice")
         for row in versions:
             try:
-                registry.load(name, row["version"])
+                registry.load(name, row.version)
             except Exception as error:
-                found.append(f"{name} {row['version']} does not load: {error}")
+                found.append(f"{name} {row.version} does not load: {error}")
     if registry.end_interrupted("demo"):
         found.append("an MLflow run was left open")
     left = {path for pattern in TEMPORARY for path in workspace.root.glob(pattern)}

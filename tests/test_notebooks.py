@@ -15,7 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tables import write_csv
-from tenure.errors import RunError
+from tenure.errors import NotEnoughDataError, RunError, UsageError
 from tenure.notebooks import execute
 from tenure.warm_kernels import ForkedKernel, ForkingKernelManager
 from tenure.workspace import Workspace
@@ -122,7 +122,7 @@ def test_a_kernel_has_the_environment_and_the_folder_of_this_moment(shop, monkey
     """Not those of the moment in which the process it is forked from began."""
     execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
     monkeypatch.setenv("TENURE_MEMORY", "a lot")
-    with pytest.raises(RunError, match="TENURE_MEMORY 'a lot' is no amount of memory"):
+    with pytest.raises(UsageError, match="02_features: TENURE_MEMORY 'a lot' is no amount of memory"):
         execute("02_features", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
 
 
@@ -164,7 +164,7 @@ def test_a_kernel_ends_by_itself_with_its_files_written_and_its_exit_handlers_ru
 
 
 def test_a_failing_cell_is_told_in_its_own_words(shop):
-    with pytest.raises(RunError, match="01_ingest: As-of 2030-01-01: the last fact of shop is of 2024-01-05"):
+    with pytest.raises(NotEnoughDataError, match="01_ingest: As-of 2030-01-01: the last fact of shop is of 2024-01-05"):
         execute(
             "01_ingest", {"source": "shop", "as_of": "2030-01-01", "workspace": str(shop)}, shop / "out.ipynb", shop
         )

@@ -95,3 +95,11 @@ class UnknownNameError(UsageError, KeyError):
 def describe_unforeseen(error: BaseException) -> str:
     """Name an error that is none of ours by its kind and its first line."""
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+
+
+def error_of(name: str, otherwise: type[TenureError]) -> type[TenureError]:
+    """Find the kind of error of a name, as another process raised it; an unknown name is wrong usage."""
+    found = globals().get(name)
+    if not (isinstance(found, type) and issubclass(found, TenureError)):
+        return otherwise
+    return UsageError if found is UnknownNameError else found  # whose message needs more than a text

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tenure.errors import RunError, UnknownNameError
+from tenure.errors import RunError, UnknownNameError, error_of
 from tenure.memory import DEFAULT
 from tenure.parameters import complete
 from tenure.secrets import without_secrets
@@ -48,7 +48,7 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     Raises
     ------
     UsageError : a parameter the notebook does not have, or a wrong value; no kernel starts.
-    RunError : a cell failed, and its own message is repeated; or the kernel was killed.
+    TenureError : a cell raised it, and its own message is repeated. RunError : a cell failed otherwise, or the kernel was killed.
     """
     from nbclient.exceptions import DeadKernelError
 
@@ -75,7 +75,7 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
             papermill.execute_notebook(str(notebook_path(name)), str(output), **given)
     except papermill.PapermillExecutionError as error:
         told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
-        raise RunError(f"{name}: {told}") from None
+        raise error_of(error.ename, RunError)(f"{name}: {told}") from None
     except DeadKernelError:
         raise RunError(
             f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "
