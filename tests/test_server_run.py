@@ -41,7 +41,6 @@ def shop(tmp_path, postgresql, monkeypatch):
     return workspace, reads
 
 
-@pytest.mark.xfail(strict=True, reason="until a run stages in 01_ingest alone each of its steps asks the server")
 def test_a_run_asks_the_server_once_and_an_unchanged_repeat_once_more_and_reuses_everything(shop):
     workspace, reads = shop
     first = run_flow("shop", targets=["lapse"], quick=True, workspace=str(workspace.root))

@@ -95,7 +95,7 @@ def of_each_day(found: Iterable[Entry], kinds: Sequence[str], place: int = -1) -
     for _, same in groupby(found, lambda e: (e.target, e.as_of)):
         given = [entry for entry in same if not entry.is_hindsight]
         of_kind = ([entry for entry in given if entry.run_kind == kind] for kind in kinds)
-        chosen += [entries[place] for entries in filter(None, of_kind)][:1]
+        chosen += [one[place] for one in of_kind if one][:1]
     return chosen
 
 
@@ -139,23 +139,19 @@ def append_to_ledger(
     customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight, definition,
     sequence (grows with each file of a target and as-of); the two scores with seven significant digits
     """
-    own = {
-        "run_kind": run_kind,
-        "is_hindsight": hindsight,
-        "scored_at": scored_at or datetime.now(UTC).replace(tzinfo=None),
-    }
-    added = 0
+    at, added = scored_at or datetime.now(UTC).replace(tzinfo=None), 0
     for name, table in scores.ranked.items():
         content = table[list(CONTENT)].astype(TYPES)
         if target := scores.targets.get(name):
             _keep_definition(workspace, source, target)
-        asked = {"definition": target.fingerprint if target else ""}
+        is_quick = name in scores.models and scores.models[name].is_quick
         former = entries(workspace, source, name, as_of)
-        if len(content) and not _is_last(former, content, own | asked):
-            folder = workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}"
-            _append(
-                folder, content, own | asked | {"sequence": 1 + max((e.sequence for e in former), default=0)}, run_id
-            )
+        own = {
+            "run_kind": QUICK if is_quick else run_kind, "is_hindsight": hindsight, "scored_at": at,
+            "definition": target.fingerprint if target else "", "sequence": 1 + max((e.sequence for e in former), default=0),
+        }  # fmt: skip
+        if len(content) and not _is_last(former, content, own):
+            _append(workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}", content, own, run_id)
             added += len(content)
     return added
 
