@@ -225,7 +225,7 @@ def test_a_source_too_small_for_any_target_is_refused_and_leaves_nothing(tmp_pat
     )
     with pytest.raises(NotEnoughDataError, match="every target was refused"):
         run_flow("tiny", workspace=str(tmp_path))
-    assert not list(sealed_runs(workspace, "tiny")) and not list((tmp_path / "reports" / "tiny").glob("[0-9]*"))
+    assert not sealed_runs(workspace, "tiny") and not list((tmp_path / "reports" / "tiny").glob("[0-9]*"))
 
 
 def test_the_command_line_answers_bad_usage_with_one_message_and_exit_code_2(tmp_path):

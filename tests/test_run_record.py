@@ -132,7 +132,9 @@ def test_the_record_is_there_from_the_first_step_on_and_sealed_by_the_last(shop)
     assert [sealed for _, sealed, _ in seen] == [False] * len(seen)
     assert seen[0] == ("01_ingest", False, ["01_ingest"]) and seen[1][2] == ["01_ingest", "02_features"]
     assert RunRecord.open(result.folder).is_sealed
-    assert {day.isoformat(): folder for day, folder in sealed_runs(shop, "shop")} == {result.folder.name: result.folder}
+    assert {str(day): record.folder for day, record in sealed_runs(shop, "shop").items()} == {
+        result.folder.name: result.folder
+    }
 
 
 def test_steps_find_the_staging_the_run_began_with_or_are_refused(shop):
@@ -180,7 +182,7 @@ def test_a_step_by_hand_is_noted_in_a_record_that_is_not_sealed(shop):
         pass
     record = RunRecord.open(opened.output)
     assert not record.is_sealed and [step["step"] for step in record.document["by_hand"]] == ["train"]
-    assert not list(sealed_runs(shop, "shop")), "nothing was run"
+    assert not sealed_runs(shop, "shop"), "nothing was run"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -92,7 +92,7 @@ def test_a_target_whose_table_is_gone_is_a_refusal_and_the_review_misses_it(shop
 def test_where_nobody_can_be_scored_that_is_one_error(shop):
     for target in ("lapse", "churn"):
         Registry(shop).point_champion(f"shop-{target}", None)
-    with pytest.raises(RegistryError, match="has no champion in .*tenure run shop --targets"):
+    with pytest.raises(RegistryError, match="has no champion in the MLflow store.*tenure run shop --targets"):
         score(opened(shop, LATER))
 
 
@@ -117,7 +117,8 @@ def test_what_a_quick_champion_scores_is_marked_in_ledger_table_page_and_review_
     }
     last = {entry.target: entry.run_kind for entry in entries(shop, "shop", as_of=AS_OF)}
     assert last == {"lapse": "scheduled", "churn": "quick"}
-    assert read_scores_metadata(run.output / "scored_customers.parquet")["quick"] == ["churn"]
+    told = read_scores_metadata(run.output / "scored_customers.parquet")["targets"]
+    assert {name: one["is_quick"] for name, one in told.items()} == {"churn": True, "lapse": False}
     warned = [alert.about for alert in review_run(run).alerts if "quick run" in alert.text]
     assert warned == ["churn"]
     write_report(run)

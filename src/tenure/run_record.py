@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -112,11 +112,11 @@ def read_sealed(folder: Path) -> dict[str, Any]:
     return record.document if record.is_sealed else {}
 
 
-def sealed_runs(workspace: Workspace, source: str) -> Iterator[tuple[date, Path]]:
-    """List the as-ofs of a source whose run is sealed, and their folders, the earliest first."""
-    for path in sorted(workspace.reports_of(source).glob(f"[0-9]*/{RUN_JSON}")):
-        if RunRecord.open(path.parent).is_sealed:
-            yield date.fromisoformat(path.parent.name), path.parent
+def sealed_runs(workspace: Workspace, source: str) -> dict[date, RunRecord]:
+    """Open the sealed run of each as-of of a source, the earliest first."""
+    paths = sorted(workspace.reports_of(source).glob(f"[0-9]*/{RUN_JSON}"))
+    found = {date.fromisoformat(path.parent.name): RunRecord.open(path.parent) for path in paths}
+    return {day: record for day, record in found.items() if record.is_sealed}
 
 
 def outputs_of(folder: Path) -> dict[str, str]:

@@ -31,7 +31,7 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
     UsageError : nothing was scored then, there is no map to reveal ids by, or a table is older than the source's pseudonyms.
     """
     source = read_source(workspace, source_name)
-    scored = {str(day): folder for day, folder in sealed_runs(workspace, source_name)}
+    scored = {str(day): record.folder for day, record in sealed_runs(workspace, source_name).items()}
     day = str(parse_date(as_of, "--as-of")) if as_of else max(scored, default="")
     if day not in scored:
         raise UsageError(

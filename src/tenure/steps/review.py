@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -24,6 +23,7 @@ from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diar
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
+from tenure.run_record import sealed_runs
 from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
@@ -89,18 +89,9 @@ def review_run(run: Run) -> Review:
     found = Review(promises, features, scores, since, deliveries, alerts, diary)
     save_alerts(found.alerts, run.output / REVIEW_ALERTS)
     page = review_page(
-        promises,
-        features,
-        scores,
-        since,
-        deliveries,
-        found.alerts,
-        found.diary,
-        began=began(runs, alerts),
-        staged=run.staged,
-        as_of=run.as_of,
-        is_quick=is_quick(run),
-    )
+        promises, features, scores, since, deliveries, found.alerts, found.diary, began=began(runs, alerts), staged=run.staged,
+        as_of=run.as_of, is_quick=is_quick(run),
+    )  # fmt: skip
     write_page(run.output / "review.html", page)
     write_index(run)
     return found
@@ -161,14 +152,10 @@ def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFra
 
 def _former_runs(run: Run) -> dict[date, dict[str, Any]]:
     """Read the ``run.json`` of every as-of of the last month before this one, and of the last one before that."""
-    folder = run.workspace.reports_of(run.source.name)
-    days = sorted(path.parent.name for path in folder.glob("[0-9]*/run.json") if path.parent.name < str(run.as_of))
-    since = str(run.as_of - timedelta(days=DAYS))
+    found = sealed_runs(run.workspace, run.source.name)
+    days, since = [day for day in found if day < run.as_of], run.as_of - timedelta(days=DAYS)
     shown = [*[day for day in days if day < since][-1:], *[day for day in days if day >= since]]
-    return {
-        date.fromisoformat(day): dict(json.loads((folder / day / "run.json").read_text(encoding="utf-8")))
-        for day in shown
-    }
+    return {day: found[day].document for day in shown}
 
 
 def _runs(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> list[RunOfDay]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from shutil import rmtree
@@ -21,7 +21,6 @@ from tenure.errors import (
     UnknownNameError,
 )
 from tenure.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
-from tenure.models.version import Version
 from tenure.parameters import names_in
 from tenure.scoring import (
     Scores,
@@ -50,13 +49,11 @@ class Chosen:
 
     target: str
     scoring: ScoringModel
-    version: Version
-    is_quick: bool
 
     def document(self) -> dict[str, Any]:
         return {
-            "outcome": "scored", "code": "scored", "reason": "", "model_version": self.version.version,
-            "definition": self.scoring.model.about.get("definition", ""), "is_quick": self.is_quick,
+            "outcome": "scored", "code": "scored", "reason": "", "model_version": self.scoring.version,
+            "definition": self.scoring.model.about.get("definition", ""), "is_quick": self.scoring.is_quick,
         }  # fmt: skip
 
 
@@ -99,29 +96,34 @@ def score(
     before = scored_before(run)
     found = choose_models(run, versions, names_in(targets), before, allow_hindsight=allow_hindsight)
     chosen = {one.target: one for one in found if isinstance(one, Chosen)}
-    others = [one for one in found if isinstance(one, NotScored)]
+    others = sorted((one for one in found if isinstance(one, NotScored)), key=lambda one: one.is_refusal)
     if not chosen and versions is None:
         raise others[0].error if others else _no_champion(run, "no target")
     run.snapshots.build_features([run.as_of])
     models = {name: one.scoring for name, one in chosen.items()}
     scores = with_facets(run.snapshots, score_customers(run.snapshots, models, allow_hindsight=allow_hindsight))
-    quick = [name for name, one in chosen.items() if one.is_quick]
+    kind = QUICK if run.quick else run.run_kind
     write_scores(
-        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=QUICK if run.quick else run.run_kind, is_hindsight=allow_hindsight,
-        quick=quick,
-    )  # fmt: skip
+        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=kind, is_hindsight=allow_hindsight
+    )
     for one in others:
         # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
         (run.output / f"{one.target}.csv").unlink(missing_ok=True)
         rmtree(models_folder(run.output) / one.target, ignore_errors=True)
     for name, scoring in models.items():
         scoring.model.save(models_folder(run.output) / name)
+<<<<<<< HEAD
     for kind, names in ((QUICK, quick), (run.run_kind, [name for name in chosen if name not in quick])):
         append_to_ledger(
             run.workspace, replace(scores, ranked={name: scores.ranked[name] for name in names}), source=run.source.name,
             as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight,
             scored_at=run.started_at.replace(tzinfo=None),
         )  # fmt: skip
+=======
+    append_to_ledger(
+        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight
+    )  # fmt: skip
+>>>>>>> gates
     write_stored(run.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT)
     return scores
 
@@ -165,12 +167,12 @@ def _choose(run: Run, name: str, version: str, *, allow_hindsight: bool) -> Chos
         found, model = run.registry.find(registered, version), run.registry.load(registered, version)
     except (RegistryError, UnknownNameError) as error:
         return NotScored(name, "unusable", error, version)
-    scoring = ScoringModel(model, version)
+    scoring = ScoringModel(model, version, is_quick=run.quick or found.is_quick)
     try:
         check_scorable(run.snapshots, name, scoring, allow_hindsight=allow_hindsight)
     except tuple(NOT_SCORABLE) as error:
         return NotScored(name, NOT_SCORABLE[type(error)], error, version)
-    return Chosen(name, scoring, found, is_quick=run.quick or found.is_quick)
+    return Chosen(name, scoring)
 
 
 def _nobody(run: Run, name: str, *, is_due: bool) -> NotScored | None:
@@ -194,7 +196,7 @@ def _nobody(run: Run, name: str, *, is_due: bool) -> NotScored | None:
 def _no_champion(run: Run, name: str) -> RegistryError:
     asked = f" --targets {name}" if name in run.snapshots.targets else ""
     return RegistryError(
-        f"{run.source.name}: {name} has {'no' if asked else 'a'} champion in {run.registry.place}. "
+        f"{run.source.name}: {name} has {'no' if asked else 'a'} champion in the MLflow store. "
         f"Expected a trained model; run 'tenure run {run.source.name}{asked}' first."
     )
 
