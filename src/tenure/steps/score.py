@@ -112,18 +112,10 @@ def score(
         rmtree(models_folder(run.output) / one.target, ignore_errors=True)
     for name, scoring in models.items():
         scoring.model.save(models_folder(run.output) / name)
-<<<<<<< HEAD
-    for kind, names in ((QUICK, quick), (run.run_kind, [name for name in chosen if name not in quick])):
-        append_to_ledger(
-            run.workspace, replace(scores, ranked={name: scores.ranked[name] for name in names}), source=run.source.name,
-            as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight,
-            scored_at=run.started_at.replace(tzinfo=None),
-        )  # fmt: skip
-=======
     append_to_ledger(
-        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight
+        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight,
+        scored_at=run.started_at.replace(tzinfo=None),
     )  # fmt: skip
->>>>>>> gates
     write_stored(run.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT)
     return scores
 
