@@ -222,7 +222,7 @@ def test_the_review_shows_the_horizon_of_an_earlier_definition_and_warns_of_what
     score(tmp_path, SCORED, 0.5)
     score(tmp_path, date(2024, 4, 2), 0.5, target=None)
     asked_otherwise(tmp_path)
-    run = open_run("shop", workspace=str(tmp_path), as_of=str(TODAY), run_kind="scheduled")
+    run = open_run("shop", workspace=str(tmp_path), as_of=str(TODAY))
     found = review_run(run)
     assert found.table[["horizon_days", "realised"]].to_numpy().tolist() == [[30, 50]]
     assert [alert.about for alert in found.alerts if "cannot be compared" in alert.text] == ["lapse"]

@@ -222,10 +222,13 @@ def _telling(log: Log) -> Progress:
 
 
 def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
-    """Say the alerts last; exit 1 where one is as severe as asked."""
+    """Say the alerts last; exit 1 where one is as severe as asked, or where a target that was to be scored could not be."""
     alerts = worst_first(Alert(**line) for line in document["alerts"])
     for alert in alerts:
         log.say("alert", f"  {alert}", to_errors=True, **asdict(alert))
+    if document["errors"]:
+        not_scored = "\n  - ".join(document["errors"])
+        raise RunError(f"results are written, but not of every target:\n  - {not_scored}")
     if failing := at_least(alerts, fail_on):
         raise RunError(
             f"{len(failing)} alert(s) of severity {fail_on} or worse. Results are written; look at review.html."
