@@ -1,6 +1,7 @@
 """A small shop with champions for lapse and churn, and the ways in which people change an MLflow store by its own interface."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -25,7 +26,7 @@ def place_company(root):
 
 
 def opened(workspace, as_of=AS_OF, *, quick=True):
-    return open_run("shop", as_of=as_of, workspace=str(workspace.root), quick=quick, run_kind="scheduled")
+    return replace(open_run("shop", as_of=as_of, workspace=str(workspace.root), quick=quick), run_kind="scheduled")
 
 
 def trained(workspace, as_of=AS_OF, target="lapse", *, quick=True):

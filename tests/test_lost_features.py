@@ -56,7 +56,7 @@ def make_champion(workspace, name, feature):
 
 @pytest.fixture
 def run(workspace):
-    return open_run("shop", workspace=str(workspace.root), run_kind="scheduled")
+    return replace(open_run("shop", workspace=str(workspace.root)), run_kind="scheduled")
 
 
 def test_a_run_scores_without_it_and_the_review_says_so_with_an_error(run):
@@ -81,7 +81,7 @@ def test_scoring_goes_on_for_champions_that_have_all_they_need(workspace):
         "\n".join(["customer_id,occurred_at,event,plan", *subscriptions])
     )
     make_champion(workspace, "shop-churn", "subscription_tenure_days")
-    run = open_run("shop", workspace=str(workspace.root), run_kind="scheduled")
+    run = replace(open_run("shop", workspace=str(workspace.root)), run_kind="scheduled")
     run.output.mkdir(parents=True)
     (run.output / "lapse.csv").write_text(
         "customer_id,propensity\nc1,0.9\n"

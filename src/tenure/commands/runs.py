@@ -226,7 +226,7 @@ def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
     alerts = worst_first(Alert(**line) for line in document["alerts"])
     for alert in alerts:
         log.say("alert", f"  {alert}", to_errors=True, **asdict(alert))
-    if document["errors"]:
+    if document.get("errors"):
         not_scored = "\n  - ".join(document["errors"])
         raise RunError(f"results are written, but not of every target:\n  - {not_scored}")
     if failing := at_least(alerts, fail_on):
