@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from io import TextIOWrapper
@@ -77,7 +78,8 @@ def _told(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         # Of the system's own: a full disk, a folder that may not be written. Nothing half-written is visible.
-        return f"{error}. Nothing was replaced; mend it and run again."
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error  # of many files, the first
+        return f"{why}. Nothing was replaced; mend it and run again."
     # Nobody foresaw it. A scheduler's owner is told all the same, and what to send to whoever mends it.
     return (
         f"an error that nobody foresaw: {describe_unforeseen(error)}. Nothing was replaced; the champion is as it was. Run it again with --debug, "
