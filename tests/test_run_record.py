@@ -176,6 +176,13 @@ def test_a_record_of_a_newer_tenure_is_refused_and_an_older_one_counts_as_sealed
         read_sealed(tmp_path)
 
 
+def test_a_sealed_run_opens_as_by_hand_on_what_lies_there_now(undisturbed):
+    workspace, result = undisturbed
+    opened = open_run("shop", workspace=str(workspace.root), run=result.run_json["run_id"])
+    assert opened.record is None and str(opened.as_of) == result.folder.name and opened.quick
+    assert opened.output == result.folder and opened.started_at > datetime.fromisoformat(result.run_json["started_at"])
+
+
 def test_a_step_by_hand_is_noted_in_a_record_that_is_not_sealed(shop):
     opened = open_run("shop", workspace=str(shop.root), quick=True)
     with opened.writing("train"):

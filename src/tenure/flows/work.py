@@ -76,14 +76,8 @@ class Work:
         if not self.record.document["staging"]:
             return Marks(self.record)
         persons = identity_digest(run.staged.identity_events, run.as_of)
-        inputs = (
-            run.staged.fingerprint + persons,
-            run.source.meaning,
-            str(run.as_of),
-            str(run.quick),
-            run.run_kind,
-            str(run.memory),
-        )
+        facts = run.staged.fingerprint + persons + run.source.meaning
+        inputs = (facts, str(run.as_of), str(run.quick), run.run_kind)
         return Marks(self.record, inputs)
 
     def perform(self, *steps: Step, given: Mapping[str, Any] | None = None) -> None:

@@ -17,7 +17,7 @@ from tenure.errors import NotEnoughDataError, RunError, UsageError
 from tenure.lock import sole_writer
 from tenure.memory import memory_budget
 from tenure.models.registry import Registry, model_name
-from tenure.run_record import RUN_JSON, RunRecord
+from tenure.run_record import RUN_JSON, RunRecord, outputs_of
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import read_staging, stage_source
 from tenure.sources.source import Source, read_source
@@ -61,7 +61,7 @@ class Run:
         """
         found = record.document
         source = read_source(workspace, found["source"])
-        if source.meaning != found["mapping"] and not record.is_sealed:
+        if not record.is_sealed and source.meaning != found["mapping"]:
             raise RunError(
                 f"{source.where} changed since run {found['run_id']} began. Expected it as it was; run again."
             )
@@ -88,7 +88,7 @@ class Run:
     @cached_property
     def staged(self) -> StagedSource:
         """The staged facts: those the run was begun on, else as the raw files are now."""
-        if self.record and not self.record.is_sealed and (staging := self.record.document["staging"]):
+        if self.record and (staging := self.record.document["staging"]):
             return read_staging(self.workspace, self.source, staging)
         return stage_source(self.workspace, self.source, clock=self.started_at)
 
@@ -143,7 +143,8 @@ class Run:
         has_record = (folder / RUN_JSON).is_file()
         record = RunRecord.open(folder) if has_record else RunRecord.begin(folder, self.facts("manual"))
         noted = {"step": step, "run_id": self.run_id, "started_at": self.started_at.isoformat(timespec="microseconds")}
-        record.extend(by_hand=[*record.document.get("by_hand", []), noted])
+        outputs = {"outputs": outputs_of(folder)} if record.is_sealed else {}
+        record.extend(by_hand=[*record.document.get("by_hand", []), noted], **outputs)
 
     def facts(self, kind: str, **parameters: Any) -> dict[str, Any]:
         """Give what the record of this run begins with."""
@@ -178,7 +179,10 @@ def open_run(
     check_injected()
     located = Workspace.locate(workspace or None)
     if run:
-        opened = Run.of(located, RunRecord.find(located, source, run))
+        record = RunRecord.find(located, source, run)
+        opened = Run.of(located, record)
+        if record.is_sealed:  # nothing is added to it any more: what it opened is opened by hand
+            opened = Run(located, opened.source, opened.as_of_given, opened.quick, opened.engine, memory=opened.memory)
         _check_same(opened, as_of=as_of, quick=quick, engine=engine)
         return opened
     if source == "demo":
