@@ -27,7 +27,7 @@ STRONGEST = 10
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked and what was found. ``checks``: check, cutoff, customers, features, left_out, differing."""
+    """What was checked and what was found. ``checks``: check, cutoff, customers, features, left_out, differing, failed."""
 
     findings: list[Finding]
     checks: list[dict[str, Any]] = field(default_factory=list)
@@ -37,6 +37,11 @@ class Audit:
     @property
     def alarms(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.is_alarm]
+
+    @property
+    def not_run(self) -> list[str]:
+        """Say in one line each which checks could not run: they prove nothing."""
+        return [f"{c['check']} at {c['cutoff']} could not run: {c['failed']}" for c in self.checks if c["failed"]]
 
 
 def audit_study(snapshots: Snapshots, study: Study) -> Audit:
@@ -75,7 +80,7 @@ def _as_date(value: Any) -> date:
 def _row(one: Replay) -> dict[str, Any]:
     return {
         "check": one.check, "cutoff": str(one.cutoff), "customers": one.customers, "features": one.features,
-        "left_out": one.left_out, "differing": len(one.differing),
+        "left_out": one.left_out, "differing": len(one.differing), "failed": one.failed,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from datetime import date
 
 import pandas as pd
 
-from tenure.errors import DataContractError, NotEnoughDataError
+from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_difference
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
@@ -36,12 +36,14 @@ class Scorecard:
 
     ``cutoffs``: cutoff, eligible, positives and the metrics of ``evaluate``, with auc_champion where the champion was fitted on
     nothing later. ``differences``: compared_with, cutoffs, difference, low, high: mean paired difference of AUC.
-    ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first.
+    ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first. ``silent`` says why the champion
+    was not asked at T, and so nowhere.
     """
 
     cutoffs: pd.DataFrame
     differences: pd.DataFrame
     drivers: pd.DataFrame
+    silent: str = ""
 
     def difference_to(self, compared_with: str) -> Auc | None:
         """Return the mean paired difference to ``rule``, ``logistic regression`` or ``champion``; None where not compared."""
@@ -83,20 +85,27 @@ def walk(
         except NotEnoughDataError:
             # Earlier cutoffs have less behind them still.
             break
-    tested = [_with_champion(study, champion) for study in studies]
-    return Scorecard(_rows(studies, tested), _differences(tested), _drivers(studies))
+    silent = "" if champion is None else why_silent(champion, last)
+    tested = [_with_champion(study, None if silent else champion) for study in studies]
+    return Scorecard(_rows(studies, tested), _differences(tested), _drivers(studies), silent)
 
 
 def _with_champion(study: Study, champion: PropensityModel | None) -> pd.DataFrame:
     test = study.test[["customer_id", "label", "propensity", "rule_score", "plain_propensity"]]
     test = test.assign(rule_score=as_ranking(test["rule_score"]))
-    if champion is None or date.fromisoformat(champion.about["fitted_through"]) > study.plan.test:
+    if champion is None or why_silent(champion, study):
         return test
-    try:
-        return test.assign(**{CHAMPION_PROPENSITY: champion.propensities(study.test)})
-    except DataContractError:
-        # A champion of other features cannot be asked on this snapshot: the rule alone decides.
-        return test
+    return test.assign(**{CHAMPION_PROPENSITY: champion.propensities(study.test)})
+
+
+def why_silent(champion: PropensityModel, study: Study) -> str:
+    """Say why a model cannot be asked at a study's test cutoff; nothing where it can."""
+    fitted_through = champion.about["fitted_through"]
+    if date.fromisoformat(fitted_through) > study.plan.test:
+        return f"it was fitted on outcomes until {fitted_through}"
+    if missing := sorted({*champion.feature_names} - {*study.test.columns}):
+        return f"the source cannot give {len(missing)} of its features any more, first {missing[0]}"
+    return ""
 
 
 def walk_cutoffs(last: Study, count: int) -> list[date]:

@@ -1,22 +1,34 @@
-"""Whether a version may become champion: one table of thresholds, one place."""
+"""Whether a version may become champion: one table of thresholds, one place. A gate that cannot be asked fails."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
 from tenure.models.evaluate import Auc, Evaluation
 
+if TYPE_CHECKING:
+    from tenure.models.version import Version
+
+# How a version stands to the champion: each case of the gate against it.
+Standing = Literal[
+    "first", "same_model", "earlier_as_of", "quick_against_full", "other_definition", "full_replaces_quick", "compared", "recorded",
+    "not_comparable",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Gate:
-    """One question a version must answer with yes."""
+    """One question a version must answer with yes. ``code`` tells programs what ``found`` tells readers."""
 
     name: str
     passed: bool
     found: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -30,11 +42,26 @@ class Verdict:
         return all(gate.passed for gate in self.gates)
 
     @property
+    def standing(self) -> Gate:
+        """The gate against the champion."""
+        return next(gate for gate in self.gates if gate.code in get_args(Standing))
+
+    @property
+    def is_first_of_definition(self) -> bool:
+        """Whether the champion answers another definition, so that the version was judged against the baseline alone."""
+        return self.standing.code == "other_definition"
+
+    @property
+    def code(self) -> str:
+        """The code of the first gate that failed, else of the one against the champion."""
+        return next((gate.code for gate in self.gates if not gate.passed), self.standing.code)
+
+    @property
     def reason(self) -> str:
         """Say in one line why, or why not."""
         failed = [f"did not pass '{gate.name}': {gate.found}" for gate in self.gates if not gate.passed]
-        told = [f"{gate.name}: {gate.found}" for gate in self.gates if gate.name.startswith("better than")]
-        return "; ".join(failed or told)
+        told = [f"{gate.name}: {gate.found}" for gate in self.gates if gate.code == "baseline"]
+        return "; ".join(failed or [*told, f"{self.standing.name}: {self.standing.found}"])
 
 
 @dataclass(frozen=True)
@@ -50,56 +77,127 @@ class Thresholds:
     megabytes: float = 50.0
 
 
+LIMITS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """What the gate against the champion asks of the version that wants its place; dates are ISO texts."""
+
+    model: str
+    fingerprint: str
+    as_of: str
+    test_cutoff: str
+    auc: float
+    is_quick: bool
+
+
 def judge(
     evaluation: Evaluation,
-    difference_to_champion: Auc | None,
+    standing: Gate,
     *,
-    alarms: Sequence[str] = (),
-    segments: pd.DataFrame | None = None,
-    seconds_per_1000_rows: float = 0.0,
-    megabytes: float = 0.0,
+    alarms: Sequence[str],
+    not_run: Sequence[str],
+    segments: pd.DataFrame,
+    seconds_per_1000_rows: float,
+    megabytes: float,
     is_quick: bool = False,
-    thresholds: Thresholds = Thresholds(),  # frozen
+    thresholds: Thresholds = LIMITS,
 ) -> Verdict:
     """Judge a version on its test cutoff; every gate must be passed.
 
-    ``difference_to_champion`` is the paired difference of AUC on the same customers; None where there is no champion yet, or
-    it has seen the test cutoff. A quick run, whose sample is too small for intervals, is asked only to beat its rule.
+    ``standing`` is the gate ``against_champion``; ``not_run`` says which checks of the audit could not run. A quick run, whose sample is too
+    small for intervals, is asked only to beat its rule.
     """
     rule, m = evaluation.difference_to_rule, evaluation.metrics
-    gates = [
-        Gate("no alarm of the audit", not alarms, "; ".join(alarms) or "replay, perturbation, solo AUC and split found nothing"),
-        Gate(
-            "better than the rule", (rule.value if is_quick else rule.low) > thresholds.rule_low,
-            f"AUC {m['auc']:.3f} against {m['auc_rule']:.3f} (paired difference {rule.value:+.3f}, 95 % interval {rule.low:+.3f} to {rule.high:+.3f})",
-        ),
-        Gate(
-            "calibrated", is_quick or thresholds.slope_low <= m["calibration_slope"] <= thresholds.slope_high,
-            f"calibration slope {m['calibration_slope']:.2f}, between {thresholds.slope_low} and {thresholds.slope_high} asked",
-        ),
-        _segment_gate(segments, thresholds),
-        Gate(
-            "fast and small", seconds_per_1000_rows <= thresholds.seconds_per_1000_rows and megabytes <= thresholds.megabytes,
-            f"{seconds_per_1000_rows:.2f} s for 1,000 rows, {megabytes:.1f} MB",
-        ),
-    ]  # fmt: skip
-    if difference_to_champion is not None:
-        d = difference_to_champion
+    return Verdict(
+        (
+            _audit_gate(alarms, not_run),
+            Gate(
+                "better than the rule", (rule.value if is_quick else rule.low) > thresholds.rule_low,
+                f"AUC {m['auc']:.3f} against {m['auc_rule']:.3f} (paired difference {rule.value:+.3f}, 95 % interval {rule.low:+.3f} to {rule.high:+.3f})",
+                "baseline",
+            ),
+            Gate(
+                "calibrated", is_quick or thresholds.slope_low <= m["calibration_slope"] <= thresholds.slope_high,
+                f"calibration slope {m['calibration_slope']:.2f}, between {thresholds.slope_low} and {thresholds.slope_high} asked"
+                + (" of a run that is not quick" if is_quick else ""), "calibration",
+            ),
+            _segment_gate(segments, thresholds),
+            Gate(
+                "fast and small", seconds_per_1000_rows <= thresholds.seconds_per_1000_rows and megabytes <= thresholds.megabytes,
+                f"{seconds_per_1000_rows:.2f} s for 1,000 rows, {megabytes:.1f} MB", "size",
+            ),
+            standing,
+        )
+    )  # fmt: skip
+
+
+def against_champion(
+    champion: Version | None,
+    challenger: Challenger,
+    *,
+    is_same_question: bool | None,
+    difference: Auc | None,
+    silent: str,
+    thresholds: Thresholds = LIMITS,
+) -> Gate:
+    """Compare a version with the champion, if there is one: on the same customers, else by what was recorded at the same test cutoff.
+
+    ``difference`` is the paired difference of AUC, the test cutoff among those it is over; None where the champion cannot be asked there,
+    and ``silent`` says why. ``is_same_question`` is None where nobody can tell which definition the champion answers.
+    """
+    gate = partial(Gate, "better than the champion")
+    by_hand = f"'tenure promote {challenger.model} VERSION' decides by hand"
+    if champion is None:
+        return gate(True, "no version is champion yet", "first")
+    named = f"version {champion.version}"
+    if champion.fingerprint == challenger.fingerprint:
+        return gate(True, f"it is {named}, the champion, again: there is nothing to beat", "same_model")
+    own, its = challenger.as_of, champion.as_of
+    if not its:  # of before it was kept
+        own, its = challenger.test_cutoff, champion.test_cutoff
+    if own < its:
+        return gate(False, f"{own} lies before {its} of {named}: an earlier as-of moves no alias; {by_hand}", "earlier_as_of")  # fmt: skip
+    if challenger.is_quick and not champion.is_quick:
+        return gate(False, f"{named} is a full model, which no quick one replaces; run without --quick", "quick_against_full")  # fmt: skip
+    if is_same_question is False:
+        return gate(True, f"{named} answers another definition; the first of this one is asked to beat the rule alone", "other_definition")  # fmt: skip
+    if champion.is_quick and not challenger.is_quick:
+        return gate(True, f"{named} is quick, and a full model replaces it", "full_replaces_quick")
+    if difference is not None:
+        d = difference
         passed = d.value > 0 and d.low >= thresholds.champion_low
         found = f"paired difference of AUC {d.value:+.4f} (95 % interval {d.low:+.4f} to {d.high:+.4f})"
-        gates.append(Gate("better than the champion", passed, found + ("" if passed else "; a tie keeps the champion")))
-    return Verdict(tuple(gates))
+        return gate(passed, found + ("" if passed else "; a tie keeps the champion"), "compared")
+    recorded = champion.metric("auc") if champion.test_cutoff == challenger.test_cutoff and is_same_question else None
+    if recorded is None:
+        return gate(
+            False, f"{named} cannot be asked at {challenger.test_cutoff} ({silent}) and has no recorded AUC of it; {by_hand}", "not_comparable"
+        )  # fmt: skip
+    # Recorded with four digits: what they do not tell apart is a tie.
+    passed = round(challenger.auc, 4) > recorded
+    found = f"AUC {challenger.auc:.4f} against {recorded:.4f} of {named} (recorded, unpaired, for it cannot be asked: {silent})"
+    return gate(passed, found + ("" if passed else f"; {by_hand}"), "recorded")
 
 
-def _segment_gate(segments: pd.DataFrame | None, thresholds: Thresholds) -> Gate:
-    name = "no segment upside down"
-    if segments is None or segments.empty:
-        return Gate(name, True, "no segment is large enough to ask")
+def _audit_gate(alarms: Sequence[str], not_run: Sequence[str]) -> Gate:
+    name, found = "no alarm of the audit", "; ".join([*alarms, *not_run])
+    if not_run and not alarms:
+        return Gate(name, False, found, "audit_not_run")
+    return Gate(name, not alarms, found or "replay, perturbation, solo AUC and split found nothing", "audit")
+
+
+def _segment_gate(segments: pd.DataFrame, thresholds: Thresholds) -> Gate:
+    name, asked = "no segment upside down", f"{thresholds.segment_positives} or more positives"
     large = segments[segments["positives"] >= thresholds.segment_positives]
+    if large.empty:
+        return Gate(name, True, f"no segment has {asked}: none is large enough to ask", "no_segment")
     failing = large[large["auc_high"] < 0.5]
     if failing.empty:
-        return Gate(name, True, f"none of {len(large)} segments with {thresholds.segment_positives} or more positives")
+        which = ", ".join(f"{r.segment} {r.level}" for r in large.itertuples())
+        return Gate(name, True, f"none of {len(large)} segments with {asked}: {which}", "segments")
     told = [
         f"{r.segment} {r.level}: AUC {r.auc:.3f} ({r.auc_low:.3f} to {r.auc_high:.3f})" for r in failing.itertuples()
     ]
-    return Gate(name, False, "; ".join(told))
+    return Gate(name, False, "; ".join(told), "segments")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,16 +9,25 @@ from typing import Any
 
 from tenure.models.study import Study, cautions
 from tenure.models.verdict import Verdict
-from tenure.workspace import replaced_file
+from tenure.stored import made_of, read_stored, write_stored
+
+FORMAT = 1
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """The outcome of one target's training; ``status`` is trained, blocked (no champion came of it) or refused."""
+    """The outcome of one target's training; ``status`` is trained, blocked (no champion came of it) or refused.
+
+    ``code`` is the verdict's, or says why nothing was trained: too_little_data, unavailable. ``definition`` is the fingerprint of the
+    target's; its first version was judged without the champion, which answers another.
+    """
 
     target: str
     status: str
     reason: str
+    code: str = ""
+    definition: str = ""
+    is_first_of_definition: bool = False
     question: str = ""
     eligible: str = ""
     positive: str = ""
@@ -69,13 +77,12 @@ class TrainingRecord:
 
     def save(self, folder: Path) -> Path:
         path = folder / "record.json"
-        with replaced_file(path) as fresh:
-            fresh.write_text(json.dumps(asdict(self), indent=1, default=str), encoding="utf-8")
+        write_stored(path, asdict(self), FORMAT)
         return path
 
     @classmethod
     def load(cls, folder: Path) -> TrainingRecord:
-        return cls(**json.loads((folder / "record.json").read_text(encoding="utf-8")))
+        return made_of(cls, read_stored(folder / "record.json", FORMAT))
 
 
 def record_of(

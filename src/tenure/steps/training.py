@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import timeit
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from tenure.audit.audit import alarm_lines, audit_study
+from tenure.audit.audit import Audit, alarm_lines, audit_study
 from tenure.errors import NotEnoughDataError, RegistryError
 from tenure.features.catalogue import describe
 from tenure.models.model import PropensityModel
+from tenure.models.registry import RegisteredVersion
 from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import Study, study_target
-from tenure.models.verdict import judge
+from tenure.models.verdict import Challenger, Verdict, against_champion, judge
+from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review.drift import LIMIT, stability_index
-from tenure.scoring import ScoringModel, last_scores
+from tenure.scoring import last_scores
 from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.targets.catalogue import find_target
+from tenure.targets.definition import answers
 from tenure.time_windows import parse_date
 
 if TYPE_CHECKING:
@@ -72,11 +75,11 @@ def train(
 
     Raises
     ------
-    UnknownNameError : no such target. RegistryError : the MLflow store is unreachable.
+    UnknownNameError : no such target. RegistryError : the MLflow store is unreachable, or would not take the version.
     """
     find_target(target)
-    folder = run.training_folder(target)
-    run.registry.check()
+    # Before anything is fitted: what the store would refuse in the end is no work for an hour.
+    run.registry.check_loggable(run.model_name(target))
     settings = TrainingSettings(seed=seed, tune_trials=tune_trials)
     settings = settings.quick() if run.quick else settings
     given = parse_date(test_cutoff, "test cutoff") if test_cutoff else None
@@ -85,70 +88,130 @@ def train(
             run.snapshots, run.target(target), settings, test_cutoff=given, with_monotone_cost=not run.quick
         )
     except NotEnoughDataError as error:
-        known = run.snapshots.targets.get(target)
-        record = TrainingRecord(
-            target, "refused", str(error), question=known.describe() if known else "", is_quick=run.quick
-        )
-        record.save(folder)
-        return Training(record, None, {})
-    champion = _champion(run, target)
+        return _refused(run, target, error)
+    champion = Champion.of(run, study)
     card = walk(
         run.snapshots, study.target, study.trained.settings, study, cutoffs=1 if run.quick else walk_cutoffs,
-        # A repeat that comes to the champion's own content has nothing to beat.
-        champion=champion.model if champion and champion.model.fingerprint != study.model.fingerprint else None,
+        champion=champion.comparable,
     )  # fmt: skip
-    return _register(run, study, card, champion, folder)
+    audit = audit_study(run.snapshots, study)
+    verdict = _judge(run, study, card, audit, champion)
+    figures = _figures(run, study)
+    version = _register(run, study, verdict, figures)
+    is_champion = champion.version is not None and version.version == champion.version.version
+    record = _record(run, study, verdict, version, card=card, audit=audit, is_champion=is_champion)
+    return Training(record, study, figures)
 
 
-def _champion(run: Run, target: str) -> ScoringModel | None:
-    name = run.model_name(target)
-    version = run.registry.champion(name)
-    if version is None:
-        return None
-    try:
-        return ScoringModel(run.registry.load(name, version), version)
-    except RegistryError:
-        # A champion whose files are gone can neither score nor be compared with: the rule alone decides.
-        return None
+def _refused(run: Run, target: str, error: NotEnoughDataError) -> Training:
+    known = run.snapshots.targets.get(target)
+    record = TrainingRecord(
+        target, "refused", str(error), code="too_little_data" if known else "unavailable", question=known.describe() if known else "",
+        is_quick=run.quick,
+    )  # fmt: skip
+    record.save(run.training_folder(target))
+    return Training(record, None, {})
 
 
-def _register(run: Run, study: Study, card: Scorecard, champion: ScoringModel | None, folder: Path) -> Training:
-    from tenure.models.explain import importance
+@dataclass(frozen=True)
+class Champion:
+    """Who a study is compared with: the version in use, None where there is none, and its model, None where it cannot be read.
+
+    ``is_same_question`` is None where nobody can tell which definition it answers.
+    """
+
+    version: Version | None = None
+    model: PropensityModel | None = None
+    unreadable: str = ""
+    is_same_question: bool | None = None
+    is_same_model: bool = False
+
+    @classmethod
+    def of(cls, run: Run, study: Study) -> Champion:
+        """Find the champion of a study's target, and read it where it can be read."""
+        version = run.registry.champion_version(run.model_name(study.target.name))
+        if version is None:
+            return cls()
+        about = {"definition": version.definition} if version.definition else None
+        model, unreadable = None, ""
+        try:
+            model = run.registry.load(version.name, version.version)
+        except RegistryError as error:
+            unreadable = str(error)
+        else:
+            about = model.about
+        same = None if about is None else answers(about, study.target)
+        return cls(version, model, unreadable, same, version.fingerprint == study.model.fingerprint)
+
+    @property
+    def comparable(self) -> PropensityModel | None:
+        """The model to compare with: of the same definition, and another one, for a repeat has nothing to beat."""
+        return self.model if self.is_same_question and not self.is_same_model else None
+
+
+def _judge(run: Run, study: Study, card: Scorecard, audit: Audit, champion: Champion) -> Verdict:
+    model = study.model
+    challenger = Challenger(
+        run.model_name(study.target.name), model.fingerprint, str(run.as_of), str(study.plan.test), study.evaluation.metrics["auc"], run.quick
+    )  # fmt: skip
+    standing = against_champion(
+        champion.version, challenger, is_same_question=champion.is_same_question, difference=card.difference_to("champion"),
+        silent=champion.unreadable or card.silent,
+    )  # fmt: skip
+    return judge(
+        study.evaluation, standing, alarms=alarm_lines(audit.findings), not_run=audit.not_run, segments=study.segments,
+        seconds_per_1000_rows=seconds_per_1000_rows(model, study.test), megabytes=model.megabytes, is_quick=run.quick,
+    )  # fmt: skip
+
+
+def _register(run: Run, study: Study, verdict: Verdict, figures: Mapping[str, Figure]) -> RegisteredVersion:
     from tenure.reporting.figures import save_svg
+
+    folder = run.training_folder(study.target.name) / "figures"
+    used = [column for column in run.snapshots.columns if column.name in set(study.model.feature_names)]
+    return run.registry.log_study(
+        study, verdict, name=run.model_name(study.target.name), catalogue=[describe(column) for column in used],
+        figures={key: save_svg(figure, folder / f"{key}.svg") for key, figure in figures.items()},
+        tags={
+            "source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick),
+            "run_kind": run.run_kind, "as_of": str(run.as_of),
+        },
+    )  # fmt: skip
+
+
+def _record(
+    run: Run,
+    study: Study,
+    verdict: Verdict,
+    version: RegisteredVersion,
+    *,
+    card: Scorecard,
+    audit: Audit,
+    is_champion: bool,
+) -> TrainingRecord:
+    """Record a training for the pages and write the version's card; what comes to the champion again is not blocked."""
+    from tenure.models.explain import importance
     from tenure.reporting.report import model_card, write_page
 
-    model = study.model
-    name = run.model_name(study.target.name)
-    audit = audit_study(run.snapshots, study)
-    verdict = judge(
-        study.evaluation, card.difference_to("champion"), alarms=alarm_lines(audit.findings),
-        segments=study.segments, seconds_per_1000_rows=seconds_per_1000_rows(study.model, study.test),
-        megabytes=model.megabytes, is_quick=run.quick,
-    )  # fmt: skip
-    ranking = importance(model, study.contributions)
-    figures = _figures(run, study)
-    paths = {key: save_svg(figure, folder / "figures" / f"{key}.svg") for key, figure in figures.items()}
-    used = [column for column in run.snapshots.columns if column.name in set(model.feature_names)]
-    version = run.registry.log_study(
-        study, verdict, name=name, figures=paths, catalogue=[describe(column) for column in used],
-        tags={"source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick), "run_kind": run.run_kind},
-    )  # fmt: skip
-    promotable = verdict.is_promotable or (champion is not None and version.version == champion.version)
     facts = {
-        "status": "trained" if promotable else "blocked", "reason": verdict.reason, "model": name, "version": version.version,
-        "run_id": version.run_id, "fingerprint": version.fingerprint, "is_quick": run.quick, "unproven_features": audit.unproven,
+        "status": "trained" if verdict.is_promotable or is_champion else "blocked", "reason": verdict.reason, "code": verdict.code,
+        "definition": study.target.fingerprint, "is_first_of_definition": verdict.is_first_of_definition, "model": version.name,
+        "version": version.version, "run_id": version.run_id, "fingerprint": version.fingerprint, "is_quick": run.quick,
+        "unproven_features": audit.unproven,
         "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings],
                   "alarms": alarm_lines(audit.findings), "solo": audit.solo},
         "scorecard": card.cutoffs.to_dict("records"), "differences": card.differences.to_dict("records"),
         "drivers": card.drivers.to_dict("records"), "driver_agreement": card.driver_agreement,
     }  # fmt: skip
+    ranking = importance(study.model, study.contributions)
     record = record_of(
         study, verdict, importance=ranking.to_dict("records"), warnings=_score_shift(run, study), facts=facts
     )
+    folder = run.training_folder(study.target.name)
     record.save(folder)
     card_path = write_page(folder / "model_card.md", model_card(record, run.staged, run.as_of))
     run.registry.attach(version.run_id, card_path, "card")
-    return Training(record, study, figures)
+    return record
 
 
 def _score_shift(run: Run, study: Study) -> list[str]:
