@@ -29,7 +29,7 @@ def test_each_day_has_a_row_a_report_and_a_version_trained_on_what_was_certain_t
     workspace, rows = company
     assert [str(row.as_of) for row in rows] == ["2025-06-01", "2025-07-01"]
     assert all((workspace.backfill("demo", row.as_of) / "run.json").is_file() for row in rows)
-    cutoffs = {row["tags"]["tenure.test_cutoff"] for row in Registry(workspace).versions("demo-lapse-backfill")}
+    cutoffs = {found.test_cutoff for found in Registry(workspace).versions("demo-lapse-backfill")}
     assert cutoffs == {"2025-03-01", "2025-04-01"}, "ninety days before each day, on the first of a month"
 
 

@@ -178,7 +178,7 @@ def test_promote_and_rollback_move_the_champion(company):
     with pytest.raises(RegistryError, match="no champion before version 1"):
         registry.rollback("demo-lapse")
     (champion,) = registry.versions("demo-lapse")
-    mark = json.loads(champion["tags"]["tenure.promoted"])
+    mark = json.loads(champion.tags["tenure.promoted"])
     assert mark["why"] == "passed every gate" and mark["who"] and mark["when"].endswith("+00:00")
     assert registry.overridden_gates("demo-lapse", "1") == []
 

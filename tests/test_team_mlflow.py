@@ -47,10 +47,8 @@ def run(workspace):
 def test_versions_verdicts_aliases_and_artefacts_are_on_the_server_alone(server, shop):
     workspace, result = shop
     (version,) = Registry(workspace).versions("shop-lapse")
-    assert (
-        sorted(version["aliases"]) == ["challenger", "champion"] and version["tags"]["tenure.verdict"] == "promotable"
-    )
-    assert {gate["passed"] for gate in json.loads(version["tags"]["tenure.gates"])} == {True}
+    assert sorted(version.aliases) == ["challenger", "champion"] and version.is_promotable
+    assert {gate["passed"] for gate in json.loads(version.tags["tenure.gates"])} == {True}
     stored = {path.name for path in (server.folder / "artefacts").rglob("*")}
     assert {"MLmodel", "model.json", "model_card.md", "03_train_lapse.ipynb"} <= stored
     assert not list(workspace.mlruns.rglob("*.db")) and not list(workspace.mlruns.rglob("MLmodel"))
@@ -62,7 +60,7 @@ def test_training_the_same_again_registers_nothing_new(shop):
     (result.folder / "steps" / "03_train_lapse.json").unlink()
     again = run(workspace)
     assert "03_train_lapse" in {timing.name for timing in again.performed.executed}
-    assert [row["version"] for row in Registry(workspace).versions("shop-lapse")] == ["1"]
+    assert [found.version for found in Registry(workspace).versions("shop-lapse")] == ["1"]
 
 
 def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(server, shop):

@@ -188,7 +188,7 @@ def test_what_the_store_tells_of_its_models_stays_but_for_the_name(tmp_path):
         done.changed["MLflow files and tags"] == 7
     )  # card, model, note of the run and of the model, why, two descriptions
     (version,) = Registry(workspace).versions("shop-lapse")
-    assert json.loads(version["tags"]["tenure.promoted"]) == {"why": "[forgotten] complained"}
+    assert json.loads(version.tags["tenure.promoted"]) == {"why": "[forgotten] complained"}
     (model,) = (workspace.mlruns / "artifacts").rglob("model.json")
     assert json.loads(model.read_text()) == {"levels": ["L", "[forgotten]"], "shares": {"[forgotten]": 0.1}}
     assert not forget_customer(workspace, "shop", "c1").changed["MLflow files and tags"]

@@ -24,10 +24,9 @@ def status(
     registry = Registry(located)
     names = registry.model_names(source)
     for name in names:
-        for row in registry.versions(name)[:5]:
-            tags = row["tags"]
+        for each in registry.versions(name)[:5]:
             typer.echo(
-                f"{name:<24} v{row['version']:<4} {','.join(row['aliases']) or '-':<20} AUC {tags.get('tenure.test_auc', '?')} at {tags.get('tenure.test_cutoff', '?')}  {tags.get('tenure.verdict', '')}"
+                f"{name:<24} v{each.version:<4} {','.join(each.aliases) or '-':<20} AUC {each.tags.get('tenure.test_auc', '?')} at {each.test_cutoff or '?'}  {each.tags.get('tenure.verdict', '')}"
             )
     if not names:
         if source:

@@ -74,8 +74,7 @@ def training_step(run: Run, target: str, *, full: bool) -> Step:
 
 def _champion_state(run: Run, target: str) -> str:
     name = run.model_name(target)
-    versions = run.registry.versions(name)
     made = next((record.version for record in saved_records(run) if record.target == target), "")
-    if made and made not in {row["version"] for row in versions}:
+    if made and made not in {found.version for found in run.registry.versions(name)}:
         return "its version is gone"
     return f"champion {run.registry.champion(name)}"

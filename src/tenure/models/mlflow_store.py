@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tenure.errors import RegistryError
 from tenure.models.local_store import create_local_store
@@ -16,6 +16,7 @@ from tenure.secrets import without_secrets
 from tenure.workspace import Workspace
 
 if TYPE_CHECKING:
+    from mlflow.store.entities import PagedList
     from mlflow.tracking import MlflowClient
 
 # How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.
@@ -24,11 +25,22 @@ UNAUTHENTICATED, FORBIDDEN = "error code 401", "error code 403"
 SERVERS = ("postgresql", "mysql")
 ANSWER_SECONDS = 20
 LOCKED = "database is locked"
+Found = TypeVar("Found")
 
 
 def tracking_uri(workspace: Workspace) -> str:
     """Return the store's one absolute address: ``MLFLOW_TRACKING_URI``, else SQLite under the workspace."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlruns.resolve() / 'mlflow.db'}"
+
+
+def every(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
+    """List all that a search of MLflow's client finds: a store gives a page at a time."""
+    token = None
+    while True:
+        page = search(page_token=token)
+        yield from page
+        if not (token := page.token):
+            break
 
 
 class MlflowStore:
@@ -43,6 +55,8 @@ class MlflowStore:
         self.uri = tracking_uri(workspace)
         self.artifacts = workspace.mlruns.resolve() / "artifacts"
         self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+        # Of this workspace alone, and moved with it; any other store may be shared.
+        self.is_own = self._database == workspace.mlruns.resolve() / "mlflow.db"
 
     @property
     def place(self) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, redirect_stderr
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,25 +16,27 @@ from tenure.errors import RegistryError, UnknownNameError
 from tenure.models.champion_history import (
     FORMER_TAG,
     PROMOTED,
-    PROMOTED_TAG,
     ROLLED_BACK,
     Change,
     changes_of,
     note_change,
 )
-from tenure.models.mlflow_store import MlflowStore
+from tenure.models.mlflow_store import MlflowStore, every
 from tenure.models.model import PropensityModel
 from tenure.models.store_contents import StoredText, revise_files, stored_texts
 from tenure.models.study_log import log_training, version_tags
 from tenure.models.verdict import Verdict
+from tenure.models.version import FINGERPRINT_TAG, Version
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
     from tenure.models.study import Study
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-FINGERPRINT_TAG = "tenure.fingerprint"
+# How MLflow answers who asks for a model, a version or an alias that is not there.
+UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class RegisteredVersion:
 
 def model_name(source: str, target: str) -> str:
     return f"{source}-{target}"
+
+
+def source_of(name: str) -> str:
+    """Return the source of a registered model: no target's name holds a hyphen, but a source's may."""
+    return name.removesuffix("-backfill").rpartition("-")[0]
 
 
 class Registry(MlflowStore):
@@ -94,17 +101,33 @@ class Registry(MlflowStore):
             with redirect_stderr(StringIO()):
                 # With all its tags at once: a version is never seen without its verdict.
                 created = mlflow.register_model(
-                    model_uri, name, tags={FINGERPRINT_TAG: fingerprint, **version_tags(study, verdict)}
+                    model_uri, name, tags={FINGERPRINT_TAG: fingerprint, **version_tags(study, verdict, tags)}
                 )
             client.set_registered_model_alias(name, CHALLENGER, created.version)
         return RegisteredVersion(name, str(created.version), run_id, fingerprint)
 
+    def check_loggable(self, name: str) -> None:
+        """Ask before anything is fitted whether a training can be logged; its experiment is created where there is none.
+
+        Raises
+        ------
+        RegistryError : the experiment was deleted, or may not be written to.
+        """
+        with self.client() as client:
+            self._experiment(client, name)
+
     def _experiment(self, client: MlflowClient, name: str) -> str:
         experiment = client.get_experiment_by_name(name)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        local = None if os.environ.get("MLFLOW_TRACKING_URI") else f"file://{self.artifacts / name}"
-        return str(client.create_experiment(name, artifact_location=local))
+        if experiment is None:
+            return str(
+                client.create_experiment(name, artifact_location=str(self.artifacts / name) if self.is_own else None)
+            )
+        if experiment.lifecycle_stage == "deleted":
+            raise RegistryError(
+                f"{name}: experiment {experiment.experiment_id} was deleted in MLflow. Expected one that takes trainings; restore it with "
+                f"'MLFLOW_TRACKING_URI={self.place} mlflow experiments restore --experiment-id {experiment.experiment_id}'."
+            )
+        return str(experiment.experiment_id)
 
     @staticmethod
     def _ensure_model(client: MlflowClient, name: str) -> None:
@@ -117,47 +140,60 @@ class Registry(MlflowStore):
                 raise
 
     def _same_content(self, name: str, fingerprint: str) -> RegisteredVersion | None:
-        for version in self.versions(name):
-            if version["tags"].get(FINGERPRINT_TAG) == fingerprint:
-                return RegisteredVersion(name, version["version"], version["run_id"], fingerprint, was_reused=True)
+        for found in self.versions(name):
+            if found.fingerprint == fingerprint:
+                return RegisteredVersion(name, found.version, found.run_id, fingerprint, was_reused=True)
         return None
 
-    def versions(self, name: str) -> list[dict[str, Any]]:
-        """List a model's versions, newest first: version, run_id, tags, aliases, created (UTC milliseconds)."""
+    def versions(self, name: str) -> list[Version]:
+        """List a model's versions, newest first; none where there is no such model."""
+        asked = f"name = '{name}'"
         with self.client() as client:
-            aliases: dict[str, list[str]] = {}
-            found = client.search_registered_models(f"name = '{name}'")
-            for alias, version in (found[0].aliases if found else {}).items():
-                aliases.setdefault(str(version), []).append(alias)
-            listed = client.search_model_versions(f"name = '{name}'") if found else []
-            rows = [
-                {
-                    "version": str(v.version),
-                    "run_id": v.run_id,
-                    "tags": dict(v.tags),
-                    "aliases": aliases.get(str(v.version), []),
-                    "created": v.creation_timestamp,
-                }
-                for v in listed
-            ]
-        return sorted(rows, key=lambda row: -int(row["version"]))
+            models = client.search_registered_models(asked)
+            listed = every(partial(client.search_model_versions, asked)) if models else ()
+            found = [Version.of(each, models[0].aliases) for each in listed]
+        return sorted(found, key=lambda version: -int(version.version))
+
+    def find(self, name: str, version: str) -> Version:
+        """Return one version.
+
+        Raises
+        ------
+        UnknownNameError : there is none of that number; lists those there are.
+        """
+        found = self._asked(lambda client: client.get_model_version(name, version))
+        if found is None or found.version != version:
+            known = [each.version for each in self.versions(name)]
+            hint = f"Train it with 'tenure run {source_of(name)}'."
+            raise UnknownNameError(f"Version of {name}", version, known, hint=hint)
+        return found
+
+    def champion_version(self, name: str) -> Version | None:
+        """Return the version the alias ``champion`` points to, whoever moved it there, or None."""
+        return self._asked(lambda client: client.get_model_version_by_alias(name, CHAMPION))
+
+    def champion(self, name: str) -> str | None:
+        """Return the number of the champion's version, or None."""
+        found = self.champion_version(name)
+        return found.version if found else None
+
+    def _asked(self, ask: Callable[[MlflowClient], ModelVersion]) -> Version | None:
+        """Return the version the store answers with, or None where it knows of none such."""
+        from mlflow.exceptions import MlflowException
+
+        with self.client() as client:
+            try:
+                return Version.of(ask(client))
+            except MlflowException as error:
+                if error.error_code not in UNKNOWN:
+                    raise
+        return None
 
     def model_names(self, source: str = "") -> list[str]:
         """List the registered models, of one source or of all."""
-        names: list[str] = []
-        token = None
         with self.client() as client:
-            while True:  # a store gives a page at a time
-                page = client.search_registered_models(page_token=token)
-                names += [model.name for model in page]
-                if not (token := page.token):
-                    break
-        # No target's name holds a hyphen, but a source's may: shop-eu-churn is not of the source shop.
+            names = [model.name for model in every(client.search_registered_models)]
         return sorted(name for name in names if not source or name.rpartition("-")[0] == source)
-
-    def champion(self, name: str) -> str | None:
-        """Return the version the alias ``champion`` points to, or None."""
-        return next((row["version"] for row in self.versions(name) if CHAMPION in row["aliases"]), None)
 
     def load(self, name: str, version: str) -> PropensityModel:
         """Load one version through MLflow.
@@ -168,11 +204,7 @@ class Registry(MlflowStore):
         """
         import mlflow
 
-        known = [row["version"] for row in self.versions(name)]
-        if version not in known:
-            raise UnknownNameError(
-                f"Version of {name}", version, known, hint=f"Train it with 'tenure run {name.rpartition('-')[0]}'."
-            )
+        self.find(name, version)
         with self.client():
             loaded = mlflow.pyfunc.load_model(f"models:/{name}/{version}")
         model: PropensityModel = loaded._model_impl.model
@@ -185,11 +217,9 @@ class Registry(MlflowStore):
         ------
         UnknownNameError : no such version.
         """
-        known = [row["version"] for row in self.versions(name)]
-        if version not in known:
-            raise UnknownNameError(f"Version of {name}", version, known)
+        found = self.find(name, version)
         former = self.champion(name)
-        if former == version and self.was_promoted(name, version):
+        if former == version and found.was_promoted:
             return former
         # The mark comes last: a version that has it was promoted wholly, whenever the process was killed.
         with self.client() as client:
@@ -201,7 +231,7 @@ class Registry(MlflowStore):
 
     def was_promoted(self, name: str, version: str) -> bool:
         """Say whether a version was ever made champion, wholly."""
-        return any(row["version"] == version and PROMOTED_TAG in row["tags"] for row in self.versions(name))
+        return self.find(name, version).was_promoted
 
     def point_champion(self, name: str, version: str | None) -> None:
         """Let ``champion`` be a version, or nobody, without a mark: how a backfill stands on the day before."""
@@ -229,13 +259,12 @@ class Registry(MlflowStore):
 
     def changes(self, name: str) -> list[Change]:
         """List the promotions and rollbacks of a model's versions, oldest first."""
-        found = [change for row in self.versions(name) for change in changes_of(row["version"], row["tags"])]
+        found = [change for each in self.versions(name) for change in changes_of(each.version, each.tags)]
         return sorted(found, key=lambda change: change.when)
 
     def overridden_gates(self, name: str, version: str) -> list[str]:
         """List the gates a version did not pass when it was judged: what promoting it by hand overrides."""
-        row = next((r for r in self.versions(name) if r["version"] == version), None)
-        gates = json.loads(row["tags"].get("tenure.gates", "[]")) if row else []
+        gates = json.loads(self.find(name, version).tags.get("tenure.gates", "[]"))
         return [f"{gate['name']}: {gate['found']}" for gate in gates if not gate["passed"]]
 
     def rollback(self, name: str, *, why: str = "rolled back by hand") -> tuple[str, str]:
@@ -243,19 +272,19 @@ class Registry(MlflowStore):
 
         Raises
         ------
-        RegistryError : there is no champion, or none before it.
+        RegistryError : there is no champion, none before it, or that one was deleted.
         """
-        current = self.champion(name)
-        row = next((r for r in self.versions(name) if r["version"] == current), None)
-        former = row["tags"].get(FORMER_TAG) if row else None
+        current = self.champion_version(name)
+        former = current.tags.get(FORMER_TAG) if current else None
         if not current or not former:
             raise RegistryError(
-                f"{name}: {'no champion' if not current else f'no champion before version {current}'}. Expected one to go back to."
+                f"{name}: {f'no champion before version {current.version}' if current else 'no champion'}. Expected one to go back to."
             )
+        self.find(name, former)
         with self.client() as client:
             client.set_registered_model_alias(name, CHAMPION, former)
-            note_change(client, name, current, ROLLED_BACK, why)
-        return current, former
+            note_change(client, name, current.version, ROLLED_BACK, why)
+        return current.version, former
 
     def revise_files(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
         """Show a copy of each file of some models' runs and versions; what ``revise`` changed is stored again. Returns how many there were."""

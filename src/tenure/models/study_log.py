@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tenure.models.model import PropensityModel
 from tenure.models.pyfunc import synthetic_example
 from tenure.models.verdict import Verdict
+from tenure.models.version import FROM_RUN
 
 if TYPE_CHECKING:
     from tenure.models.study import Study
@@ -105,11 +106,13 @@ def _parameters(study: Study) -> dict[str, Any]:
     }
 
 
-def version_tags(study: Study, verdict: Verdict) -> dict[str, str]:
+def version_tags(study: Study, verdict: Verdict, run_tags: Mapping[str, str]) -> dict[str, str]:
     """Give the tags by which a version is judged and shown without its run: metrics, cutoffs, verdict, gates."""
     metrics = {key: f"{study.evaluation.metrics[key]:.4f}" for key in ("auc", "auc_low", "auc_high", "auc_rule")}
     return {
         **{f"tenure.test_{key}": value for key, value in metrics.items()},
+        **{f"tenure.{key}": run_tags[key] for key in FROM_RUN if key in run_tags},
+        "tenure.definition": study.model.about["definition"],
         "tenure.test_cutoff": str(study.plan.test),
         "tenure.fitted_through": study.model.about["fitted_through"],
         "tenure.verdict": "promotable" if verdict.is_promotable else "blocked",
