@@ -76,7 +76,7 @@ def score_customers(
     wide["as_of"] = str(snapshots.as_of)
     ranked = {}
     for name, chosen in models.items():
-        _check_hindsight(chosen, name, snapshots.as_of, allow_hindsight=allow_hindsight)
+        check_hindsight(chosen, name, snapshots.as_of, allow_hindsight=allow_hindsight)
         scored = _score_target(snapshots, snapshots.targets[name], chosen)
         ranked[name] = scored
         columns = ["propensity", "decile", *(f"reason_{n}" for n in range(1, REASONS + 1)), "model_version"]
@@ -97,7 +97,13 @@ def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
     return Scores(view.customers, ranked, {**view.details, "data_dictionary": dictionary})
 
 
-def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
+def check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hindsight: bool) -> None:
+    """Refuse a model that has seen outcomes of after the as-of, unless that was allowed.
+
+    Raises
+    ------
+    LeakageError : says until when it was fitted.
+    """
     fitted_through = date.fromisoformat(chosen.model.about["fitted_through"])
     if as_of < fitted_through and not allow_hindsight:
         raise LeakageError(
@@ -107,7 +113,7 @@ def _check_hindsight(chosen: ScoringModel, name: str, as_of: date, *, allow_hind
 
 
 def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> pd.DataFrame:
-    _check_features(snapshots, target, chosen)
+    check_features(snapshots, target, chosen)
     rows = _rows_by_spark if snapshots.engine == SPARK else _rows
     scored = rows(snapshots, target, chosen.model)
     # Ties break by customer, so that a repeat gives the same ranking.
@@ -127,7 +133,13 @@ def missing_features(snapshots: Snapshots, model: PropensityModel) -> list[str]:
     return sorted({*model.feature_names} - {column.name for column in snapshots.columns})
 
 
-def _check_features(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
+def check_features(snapshots: Snapshots, target: Target, chosen: ScoringModel) -> None:
+    """Refuse a model whose features the source cannot give any more.
+
+    Raises
+    ------
+    DataContractError : says which, and what to do.
+    """
     if missing := missing_features(snapshots, chosen.model):
         raise DataContractError(
             f"{target.name}: version {chosen.version} needs {len(missing)} features that {snapshots.staged.source.name} cannot give any more "

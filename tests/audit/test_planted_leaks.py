@@ -14,13 +14,14 @@ from tenure.audit.split import split_findings
 from tenure.engines.staged_facts import StagedFacts
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
-from tenure.models.verdict import judge
+from tenure.models.verdict import Gate, judge
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 from tenure.workspace import Workspace
 
 AS_OF = date(2024, 1, 1)
+FIRST = Gate("better than the champion", True, "no version is champion yet", "first")
 CUTOFF = date(2023, 9, 1)
 MAPPED = """
 [order_lines]
@@ -113,7 +114,10 @@ def test_an_end_date_in_a_customer_table_is_named_as_too_good_alone(tmp_path):
     study, audit = audited(snapshots)
     named = [f.subject for f in audit.alarms if f.check == "too good alone"]
     assert named == ["customer_days_since_2020"] and "customer_days_since_2020" in audit.unproven
-    verdict = judge(study.evaluation, None, alarms=alarm_lines(audit.findings))
+    verdict = judge(
+        study.evaluation, FIRST, alarms=alarm_lines(audit.findings), not_run=audit.not_run, segments=study.segments,
+        seconds_per_1000_rows=0.1, megabytes=1.0,
+    )  # fmt: skip
     assert not verdict.is_promotable and "customer_days_since_2020" in verdict.reason
 
 

@@ -5,15 +5,18 @@ What leaks is refused in tests/audit.
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from tenure.demo import generate_demo
 from tenure.models.calibrate import Calibrator
+from tenure.models.encoding import Encoding
 from tenure.models.evaluate import evaluate
 from tenure.models.scorecard import walk
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import cautions, study_target
-from tenure.models.verdict import judge
+from tenure.models.verdict import Challenger, against_champion, judge
+from tenure.models.version import Version
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -35,6 +38,18 @@ def good(snapshots):
     return study_target(snapshots, snapshots.targets["lapse"], GOOD)
 
 
+def judged(evaluation, card=None):
+    """Judge what is sound in all but its figures, against a champion where it was walked beside one."""
+    champion = Version("demo-lapse", "1", "", {}, ("champion",), 0) if card else None
+    standing = against_champion(
+        champion, Challenger("demo-lapse", "own", "2026-01-01", "2025-10-01", 0.5, is_quick=False), is_same_question=True,
+        difference=card.difference_to("champion") if card else None, silent=card.silent if card else "",
+    )  # fmt: skip
+    return judge(
+        evaluation, standing, alarms=(), not_run=(), segments=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
+    )  # fmt: skip
+
+
 def failed(verdict):
     return [gate.name for gate in verdict.gates if not gate.passed]
 
@@ -48,7 +63,7 @@ def test_twenty_trees_on_half_the_features_lose_against_the_champion(snapshots, 
     fewer = HalfTheFeatures(snapshots.workspace, snapshots.staged, snapshots.as_of)
     worse = study_target(fewer, good.target, replace(GOOD, max_trees=20, learning_rate=0.01))
     card = walk(snapshots, good.target, GOOD, worse, cutoffs=1, champion=good.model)
-    verdict = judge(worse.evaluation, card.difference_to("champion"))
+    verdict = judged(worse.evaluation, card)
     assert failed(verdict) == ["better than the champion"]
     assert "paired difference of AUC -0.0" in verdict.reason
 
@@ -69,7 +84,13 @@ def test_a_champion_is_asked_only_where_it_does_not_know_the_answers(snapshots, 
     earlier, last = card.cutoffs["auc_champion"]
     assert earlier != earlier and last == pytest.approx(good.evaluation.metrics["auc"])
     later = replace(good.model, about={**good.model.about, "fitted_through": "2999-01-01"})
-    assert walk(snapshots, good.target, GOOD, good, cutoffs=1, champion=later).difference_to("champion") is None
+    silent = walk(snapshots, good.target, GOOD, good, cutoffs=1, champion=later)
+    assert silent.difference_to("champion") is None and silent.silent == "it was fitted on outcomes until 2999-01-01"
+    first, *others = good.model.encoding.columns
+    gone = replace(good.model, encoding=Encoding((replace(first, name="a_column_that_was_lost"), *others)))
+    silent = walk(snapshots, good.target, GOOD, good, cutoffs=1, champion=gone)
+    assert silent.difference_to("champion") is None
+    assert silent.silent == "the source cannot give 1 of its features any more, first a_column_that_was_lost"
 
 
 def test_promises_four_times_too_extreme_are_refused(good):
@@ -79,7 +100,7 @@ def test_promises_four_times_too_extreme_are_refused(good):
     found = evaluate(
         test["label"].to_numpy(), boasting.propensities(test), test["rule_score"], test["plain_propensity"]
     )
-    verdict = judge(found, None)
+    verdict = judged(found)
     assert failed(verdict) == ["calibrated"] and "calibration slope 0.2" in verdict.reason
     assert found.metrics["auc"] == pytest.approx(good.evaluation.metrics["auc"])
 

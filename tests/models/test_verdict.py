@@ -1,6 +1,7 @@
 """A worse, a leaking and a miscalibrated model are each refused, with the reason in words."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,9 @@ import pytest
 
 from tenure.models.evaluate import Auc, auc_difference, calibration_line, ece_by_chance, evaluate
 from tenure.models.segments import evaluate_segments
-from tenure.models.verdict import judge
+from tenure.models.verdict import Challenger, against_champion
+from tenure.models.verdict import judge as judge_all
+from tenure.models.version import Version
 from tenure.steps.training import seconds_per_1000_rows
 
 GENERATOR = np.random.default_rng(8)
@@ -23,13 +26,44 @@ def evaluation(propensities):
     return evaluate(LABELS, propensities, RULE, TRUE)
 
 
+NO_SEGMENTS = pd.DataFrame(columns=["positives", "auc_high"])
+CHALLENGER = Challenger("shop-lapse", "own", "2024-06-01", "2024-03-01", 0.8, is_quick=False)
+
+
+def version(fingerprint="other", **tags):
+    """Version 4, the champion: full, as of the same day, tested at the same cutoff with an AUC of .79, unless ``tags`` say otherwise."""
+    known = {
+        "as_of": "2024-06-01",
+        "test_cutoff": "2024-03-01",
+        "test_auc": "0.7900",
+        "quick": "False",
+        "fingerprint": fingerprint,
+    }
+    tags = {f"tenure.{key}": value for key, value in (known | tags).items()}
+    return Version("shop-lapse", "4", "", tags, ("champion",), 0)
+
+
+def standing(difference=None, champion=None, challenger=CHALLENGER, *, is_same_question=True, silent=""):
+    champion = champion or (version() if difference else None)
+    return against_champion(
+        champion, challenger, is_same_question=is_same_question, difference=difference, silent=silent
+    )
+
+
+def judge(evaluation, difference=None, **found):
+    """Judge what is sound in all that is not given."""
+    sound = {"alarms": (), "not_run": (), "segments": NO_SEGMENTS, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
+    return judge_all(evaluation, standing(difference), **sound | found)
+
+
 def failed(verdict):
     return [gate.name for gate in verdict.gates if not gate.passed]
 
 
 def test_a_good_model_passes_every_gate():
-    verdict = judge(evaluation(TRUE), None)
+    verdict = judge(evaluation(TRUE))
     assert verdict.is_promotable and "better than the rule: AUC" in verdict.reason
+    assert verdict.code == "first" and verdict.reason.endswith("better than the champion: no version is champion yet")
 
 
 def test_a_model_worse_than_the_champion_is_blocked():
@@ -47,19 +81,24 @@ def test_a_tie_keeps_the_champion():
 
 
 def test_an_alarm_of_the_audit_blocks_and_is_repeated():
-    verdict = judge(evaluation(TRUE), None, alarms=["too good alone: closed_on: AUC 0.99 by itself"])
-    assert not verdict.is_promotable and "closed_on" in verdict.reason
+    verdict = judge(evaluation(TRUE), alarms=["too good alone: closed_on: AUC 0.99 by itself"])
+    assert not verdict.is_promotable and "closed_on" in verdict.reason and verdict.code == "audit"
+
+
+def test_a_check_that_could_not_run_passes_for_no_proof():
+    verdict = judge(evaluation(TRUE), not_run=["replay at 2024-03-01 could not run: the file is gone"])
+    assert not verdict.is_promotable and "could not run" in verdict.reason and verdict.code == "audit_not_run"
 
 
 @pytest.mark.parametrize(("stretch", "words"), [(4.0, "calibration slope 0.2"), (0.3, "calibration slope 3.")])
 def test_a_model_that_promises_too_extremely_or_too_timidly_is_blocked(stretch, words):
-    verdict = judge(evaluation(1 / (1 + np.exp(-stretch * ODDS))), None)
+    verdict = judge(evaluation(1 / (1 + np.exp(-stretch * ODDS))))
     assert failed(verdict) == ["calibrated"] and words in verdict.reason
 
 
 def test_a_model_no_better_than_its_rule_beyond_noise_is_blocked():
     barely = 1 / (1 + np.exp(-(RULE + GENERATOR.normal(0, 0.01, 4000)) / 4))
-    assert "better than the rule" in failed(judge(evaluation(barely), None))
+    assert "better than the rule" in failed(judge(evaluation(barely)))
 
 
 def test_a_segment_ranked_upside_down_is_named_and_blocks():
@@ -67,8 +106,60 @@ def test_a_segment_ranked_upside_down_is_named_and_blocks():
     plan = np.where(np.arange(4000) % 4 == 0, "Solo", "Duo")
     upside_down[plan == "Solo"] = 1 - upside_down[plan == "Solo"]
     table = pd.DataFrame({"label": LABELS, "propensity": upside_down, "plan": plan})
-    verdict = judge(evaluation(TRUE), None, segments=evaluate_segments(table, ["plan"]))
+    verdict = judge(evaluation(TRUE), segments=evaluate_segments(table, ["plan"]))
     assert failed(verdict) == ["no segment upside down"] and "plan Solo" in verdict.reason
+
+
+def test_the_segments_that_were_asked_are_named_and_where_none_is_large_enough_that_is_said():
+    plan = np.where(np.arange(4000) % 4 == 0, "Solo", "Duo")
+    segments = evaluate_segments(pd.DataFrame({"label": LABELS, "propensity": TRUE, "plan": plan}), ["plan"])
+    (asked,) = [gate for gate in judge(evaluation(TRUE), segments=segments).gates if gate.code == "segments"]
+    assert asked.passed and asked.found.endswith("with 50 or more positives: plan Duo, plan Solo")
+    (none,) = [gate for gate in judge(evaluation(TRUE)).gates if gate.code == "no_segment"]
+    assert none.passed and "none is large enough to ask" in none.found
+
+
+AHEAD, BEHIND = Auc(0.01, -0.01, 0.03), Auc(-0.01, -0.03, 0.01)
+QUICK, GONE = replace(CHALLENGER, is_quick=True), "its files are gone"
+
+
+@pytest.mark.parametrize(
+    ("code", "passed", "gate"),
+    [
+        ("first", True, lambda: standing()),
+        ("compared", True, lambda: standing(AHEAD)),
+        ("compared", False, lambda: standing(BEHIND)),
+        ("same_model", True, lambda: standing(champion=version("own"))),
+        ("same_model", True, lambda: standing(champion=version("own", as_of="2024-07-01"))),
+        ("earlier_as_of", False, lambda: standing(AHEAD, version(as_of="2024-06-02"))),
+        ("earlier_as_of", False, lambda: standing(AHEAD, version(as_of="", test_cutoff="2024-04-01"))),
+        ("earlier_as_of", False, lambda: standing(champion=version(as_of="2024-06-02"), is_same_question=False)),
+        ("compared", True, lambda: standing(AHEAD, version(as_of="", test_cutoff="2024-03-01"))),
+        ("quick_against_full", False, lambda: standing(AHEAD, challenger=QUICK)),
+        ("quick_against_full", False, lambda: standing(champion=version(), challenger=QUICK, is_same_question=False)),
+        ("full_replaces_quick", True, lambda: standing(BEHIND, version(quick="True"))),
+        ("compared", True, lambda: standing(AHEAD, version(quick="True"), QUICK)),
+        ("compared", False, lambda: standing(BEHIND, version(quick="True"), QUICK)),
+        ("other_definition", True, lambda: standing(champion=version(), is_same_question=False)),
+        ("recorded", True, lambda: standing(champion=version(), silent=GONE)),
+        ("recorded", False, lambda: standing(champion=version(test_auc="0.8000"), silent=GONE)),
+        ("not_comparable", False, lambda: standing(champion=version(test_cutoff="2024-02-01"), silent=GONE)),
+        ("not_comparable", False, lambda: standing(champion=version(test_auc="?"), silent=GONE)),
+        ("not_comparable", False, lambda: standing(champion=version(), is_same_question=None, silent=GONE)),
+    ],
+)
+def test_each_way_to_stand_to_the_champion_has_its_answer(code, passed, gate):
+    found = gate()
+    assert (found.code, found.passed) == (code, passed)
+
+
+def test_who_cannot_be_asked_is_beaten_by_its_record_alone_and_the_rest_is_decided_by_hand():
+    recorded = standing(champion=version(), silent=GONE)
+    assert recorded.found == (
+        "AUC 0.8000 against 0.7900 of version 4 (recorded, unpaired, for it cannot be asked: its files are gone)"
+    )
+    by_hand = standing(champion=version(test_cutoff="2024-02-01"), silent=GONE)
+    assert "(its files are gone)" in by_hand.found and "'tenure promote shop-lapse VERSION'" in by_hand.found
 
 
 def test_the_calibration_line_of_true_probabilities_is_the_diagonal():
@@ -95,7 +186,7 @@ def test_a_challenger_must_be_ahead_and_not_perhaps_far_behind(difference, is_be
     ("seconds", "megabytes", "is_passed"), [(1.0, 50.0, True), (1.01, 1.0, False), (0.1, 50.1, False)]
 )
 def test_a_model_too_slow_or_too_large_is_blocked(seconds, megabytes, is_passed):
-    verdict = judge(evaluation(TRUE), None, seconds_per_1000_rows=seconds, megabytes=megabytes)
+    verdict = judge(evaluation(TRUE), seconds_per_1000_rows=seconds, megabytes=megabytes)
     assert failed(verdict) == ([] if is_passed else ["fast and small"])
 
 

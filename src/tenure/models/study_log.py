@@ -115,6 +115,7 @@ def version_tags(study: Study, verdict: Verdict, run_tags: Mapping[str, str]) ->
         "tenure.definition": study.model.about["definition"],
         "tenure.test_cutoff": str(study.plan.test),
         "tenure.fitted_through": study.model.about["fitted_through"],
+        "tenure.is_first_of_definition": str(verdict.is_first_of_definition),
         "tenure.verdict": "promotable" if verdict.is_promotable else "blocked",
         "tenure.verdict_reason": verdict.reason[:4000],
         # A tag holds 5,000 characters: what was found is shortened, so that the JSON stays whole.

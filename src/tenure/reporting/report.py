@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -50,12 +51,20 @@ def embedded_figures(folder: Path) -> Mapping[str, str]:
 
 
 def target_page(
-    record: TrainingRecord, ranked: pd.DataFrame | None, staged: StagedSource, as_of: object, figures: Path
+    record: TrainingRecord,
+    ranked: pd.DataFrame | None,
+    staged: StagedSource,
+    as_of: object,
+    figures: Path,
+    scored: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """Render one target's page; ``ranked`` is its ranked list, highest propensity first, or None where nothing was scored."""
+    """Render one target's page; ``ranked`` is its ranked list, highest propensity first, or None where nothing was scored.
+
+    ``scored`` says what became of its scores, as ``scoring.json`` does.
+    """
     return str(
         page_environment().get_template("target.html").render(
-            record=record, source=staged.source.name, title=staged.source.title or staged.source.name, as_of=as_of,
+            record=record, scored=scored, source=staged.source.name, title=staged.source.title or staged.source.name, as_of=as_of,
             currency=staged.source.currency, figures=embedded_figures(figures), decision=None if ranked is None else decide(ranked, record.contact_capacity),
             ranked=[] if ranked is None else ranked.head(SHOWN_BY_PROPENSITY).to_dict("records"), worth_most=_worth_most(ranked),
         )
@@ -81,6 +90,7 @@ def index_page(
     decisions: Mapping[str, Decision] | None = None,
     alerts: Sequence[Alert] = (),
     others: Sequence[str] = (),
+    is_quick: bool = False,
 ) -> str:
     """Render the page that ties the targets together and says what was read.
 
@@ -91,7 +101,7 @@ def index_page(
         page_environment().get_template("index.html").render(
             records=records, source=source.name, title=source.title or source.name, as_of=as_of, customers=customers,
             currency=source.currency, decisions=decisions or {}, tables=staged.tables, rejected=staged.rejections(), warnings=staged.warnings(), published=source.published, licence=source.licence,
-            note=source.note, others=list(others), alerts=worst_first(alerts), is_quick=any(record.is_quick for record in records),
+            note=source.note, others=list(others), alerts=worst_first(alerts), is_quick=is_quick or any(record.is_quick for record in records),
         )
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from tenure.models.explain import phrase
 from tenure.models.model import PropensityModel
 from tenure.sources.raw_files import literal
 from tenure.steps.opening import Run
+from tenure.steps.results import is_quick
 from tenure.steps.score import models_folder
 
 SHOWN_LEVERS = 5
@@ -69,7 +70,7 @@ def write_customer(run: Run, page: CustomerPage) -> Path:
     from tenure.reporting.report import write_page
 
     html = customer_page(
-        page.row, page.timeline, page.history, page.levers, staged=run.staged, as_of=run.as_of, is_quick=run.quick
+        page.row, page.timeline, page.history, page.levers, staged=run.staged, as_of=run.as_of, is_quick=is_quick(run)
     )
     return write_page(run.output / "customer.html", html)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tenure.engines.known_customers import known_customers
 from tenure.steps.opening import Run, writes
-from tenure.steps.results import records, review_alerts, saved_records
+from tenure.steps.results import is_quick, records, review_alerts, saved_records, scoring_outcomes
 
 OTHER_PAGES = ("customers.html", "value.html", "review.html", "audit.html")
 
@@ -19,15 +19,17 @@ def write_report(run: Run) -> list[Path]:
     from tenure.reporting.report import target_page, write_page
     from tenure.reporting.value_page import value_page
 
-    found = records(run)
+    found, scored = records(run), scoring_outcomes(run.output)
     pages = []
     for record in found:
         path = run.output / f"{record.target}.csv"
         ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
-        page = target_page(record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures")
+        page = target_page(
+            record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures", scored.get(record.target, {})
+        )  # fmt: skip
         pages.append(write_page(run.output / f"{record.target}.html", page))
     pages += write_customers(run)
-    if value := value_page(run.output, run.staged, run.as_of, is_quick=run.quick):
+    if value := value_page(run.output, run.staged, run.as_of, is_quick=is_quick(run)):
         pages.append(write_page(run.output / "value.html", value))
     return [write_index(run), *pages]
 
@@ -48,7 +50,7 @@ def write_customers(run: Run) -> list[Path]:
         read_tables(run.output),
         staged=run.staged,
         as_of=run.as_of,
-        is_quick=run.quick,
+        is_quick=is_quick(run),
     )
     return [write_page(run.output / "customers.html", page)]
 
@@ -69,7 +71,7 @@ def write_index(run: Run) -> Path:
     customers = len(known_customers(run.staged, run.as_of)) if is_scored else 0
     index = index_page(
         found, run.staged, run.as_of, customers, decisions=decisions, alerts=review_alerts(run.output),
-        others=[name for name in OTHER_PAGES if (run.output / name).is_file()],
+        others=[name for name in OTHER_PAGES if (run.output / name).is_file()], is_quick=is_quick(run),
     )  # fmt: skip
     return write_page(run.output / "index.html", index)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tenure.alerts import Alert, load_alerts
 from tenure.errors import UnknownNameError
 from tenure.reporting.record import TrainingRecord
 from tenure.steps.opening import Run
+from tenure.stored import read_stored
 from tenure.targets.catalogue import all_targets
 
 REVIEW_ALERTS = "review.alerts.json"
+SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 
 
 def saved_records(run: Run) -> list[TrainingRecord]:
@@ -35,3 +38,17 @@ def records(run: Run) -> list[TrainingRecord]:
 def review_alerts(folder: Path) -> list[Alert]:
     """Read the alerts a review left in an output folder."""
     return load_alerts(folder / REVIEW_ALERTS)
+
+
+def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read what became of each target when an output folder was scored; nothing where it was not.
+
+    => target: outcome (scored, refused, error), code, reason, model_version, definition, is_quick
+    """
+    path = folder / SCORING_JSON
+    return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}
+
+
+def is_quick(run: Run) -> bool:
+    """Say whether a run's pages show quick numbers: its own, or those of a quick champion that scored."""
+    return run.quick or any(one["is_quick"] for one in scoring_outcomes(run.output).values())

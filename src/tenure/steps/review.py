@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -11,18 +12,21 @@ import pandas as pd
 
 from tenure.alerts import Alert, save_alerts, worst_first
 from tenure.engines.known_customers import rows_per_day
+from tenure.models.champion_history import PROMOTED, changes_of
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
+from tenure.models.version import Version
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
 from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
-from tenure.scoring import missing_features, scored_versions
+from tenure.scoring import scored_versions
 from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
-from tenure.steps.results import REVIEW_ALERTS, saved_records
+from tenure.steps.results import REVIEW_ALERTS, is_quick, saved_records, scoring_outcomes
+from tenure.steps.score import choose_models, scored_before
 from tenure.targets.definition import Target
 
 
@@ -66,11 +70,13 @@ def review_run(run: Run) -> Review:
         *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
         *change_alerts(run.staged.tables, [former[day] for day in sorted(former)]),
     ]
+    before = scored_before(run)
+    outcomes = scoring_outcomes(run.output) or {
+        one.target: one.document() for one in choose_models(run, None, (), before)
+    }
+    alerts += champion_alerts(run, outcomes, before)
     features, scores, since = {}, {}, {}
-    for name, model in _scoring_models(run).items():
-        if missing := missing_features(run.snapshots, model):
-            alerts.append(_cannot_be_asked(name, missing))
-            continue
+    for name, model in _scoring_models(run, outcomes).items():
         since[name] = str(model.about["test_cutoff"])
         features[name], scores[name] = _drift(run, run.target(name), model)
         alerts += drift_alerts(name, features[name], scores[name], since[name])
@@ -90,32 +96,48 @@ def review_run(run: Run) -> Review:
         began=began(runs, alerts),
         staged=run.staged,
         as_of=run.as_of,
-        is_quick=run.quick,
+        is_quick=is_quick(run),
     )
     write_page(run.output / "review.html", page)
     write_index(run)
     return found
 
 
-def _cannot_be_asked(target: str, missing: list[str]) -> Alert:
-    text = (
-        f"its champion needs {len(missing)} features that the source cannot give any more (first: {', '.join(missing[:3])}), and no newer version "
-        "passed: nobody was scored. Bring the table or column back, mend source.toml, or promote a version trained without."
-    )
+def champion_alerts(run: Run, outcomes: Mapping[str, Mapping[str, Any]], before: Collection[str]) -> Iterator[Alert]:
+    """Name the targets nobody scores, though they were scored ``before`` or have a champion, and champions that are quick or never passed."""
+    for name, outcome in outcomes.items():
+        if outcome["outcome"] == "error" or (outcome["outcome"] == "refused" and name in before):
+            yield Alert("error", name, f"nobody was scored. {outcome['reason'].removeprefix(f'{name}: ')}")
+        if outcome["outcome"] != "scored":
+            continue
+        if outcome["is_quick"]:
+            yield Alert(
+                "warning", name, f"scored by version {outcome['model_version']}, of a quick run: do not act on its numbers. Train with 'tenure run'."
+            )  # fmt: skip
+        version = run.registry.find(run.model_name(name), outcome["model_version"])
+        if not version.is_promotable:
+            yield _never_passed(run, name, version)
+
+
+def _never_passed(run: Run, target: str, version: Version) -> Alert:
+    """Say which gates a version in use did not pass, and who put it there."""
+    failed = "; ".join(run.registry.overridden_gates(version.name, version.version)) or "nobody judged it"
+    promotions = [change for change in changes_of(version.version, version.tags) if change.what == PROMOTED]
+    by = "; its alias was moved outside Tenure"
+    if promotions:
+        last = promotions[-1]
+        by = f"; promoted by {last.who} at {last.when} ({last.why})"
+    text = f"version {version.version} is in use and never passed its gates: {failed}{by}. Roll back, or train anew with 'tenure run'."
     return Alert("error", target, text)
 
 
-def _scoring_models(run: Run) -> dict[str, PropensityModel]:
+def _scoring_models(run: Run, outcomes: Mapping[str, Mapping[str, Any]]) -> dict[str, PropensityModel]:
     """Load the models this as-of was scored with, else the champions."""
-    path = run.output / "scored_customers.parquet"
-    scored = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
-    models = {}
-    for name in run.snapshots.targets:
-        column = scored.get(f"{name}_model_version", pd.Series(dtype=str)).dropna()
-        version = str(column.iloc[0]) if len(column) else run.registry.champion(run.model_name(name))
-        if version:
-            models[name] = run.registry.load(run.model_name(name), version)
-    return models
+    return {
+        name: run.registry.load(run.model_name(name), outcome["model_version"])
+        for name, outcome in outcomes.items()
+        if outcome["outcome"] == "scored"
+    }
 
 
 def _drift(run: Run, target: Target, model: PropensityModel) -> tuple[pd.DataFrame, pd.DataFrame]:

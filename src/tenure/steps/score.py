@@ -1,29 +1,81 @@
-"""Versions to scored customers: what 04_score calls."""
+"""Versions to scored customers: what 04_score calls. Every target asked for, or scored before, ends in a score, a refusal or an error."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 from pyarrow.parquet import read_schema
 
-from tenure.errors import RegistryError
+from tenure.errors import (
+    DataContractError,
+    LeakageError,
+    NotEnoughDataError,
+    RegistryError,
+    TenureError,
+    UnknownNameError,
+)
+from tenure.models.version import Version
 from tenure.parameters import names_in
 from tenure.scoring import (
     Scores,
     ScoringModel,
     append_to_ledger,
-    missing_features,
+    check_features,
+    check_hindsight,
     score_customers,
     with_facets,
     write_scores,
 )
 from tenure.steps.opening import Run, writes
-from tenure.steps.results import records
+from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, records, saved_records
+from tenure.stored import write_stored
+from tenure.targets.catalogue import find_target
+from tenure.targets.definition import answers
 
 VERSION = "_model_version"
+# A target that was not scored for longer, while others were, was given up.
+REMEMBERED = timedelta(days=31)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A target and the version that scores it."""
+
+    target: str
+    scoring: ScoringModel
+    version: Version
+    is_quick: bool
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "outcome": "scored", "code": "scored", "reason": "", "model_version": self.version.version,
+            "definition": self.scoring.model.about.get("definition", ""), "is_quick": self.is_quick,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NotScored:
+    """A target that nobody scores. ``error`` says why, and what to run; a refusal is one for lack of data, or by the gates.
+
+    ``code``: no_champion, unusable, other_definition, lost_features, hindsight; of refusals unavailable, too_little_data, blocked.
+    """
+
+    target: str
+    code: str
+    error: TenureError
+    version: str = ""
+    is_refusal: bool = False
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "outcome": "refused" if self.is_refusal else "error", "code": self.code, "reason": str(self.error), "model_version": self.version,
+            "definition": "", "is_quick": False,
+        }  # fmt: skip
 
 
 @writes
@@ -34,51 +86,138 @@ def score(
     targets: str = "",
     allow_hindsight: bool = False,
 ) -> Scores:
-    """Score every customer with the given versions, else the champions; write the tables, append the ledger.
+    """Score every customer with the given versions, else the champions; write the tables and what became of each target, append the ledger.
 
-    ``targets`` adds to what the output's table already holds. A version whose features the source cannot give any more is
-    left out, and the review tells; it is an error where no champion of those asked for is left.
+    ``targets`` adds to what was scored before. A target that cannot be scored holds up no other.
 
     Raises
     ------
-    RegistryError : no target asked for has a champion. LeakageError : a model has seen the as-of's future.
-    DataContractError : all champions asked for need features that are gone.
+    TenureError : of all that were to be scored by a champion, none can be: why the first cannot.
     """
-    chosen: dict[str, ScoringModel] = {}
-    lacking: dict[str, ScoringModel] = {}
-    wanted = names_in(targets)
-    for name in with_those_scored(run.output, wanted) or run.snapshots.targets:
-        run.target(name)
-        registered = run.model_name(name)
-        version = (versions or {}).get(name) if versions is not None else run.registry.champion(registered)
-        if not version:
-            continue
-        model = run.registry.load(registered, version)
-        # A column that vanished must not hold up the targets that never used it.
-        found = lacking if missing_features(run.snapshots, model) else chosen
-        found[name] = ScoringModel(model, version)
-    asked = set(wanted or run.snapshots.targets)
-    if versions is None and not asked & chosen.keys():
-        if not asked & lacking.keys():
-            raise RegistryError(
-                f"{run.source.name}: {', '.join(wanted) or 'no target'} has {'no' if wanted else 'a'} champion in {run.registry.uri}. "
-                f"Expected a trained model; run 'tenure run {run.source.name}' first."
-            )
-        chosen = {name: scoring for name, scoring in lacking.items() if name in asked}  # and so refused
+    before = scored_before(run)
+    found = choose_models(run, versions, names_in(targets), before, allow_hindsight=allow_hindsight)
+    chosen = {one.target: one for one in found if isinstance(one, Chosen)}
+    others = [one for one in found if isinstance(one, NotScored)]
+    if not chosen and versions is None:
+        raise others[0].error if others else _no_champion(run, "no target")
     run.snapshots.build_features([run.as_of])
-    scores = with_facets(run.snapshots, score_customers(run.snapshots, chosen, allow_hindsight=allow_hindsight))
+    models = {name: one.scoring for name, one in chosen.items()}
+    scores = with_facets(run.snapshots, score_customers(run.snapshots, models, allow_hindsight=allow_hindsight))
     write_scores(scores, run.output)
-    for name in lacking.keys() - chosen.keys():
+    for one in others:
         # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
-        (run.output / f"{name}.csv").unlink(missing_ok=True)
-        rmtree(models_folder(run.output) / name, ignore_errors=True)
-    for name, scoring in chosen.items():
+        (run.output / f"{one.target}.csv").unlink(missing_ok=True)
+        rmtree(models_folder(run.output) / one.target, ignore_errors=True)
+    for name, scoring in models.items():
         scoring.model.save(models_folder(run.output) / name)
-    append_to_ledger(
-        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id,
-        run_kind="quick" if run.quick else run.run_kind, hindsight=allow_hindsight,
-    )  # fmt: skip
+    for is_quick in (False, True):
+        ranked = {name: table for name, table in scores.ranked.items() if chosen[name].is_quick == is_quick}
+        append_to_ledger(
+            run.workspace, Scores(scores.customers, ranked), source=run.source.name, as_of=run.as_of, run_id=run.run_id,
+            run_kind="quick" if is_quick else run.run_kind, hindsight=allow_hindsight,
+        )  # fmt: skip
+    write_stored(run.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT)
     return scores
+
+
+def choose_models(
+    run: Run,
+    versions: Mapping[str, str] | None,
+    wanted: Sequence[str],
+    before: Iterable[str],
+    *,
+    allow_hindsight: bool = False,
+) -> list[Chosen | NotScored]:
+    """Choose who scores each target: those ``wanted``, else every one with a champion; and those that were scored ``before``.
+
+    ``versions`` come before the champions; one that is empty says that its target was trained, and nobody may score it.
+
+    Raises
+    ------
+    UnknownNameError : a target wanted that nobody defined.
+    """
+    for name in wanted:
+        find_target(name)
+    able = run.snapshots.targets
+    due = {*wanted, *before}
+    asked = due | ({*versions} if versions is not None else set() if wanted else {*able})
+    found: list[Chosen | NotScored | None] = []
+    for name in [*(name for name in able if name in asked), *sorted(asked - {*able})]:
+        version = (versions or {}).get(name)
+        if version is None and name in able:
+            version = run.registry.champion(run.model_name(name))
+        if version and name in able:
+            found.append(_choose(run, name, version, allow_hindsight=allow_hindsight))
+        else:
+            found.append(_nobody(run, name, is_due=name in due))
+    return [one for one in found if one]
+
+
+def _choose(run: Run, name: str, version: str, *, allow_hindsight: bool) -> Chosen | NotScored:
+    registered = run.model_name(name)
+    try:
+        found, model = run.registry.find(registered, version), run.registry.load(registered, version)
+    except (RegistryError, UnknownNameError) as error:
+        return NotScored(name, "unusable", error, version)
+    target, scoring = run.snapshots.targets[name], ScoringModel(model, version)
+    if not answers(model.about, target):
+        return NotScored(name, "other_definition", _other_definition(run, name, scoring), version)
+    try:
+        check_features(run.snapshots, target, scoring)
+        check_hindsight(scoring, name, run.as_of, allow_hindsight=allow_hindsight)
+    except (DataContractError, LeakageError) as error:
+        return NotScored(name, "hindsight" if isinstance(error, LeakageError) else "lost_features", error, version)
+    return Chosen(name, scoring, found, is_quick=run.quick or found.is_quick)
+
+
+def _nobody(run: Run, name: str, *, is_due: bool) -> NotScored | None:
+    """Say why a target has no version to score with; None where nobody misses it."""
+    record = next((record for record in saved_records(run) if record.target == name), None)
+    if name not in run.snapshots.targets:
+        why = run.snapshots.unavailable_targets.get(name, "nobody defines this target any more")
+        return NotScored(
+            name, "unavailable", NotEnoughDataError(f"{name} on {run.source.name}: {why}."), is_refusal=True
+        )
+    if record and record.status == "refused":
+        return NotScored(name, record.code or "too_little_data", NotEnoughDataError(record.reason), is_refusal=True)
+    if is_due:
+        return NotScored(name, "no_champion", _no_champion(run, name))
+    if record:
+        blocked = f"{name}: version {record.version} {record.reason}. Expected a version that passes, for there is no champion."
+        return NotScored(name, "blocked", RegistryError(blocked), record.version, is_refusal=True)
+    return None
+
+
+def _no_champion(run: Run, name: str) -> RegistryError:
+    asked = f" --targets {name}" if name in run.snapshots.targets else ""
+    return RegistryError(
+        f"{run.source.name}: {name} has {'no' if asked else 'a'} champion in {run.registry.place}. "
+        f"Expected a trained model; run 'tenure run {run.source.name}{asked}' first."
+    )
+
+
+def _other_definition(run: Run, name: str, scoring: ScoringModel) -> RegistryError:
+    about = scoring.model.about
+    return RegistryError(
+        f"{name}: version {scoring.version} answers another definition: {about.get('question', 'unknown')} "
+        f"(horizon {about.get('horizon_days', 'unknown')} days). Expected {run.target(name).describe()} Scores of one definition are never shown "
+        f"under another; run 'tenure run {run.source.name} --targets {name}'."
+    )  # fmt: skip
+
+
+def scored_before(run: Run) -> dict[str, date]:
+    """Say as of which day each target was scored last, this day included: by this day's table or by the ledger."""
+    found = dict.fromkeys(scored_in(run.output), run.as_of)
+    if run.run_kind != "backfill":
+        folder = run.workspace.scores / f"source={run.source.name}"
+        for kind in ("scheduled", "quick"):
+            for path in folder.glob(f"target=*/as_of=*/{kind}-*.parquet"):
+                day = date.fromisoformat(path.parent.name.removeprefix("as_of="))
+                name = path.parent.parent.name.removeprefix("target=")
+                if day <= run.as_of:
+                    found[name] = max(day, found.get(name, day))
+    since = min([max(found.values(), default=run.as_of), run.as_of - REMEMBERED])
+    return {name: day for name, day in sorted(found.items()) if day >= since}
 
 
 def models_folder(output: Path) -> Path:
@@ -88,19 +227,19 @@ def models_folder(output: Path) -> Path:
 
 def with_those_scored(folder: Path, asked: Sequence[str]) -> list[str]:
     """Add the targets that a folder's table holds to those asked for: one table tells of one moment, so all are scored again."""
+    return list(dict.fromkeys([*scored_in(folder), *asked])) if asked else []
+
+
+def scored_in(folder: Path) -> list[str]:
+    """Name the targets that a folder's table holds."""
     path = folder / "scored_customers.parquet"
-    if not asked or not path.is_file():
-        return list(asked)
-    scored = [name.removesuffix(VERSION) for name in read_schema(path).names if name.endswith(VERSION)]
-    return [*scored, *(name for name in asked if name not in scored)]
+    columns = read_schema(path).names if path.is_file() else []
+    return [name.removesuffix(VERSION) for name in columns if name.endswith(VERSION)]
 
 
 def run_versions(run: Run) -> dict[str, str]:
-    """Choose what to score with: the version just trained where it may be promoted, else the champion."""
-    chosen: dict[str, Any] = {}
-    for record in records(run):
-        champion = run.registry.champion(run.model_name(record.target))
-        version = record.version if record.status == "trained" else champion
-        if version:
-            chosen[record.target] = version
-    return chosen
+    """Choose what to score with: the version just trained where it may be promoted, else the champion; empty where there is neither."""
+    return {
+        record.target: (record.version if record.status == "trained" else run.registry.champion(run.model_name(record.target)) or "")
+        for record in records(run)
+    }  # fmt: skip
