@@ -29,6 +29,7 @@ LAYERS = (
     {"audit"},
     {"spark_scoring"},
     {"scoring"},
+    {"ledger"},
     {"review"},
     {"reporting"},
     {"steps"},

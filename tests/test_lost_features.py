@@ -7,13 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.errors import DataContractError, RegistryError
+from tenure.errors import DataContractError, NotEnoughDataError, RegistryError
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry import Registry
 from tenure.models.settings import TrainingSettings
 from tenure.models.study_log import log_model
 from tenure.models.train import train_model
+from tenure.models.version import FINGERPRINT_TAG
 from tenure.steps.opening import open_run
+from tenure.steps.results import scoring_outcomes
 from tenure.steps.review import review_run
 from tenure.steps.score import score
 from tenure.workspace import Workspace
@@ -40,13 +42,14 @@ def make_champion(workspace, name, feature):
     labels = (generator.random(200) < 0.1 + 0.2 * table[feature]).astype(int).to_numpy()
     meanings = (FeatureMeaning(feature, feature, "count", f"{feature}{{s}}", f"{feature}."),)
     model = train_model(table, labels, np.arange(200), meanings, TrainingSettings(max_trees=5, folds=3)).model
-    model = replace(
-        model, about={"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"]}
-    )
+    asked = open_run("shop", workspace=str(workspace.root)).target(name.removeprefix("shop-")).fingerprint
+    fitted = {"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"]}
+    model = replace(model, about=fitted | {"definition": asked})
     registry = Registry(workspace)
     registry.check()
     with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, name)):
-        mlflow.register_model(log_model(model), name)
+        tags = {FINGERPRINT_TAG: model.fingerprint, "tenure.verdict": "promotable"}
+        mlflow.register_model(log_model(model), name, tags=tags)
     registry.promote(name, "1")
 
 
@@ -86,7 +89,21 @@ def test_scoring_goes_on_for_champions_that_have_all_they_need(workspace):
     assert not (run.output / "lapse.csv").exists() and (run.output / "churn.csv").is_file()
     assert [alert.about for alert in review_run(run).alerts if "nobody was scored" in alert.text] == ["lapse"]
     assert set(score(run, targets="churn,lapse").ranked) == set(score(run, targets="churn").ranked) == {"churn"}
+    assert set(score(run, targets="lapse,upsell").ranked) == {"churn"}, "what was scored before is scored again"
+    outcomes = scoring_outcomes(run.output)
+    assert {name: (one["outcome"], one["code"]) for name, one in outcomes.items()} == {
+        "churn": ("scored", "scored"), "lapse": ("error", "lost_features"), "upsell": ("error", "no_champion"),
+    }  # fmt: skip
+    assert "'tenure run shop --targets upsell'" in outcomes["upsell"]["reason"]
+
+
+def test_scoring_is_refused_where_nobody_asked_for_has_a_champion(run):
+    with pytest.raises(NotEnoughDataError, match="upsell on shop: "):
+        score(run, targets="upsell")
     with pytest.raises(DataContractError, match="lapse: version 1 needs 1 features"):
         score(run, targets="lapse")
-    with pytest.raises(RegistryError, match="upsell has no champion"):
-        score(run, targets="upsell")
+    Registry(run.workspace).point_champion("shop-lapse", None)
+    with pytest.raises(RegistryError, match="lapse has no champion in .*run 'tenure run shop --targets lapse' first"):
+        score(run, targets="lapse")
+    with pytest.raises(RegistryError, match="no target has a champion in "):
+        score(run)

@@ -32,6 +32,10 @@ class DataContractError(TenureError, ValueError):
     exit_code = 2
 
 
+class DefinitionMismatchError(TenureError, ValueError):
+    """A model that answers another question than the one its target asks now."""
+
+
 class NotEnoughDataError(TenureError, ValueError):
     """Too little data for an honest answer; the message says what would suffice."""
 

@@ -175,6 +175,6 @@ def _clean_up(workspace: Workspace, source: str) -> None:
         rmtree(scratch, ignore_errors=True)
     for spilled in workspace.snapshots(source).rglob("tenure-*"):
         rmtree(spilled, ignore_errors=True)
-    for folder in (workspace.reports_of(source), workspace.snapshots(source), workspace.scores / f"source={source}"):
+    for folder in (workspace.reports_of(source), workspace.snapshots(source), workspace.scores_of(source)):
         for inner in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
             finish_replacements(inner)

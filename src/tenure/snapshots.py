@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,15 +11,18 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+
 from tenure.engines.build_cost import write_build
 from tenure.engines.choice import DUCKDB, open_engine
 from tenure.engines.duckdb_engine import ENGINE_VERSION
+from tenure.engines.known_customers import known_customers
 from tenure.engines.known_facts import KnownFacts, known_facts
 from tenure.engines.staged_facts import empty_columns, tables_with_rows
 from tenure.errors import NotEnoughDataError
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
-from tenure.identity.events import identity_digest, same_identity
+from tenure.identity.events import identity_before, identity_digest, same_identity
 from tenure.lock import sole_writer
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.catalogue import missing_tables, targets_of
@@ -186,12 +189,7 @@ class Snapshots:
         NotEnoughDataError : an outcome window passes the as-of.
         """
         wanted = sorted(set(cutoffs))
-        for cutoff in wanted:
-            if not target.window.is_matured(cutoff, self.as_of):
-                raise NotEnoughDataError(
-                    f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, after the as-of "
-                    f"{self.as_of}. Expected a matured cutoff; choose an earlier one."
-                )
+        self._check_matured(target, wanted)
         missing = [cutoff for cutoff in wanted if not self.labels_path(target, cutoff).is_file()]
         if missing:
             self.build_features(missing)
@@ -204,6 +202,34 @@ class Snapshots:
                     # Seen from another day they are built anew: of daily runs each would leave all of them once more.
                     _drop_outdated(path, keep=f"{cutoff}-seen-{self.as_of}-")
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
+
+    def label(self, target: Target, scored: Mapping[date, Iterable[str]]) -> Iterator[tuple[date, pd.DataFrame]]:
+        """Label those who were scored at some cutoffs, by a definition that may no longer be the source's. => cutoff, (customer_id, label)
+
+        Who stands in no fact any more has no outcome, and no label.
+
+        Raises
+        ------
+        NotEnoughDataError : an outcome window passes the as-of.
+        """
+        self._check_matured(target, scored)
+        known = {*known_customers(self.staged, self.as_of)["customer_id"]}
+        known |= identity_before(self.staged.identity_events, self.as_of).keys()
+        with self.scratch() as scratch, open_engine(self.engine, self.staged, Path(scratch)) as engine:
+            asked, labels = Path(scratch) / "asked.parquet", Path(scratch) / "labels.parquet"
+            for cutoff, customers in scored.items():
+                rows = pd.DataFrame({"customer_id": sorted(known.intersection(customers))}, dtype="str")
+                rows.assign(**{f"eligible__{target.name}": True}).to_parquet(asked)
+                engine.build_labels(target, cutoff, self.as_of, asked, labels)
+                yield cutoff, pd.read_parquet(labels)
+
+    def _check_matured(self, target: Target, cutoffs: Iterable[date]) -> None:
+        for cutoff in cutoffs:
+            if not target.window.is_matured(cutoff, self.as_of):
+                raise NotEnoughDataError(
+                    f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, after the as-of "
+                    f"{self.as_of}. Expected a matured cutoff; choose an earlier one."
+                )
 
 
 def digest(*parts: str, size: int = 8) -> str:

@@ -99,6 +99,10 @@ class Workspace:
     def scores(self) -> Path:
         return self.data / "scores"
 
+    def scores_of(self, source: str) -> Path:
+        """Where the ledger of a source's scores lies."""
+        return self.scores / f"source={check_name('Source', source)}"
+
     @property
     def mlruns(self) -> Path:
         return self.root / "mlruns"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +14,11 @@ from tenure.run_document import RUN_JSON
 from tenure.scoring import safe_cell
 from tenure.sources.identities import Identities
 from tenure.sources.source import read_source
+from tenure.stored import read_stored, write_stored
 from tenure.time_windows import parse_date
 from tenure.workspace import Workspace, replaced_folder
+
+EXPORT_JSON, FORMAT_VERSION = "export.json", 1
 
 
 def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", reveal: bool = False) -> list[Path]:
@@ -53,7 +57,17 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
                         f"run 'tenure run {source_name} --as-of {day}' anew, or take the real ids with --reveal."
                     )
                 _write(table, fresh / path.name, names if reveal else {})
-    return sorted(folder.iterdir())
+            write_stored(
+                fresh / EXPORT_JSON, {"as_of": day, "exported_at": datetime.now(UTC).isoformat()}, FORMAT_VERSION
+            )
+    return sorted(folder.glob("*.csv"))
+
+
+def exported_on(folder: Path) -> date:
+    """Say when an export was written (UTC). An older one does not tell; its as-of, an earlier day, stands in."""
+    path = folder / EXPORT_JSON
+    text = read_stored(path, FORMAT_VERSION)["exported_at"] if path.is_file() else folder.name[:10]
+    return datetime.fromisoformat(text).date()
 
 
 def _write(table: pd.DataFrame, copy: Path, real: dict[str, str]) -> None:

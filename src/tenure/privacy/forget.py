@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
-import pandas as pd
-
 from tenure.errors import DataContractError, RunError, UsageError
 from tenure.identity.events import Ledger
 from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN
+from tenure.ledger import drop_scores_of
 from tenure.lock import sole_writer
 from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person
 from tenure.run_document import refresh_outputs
-from tenure.scoring import ledger_file
 from tenure.sources.contract import RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source
@@ -75,7 +72,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
             "identity": drop_customer(events, person.names)
             + drop_seen(events / SEEN, _whole_records(workspace, source)),
         }
-        changed["scores"] = sum(_take_out_of_ledger(person, path) for path in _ledger(workspace, source_name))
+        changed["scores"] = drop_scores_of(workspace, source_name, person.names)
         changed["reports and notebooks"] = sum(
             bool(take_out(person, path)) + _note_in_card(path) for path in _written(workspace, source_name)
         )
@@ -121,20 +118,6 @@ def _drop_snapshots(workspace: Workspace, source: str) -> int:
     count = len(list(folder.rglob("*.parquet")))
     rmtree(folder, ignore_errors=True)
     return count
-
-
-def _take_out_of_ledger(person: Person, path: Path) -> bool:
-    """Take the customer out of one file of the ledger, which is then named by what it holds now: a repeat adds nothing."""
-    written = path.stat()
-    if not take_out(person, path):
-        return False
-    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
-    content = pd.read_parquet(path)
-    if content.empty:
-        path.unlink()
-    else:
-        path.rename(path.with_name(ledger_file(content, path.name.split("-")[0])))
-    return True
 
 
 def _note_in_card(path: Path) -> bool:
@@ -202,10 +185,6 @@ def _raw_files(workspace: Workspace, source: str) -> Iterable[Path]:
     return [*_files(workspace.raw(source)), *_files(workspace.truth(source))]
 
 
-def _ledger(workspace: Workspace, source: str) -> Iterable[Path]:
-    return _files(workspace.scores / f"source={source}")
-
-
 def _written(workspace: Workspace, source: str) -> Iterator[Path]:
     """What people read: reports with their notebooks and tables, exports, notebooks that were run by hand, logs."""
     yield from _files(workspace.reports_of(source))
@@ -217,11 +196,15 @@ def _written(workspace: Workspace, source: str) -> Iterator[Path]:
 
 def _everything(workspace: Workspace, source: str) -> Iterator[Path]:
     """All that a source left in the workspace, but its raw files."""
-    for folder in (workspace.staged(source), workspace.snapshots(source), workspace.identities(source)):
+    for folder in (
+        workspace.staged(source),
+        workspace.snapshots(source),
+        workspace.identities(source),
+        workspace.scores_of(source),
+    ):
         yield from _files(folder)
     for scratch in workspace.data.glob(f"{workspace.scratch_prefix(source)}*"):
         yield from _files(scratch)
-    yield from _ledger(workspace, source)
     yield from _written(workspace, source)
     for name in sorted(_model_names(source)):
         yield from _files(workspace.mlruns / "artifacts" / name)

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
 
-import pyarrow.parquet as pq
-
+from tenure.ledger import drop_scored_before
+from tenure.privacy.export import exported_on
 from tenure.review.failures import drop_failures
 from tenure.run_document import RUN_JSON
 from tenure.sources.retention import REPORTS, SCORES, first_days_kept
@@ -23,7 +23,7 @@ def apply_retention(workspace: Workspace, source: Source, today: date | None = N
     """
     today = today or datetime.now(UTC).date()
     told = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]
-    for what, remove in ((SCORES, _old_scores), (REPORTS, _old_reports)):
+    for what, remove in ((SCORES, drop_scored_before), (REPORTS, _old_reports)):
         if days := source.retention.get(what):
             oldest = today - timedelta(days=days)
             told.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")
@@ -35,18 +35,6 @@ def apply_retention(workspace: Workspace, source: Source, today: date | None = N
     return f"retention: {', '.join(told)}" if told else ""
 
 
-def _old_scores(workspace: Workspace, source: str, oldest: date) -> int:
-    old = [path for path in (workspace.scores / f"source={source}").rglob("*.parquet") if _scored_on(path) < oldest]
-    for path in old:
-        path.unlink()
-    return len(old)
-
-
-def _scored_on(path: Path) -> date:
-    times = [time.date() for time in pq.read_table(path, columns=["scored_at"])["scored_at"].to_pylist()]
-    return max(times, default=date.max)
-
-
 def _old_reports(workspace: Workspace, source: str, oldest: date) -> int:
     old = [path.parent for path in workspace.reports_of(source).rglob(RUN_JSON) if _finished_on(path) < oldest]
     for folder in old:
@@ -56,8 +44,7 @@ def _old_reports(workspace: Workspace, source: str, oldest: date) -> int:
 
 def _old_exports(workspace: Workspace, source: str, oldest: date) -> int:
     """Remove copies of reports, which may hold the real ids, by when they were written."""
-    folders = [path for path in workspace.exports(source).glob("[0-9]*") if path.is_dir()]
-    old = [path for path in folders if datetime.fromtimestamp(path.stat().st_mtime, UTC).date() < oldest]
+    old = [path for path in workspace.exports(source).glob("[0-9]*") if exported_on(path) < oldest]
     for folder in old:
         rmtree(folder)
     return len(old)

@@ -54,14 +54,13 @@ def _target(
     since: Mapping[str, str],
 ) -> dict[str, Any]:
     drift = features.get(name)
+    alike = [p for p in promises if p.definition == promises[-1].definition]
     return {
         "name": name,
         "promises": promises[-SHOWN_PROMISES:],
         "last": promises[-1] if promises else None,
         "earlier": max(0, len(promises) - SHOWN_PROMISES),
-        "figures": [_picture(promises_over_time(promises)), _picture(promise_by_decile(promises[-1]))]
-        if promises
-        else [],
+        "figures": [_picture(promises_over_time(alike)), _picture(promise_by_decile(promises[-1]))] if promises else [],
         "since": since.get(name, ""),
         "features": 0 if drift is None else len(drift),
         "drifted": 0 if drift is None else int(drift["has_drifted"].sum()),

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tenure.alerts import Alert
 from tenure.engines.known_customers import contacted_customers
+from tenure.engines.staged_facts import tables_with_rows
+from tenure.errors import DefinitionError
+from tenure.ledger import BACKFILL, SCHEDULED, Entry, entries, of_each_day, read_definition
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
 from tenure.snapshots import Snapshots
-from tenure.targets.definition import Target
+from tenure.targets.catalogue import missing_tables
+from tenure.targets.definition import WINDOW, Target, answers
 
 # What counts as a promise: what was acted on, else what a backfill says would have been.
-PROMISING = ("scheduled", "backfill")
+PROMISING = (SCHEDULED, BACKFILL)
 # As-ofs nearer than this share most of their outcomes: two of them in a row are one observation.
 INDEPENDENT_DAYS = 28
 FEWEST = 30
+# What is known of the model of a target, by its version and the kind of run it scored in: its ``about``, or None.
+AboutOf = Callable[[str, str, str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Promise:
 
     ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_rule`` (AUC minus the
     rule's, paired) are None with fewer than two of either outcome. ``deciles``: decile, customers, expected, low, high, realised, lift.
+    ``is_current``: the target still asks what it asked then, by its ``definition``.
     """
 
     target: str
@@ -47,6 +55,9 @@ class Promise:
     to_rule: Auc | None
     calibration_slope: float | None
     deciles: pd.DataFrame
+    definition: str
+    horizon_days: int
+    is_current: bool
 
     @property
     def is_kept(self) -> bool:
@@ -58,61 +69,115 @@ class Promise:
         return self.realised < self.expected_low
 
 
-def find_promises(snapshots: Snapshots) -> list[Promise]:
-    """Compare each matured as-of's first scheduled scores with its outcomes, oldest first, target by target."""
-    found = []
+def find_promises(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Promise], list[Alert]]:
+    """Compare each matured as-of's first scheduled scores with its outcomes, oldest first, target by target; warn of those that cannot be.
+
+    Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Those older than
+    definitions are held to what ``about_of`` knows of their model.
+    """
+    found, alerts = [], []
     for name, target in snapshots.targets.items():
-        folder = snapshots.workspace.scores / f"source={snapshots.staged.source.name}" / f"target={name}"
-        partitions = {
-            date.fromisoformat(path.name.removeprefix("as_of=")): path for path in sorted(folder.glob("as_of=*"))
-        }
-        matured = {day: path for day, path in partitions.items() if target.window.is_matured(day, snapshots.as_of)}
-        promised = {day: first for day, path in matured.items() if (first := _first_scores(path)) is not None}
-        # All at once: a year of daily scores has hundreds, and the engine opens once.
-        snapshots.build_labels(target, promised)
-        compared = (_compare(snapshots, target, day, first) for day, first in promised.items())
-        found += [promise for promise in compared if promise]
-    return found
+        scored: dict[str, list[Entry]] = {}
+        asked: dict[str, Target] = {}
+        unknown = []
+        asked_then = cache(partial(_asked_then, snapshots, target, about_of))
+        for entry in entries(snapshots.workspace, snapshots.staged.source.name, name):
+            if entry.as_of >= snapshots.as_of or entry.run_kind not in PROMISING or entry.is_hindsight:
+                continue
+            if then := asked_then(entry.definition, entry.version, entry.run_kind):
+                asked[then.fingerprint] = then
+                scored.setdefault(then.fingerprint, []).append(entry)
+            else:
+                unknown.append(entry)
+        own = [p for key, then in asked.items() for p in _promises(snapshots, target, then, scored[key])]
+        found += sorted(own, key=lambda promise: (promise.as_of, promise.is_current))
+        alerts += [_not_reviewed(name, unknown)] if unknown else []
+    return found, alerts
 
 
-def _first_scores(partition: Path) -> pd.DataFrame | None:
-    """Read the first scores of an as-of: later ones may already know more, or were never acted on."""
-    for kind in PROMISING:
-        parts = [_read(path) for path in sorted(partition.glob(f"{kind}-*.parquet"))]
-        parts = [part for part in parts if not part["is_hindsight"].any()]
-        if parts:
-            return min(parts, key=lambda part: part["scored_at"].min())
-    return None
+def _asked_then(
+    snapshots: Snapshots, target: Target, about_of: AboutOf, definition: str, version: str, run_kind: str
+) -> Target | None:
+    """Return the target as it was asked when it was scored: today's own where nothing changed, None where nobody can tell."""
+    about = {"definition": definition} if definition else about_of(target.name, version, run_kind) or {}
+    if answers(about, target):
+        return target
+    source = snapshots.staged.source.name
+    document = read_definition(snapshots.workspace, source, about.get("definition", ""))
+    try:
+        days: dict[str, Any] = {name: about[name] for name in WINDOW if name in about}
+        then = target.under(document) if document else replace(target, **days)
+    except DefinitionError:
+        return None  # it names what this Tenure no longer knows
+    lacking = missing_tables(then, tables_with_rows(snapshots.staged, snapshots.as_of))
+    return then if answers(about, then) and not lacking else None
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _not_reviewed(target: str, unknown: Sequence[Entry]) -> Alert:
+    days, versions = [entry.as_of for entry in unknown], {entry.version for entry in unknown}
+    return Alert(
+        "warning", target,
+        f"{len(unknown)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: the definition behind version "
+        f"{', '.join(sorted(versions))} is not known any more, or needs a table that is gone. Restore the version in the registry, or the table.",
+    )  # fmt: skip
+
+
+def _promises(snapshots: Snapshots, target: Target, then: Target, scored: Sequence[Entry]) -> Iterator[Promise]:
+    """Compare the scores of one definition with what it counted; of an as-of the first: later ones may know more, or were never acted on."""
+    first = of_each_day(scored, PROMISING, 0)
+    promised = {e.as_of: _read(e) for e in first if then.window.is_matured(e.as_of, snapshots.as_of)}
+    for day, labels in _labels(snapshots, target, then, promised):
+        if promise := _compare(snapshots, then, day, promised[day], labels, is_current=then is target):
+            yield promise
+
+
+def _labels(
+    snapshots: Snapshots, target: Target, then: Target, promised: Mapping[date, pd.DataFrame]
+) -> Iterator[tuple[date, pd.DataFrame]]:
+    if then is not target:
+        return snapshots.label(then, {day: scores["customer_id"] for day, scores in promised.items()})
+    # All at once: a year of daily scores has hundreds, and the engine opens once.
+    snapshots.build_labels(target, promised)
+    return ((day, pd.read_parquet(snapshots.labels_path(target, day))) for day in promised)
+
+
+def _read(entry: Entry) -> pd.DataFrame:
     # Thousands of probabilities are multiplied: the ledger's short numbers would not do.
-    return pd.read_parquet(path).astype({"propensity": "float64", "rule_score": "float64"})
+    return entry.read().astype({"propensity": "float64", "rule_score": "float64"})
 
 
-def _compare(snapshots: Snapshots, target: Target, scored_at: date, scores: pd.DataFrame) -> Promise | None:
+def _compare(
+    snapshots: Snapshots,
+    target: Target,
+    scored_at: date,
+    scores: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    is_current: bool,
+) -> Promise | None:
     from scipy.stats import binomtest
 
-    joined = scores.merge(pd.read_parquet(snapshots.labels_path(target, scored_at)), on="customer_id")
+    joined = scores.merge(labels, on="customer_id")
     treated = contacted_customers(snapshots.staged, snapshots.as_of, scored_at, target.window.end(scored_at))
     if treated is not None:
         joined = joined[~joined["customer_id"].isin(treated)]
     if len(joined) < FEWEST:
         return None
-    labels, propensities = joined["label"].to_numpy(), joined["propensity"].to_numpy()
-    realised = int(labels.sum())
+    outcomes, propensities = joined["label"].to_numpy(), joined["propensity"].to_numpy()
+    realised = int(outcomes.sum())
     low, high = expected_interval(propensities)
-    share = binomtest(realised, len(labels)).proportion_ci(0.95, method="wilson")
-    has_both = 2 <= realised <= len(labels) - 2
+    share = binomtest(realised, len(outcomes)).proportion_ci(0.95, method="wilson")
+    has_both = 2 <= realised <= len(outcomes) - 2
     return Promise(
         target=target.name, as_of=scored_at, run_kind=str(joined["run_kind"].iloc[0]), version=str(joined["model_version"].iloc[0]),
         customers=len(joined), contacted=None if treated is None else int(scores["customer_id"].isin(treated).sum()),
         expected=float(propensities.sum()), expected_low=low, expected_high=high,
         realised=realised, realised_low=float(share.low), realised_high=float(share.high),
-        auc=auc_with_interval(labels, propensities) if has_both else None,
-        to_rule=auc_difference(labels, propensities, as_ranking(joined["rule_score"])) if has_both else None,
-        calibration_slope=calibration_line(labels, propensities)["calibration_slope"] if has_both else None,
+        auc=auc_with_interval(outcomes, propensities) if has_both else None,
+        to_rule=auc_difference(outcomes, propensities, as_ranking(joined["rule_score"])) if has_both else None,
+        calibration_slope=calibration_line(outcomes, propensities)["calibration_slope"] if has_both else None,
         deciles=_by_decile(joined),
+        definition=target.fingerprint, horizon_days=target.horizon_days, is_current=is_current,
     )  # fmt: skip
 
 
@@ -144,12 +209,12 @@ def _by_decile(joined: pd.DataFrame) -> pd.DataFrame:
 
 
 def promise_table(promises: Sequence[Promise]) -> pd.DataFrame:
-    """Show promises, one row each. => target, as_of, run_kind, version, customers, contacted, expected, low, high, realised, kept, auc, auc_low, auc_high"""
+    """Show promises, one row each. => target, as_of, run_kind, version, horizon_days, customers, contacted, expected, low, high, realised, kept, auc, auc_low, auc_high"""
     return pd.DataFrame(
         [
             {
-                "target": p.target, "as_of": p.as_of, "run_kind": p.run_kind, "version": p.version, "customers": p.customers,
-                "contacted": p.contacted, "expected": round(p.expected, 1), "low": p.expected_low, "high": p.expected_high,
+                "target": p.target, "as_of": p.as_of, "run_kind": p.run_kind, "version": p.version, "horizon_days": p.horizon_days,
+                "customers": p.customers, "contacted": p.contacted, "expected": round(p.expected, 1), "low": p.expected_low, "high": p.expected_high,
                 "realised": p.realised, "kept": p.is_kept, "auc": p.auc and p.auc.value, "auc_low": p.auc and p.auc.low,
                 "auc_high": p.auc and p.auc.high,
             }
@@ -159,8 +224,12 @@ def promise_table(promises: Sequence[Promise]) -> pd.DataFrame:
 
 
 def promise_alerts(promises: Sequence[Promise]) -> list[Alert]:
-    """Say which champions should be retrained: two independent promises missed the same way, or a ranking below the rule's."""
-    return [alert for target in dict.fromkeys(p.target for p in promises) for alert in _alerts_of(promises, target)]
+    """Say which champions should be retrained: two independent promises missed the same way, or a ranking below the rule's.
+
+    Those of an earlier definition accuse no champion of today's.
+    """
+    current = [promise for promise in promises if promise.is_current]
+    return [alert for target in dict.fromkeys(p.target for p in current) for alert in _alerts_of(current, target)]
 
 
 def _alerts_of(promises: Sequence[Promise], target: str) -> Iterator[Alert]:

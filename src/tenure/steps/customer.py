@@ -13,6 +13,7 @@ import pandas as pd
 from tenure.engines.duckdb_session import connect
 from tenure.engines.facts_at import facts_at
 from tenure.errors import UsageError
+from tenure.ledger import RUN_KINDS, Entry, entries, of_each_day, read_definition
 from tenure.models.explain import phrase
 from tenure.models.model import PropensityModel
 from tenure.sources.raw_files import literal
@@ -112,18 +113,27 @@ def _timeline(run: Run, customer_id: str) -> pd.DataFrame:
 
 
 def _history(run: Run, customer_id: str) -> pd.DataFrame:
-    """Read the customer's scores from the ledger up to the as-of, oldest first; of one day the last scored."""
-    columns = ["as_of", "target", "propensity", "decile", "run_kind"]
-    folder = run.workspace.scores / f"source={run.source.name}"
-    if not any(folder.glob("target=*/as_of=*/*.parquet")):
-        return pd.DataFrame(columns=columns)
-    ledger = f"read_parquet({literal(str(folder / 'target=*' / 'as_of=*' / '*.parquet'))}, hive_partitioning = true)"
+    """Read the customer's last scores of each day from the ledger up to the as-of, oldest first; those of another definition say so."""
+    found = (entry for entry in entries(run.workspace, run.source.name) if entry.as_of <= run.as_of)
+    asked = {str(entry.path): _asked(run, entry) for entry in of_each_day(found, RUN_KINDS)}
+    if not asked:
+        return pd.DataFrame(columns=["as_of", "target", "propensity", "decile", "run_kind"])
+    files = f"read_parquet([{', '.join(map(literal, asked))}], hive_partitioning = true, filename = true)"
     with connect() as connection:
-        return connection.execute(
-            f"SELECT CAST(as_of AS DATE) AS as_of, target, propensity, decile, run_kind FROM {ledger} "
-            f"WHERE customer_id = {literal(customer_id)} AND NOT is_hindsight AND CAST(as_of AS DATE) <= DATE '{run.as_of}' "
-            "QUALIFY row_number() OVER (PARTITION BY target, as_of ORDER BY scored_at DESC) = 1 ORDER BY as_of, target"
+        table = connection.execute(
+            f"SELECT CAST(as_of AS DATE) AS as_of, filename AS target, propensity, decile, run_kind FROM {files} "
+            f"WHERE customer_id = {literal(customer_id)} ORDER BY as_of, target"
         ).df()
+    return table.assign(target=table["target"].map(asked))
+
+
+def _asked(run: Run, entry: Entry) -> str:
+    """Name the target of some scores, apart from what is asked now where they were given under another definition."""
+    target = run.snapshots.targets.get(entry.target)
+    if not (entry.definition and target) or entry.definition == target.fingerprint:
+        return entry.target
+    then = read_definition(run.workspace, run.source.name, entry.definition)
+    return f"{entry.target} as asked then" + (f" ({then['numbers']['horizon_days']} days)" if then else "")
 
 
 def _levers(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:

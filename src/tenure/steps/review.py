@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from tenure.alerts import Alert, save_alerts, worst_first
 from tenure.engines.known_customers import rows_per_day
+from tenure.errors import RegistryError, UnknownNameError
+from tenure.ledger import scored_versions, state
 from tenure.models.champion_history import PROMOTED, changes_of
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
@@ -21,7 +24,6 @@ from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diar
 from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
-from tenure.scoring import scored_versions
 from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
@@ -62,11 +64,12 @@ def review_run(run: Run) -> Review:
     from tenure.reporting.report import write_page
     from tenure.reporting.review_page import review_page
 
-    promises = find_promises(run.snapshots)
+    promises, unreviewed = find_promises(run.snapshots, partial(_about, run))
     former = _former_runs(run)
     deliveries = delivery_table(rows_per_day(run.staged, run.as_of), run.as_of)
     alerts = [
         *promise_alerts(promises),
+        *unreviewed,
         *delivery_alerts(deliveries, {table for target in run.snapshots.targets.values() for table in target.tables}),
         *change_alerts(run.staged.tables, [former[day] for day in sorted(former)]),
     ]
@@ -205,8 +208,15 @@ def _why(run: Run) -> list[Reason]:
     ]
 
 
+def _about(run: Run, target: str, version: str, run_kind: str) -> dict[str, Any] | None:
+    """Read what the model of an old version says of itself, where the registry still has it."""
+    name = replace(run, run_kind=run_kind).model_name(target)
+    try:
+        return run.registry.load(name, version).about
+    except (RegistryError, UnknownNameError):
+        return None
+
+
 def ledger_state(run: Run) -> str:
-    """Tell what a review may read of the ledger apart from any other: its files, named by their content, of earlier as-ofs."""
-    folder = run.workspace.scores / f"source={run.source.name}"
-    earlier = [path for path in folder.rglob("*.parquet") if path.parent.name < f"as_of={run.as_of}"]
-    return "\n".join(sorted(str(path.relative_to(folder)) for path in earlier))
+    """Tell what a review may read of the ledger apart from any other: the scores of earlier as-ofs."""
+    return state(run.workspace, run.source.name, run.as_of)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from shutil import rmtree
@@ -13,20 +13,20 @@ from pyarrow.parquet import read_schema
 
 from tenure.errors import (
     DataContractError,
+    DefinitionMismatchError,
     LeakageError,
     NotEnoughDataError,
     RegistryError,
     TenureError,
     UnknownNameError,
 )
+from tenure.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
 from tenure.models.version import Version
 from tenure.parameters import names_in
 from tenure.scoring import (
     Scores,
     ScoringModel,
-    append_to_ledger,
-    check_features,
-    check_hindsight,
+    check_scorable,
     score_customers,
     with_facets,
     write_scores,
@@ -35,11 +35,13 @@ from tenure.steps.opening import Run, writes
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, records, saved_records
 from tenure.stored import write_stored
 from tenure.targets.catalogue import find_target
-from tenure.targets.definition import answers
 
 VERSION = "_model_version"
 # A target that was not scored for longer, while others were, was given up.
 REMEMBERED = timedelta(days=31)
+NOT_SCORABLE: dict[type[TenureError], str] = {
+    DefinitionMismatchError: "other_definition", DataContractError: "lost_features", LeakageError: "hindsight"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,21 @@ def score(
     run.snapshots.build_features([run.as_of])
     models = {name: one.scoring for name, one in chosen.items()}
     scores = with_facets(run.snapshots, score_customers(run.snapshots, models, allow_hindsight=allow_hindsight))
-    write_scores(scores, run.output)
+    quick = [name for name, one in chosen.items() if one.is_quick]
+    write_scores(
+        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=QUICK if run.quick else run.run_kind, is_hindsight=allow_hindsight,
+        quick=quick,
+    )  # fmt: skip
     for one in others:
         # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
         (run.output / f"{one.target}.csv").unlink(missing_ok=True)
         rmtree(models_folder(run.output) / one.target, ignore_errors=True)
     for name, scoring in models.items():
         scoring.model.save(models_folder(run.output) / name)
-    for is_quick in (False, True):
-        ranked = {name: table for name, table in scores.ranked.items() if chosen[name].is_quick == is_quick}
+    for kind, names in ((QUICK, quick), (run.run_kind, [name for name in chosen if name not in quick])):
         append_to_ledger(
-            run.workspace, Scores(scores.customers, ranked), source=run.source.name, as_of=run.as_of, run_id=run.run_id,
-            run_kind="quick" if is_quick else run.run_kind, hindsight=allow_hindsight,
+            run.workspace, replace(scores, ranked={name: scores.ranked[name] for name in names}), source=run.source.name,
+            as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight,
         )  # fmt: skip
     write_stored(run.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT)
     return scores
@@ -159,14 +164,11 @@ def _choose(run: Run, name: str, version: str, *, allow_hindsight: bool) -> Chos
         found, model = run.registry.find(registered, version), run.registry.load(registered, version)
     except (RegistryError, UnknownNameError) as error:
         return NotScored(name, "unusable", error, version)
-    target, scoring = run.snapshots.targets[name], ScoringModel(model, version)
-    if not answers(model.about, target):
-        return NotScored(name, "other_definition", _other_definition(run, name, scoring), version)
+    scoring = ScoringModel(model, version)
     try:
-        check_features(run.snapshots, target, scoring)
-        check_hindsight(scoring, name, run.as_of, allow_hindsight=allow_hindsight)
-    except (DataContractError, LeakageError) as error:
-        return NotScored(name, "hindsight" if isinstance(error, LeakageError) else "lost_features", error, version)
+        check_scorable(run.snapshots, name, scoring, allow_hindsight=allow_hindsight)
+    except tuple(NOT_SCORABLE) as error:
+        return NotScored(name, NOT_SCORABLE[type(error)], error, version)
     return Chosen(name, scoring, found, is_quick=run.quick or found.is_quick)
 
 
@@ -196,28 +198,13 @@ def _no_champion(run: Run, name: str) -> RegistryError:
     )
 
 
-def _other_definition(run: Run, name: str, scoring: ScoringModel) -> RegistryError:
-    about = scoring.model.about
-    return RegistryError(
-        f"{name}: version {scoring.version} answers another definition: {about.get('question', 'unknown')} "
-        f"(horizon {about.get('horizon_days', 'unknown')} days). Expected {run.target(name).describe()} Scores of one definition are never shown "
-        f"under another; run 'tenure run {run.source.name} --targets {name}'."
-    )  # fmt: skip
-
-
 def scored_before(run: Run) -> dict[str, date]:
     """Say as of which day each target was scored last, this day included: by this day's table or by the ledger."""
     found = dict.fromkeys(scored_in(run.output), run.as_of)
-    if run.run_kind != "backfill":
-        folder = run.workspace.scores / f"source={run.source.name}"
-        for kind in ("scheduled", "quick"):
-            for path in folder.glob(f"target=*/as_of=*/{kind}-*.parquet"):
-                day = date.fromisoformat(path.parent.name.removeprefix("as_of="))
-                name = path.parent.parent.name.removeprefix("target=")
-                if day <= run.as_of:
-                    found[name] = max(day, found.get(name, day))
-    since = min([max(found.values(), default=run.as_of), run.as_of - REMEMBERED])
-    return {name: day for name, day in sorted(found.items()) if day >= since}
+    if run.run_kind != BACKFILL:
+        found = last_days(run.workspace, run.source.name, (SCHEDULED, QUICK), run.as_of) | found
+    since = min(max(found.values(), default=run.as_of), run.as_of - REMEMBERED)
+    return {name: day for name, day in found.items() if day >= since}
 
 
 def models_folder(output: Path) -> Path:

@@ -13,6 +13,7 @@ import pandas as pd
 from tenure.audit.audit import Audit, alarm_lines, audit_study
 from tenure.errors import NotEnoughDataError, RegistryError
 from tenure.features.catalogue import describe
+from tenure.ledger import last_scores
 from tenure.models.model import PropensityModel
 from tenure.models.registry import RegisteredVersion
 from tenure.models.scorecard import Scorecard, walk
@@ -22,7 +23,6 @@ from tenure.models.verdict import Challenger, Verdict, against_champion, judge
 from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review.drift import LIMIT, stability_index
-from tenure.scoring import last_scores
 from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.targets.catalogue import find_target

@@ -19,7 +19,8 @@ from tenure.features.expression import (
 from tenure.sources.contract import staged_table
 from tenure.time_windows import OutcomeWindow
 
-DAYS = ("horizon_days", "lead_days", "label_lag_days", "eligible_days")
+WINDOW = ("horizon_days", "lead_days", "label_lag_days")
+DAYS = (*WINDOW, "eligible_days")
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,5 @@ def answers(about: Mapping[str, Any], target: Target) -> bool:
     """
     if "definition" in about:
         return bool(about["definition"] == target.fingerprint)
-    asked = {"question": target.describe()} | {
-        name: getattr(target, name) for name in ("horizon_days", "lead_days", "label_lag_days")
-    }
+    asked = {"question": target.describe()} | {name: getattr(target, name) for name in WINDOW}
     return all(about.get(name) == value for name, value in asked.items())

@@ -1,0 +1,240 @@
+"""The ledger: all scores ever given, appended and never changed. The one place that knows how they lie and which are the last.
+
+``target=<target>/as_of=<day>/<run kind>-<sequence>-<content>.parquet`` below the source's folder: a Parquet dataset, one file
+each time a target was scored. Order stands in the files. What a target asked lies in ``_definitions``, which readers of datasets pass over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tenure.scoring import STORED_AS, Scores
+from tenure.stored import FORMAT, parse_stored, read_stored, write_stored
+from tenure.targets.definition import Target
+from tenure.workspace import Workspace, replaced_file
+
+FORMAT_VERSION = 1
+# What makes scores other ones; the rest tells of the run that gave them.
+CONTENT = ("customer_id", "propensity", "decile", "rule_score", "model_version")
+# Seven digits are more than any outcome can tell apart, in half the room: the ledger is kept for years.
+TYPES = {"propensity": "float32", "rule_score": "float32"}
+# Of zstd: the lowest that finds the 4 bits in each hexadecimal digit of a pseudonym; some 5 s for a million rows.
+COMPRESSION = 16
+SCHEDULED, BACKFILL, MANUAL, QUICK = RUN_KINDS = ("scheduled", "backfill", "manual", "quick")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file: a target's scores at an as-of. A file of format 0 has no ``sequence`` (0) and no ``definition`` (empty)."""
+
+    path: Path
+    run_kind: str
+    version: str
+    scored_at: datetime  # UTC
+    is_hindsight: bool
+    sequence: int = 0
+    definition: str = ""
+
+    @property
+    def target(self) -> str:
+        return self.path.parts[-3].removeprefix("target=")
+
+    @property
+    def as_of(self) -> date:
+        return date.fromisoformat(self.path.parts[-2].removeprefix("as_of="))
+
+    @property
+    def content(self) -> str:
+        return self.path.stem.rpartition("-")[2]
+
+    @classmethod
+    def of(cls, path: Path) -> Entry:
+        """Read what a file says of itself: from its metadata, or from its rows where it is of format 0.
+
+        Raises
+        ------
+        StoredFormatError : a newer Tenure wrote it.
+        """
+        with pq.ParquetFile(path) as file:
+            metadata = file.metadata.metadata or {}
+            if STORED_AS in metadata:
+                own = parse_stored(metadata[STORED_AS].decode(), str(path), FORMAT_VERSION)
+                return cls(
+                    path, own["run_kind"], own["model_version"], datetime.fromisoformat(own["scored_at"]),
+                    own["is_hindsight"], own["sequence"], own["definition"],
+                )  # fmt: skip
+            kept = {"model_version", "scored_at", "is_hindsight"}.intersection(file.schema_arrow.names)
+            rows = file.read(columns=sorted(kept)).to_pandas()
+        version = str(rows["model_version"].iloc[0]) if "model_version" in kept and len(rows) else ""
+        scored_at = rows["scored_at"].max().to_pydatetime() if len(rows) else datetime.max
+        return cls(
+            path, path.name.partition("-")[0], version, scored_at, bool(rows.get("is_hindsight", np.zeros(1)).any())
+        )
+
+    def read(self) -> pd.DataFrame:
+        return pd.read_parquet(self.path)
+
+
+def entries(workspace: Workspace, source: str, target: str = "*", as_of: date | str = "*") -> list[Entry]:
+    """List what was scored, target by target and as-of by as-of, in the order in which it was."""
+    found = map(Entry.of, workspace.scores_of(source).glob(f"target={target}/as_of={as_of}/*.parquet"))
+    return sorted(found, key=lambda e: (e.target, e.as_of, e.sequence, e.scored_at, e.path.name))
+
+
+def of_each_day(found: Iterable[Entry], kinds: Sequence[str], place: int = -1) -> list[Entry]:
+    """Choose the last scores of each target and as-of, or those at another ``place``: of the first kind of run that gave any.
+
+    Scores in hindsight were never given to anybody, and are nobody's last.
+    """
+    chosen = []
+    for _, same in groupby(found, lambda e: (e.target, e.as_of)):
+        given = [entry for entry in same if not entry.is_hindsight]
+        of_kind = ([entry for entry in given if entry.run_kind == kind] for kind in kinds)
+        chosen += [entries[place] for entries in filter(None, of_kind)][:1]
+    return chosen
+
+
+def last_scores(workspace: Workspace, source: str, target: str, before: date) -> tuple[date, pd.DataFrame] | None:
+    """Read the last scheduled scores before a day: their as-of, and the table as appended; None where there are none."""
+    earlier = (entry for entry in entries(workspace, source, target) if entry.as_of < before)
+    last = of_each_day(earlier, [SCHEDULED])[-1:]
+    return next(((entry.as_of, entry.read()) for entry in last), None)
+
+
+def scored_versions(workspace: Workspace, source: str, as_of: date) -> dict[str, str]:
+    """Say which version scored each target as of a day, by its last scheduled scores. => target: version"""
+    return {e.target: e.version for e in of_each_day(entries(workspace, source, as_of=as_of), [SCHEDULED])}
+
+
+def last_days(workspace: Workspace, source: str, kinds: Collection[str], until: date) -> dict[str, date]:
+    """Say as of which day, until one, each target was last scored by some kinds of run. => target: as-of"""
+    # By the names alone: a ledger holds a file for each target and day.
+    paths = workspace.scores_of(source).glob("target=*/as_of=*/*.parquet")
+    found = {
+        path.parent.parent.name.removeprefix("target="): date.fromisoformat(day)
+        for path in sorted(paths)
+        if path.name.partition("-")[0] in kinds and (day := path.parent.name.removeprefix("as_of=")) <= str(until)
+    }
+    return found
+
+
+def append_to_ledger(
+    workspace: Workspace,
+    scores: Scores,
+    *,
+    source: str,
+    as_of: date,
+    run_id: str,
+    run_kind: str,
+    hindsight: bool = False,
+    scored_at: datetime | None = None,
+) -> int:
+    """Append scores; return the rows added. What is the last of its kind of run already adds nothing, nothing is overwritten.
+
+    customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight, definition,
+    sequence (grows with each file of a target and as-of); the two scores with seven significant digits
+    """
+    added = 0
+    at = scored_at or datetime.now(UTC).replace(tzinfo=None)
+    for name, table in scores.ranked.items():
+        content = table[list(CONTENT)].astype(TYPES)
+        former = entries(workspace, source, name, as_of)
+        last = next((entry for entry in reversed(former) if entry.run_kind == run_kind), None)
+        digest = _digest(content)
+        if content.empty or (last and (last.content, last.is_hindsight) == (digest, hindsight)):
+            continue
+        target = scores.targets.get(name)
+        own: dict[str, Any] = {
+            FORMAT: FORMAT_VERSION, "run_kind": run_kind, "is_hindsight": hindsight, "scored_at": at.isoformat(),
+            "definition": target.fingerprint if target else "", "sequence": 1 + max((e.sequence for e in former), default=0),
+            "model_version": str(content["model_version"].iloc[0]),
+        }  # fmt: skip
+        content = content.assign(
+            run_id=run_id, run_kind=run_kind, is_hindsight=hindsight, scored_at=at, definition=own["definition"],
+            sequence=np.int32(own["sequence"]),
+        )  # fmt: skip
+        if target:
+            _keep_definition(workspace, source, target)
+        rows = pa.Table.from_pandas(content, preserve_index=False)
+        folder = workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}"
+        _write(
+            rows.replace_schema_metadata({STORED_AS: json.dumps(own)}),
+            folder / f"{run_kind}-{own['sequence']:06d}-{digest}.parquet",
+        )
+        added += len(content)
+    return added
+
+
+def _digest(content: pd.DataFrame) -> str:
+    """Name scores by what they are, whatever the order of the rows."""
+    hashes = pd.util.hash_pandas_object(content[list(CONTENT)], index=False).to_numpy()
+    return f"{int(np.bitwise_xor.reduce(hashes)):016x}"
+
+
+def _write(rows: pa.Table, path: Path) -> None:
+    # A year of daily scores is kept: zstd finds most in numbers whose bytes lie place by place.
+    with replaced_file(path) as fresh:
+        pq.write_table(
+            rows, fresh, compression="zstd", compression_level=COMPRESSION,
+            use_dictionary=["model_version", "run_id", "run_kind", "definition", "sequence"],
+            column_encoding=dict.fromkeys(("propensity", "rule_score"), "BYTE_STREAM_SPLIT"),
+        )  # fmt: skip
+
+
+def _definition_path(workspace: Workspace, source: str, fingerprint: str) -> Path:
+    return workspace.scores_of(source) / "_definitions" / f"{fingerprint}.json"
+
+
+def _keep_definition(workspace: Workspace, source: str, target: Target) -> None:
+    path = _definition_path(workspace, source, target.fingerprint)
+    if not path.is_file():
+        write_stored(path, target.definition, FORMAT_VERSION)
+
+
+def read_definition(workspace: Workspace, source: str, fingerprint: str) -> dict[str, Any]:
+    """Read what a target asked when it was scored, for ``Target.under``; empty where it was not kept."""
+    path = _definition_path(workspace, source, fingerprint)
+    return read_stored(path, FORMAT_VERSION) if path.is_file() else {}
+
+
+def state(workspace: Workspace, source: str, before: date) -> str:
+    """Tell the scores of earlier as-ofs apart from any others: the names of their files say what they hold and their order."""
+    folder = workspace.scores_of(source)
+    earlier = (path for path in folder.glob("target=*/as_of=*/*.parquet") if path.parent.name < f"as_of={before}")
+    return "\n".join(sorted(str(path.relative_to(folder)) for path in earlier))
+
+
+def drop_scored_before(workspace: Workspace, source: str, oldest: date) -> int:
+    """Remove what was scored before a day; return the files removed."""
+    old = [entry for entry in entries(workspace, source) if entry.scored_at.date() < oldest]
+    for entry in old:
+        entry.path.unlink()
+    return len(old)
+
+
+def drop_scores_of(workspace: Workspace, source: str, names: Collection[str]) -> int:
+    """Take a customer out, by every name; return the files changed. Each is named by what it holds now: a repeat adds nothing."""
+    changed = 0
+    for entry in entries(workspace, source):
+        rows = pq.read_table(entry.path)
+        kept = rows.filter(pc.invert(pc.is_in(rows["customer_id"].cast(pa.string()), pa.array(names))))
+        if kept.num_rows == rows.num_rows:
+            continue
+        if kept.num_rows:
+            begins = entry.path.stem.rpartition("-")[0]
+            _write(kept, entry.path.with_name(f"{begins}-{_digest(kept.to_pandas())}.parquet"))
+        entry.path.unlink()
+        changed += 1
+    return changed
