@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tenure.errors import RegistryError
-from tenure.models.local_store import create_local_store
+from tenure.models.local_store import create_local_store, rebase_local_store
 from tenure.secrets import without_secrets
 from tenure.workspace import Workspace
 
@@ -56,7 +56,10 @@ class MlflowStore:
         self.artifacts = workspace.mlruns.resolve() / "artifacts"
         self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
         # Of this workspace alone, and moved with it; any other store may be shared.
-        self.is_own = self._database == workspace.mlruns.resolve() / "mlflow.db"
+        self.is_own = self._database is not None and self._database.resolve() == self.artifacts.with_name("mlflow.db")
+        if self.is_own:
+            # Else MLflow holds the file open, and writes to it where it was moved to.
+            os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
     @property
     def place(self) -> str:
@@ -87,6 +90,10 @@ class MlflowStore:
         try:
             if self._database and not self._database.exists():
                 create_local_store(self._database, self.artifacts)
+            if self._database and self.is_own:
+                rebase_local_store(self._database, self.artifacts)
+            # MLflow remembers where a run's artefacts lie; in a copy of the workspace the same run has others.
+            vars(mlflow.tracking._tracking_service.utils)["_artifact_repos_cache"].clear()
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             yield self._connected()

@@ -120,7 +120,9 @@ class Registry(MlflowStore):
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             return str(
-                client.create_experiment(name, artifact_location=str(self.artifacts / name) if self.is_own else None)
+                client.create_experiment(
+                    name, artifact_location=f"{self.artifacts.as_uri()}/{name}" if self.is_own else None
+                )
             )
         if experiment.lifecycle_stage == "deleted":
             raise RegistryError(
