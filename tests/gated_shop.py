@@ -1,0 +1,98 @@
+"""A small shop with champions for lapse and churn, and the ways in which people change an MLflow store by its own interface."""
+
+import shutil
+from pathlib import Path
+
+import mlflow
+
+from tenure.demo import generate_demo
+from tenure.models.registry import Registry
+from tenure.steps.opening import open_run
+from tenure.steps.score import score
+from tenure.steps.training import train
+from tenure.workspace import Workspace
+
+AS_OF, EARLIER, LATER = "2025-09-01", "2025-08-01", "2025-10-01"
+TOML = 'name = "shop"\ncurrency = "EUR"\n'
+
+
+def place_company(root):
+    """Place the raw files of a small demo company as the source 'shop'."""
+    workspace = Workspace(root)
+    generate_demo(workspace.raw("shop"), workspace.truth("shop"), customers=600, months=21)
+    (workspace.raw("shop") / "source.toml").write_text(TOML)
+    return workspace
+
+
+def opened(workspace, as_of=AS_OF, *, quick=True):
+    return open_run("shop", as_of=as_of, workspace=str(workspace.root), quick=quick, run_kind="scheduled")
+
+
+def trained(workspace, as_of=AS_OF, target="lapse", *, quick=True):
+    """Train as a run does, the move of the alias as its last act; give the record."""
+    run = opened(workspace, as_of, quick=quick)
+    record = train(run, target, walk_cutoffs=1).record
+    if record.status == "trained":
+        run.registry.promote(record.model, record.version)
+    return record
+
+
+def champions(root):
+    """The shop with quick champions of lapse and churn, and scored by them."""
+    workspace = place_company(root)
+    assert [trained(workspace, target=target).status for target in ("lapse", "churn")] == ["trained", "trained"]
+    score(opened(workspace))
+    return workspace
+
+
+def copied(workspace, root):
+    shutil.copytree(workspace.root, root, dirs_exist_ok=True)
+    return Workspace(root)
+
+
+def champion(workspace, target="lapse"):
+    return Registry(workspace).champion(f"shop-{target}")
+
+
+def artefact(workspace, name, model="shop-lapse"):
+    """The file of a model's first version, where the store keeps it."""
+    registry = Registry(workspace)
+    with registry.client() as client:
+        where = client.get_model_version_download_uri(model, "1")
+        folder = mlflow.artifacts.download_artifacts(where)
+    return Path(folder) / "data" / "model" / name
+
+
+def change(workspace, what):
+    """Change what the store holds of lapse, as its user interface would, or somebody on the disk."""
+    registry = Registry(workspace)
+    with registry.client() as client:
+        version = client.get_model_version("shop-lapse", "1")
+        experiment = client.get_experiment_by_name("shop-lapse").experiment_id
+        if what == "experiment deleted":
+            client.delete_experiment(experiment)
+        elif what == "run deleted":
+            client.delete_run(version.run_id)
+        elif what == "version deleted":
+            client.delete_model_version("shop-lapse", "1")
+        elif what == "alias deleted":
+            client.delete_registered_model_alias("shop-lapse", "champion")
+        elif what == "model deleted":
+            client.delete_registered_model("shop-lapse")
+        elif what == "model renamed":
+            client.rename_registered_model("shop-lapse", "shop-lapse-archived")
+        elif what == "alias moved to a foreign version":
+            foreign = client.create_model_version("shop-lapse", "file:///nowhere")
+            client.set_registered_model_alias("shop-lapse", "champion", foreign.version)
+        elif what == "alias moved to a blocked version":
+            client.set_model_version_tag("shop-lapse", "1", "tenure.verdict", "blocked")
+            gates = '[{"name": "calibrated", "passed": false, "found": "calibration slope 9", "code": "calibration"}]'
+            client.set_model_version_tag("shop-lapse", "1", "tenure.gates", gates)
+    if what == "files deleted":
+        shutil.rmtree(artefact(workspace, ".").parent)
+    elif what == "booster cut short":
+        path = artefact(workspace, "booster.txt")
+        path.write_text(path.read_text()[:1000])
+    elif what == "intercept changed":
+        path = artefact(workspace, "model.json")
+        path.write_text(path.read_text().replace('"intercept": ', '"intercept": 3', 1))
