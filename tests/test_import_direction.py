@@ -45,6 +45,7 @@ ONE_HOME = {
     "mlflow": {
         "models/registry.py",
         "models/mlflow_store.py",
+        "models/owner.py",
         "models/local_store.py",
         "models/champion_history.py",
         "models/study_log.py",

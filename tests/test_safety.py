@@ -20,6 +20,7 @@ from tenure.models.registry import Registry
 from tenure.models.settings import TrainingSettings
 from tenure.models.study_log import log_model
 from tenure.models.train import train_model
+from tenure.models.version import FINGERPRINT_TAG
 from tenure.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +81,7 @@ def test_a_model_is_text_and_loads_without_unpickling_anything(tmp_path, monkeyp
     registry.check()
     model, table = trained()
     with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, "shop-lapse")):
-        mlflow.register_model(log_model(model), "shop-lapse")
+        mlflow.register_model(log_model(model), "shop-lapse", tags={FINGERPRINT_TAG: model.fingerprint})
     written = [path for path in (tmp_path / "mlruns/artifacts").rglob("*") if path.is_file()]
     assert written and not [path for path in written if path.suffix in PICKLED or path.read_bytes()[:1] == b"\x80"]
     (about,) = [yaml.safe_load(path.read_text()) for path in written if path.name == "MLmodel"]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tenure.stored import made_of
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -25,10 +27,10 @@ class Change:
     """A version was ``promoted`` or ``rolled back``: when (UTC, ISO), by whom and why."""
 
     version: str
-    what: str
-    when: str
-    who: str
-    why: str
+    what: str = ""
+    when: str = ""
+    who: str = ""
+    why: str = ""
 
 
 def note_change(client: MlflowClient, name: str, version: str, what: str, why: str) -> None:
@@ -43,7 +45,7 @@ def note_change(client: MlflowClient, name: str, version: str, what: str, why: s
 
 def changes_of(version: str, tags: Mapping[str, str]) -> list[Change]:
     """Read a version's promotions and rollbacks, oldest first."""
-    return [Change(version, **mark) for mark in _history(tags)]
+    return [made_of(Change, {"version": version} | mark) for mark in _history(tags)]
 
 
 def _history(tags: Mapping[str, str]) -> list[dict[str, str]]:
@@ -60,6 +62,3 @@ def _mark(why: str) -> dict[str, str]:
     except (KeyError, OSError):
         who = "unknown"
     return {"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why[:LONGEST_REASON]}
-
-
-# How MLflow's client words a server that knows nobody of that name and password, and one that knows them too well.

@@ -25,6 +25,8 @@ UNAUTHENTICATED, FORBIDDEN = "error code 401", "error code 403"
 SERVERS = ("postgresql", "mysql")
 ANSWER_SECONDS = 20
 LOCKED = "database is locked"
+# How MLflow itself answers who asks for what is not there, or not as it was: no other error made it say so.
+GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS")
 Found = TypeVar("Found")
 
 
@@ -52,6 +54,7 @@ class MlflowStore:
         # A server that does not answer is to be said within seconds, not after minutes of retries.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        self.workspace = workspace
         self.uri = tracking_uri(workspace)
         self.artifacts = workspace.mlruns.resolve() / "artifacts"
         self._database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
@@ -140,6 +143,8 @@ def _what_went_wrong(error: BaseException) -> str:
         return "this user may not do that. Expected the permission EDIT on the experiment and the registered model; ask the server's administrator."
     if LOCKED in str(error):
         return "the database is locked. Expected to be able to write; close whatever holds it, such as the MLflow UI, and run again."
+    if getattr(error, "error_code", "") in GONE and not (error.__cause__ or error.__context__):
+        return f"{_first_cause(error)}. Expected it as Tenure left it; what was deleted or changed in MLflow is to be restored there, or trained again."
     return f"{_first_cause(error)}. Expected a reachable store; check MLFLOW_TRACKING_URI or the folder mlruns."
 
 

@@ -13,13 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.errors import TenureError
+from tenure.errors import StoredFormatError, TenureError
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
 from tenure.models.forms import Form, Linear, LinearColumn, Trees
+from tenure.stored import FORMAT, made_of, parse_stored, write_stored
 
 # Contributions and raw score are sums of the same leaf values in another order: equal up to rounding.
 ADDITIVITY_TOLERANCE = 1e-6
+DOCUMENT, BOOSTER = "model.json", "booster.txt"
+FORMAT_VERSION = 1
+MOST_MEGABYTES = 200
+# What a model's document says beside what its fingerprint covers.
+FINGERPRINT, FORMER = "fingerprint", "former_fingerprints"
+# How LightGBM's text ends: where it is cut short, LightGBM ends the whole process.
+TREES_END = "end of parameters"
 
 
 @dataclass(frozen=True)
@@ -91,8 +99,7 @@ class PropensityModel:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that scores depend on (hexadecimal): equal models are one version."""
-        trees = self.form.text if isinstance(self.form, Trees) else ""
-        return blake2b(json.dumps([trees, self._documents()], sort_keys=True).encode(), digest_size=16).hexdigest()
+        return _hash(self.form.text if isinstance(self.form, Trees) else "", self._documents())
 
     @property
     def megabytes(self) -> float:
@@ -110,8 +117,9 @@ class PropensityModel:
 
     def texts(self) -> dict[str, str]:
         """Give all there is of it as texts by file name: ``model.json``, and for trees ``booster.txt``."""
-        booster = {"booster.txt": self.form.text} if isinstance(self.form, Trees) else {}
-        return booster | {"model.json": json.dumps(self._documents(), indent=1)}
+        booster = {BOOSTER: self.form.text} if isinstance(self.form, Trees) else {}
+        sealed = {FORMAT: FORMAT_VERSION, FINGERPRINT: self.fingerprint} | self._documents()
+        return booster | {DOCUMENT: json.dumps(sealed, indent=1)}
 
     def save(self, folder: Path) -> None:
         """Write its texts into a folder."""
@@ -120,33 +128,99 @@ class PropensityModel:
             (folder / name).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> PropensityModel:
-        """Read what ``save`` wrote.
+    def load(cls, folder: Path, *, fingerprint: str = "", place: str = "") -> PropensityModel:
+        """Read what ``save`` wrote; ``place`` stands for the folder in messages.
 
         Raises
         ------
-        FileNotFoundError : one of its files is gone.
+        StoredFormatError : a file is missing, too large, damaged or of a newer format, or is not the model of this fingerprint.
         """
-        return cls.read(lambda name: (folder / name).read_text(encoding="utf-8"))
+        place = place or str(folder)
+
+        def text_of(name: str) -> str:
+            try:
+                check_size(f"{place}: {name}", (folder / name).stat().st_size)
+                return (folder / name).read_text(encoding="utf-8")
+            except (FileNotFoundError, UnicodeDecodeError) as error:
+                found = "is missing" if isinstance(error, FileNotFoundError) else "is not text"
+                raise StoredFormatError(f"{place}: {name} {found}. Expected a model as Tenure saves it.") from None
+
+        return cls.read(text_of, fingerprint=fingerprint, place=place)
 
     @classmethod
-    def read(cls, text_of: Callable[[str], str]) -> PropensityModel:
-        """Read what ``texts`` gave; ``text_of`` gives each text by its file name."""
-        documents = json.loads(text_of("model.json"))
-        return cls(
-            form=_read_form(text_of, documents),
-            encoding=from_json(documents["encoding"]),
-            calibrator=Calibrator(**documents["calibrator"]),
-            meanings=tuple(FeatureMeaning(**meaning) for meaning in documents["meanings"]),
-            about=documents["about"],
-        )
+    def read(cls, text_of: Callable[[str], str], *, fingerprint: str = "", place: str = "model") -> PropensityModel:
+        """Read what ``texts`` gave; ``text_of`` gives each text by its file name. Nothing is computed with before it is checked.
+
+        Raises
+        ------
+        StoredFormatError : as of ``load``.
+        """
+        try:
+            documents = parse_stored(text_of(DOCUMENT), f"{place}: {DOCUMENT}", FORMAT_VERSION)
+            documents.pop(FORMAT, None)
+            own, former = documents.pop(FINGERPRINT, ""), documents.pop(FORMER, [])
+            trees = "" if "linear" in documents else text_of(BOOSTER)
+            _check_fingerprint(place, _hash(trees, documents), own, former, fingerprint)
+            if "linear" not in documents and TREES_END not in trees:  # of before models held their fingerprint
+                raise StoredFormatError(f"{place}: {BOOSTER} is cut short. Expected trees as LightGBM writes them.")
+            return cls(
+                form=_linear(documents["linear"]) if "linear" in documents else Trees(trees),
+                encoding=from_json(documents["encoding"]),
+                calibrator=made_of(Calibrator, documents["calibrator"]),
+                meanings=tuple(made_of(FeatureMeaning, meaning) for meaning in documents["meanings"]),
+                about=documents["about"],
+            )
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StoredFormatError(
+                f"{place}: {DOCUMENT} describes no model of Tenure ({type(error).__name__}: {error}). Expected one as Tenure saves it."
+            ) from None
 
 
-def _read_form(text_of: Callable[[str], str], documents: dict[str, Any]) -> Form:
-    if "linear" not in documents:
-        return Trees(text_of("booster.txt"))
-    columns = [LinearColumn(**c | {"quantiles": tuple(c["quantiles"])}) for c in documents["linear"]["columns"]]
-    return Linear(tuple(columns), documents["linear"]["intercept"])
+def _hash(trees: str, documents: dict[str, Any]) -> str:
+    return blake2b(json.dumps([trees, documents], sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def check_size(what: str, size: int) -> None:
+    """Refuse a file that no model of Tenure is as large as, before it is read.
+
+    Raises
+    ------
+    StoredFormatError : says how large it is.
+    """
+    if size > MOST_MEGABYTES * 1_000_000:
+        raise StoredFormatError(f"{what} has {size / 1e6:,.0f} MB. Expected a model of at most {MOST_MEGABYTES} MB.")
+
+
+def _check_fingerprint(place: str, found: str, own: str, former: Sequence[str], judged: str) -> None:
+    """Compare what was read with the fingerprint its document holds, and with that of the model that was judged; "" is not asked."""
+    for expected, known in ((own, [found]), (judged, [found, *former])):
+        if expected and expected not in known:
+            raise StoredFormatError(
+                f"{place}: its files have the fingerprint {found}, so they were changed or damaged. Expected {expected}, that of the model that was judged."
+            )
+
+
+def revise_sealed(path: Path, revise: Callable[[Path], bool]) -> bool:
+    """Let ``revise`` change a file; a model's document that was whole is whole again, and keeps what it was judged as."""
+    if path.name != DOCUMENT:
+        return revise(path)
+    try:
+        was = PropensityModel.load(path.parent).fingerprint
+    except StoredFormatError:
+        return revise(path)
+    if not revise(path):
+        return False
+    documents = json.loads(path.read_text(encoding="utf-8"))
+    former = [*documents.pop(FORMER, []), documents.pop(FINGERPRINT, was)]
+    documents.pop(FORMAT, None)
+    trees = (path.parent / BOOSTER).read_text(encoding="utf-8") if "linear" not in documents else ""
+    write_stored(path, {FINGERPRINT: _hash(trees, documents), FORMER: former} | documents, FORMAT_VERSION)
+    return True
+
+
+def _linear(document: dict[str, Any]) -> Linear:
+    columns = [LinearColumn(**column | {"quantiles": tuple(column["quantiles"])}) for column in document["columns"]]
+    return Linear(tuple(columns), document["intercept"])
 
 
 def find_usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing, redirect_stderr
+from contextlib import closing, redirect_stderr, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.errors import RegistryError, UnknownNameError
+from tenure.errors import RegistryError, StoredFormatError, UnknownNameError
 from tenure.models.champion_history import (
     FORMER_TAG,
     PROMOTED,
@@ -21,9 +21,10 @@ from tenure.models.champion_history import (
     changes_of,
     note_change,
 )
-from tenure.models.mlflow_store import MlflowStore, every
+from tenure.models.mlflow_store import every
 from tenure.models.model import PropensityModel
-from tenure.models.store_contents import StoredText, revise_files, stored_texts
+from tenure.models.owner import OwnedStore, source_of
+from tenure.models.store_contents import StoredText, read_model, revise_files, stored_texts
 from tenure.models.study_log import log_training, version_tags
 from tenure.models.verdict import Verdict
 from tenure.models.version import FINGERPRINT_TAG, Version
@@ -54,12 +55,7 @@ def model_name(source: str, target: str) -> str:
     return f"{source}-{target}"
 
 
-def source_of(name: str) -> str:
-    """Return the source of a registered model: no target's name holds a hyphen, but a source's may."""
-    return name.removesuffix("-backfill").rpartition("-")[0]
-
-
-class Registry(MlflowStore):
+class Registry(OwnedStore):
     """The registered models of a workspace's MLflow store."""
 
     def check(self) -> None:
@@ -89,10 +85,10 @@ class Registry(MlflowStore):
         import mlflow
 
         fingerprint = study.model.fingerprint
-        if existing := self._same_content(name, fingerprint):
-            return existing
         with self.client() as client:
             experiment = self._experiment(client, name)
+            if existing := self._same_content(name, fingerprint):
+                return existing
             run_id, model_uri = log_training(
                 study, verdict, experiment=experiment, name=name, figures=figures, catalogue=catalogue, tags=tags
             )
@@ -106,53 +102,23 @@ class Registry(MlflowStore):
             client.set_registered_model_alias(name, CHALLENGER, created.version)
         return RegisteredVersion(name, str(created.version), run_id, fingerprint)
 
-    def check_loggable(self, name: str) -> None:
-        """Ask before anything is fitted whether a training can be logged; its experiment is created where there is none.
-
-        Raises
-        ------
-        RegistryError : the experiment was deleted, or may not be written to.
-        """
-        with self.client() as client:
-            self._experiment(client, name)
-
-    def _experiment(self, client: MlflowClient, name: str) -> str:
-        experiment = client.get_experiment_by_name(name)
-        if experiment is None:
-            return str(
-                client.create_experiment(
-                    name, artifact_location=f"{self.artifacts.as_uri()}/{name}" if self.is_own else None
-                )
-            )
-        if experiment.lifecycle_stage == "deleted":
-            raise RegistryError(
-                f"{name}: experiment {experiment.experiment_id} was deleted in MLflow. Expected one that takes trainings; restore it with "
-                f"'MLFLOW_TRACKING_URI={self.place} mlflow experiments restore --experiment-id {experiment.experiment_id}'."
-            )
-        return str(experiment.experiment_id)
-
-    @staticmethod
-    def _ensure_model(client: MlflowClient, name: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            client.create_registered_model(name, description="Registered by Tenure; 'champion' is the version in use.")
-        except MlflowException as error:
-            if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
-                raise
-
     def _same_content(self, name: str, fingerprint: str) -> RegisteredVersion | None:
-        for found in self.versions(name):
-            if found.fingerprint == fingerprint:
+        """Find a version of the same content whose files are whole: else training again would never mend a damaged one."""
+        for found in self._listed(name, f" and tags.`{FINGERPRINT_TAG}` = '{fingerprint}'"):
+            with suppress(RegistryError):
+                self.load(name, found.version)
                 return RegisteredVersion(name, found.version, found.run_id, fingerprint, was_reused=True)
         return None
 
     def versions(self, name: str) -> list[Version]:
         """List a model's versions, newest first; none where there is no such model."""
+        return self._listed(name)
+
+    def _listed(self, name: str, condition: str = "") -> list[Version]:
         asked = f"name = '{name}'"
         with self.client() as client:
             models = client.search_registered_models(asked)
-            listed = every(partial(client.search_model_versions, asked)) if models else ()
+            listed = every(partial(client.search_model_versions, asked + condition)) if models else ()
             found = [Version.of(each, models[0].aliases) for each in listed]
         return sorted(found, key=lambda version: -int(version.version))
 
@@ -198,19 +164,25 @@ class Registry(MlflowStore):
         return sorted(name for name in names if not source or name.rpartition("-")[0] == source)
 
     def load(self, name: str, version: str) -> PropensityModel:
-        """Load one version through MLflow.
+        """Read the model of one version: the one that was judged, or none.
 
         Raises
         ------
-        UnknownNameError : no such version.
+        UnknownNameError : no such version. RegistryError : its files are not those of the model that was judged, or it is another owner's.
         """
-        import mlflow
-
-        self.find(name, version)
-        with self.client():
-            loaded = mlflow.pyfunc.load_model(f"models:/{name}/{version}")
-        model: PropensityModel = loaded._model_impl.model
-        return model
+        found = self.find(name, version)
+        to_do = f"Go back with 'tenure rollback {name}', or train again with 'tenure run {source_of(name)}'."
+        if not found.fingerprint:
+            raise RegistryError(
+                f"{name} version {version}: has no tag {FINGERPRINT_TAG}, so Tenure did not register it. Expected a version that was judged. {to_do}"
+            )
+        with self.client() as client:
+            self.check_owner(client, name)
+            where = client.get_model_version_download_uri(name, version)
+            try:
+                return read_model(where, found.fingerprint)
+            except StoredFormatError as error:
+                raise RegistryError(f"{name} version {version}: {error} {to_do}") from None
 
     def promote(self, name: str, version: str, *, why: str = "passed every gate") -> str | None:
         """Point ``champion`` to a version; return the former one. Who, when and why are kept, and the former for ``rollback``.
@@ -225,6 +197,7 @@ class Registry(MlflowStore):
             return former
         # The mark comes last: a version that has it was promoted wholly, whenever the process was killed.
         with self.client() as client:
+            self.claim(client, name)
             if former and former != version:
                 client.set_model_version_tag(name, version, FORMER_TAG, former)
             client.set_registered_model_alias(name, CHAMPION, version)
@@ -238,21 +211,25 @@ class Registry(MlflowStore):
     def point_champion(self, name: str, version: str | None) -> None:
         """Let ``champion`` be a version, or nobody, without a mark: how a backfill stands on the day before."""
         current = self.champion(name)
+        if version == current:
+            return
         with self.client() as client:
-            if version and version != current:
+            self.claim(client, name)
+            if version:
                 client.set_registered_model_alias(name, CHAMPION, version)
-            elif current and not version:
+            else:
                 client.delete_registered_model_alias(name, CHAMPION)
 
     def end_interrupted(self, source: str) -> int:
         """Close the runs of a source that a killed process left open; return how many. Only for who holds its lock."""
         with self.client() as client:
-            experiments = [e for e in client.search_experiments() if e.name.startswith(f"{source}-")]
+            experiments = every(partial(client.search_experiments, filter_string=f"name LIKE '{source}-%'"))
+            own = [each.experiment_id for each in experiments if not self.other_owner(client, each.name)]
             running = "attributes.status = 'RUNNING'"
             left = [
                 run
-                for experiment in experiments
-                for run in client.search_runs([experiment.experiment_id], filter_string=running)
+                for experiment in own
+                for run in every(partial(client.search_runs, [experiment], filter_string=running))
                 if run.data.tags.get("source") == source
             ]
             for run in left:
@@ -277,13 +254,15 @@ class Registry(MlflowStore):
         RegistryError : there is no champion, none before it, or that one was deleted.
         """
         current = self.champion_version(name)
-        former = current.tags.get(FORMER_TAG) if current else None
-        if not current or not former:
+        former = current.tags.get(FORMER_TAG, "") if current else ""
+        if not current or former not in {each.version for each in self.versions(name)}:
+            found = f"no champion before version {current.version}" if current else "no champion"
+            found += f", for version {former} was deleted" if former else ""
             raise RegistryError(
-                f"{name}: {f'no champion before version {current.version}' if current else 'no champion'}. Expected one to go back to."
+                f"{name}: {found}. Expected one to go back to; 'tenure promote {name} VERSION' makes one."
             )
-        self.find(name, former)
         with self.client() as client:
+            self.claim(client, name)
             client.set_registered_model_alias(name, CHAMPION, former)
             note_change(client, name, current.version, ROLLED_BACK, why)
         return current.version, former
@@ -291,12 +270,12 @@ class Registry(MlflowStore):
     def revise_files(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
         """Show a copy of each file of some models' runs and versions; what ``revise`` changed is stored again. Returns how many there were."""
         with self.client() as client:
-            return revise_files(client, names, revise)
+            return revise_files(client, self._own(client, names), revise)
 
     def texts(self, names: Collection[str]) -> list[StoredText]:
         """List what the store's tables say of some models in words: tags, descriptions, parameters, data sets."""
         with self.client() as client:
-            return [*stored_texts(client, names)]
+            return [*stored_texts(client, self._own(client, names))]
 
     def revise_texts(self, names: Collection[str], revise: Callable[[str], str]) -> int:
         """Put ``revise`` of each text in its place, where the store lets it; return how many changed.
@@ -305,12 +284,12 @@ class Registry(MlflowStore):
         """
         changed = 0
         with self.client() as client:
-            for stored in stored_texts(client, names):
+            for stored in stored_texts(client, self._own(client, names)):
                 if stored.put and (text := revise(stored.text)) != stored.text:
                     stored.put(text)
                     changed += 1
-            if changed and self.uri.startswith("sqlite:///"):
-                with closing(sqlite3.connect(self.uri.removeprefix("sqlite:///"))) as database:
+            if changed and self._database:
+                with closing(sqlite3.connect(self._database)) as database:
                     database.execute("VACUUM")
         return changed
 

@@ -11,11 +11,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from tenure.models.mlflow_store import every
+from tenure.models.model import BOOSTER, DOCUMENT, PropensityModel, check_size
+
 if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel, Run
+    from mlflow.entities import Experiment, LoggedModel, Run
     from mlflow.tracking import MlflowClient
 
-MOST_RUNS = 50_000
+
+# Where MLflow puts a pyfunc's data beside its MLmodel.
+MODEL_FOLDER = "data/model"
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,24 @@ class StoredText:
     place: str
     text: str
     put: Callable[[str], object] | None = None
+
+
+def read_model(where: str, fingerprint: str) -> PropensityModel:
+    """Read the model of a folder of artefacts, wherever that is; nothing that the folder names is executed.
+
+    Raises
+    ------
+    StoredFormatError : it is not the whole model of this fingerprint.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    store = get_artifact_repository(where)
+    with TemporaryDirectory() as scratch, redirect_stderr(StringIO()):
+        for file in store.list_artifacts(MODEL_FOLDER):
+            if file.path in (f"{MODEL_FOLDER}/{DOCUMENT}", f"{MODEL_FOLDER}/{BOOSTER}"):
+                check_size(file.path, file.file_size or 0)
+                store.download_artifacts(file.path, scratch)
+        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER)
 
 
 def revise_files(client: MlflowClient, names: Collection[str], revise: Callable[[Path], bool]) -> int:
@@ -92,7 +115,7 @@ def _texts_of_registered(client: MlflowClient, name: str) -> Iterator[StoredText
         place = f"registered model {name}"
         yield StoredText(f"{place} description", model.description or "", partial(client.update_registered_model, name))
         yield from _tags(place, model.tags, partial(client.set_registered_model_tag, name))
-    for version in client.search_model_versions(f"name = '{name}'"):
+    for version in every(partial(client.search_model_versions, f"name = '{name}'")):
         place, own = f"{name} version {version.version}", (name, str(version.version))
         yield StoredText(f"{place} description", version.description or "", partial(client.update_model_version, *own))
         yield from _tags(place, version.tags, partial(client.set_model_version_tag, *own))
@@ -112,24 +135,20 @@ def _tags(place: str, tags: dict[str, str], put: Callable[[str, str], object]) -
         yield StoredText(f"{place} tag {key}", str(value), partial(put, key))
 
 
-def _experiments(client: MlflowClient, names: Collection[str]) -> list[Any]:
+def _experiments(client: MlflowClient, names: Collection[str]) -> list[Experiment]:
     from mlflow.entities import ViewType
 
-    return [experiment for experiment in client.search_experiments(ViewType.ALL) if experiment.name in names]
+    found = every(partial(client.search_experiments, ViewType.ALL))
+    return [experiment for experiment in found if experiment.name in names]
 
 
 def _runs(client: MlflowClient, names: Collection[str]) -> Iterator[Run]:
     from mlflow.entities import ViewType
 
     for experiment in _experiments(client, names):
-        yield from client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=MOST_RUNS)
+        yield from every(partial(client.search_runs, [experiment.experiment_id], run_view_type=ViewType.ALL))
 
 
 def _logged_models(client: MlflowClient, names: Collection[str]) -> Iterator[LoggedModel]:
     for experiment in _experiments(client, names):
-        token = None
-        while True:
-            page = client.search_logged_models([experiment.experiment_id], page_token=token)
-            yield from page
-            if not (token := page.token):
-                break
+        yield from every(partial(client.search_logged_models, [experiment.experiment_id]))

@@ -13,6 +13,7 @@ from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN
 from tenure.ledger import drop_scores_of
 from tenure.lock import sole_writer
+from tenure.models.model import revise_sealed
 from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
@@ -74,7 +75,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
         }
         changed["scores"] = drop_scores_of(workspace, source_name, person.names)
         changed["reports and notebooks"] = sum(
-            bool(take_out(person, path)) + _note_in_card(path) for path in _written(workspace, source_name)
+            _take_out(person, path) + _note_in_card(path) for path in _written(workspace, source_name)
         )
         changed["MLflow files and tags"] = _revise_store(registry, source_name, person)
         for document in workspace.reports_of(source_name).rglob("run.json"):
@@ -120,6 +121,10 @@ def _drop_snapshots(workspace: Workspace, source: str) -> int:
     return count
 
 
+def _take_out(person: Person, path: Path) -> bool:
+    return revise_sealed(path, lambda file: bool(take_out(person, file)))
+
+
 def _note_in_card(path: Path) -> bool:
     """Say in a model's card that its training saw customers who are forgotten since; once."""
     if path.name != CARD or CARD_NOTE in (text := path.read_text(encoding="utf-8")):
@@ -135,7 +140,7 @@ def _revise_store(registry: Registry, source: str, person: Person) -> int:
 
     def revise(copy: Path) -> bool:
         nonlocal changed
-        has_changed = bool(take_out(person, copy)) | _note_in_card(copy)
+        has_changed = _take_out(person, copy) | _note_in_card(copy)
         changed += has_changed
         return has_changed
 

@@ -18,7 +18,7 @@ from tenure.workspace import Workspace, check_name
 
 SETTINGS = {
     "name", "title", "currency", "timezone", "raw_timezone", "cutoff_grid", "min_history_days", "margin_rate",
-    "published", "licence", "note", "pseudonymise", "retention", "targets", "raw", "features", "facets",
+    "published", "licence", "note", "owner", "pseudonymise", "retention", "targets", "raw", "features", "facets",
 }  # fmt: skip
 NOT_PLAIN = {"name", "raw", "features", "targets", "facets", "retention"}
 TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
@@ -80,6 +80,7 @@ class Source:
     published: str = ""
     licence: str = ""
     note: str = ""
+    owner: str = ""  # who owns its models on an MLflow server that others use, too; by default an id of the workspace
     pseudonymise: bool = False  # customers are named by a keyed hash from staging on
     retention: dict[str, int] = field(default_factory=dict)  # what => days
     tables: dict[str, TableMapping] = field(default_factory=dict)
