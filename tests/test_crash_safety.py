@@ -15,9 +15,10 @@ import pytest
 
 from shop import BARE
 from tenure.errors import RegistryError
+from tenure.ledger import append_to_ledger
 from tenure.models.registry import Registry
 from tenure.notebooks import LONGEST_TEXT, shorten_outputs
-from tenure.scoring import Scores, append_to_ledger
+from tenure.scoring import Scores
 from tenure.workspace import Workspace
 
 

@@ -18,6 +18,7 @@ from tenure.steps.opening import open_run
 from tenure.steps.results import scoring_outcomes
 from tenure.steps.review import review_run
 from tenure.steps.score import score
+from tenure.targets.catalogue import all_targets
 from tenure.workspace import Workspace
 
 
@@ -42,7 +43,7 @@ def make_champion(workspace, name, feature):
     labels = (generator.random(200) < 0.1 + 0.2 * table[feature]).astype(int).to_numpy()
     meanings = (FeatureMeaning(feature, feature, "count", f"{feature}{{s}}", f"{feature}."),)
     model = train_model(table, labels, np.arange(200), meanings, TrainingSettings(max_trees=5, folds=3)).model
-    asked = open_run("shop", workspace=str(workspace.root)).target(name.removeprefix("shop-")).fingerprint
+    asked = all_targets()[name.partition("-")[2]].fingerprint
     fitted = {"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"]}
     model = replace(model, about=fitted | {"definition": asked})
     registry = Registry(workspace)

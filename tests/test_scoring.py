@@ -1,35 +1,44 @@
-"""Rankings and the ledger: equal scores have one order, and history is only added to."""
+"""Rankings: equal scores have one order, and each says which question it answers."""
 
 from dataclasses import replace
 from datetime import date, timedelta
 
+import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from tables import staged
-from tenure.errors import LeakageError
+from tenure.errors import DefinitionMismatchError, LeakageError, StoredFormatError
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.forms import Linear, LinearColumn
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.scoring import ScoringModel, append_to_ledger, last_scores, score_customers, scored_versions
+from tenure.scoring import STORED_AS, ScoringModel, read_scores_metadata, score_customers, write_scores
 from tenure.snapshots import Snapshots
+from tenure.targets.catalogue import all_targets
 from tenure.workspace import Workspace
 
 AS_OF = date(2024, 4, 1)
+LAPSE = all_targets()["lapse"]
 # A model that promises everyone the same.
 LEVEL = PropensityModel(
     form=Linear((LinearColumn((0.0, 1.0), 0.0, 0.0, 0.0),), -1.0),
     encoding=Encoding((EncodedColumn("days_since_order"),)),
     calibrator=Calibrator(),
     meanings=(FeatureMeaning("days_since_order", "recency", "days", "since the last order", "Days."),),
-    about={"target": "lapse", "fitted_through": "2024-01-01"},
+    about={
+        "target": "lapse",
+        "fitted_through": "2024-01-01",
+        "question": LAPSE.describe(),
+        "definition": LAPSE.fingerprint,
+    },
 )
 
 
-def scored(root, model=LEVEL):
+def scored(root, model=LEVEL, toml=""):
     lines = [f"c{number:02d} 2024-03-10 o{number} 10" for number in reversed(range(20))]
-    source = staged(root, order_lines=("customer_id occurred_at order_id amount", *lines))
+    source = staged(root, toml, order_lines=("customer_id occurred_at order_id amount", *lines))
     return score_customers(Snapshots(Workspace(root), source, AS_OF), {"lapse": ScoringModel(model, "1")})
 
 
@@ -47,22 +56,66 @@ def test_equal_propensities_are_ranked_by_customer(tmp_path):
     assert list(ranked["decile"]) == [decile for decile in range(1, 11) for _ in range(2)]
 
 
-def test_the_ledger_adds_the_same_scores_once_for_each_kind_of_run_and_keeps_all(tmp_path):
-    workspace, scores = Workspace(tmp_path), scored(tmp_path)
-
-    def append(run_id, run_kind):
-        return append_to_ledger(workspace, scores, source="shop", as_of=AS_OF, run_id=run_id, run_kind=run_kind)
-
-    assert [append("a", "scheduled"), append("b", "scheduled"), append("c", "backfill")] == [20, 0, 20]
-    kept = pd.concat(map(pd.read_parquet, workspace.scores.rglob("*.parquet")))
-    assert kept.groupby(["run_kind", "run_id"]).size().to_dict() == {("backfill", "c"): 20, ("scheduled", "a"): 20}
+SHORTER = "[targets.lapse]\nhorizon_days = 60\n"
 
 
-def test_of_versions_that_scored_a_day_in_turn_the_last_one_counts_even_where_its_scores_were_kept_before(tmp_path):
-    workspace, first = Workspace(tmp_path), scored(tmp_path)
-    second = replace(first, ranked={"lapse": first.ranked["lapse"].assign(model_version="2", propensity=0.5)})
-    for run_id, scores, version in (("a", first, "1"), ("b", second, "2"), ("c", first, "1")):
-        append_to_ledger(workspace, scores, source="shop", as_of=AS_OF, run_id=run_id, run_kind="scheduled")
-        assert scored_versions(workspace, "shop", AS_OF) == {"lapse": version}
-        _, last = last_scores(workspace, "shop", "lapse", AS_OF + timedelta(days=1))
-        assert set(last["model_version"]) == {version}
+def test_a_model_of_another_definition_is_refused_with_both_questions_and_what_to_run(tmp_path):
+    assert len(scored(tmp_path).ranked["lapse"]) == 20
+    with pytest.raises(
+        DefinitionMismatchError,
+        match=r"lapse: version 1 answers '.* in the next 90 days.*source.toml now asks '.* in the next 60 days.*'tenure run shop --targets lapse'",
+    ):
+        scored(tmp_path, toml=SHORTER)
+    of_60_days = replace(LEVEL, about=LEVEL.about | {"definition": replace(LAPSE, horizon_days=60).fingerprint})
+    assert len(scored(tmp_path, of_60_days, SHORTER).ranked["lapse"]) == 20
+
+
+def test_a_model_from_before_definitions_is_known_by_its_question_and_its_days(tmp_path):
+    days = {"horizon_days": 90, "lead_days": 0, "label_lag_days": LAPSE.label_lag_days}
+    old = replace(LEVEL, about={"fitted_through": "2024-01-01", "question": LAPSE.describe(), **days})
+    assert len(scored(tmp_path, old).ranked["lapse"]) == 20
+    with pytest.raises(DefinitionMismatchError, match=r"in the next 90 days.*\(definition unknown\)"):
+        scored(tmp_path, old, SHORTER)
+    silent = replace(LEVEL, about={"fitted_through": "2024-01-01"})
+    with pytest.raises(DefinitionMismatchError, match="answers 'a question it does not tell'"):
+        scored(tmp_path, silent, "[targets.lapse]\nhorizon_days = 90\n")
+
+
+def test_the_scored_table_says_what_its_scores_answer_and_its_columns_are_as_without(tmp_path):
+    scores = scored(tmp_path)
+    path, *_ = write_scores(scores, tmp_path, source="shop", as_of=AS_OF, run_kind="scheduled", is_hindsight=False)
+    told = read_scores_metadata(path)
+    assert (told["source"], told["as_of"], told["run_kind"], told["is_hindsight"]) == (
+        "shop",
+        "2024-04-01",
+        "scheduled",
+        False,
+    )
+    assert told["targets"] == {
+        "lapse": {
+            "model_version": "1", "model": LEVEL.fingerprint, "definition": LAPSE.fingerprint, "question": LAPSE.describe(),
+            "horizon_days": 90, "lead_days": 0, "label_lag_days": 0,
+        }
+    }  # fmt: skip
+    plain = tmp_path / "plain.parquet"
+    scores.customers.to_parquet(plain, index=False)
+    assert read_scores_metadata(plain) == {}
+    pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(plain))
+    # The pages of every column, as they lie in the file.
+    pages = "SELECT path_in_schema, data_page_offset, total_compressed_size, stats_min, stats_max FROM parquet_metadata('{}')"
+    assert duckdb.sql(pages.format(path)).fetchall() == duckdb.sql(pages.format(plain)).fetchall()
+    end = pq.read_metadata(plain).row_group(0).column(len(scores.customers.columns) - 1)
+    end = end.data_page_offset + end.total_compressed_size
+    assert path.read_bytes()[:end] == plain.read_bytes()[:end]
+
+
+def test_a_scored_table_of_a_newer_tenure_is_refused_and_one_with_more_to_say_is_read(tmp_path):
+    for version, extra in ((1, True), (2, False)):
+        table = pq.read_table(write_scores(scored(tmp_path), tmp_path)[0])
+        stored = f'{{"format_version": {version}, "more": 1}}'
+        pq.write_table(table.replace_schema_metadata({STORED_AS: stored}), tmp_path / "other.parquet")
+        if extra:
+            assert read_scores_metadata(tmp_path / "other.parquet")["more"] == 1
+        else:
+            with pytest.raises(StoredFormatError, match="a newer Tenure wrote it"):
+                read_scores_metadata(tmp_path / "other.parquet")

@@ -89,7 +89,7 @@ def test_the_scored_customers_of_a_source_are_the_same_whichever_engine_scores_t
     ]
     settings = TrainingSettings(max_trees=40, learning_rate=0.1, folds=3)
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
-    about = {"fitted_through": str(here.as_of), "currency": "EUR", "horizon_days": 90}
+    about = {"fitted_through": str(here.as_of), "currency": "EUR", "definition": lapse.fingerprint}
     model = train_model(fitting, labels, customers, meanings, settings, about=about).model
     here.build_features([here.as_of])
     expected = score_customers(here, {"lapse": ScoringModel(model, "1")})

@@ -7,7 +7,7 @@ each time a target was scored. Order stands in the files. What a target asked li
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -146,35 +146,45 @@ def append_to_ledger(
     customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight, definition,
     sequence (grows with each file of a target and as-of); the two scores with seven significant digits
     """
+    own = {
+        FORMAT: FORMAT_VERSION, "run_kind": run_kind, "is_hindsight": hindsight,
+        "scored_at": (scored_at or datetime.now(UTC).replace(tzinfo=None)).isoformat(),
+    }  # fmt: skip
     added = 0
-    at = scored_at or datetime.now(UTC).replace(tzinfo=None)
     for name, table in scores.ranked.items():
         content = table[list(CONTENT)].astype(TYPES)
-        former = entries(workspace, source, name, as_of)
-        last = next((entry for entry in reversed(former) if entry.run_kind == run_kind), None)
-        digest = _digest(content)
-        if content.empty or (last and (last.content, last.is_hindsight) == (digest, hindsight)):
-            continue
-        target = scores.targets.get(name)
-        own: dict[str, Any] = {
-            FORMAT: FORMAT_VERSION, "run_kind": run_kind, "is_hindsight": hindsight, "scored_at": at.isoformat(),
-            "definition": target.fingerprint if target else "", "sequence": 1 + max((e.sequence for e in former), default=0),
-            "model_version": str(content["model_version"].iloc[0]),
-        }  # fmt: skip
-        content = content.assign(
-            run_id=run_id, run_kind=run_kind, is_hindsight=hindsight, scored_at=at, definition=own["definition"],
-            sequence=np.int32(own["sequence"]),
-        )  # fmt: skip
-        if target:
+        if target := scores.targets.get(name):
             _keep_definition(workspace, source, target)
-        rows = pa.Table.from_pandas(content, preserve_index=False)
-        folder = workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}"
-        _write(
-            rows.replace_schema_metadata({STORED_AS: json.dumps(own)}),
-            folder / f"{run_kind}-{own['sequence']:06d}-{digest}.parquet",
-        )
-        added += len(content)
+        asked = {"definition": target.fingerprint if target else ""}
+        former = entries(workspace, source, name, as_of)
+        if len(content) and not _is_last(former, content, own | asked):
+            folder = workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}"
+            _append(
+                folder, content, own | asked | {"sequence": 1 + max((e.sequence for e in former), default=0)}, run_id
+            )
+            added += len(content)
     return added
+
+
+def _is_last(former: Sequence[Entry], content: pd.DataFrame, own: Mapping[str, Any]) -> bool:
+    """Say whether scores are the last of their kind of run already; those without a definition are taken to be of the same."""
+    last = next((entry for entry in reversed(former) if entry.run_kind == own["run_kind"]), None)
+    return (
+        last is not None
+        and (last.content, last.is_hindsight) == (_digest(content), own["is_hindsight"])
+        and last.definition in ("", own["definition"])
+    )
+
+
+def _append(folder: Path, content: pd.DataFrame, own: dict[str, Any], run_id: str) -> None:
+    path = folder / f"{own['run_kind']}-{own['sequence']:06d}-{_digest(content)}.parquet"
+    content = content.assign(
+        run_id=run_id, run_kind=own["run_kind"], is_hindsight=own["is_hindsight"],
+        scored_at=datetime.fromisoformat(own["scored_at"]), definition=own["definition"], sequence=np.int32(own["sequence"]),
+    )  # fmt: skip
+    told = own | {"model_version": str(content["model_version"].iloc[0])}
+    rows = pa.Table.from_pandas(content, preserve_index=False)
+    _write(rows.replace_schema_metadata({STORED_AS: json.dumps(told)}), path)
 
 
 def _digest(content: pd.DataFrame) -> str:

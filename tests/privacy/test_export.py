@@ -1,12 +1,14 @@
 """Exports: pseudonyms stay unless they are to be revealed, and then only in files of their owner."""
 
+import os
 import stat
+from datetime import UTC, datetime
 
 import pytest
 
 from tables import staged
 from tenure.errors import UsageError
-from tenure.privacy.export import export_scores
+from tenure.privacy.export import export_scores, exported_on
 from tenure.sources.identities import KEY, Identities
 from tenure.workspace import Workspace
 
@@ -34,6 +36,8 @@ def test_the_last_as_of_is_exported_as_it_is(shop):
     (path,) = export_scores(shop, "shop")
     assert path == shop.root / "data/exports/shop/2024-03-01/lapse.csv"
     assert path.read_text() == (shop.reports("shop", "2024-03-01") / "lapse.csv").read_text()
+    os.utime(path.parent, (0, 0))
+    assert exported_on(path.parent) == datetime.now(UTC).date()
 
 
 def test_revealed_ids_are_for_their_owner_alone_and_no_formula(shop):

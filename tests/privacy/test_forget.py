@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,15 +16,18 @@ from tenure.cli import main
 from tenure.engines.known_customers import known_customers
 from tenure.errors import RunError, UsageError
 from tenure.identity.events import Event, Ledger
+from tenure.ledger import append_to_ledger, entries, read_definition
 from tenure.models.registry import Registry
 from tenure.privacy.forget import CARD_NOTE, forget_customer
-from tenure.scoring import Scores, append_to_ledger
+from tenure.scoring import Scores
 from tenure.snapshots import Snapshots
 from tenure.sources.identities import KEY, Identities
 from tenure.sources.source import read_source
+from tenure.targets.catalogue import all_targets
 from tenure.workspace import Workspace
 
 AS_OF = date(2024, 3, 1)
+LAPSE = all_targets()["lapse"]
 ORDERS = (
     "customer_id occurred_at order_id amount",
     "c1 2024-01-05 1 3", "c12 2024-01-09 2 4", "c2 2024-01-06 3 1", "c1 someday 4 1", "c1 2024-02-07 5 2",
@@ -39,7 +43,7 @@ def key(monkeypatch):
 def scores(*customers):
     rows = [(customer, 0.5 / rank, rank, 1.0, "1") for rank, customer in enumerate(customers, start=1)]
     table = pd.DataFrame(rows, columns=["customer_id", "propensity", "decile", "rule_score", "model_version"])
-    return Scores(table[["customer_id"]], {"lapse": table})
+    return Scores(table[["customer_id"]], {"lapse": table}, targets={"lapse": LAPSE})
 
 
 def lived_in(root, toml=""):
@@ -129,7 +133,11 @@ def test_a_repeat_brings_nobody_back_and_adds_no_scores_twice(tmp_path):
     ledger = workspace.scores / "source=shop"
     (kept,) = ledger.rglob("*.parquet")
     assert pd.read_parquet(kept)["customer_id"].to_list() == ["c12"]
-    left = Scores(pd.DataFrame(), {"lapse": scores("c1", "c12").ranked["lapse"].iloc[1:]})
+    (entry,) = entries(workspace, "shop")
+    assert (entry.sequence, entry.definition, entry.version) == (1, LAPSE.fingerprint, "1")
+    assert read_definition(workspace, "shop", entry.definition)["question"] == LAPSE.question
+    left = scores("c1", "c12")
+    left = replace(left, ranked={"lapse": left.ranked["lapse"].iloc[1:]})
     assert append_to_ledger(workspace, left, source="shop", as_of=AS_OF, run_id="s", run_kind="scheduled") == 0
 
 

@@ -1,7 +1,6 @@
 """Retention: what is older than it may be goes, what is younger stays, raw files always."""
 
 import json
-import os
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
@@ -9,11 +8,13 @@ import pytest
 
 from tables import read, staged, write_csv
 from tenure.errors import DefinitionError
+from tenure.privacy.export import EXPORT_JSON
 from tenure.privacy.retention import apply_retention
 from tenure.review.failures import note_failure
 from tenure.sources.ingest import stage_source
 from tenure.sources.retention import first_days_kept
 from tenure.sources.source import parse_source, read_source
+from tenure.stored import write_stored
 from tenure.workspace import Workspace
 
 TODAY = datetime.now(UTC).date()
@@ -44,17 +45,24 @@ def test_old_facts_are_not_staged_and_other_tables_are_whole(tmp_path):
     assert f"ana,{days_ago(900)}" in (tmp_path / "data/raw/shop/usage.csv").read_text()
 
 
-def test_exports_go_with_the_reports_they_are_copies_of(tmp_path):
+def test_exports_go_with_the_reports_they_are_copies_of_by_when_they_were_written(tmp_path):
     workspace = Workspace(tmp_path)
     for name, age in (("2024-01-01", 31), ("2024-02-01", 29)):
         folder = workspace.exports("shop") / name
-        folder.mkdir(parents=True)
+        write_stored(folder / EXPORT_JSON, {"exported_at": f"{days_ago(age)}T05:00:00+00:00"}, 1)
         (folder / "lapse.csv").write_text("customer_id\nana\n")
-        then = (datetime.now(UTC) - timedelta(days=age)).timestamp()
-        os.utime(folder, (then, then))
     source = parse_source("[retention]\nreports = 30\n", name="shop", where="source.toml")
     assert "1 exports too" in apply_retention(workspace, source)
     assert [folder.name for folder in workspace.exports("shop").iterdir()] == ["2024-02-01"]
+
+
+def test_an_export_from_before_it_said_when_goes_by_its_as_of(tmp_path):
+    workspace = Workspace(tmp_path)
+    for name in (days_ago(31), f"{days_ago(31)}-revealed", days_ago(29)):
+        (workspace.exports("shop") / name).mkdir(parents=True)
+    source = parse_source("[retention]\nreports = 30\n", name="shop", where="source.toml")
+    assert "2 exports too" in apply_retention(workspace, source)
+    assert [folder.name for folder in workspace.exports("shop").iterdir()] == [days_ago(29)]
 
 
 def test_scores_and_run_folders_go_by_when_they_were_made(tmp_path):

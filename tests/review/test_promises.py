@@ -1,5 +1,6 @@
 """Promises of the ledger, joined with what came true."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
@@ -7,12 +8,21 @@ import pandas as pd
 import pytest
 
 from tables import staged
-from tenure.review.promises import expected_interval, find_promises, promise_alerts
+from tenure.errors import NotEnoughDataError
+from tenure.ledger import append_to_ledger, entries
+from tenure.review import promises
+from tenure.review.promises import expected_interval, promise_alerts, promise_table
+from tenure.scoring import Scores
 from tenure.snapshots import Snapshots
+from tenure.sources.source import parse_source
+from tenure.steps.opening import open_run
+from tenure.steps.review import review_run
+from tenure.targets.catalogue import targets_of
 from tenure.workspace import Workspace
 
 CUSTOMERS = [f"c{n:03d}" for n in range(100)]
 TOML = 'name = "shop"\n[targets.lapse]\nhorizon_days = 30\neligible_days = 90\n'
+LAPSE = targets_of(parse_source(TOML, name="shop", where="here"))["lapse"]
 SCORED, LATER, TODAY = date(2024, 4, 1), date(2024, 5, 1), date(2024, 6, 15)
 
 
@@ -27,15 +37,27 @@ def shop(root, **more):
     return Snapshots(Workspace(root), staged(root, TOML, **tables), TODAY)
 
 
-def score(root, as_of, propensity, kind="scheduled", at="2024-04-01", file="1", rule=0.0):
-    folder = root / "data" / "scores" / "source=shop" / "target=lapse" / f"as_of={as_of}"
-    folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(
-        {
-            "customer_id": CUSTOMERS, "propensity": propensity, "decile": np.arange(100) // 10 + 1, "rule_score": rule,
-            "model_version": "1", "run_id": "r", "run_kind": kind, "is_hindsight": False, "scored_at": datetime.fromisoformat(at),
-        }
-    ).to_parquet(folder / f"{kind}-{file}.parquet")  # fmt: skip
+def score(root, as_of, propensity, kind="scheduled", at="2024-04-01", rule=0.0, target=LAPSE, customers=CUSTOMERS):
+    """Append to the ledger what a target said of all hundred."""
+    table = pd.DataFrame({"customer_id": CUSTOMERS, "propensity": propensity, "decile": np.arange(100) // 10 + 1})
+    table = table.assign(rule_score=rule, model_version="1")[table["customer_id"].isin(customers)]
+    append_to_ledger(
+        Workspace(root), Scores(pd.DataFrame(), {"lapse": table}, targets={"lapse": target} if target else {}), source="shop",
+        as_of=as_of, run_id="r", run_kind=kind, scored_at=datetime.fromisoformat(at),
+    )  # fmt: skip
+
+
+def forget_definitions(root):
+    """Make the ledger one of before there were definitions and an order."""
+    for entry in entries(Workspace(root), "shop"):
+        entry.read().drop(columns=["definition", "sequence"]).to_parquet(entry.path)
+
+
+def find_promises(snapshots, about=None):
+    """Find the promises where all can be reviewed; ``about`` is what the model of version 1 says of itself."""
+    found, alerts = promises.find_promises(snapshots, lambda target, version, kind: about)
+    assert not alerts
+    return found
 
 
 def test_a_promise_is_compared_with_what_came_true(tmp_path):
@@ -63,8 +85,8 @@ def test_contacted_customers_are_left_out_and_controls_are_not(tmp_path):
 
 def test_the_first_scheduled_scores_count_not_later_ones_nor_tries_by_hand(tmp_path):
     score(tmp_path, SCORED, 0.9, kind="manual", at="2024-04-01")
-    score(tmp_path, SCORED, 0.5, at="2024-04-02", file="9")
-    score(tmp_path, SCORED, 0.7, at="2024-04-03", file="1")
+    score(tmp_path, SCORED, 0.5, at="2024-04-03")
+    score(tmp_path, SCORED, 0.7, at="2024-04-02")  # its clock went wrong
     (promise,) = find_promises(shop(tmp_path))
     assert promise.expected == pytest.approx(50)
 
@@ -89,3 +111,120 @@ def test_the_expected_interval_is_the_binomials_where_all_propensities_are_equal
     from scipy.stats import binom
 
     assert expected_interval(np.full(100, 0.2)) == tuple(binom(100, 0.2).ppf([0.025, 0.975]))
+
+
+NOW_OF_5_DAYS = 'name = "shop"\n[targets.lapse]\nhorizon_days = 5\neligible_days = 20\n'
+
+
+def asked_otherwise(root, toml=NOW_OF_5_DAYS, **more):
+    """The shop with another definition than its scores were made under. In 5 days all lapse; of 20 nobody is asked any more."""
+    shop(root, **more)
+    return Snapshots(Workspace(root), staged(root, toml), TODAY)
+
+
+def test_scores_are_held_to_the_window_the_outcome_and_the_customers_of_their_own_definition(tmp_path):
+    score(tmp_path, SCORED, 0.5)
+    (promise,) = find_promises(asked_otherwise(tmp_path))
+    assert (promise.customers, promise.realised, promise.horizon_days, promise.is_current) == (100, 50, 30, False)
+    score(tmp_path, LATER, 0.9, target=replace(LAPSE, horizon_days=5, eligible_days=60))
+    today = asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "60"))
+    assert promise_table(find_promises(today))[["as_of", "horizon_days", "customers", "realised"]].to_numpy().tolist() == [
+        [SCORED, 30, 100, 50], [LATER, 5, 100, 100],
+    ]  # fmt: skip
+
+
+def test_an_outcome_is_certain_by_the_definition_it_was_promised_under(tmp_path):
+    score(tmp_path, SCORED, 0.5, target=replace(LAPSE, horizon_days=76))  # until 16 June, the day after the as-of
+    assert find_promises(asked_otherwise(tmp_path)) == []
+    score(tmp_path, SCORED, 0.5, target=replace(LAPSE, horizon_days=75))
+    (promise,) = find_promises(asked_otherwise(tmp_path))
+    assert (promise.horizon_days, promise.realised) == (75, 50)
+    with pytest.raises(NotEnoughDataError, match="certain on 2024-06-16"):
+        list(asked_otherwise(tmp_path).label(replace(LAPSE, horizon_days=76), {SCORED: CUSTOMERS}))
+
+
+def test_two_definitions_of_one_day_are_each_held_to_their_own(tmp_path):
+    score(tmp_path, SCORED, 0.5)
+    score(tmp_path, SCORED, 0.9, target=replace(LAPSE, horizon_days=5, eligible_days=60))
+    found = find_promises(asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "60")))
+    assert [(p.horizon_days, p.realised, p.is_current) for p in found] == [(30, 50, False), (5, 100, True)]
+    assert {p.as_of for p in found} == {SCORED}
+
+
+def test_what_was_known_too_late_keeps_no_promise_of_an_earlier_definition_either(tmp_path):
+    late = [f"{c} 2024-04-20 2024-06-15 {c}d 1 5" for c in CUSTOMERS[1::2]]
+    known = [f"{c} 2024-03-10 2024-03-10 {c}a 1 5" for c in CUSTOMERS]
+    known += [f"{c} 2024-04-10 2024-04-10 {c}b 1 5" for c in CUSTOMERS[::2]]
+    orders = (
+        "customer_id occurred_at known_at order_id quantity amount",
+        *known,
+        *late,
+        "zoe 2024-06-14 2024-06-14 z 1 5",
+    )
+    score(tmp_path, SCORED, 0.5)
+    (promise,) = find_promises(asked_otherwise(tmp_path, order_lines=orders))
+    assert promise.realised == 50
+    later = Snapshots(Workspace(tmp_path), asked_otherwise(tmp_path, order_lines=orders).staged, date(2024, 6, 16))
+    assert find_promises(later)[0].realised == 0
+
+
+def test_who_is_gone_from_the_facts_did_not_lapse(tmp_path):
+    score(tmp_path, SCORED, 0.5)
+    orders = [f"{c} 2024-03-10 {c}a 1 5" for c in CUSTOMERS[:60]] + [f"{c} 2024-04-10 {c}b 1 5" for c in CUSTOMERS[:40]]
+    facts = ("customer_id occurred_at order_id quantity amount", *orders, "zoe 2024-06-14 z 1 5")
+    (promise,) = find_promises(asked_otherwise(tmp_path, order_lines=facts))
+    assert (promise.customers, promise.realised) == (60, 20)
+
+
+def test_a_missed_promise_of_an_earlier_definition_accuses_no_champion_of_todays(tmp_path):
+    score(tmp_path, SCORED, 0.2)
+    score(tmp_path, LATER, 0.2)
+    missed = find_promises(asked_otherwise(tmp_path))
+    assert [p.is_kept for p in missed] == [False, False] and promise_alerts(missed) == []
+    assert len(promise_alerts([replace(promise, is_current=True) for promise in missed])) == 1
+
+
+def test_scores_older_than_definitions_are_held_to_what_their_model_says_it_was_asked(tmp_path):
+    score(tmp_path, SCORED, 0.5)
+    forget_definitions(tmp_path)
+    about = {"question": LAPSE.describe(), "horizon_days": 30, "lead_days": 0, "label_lag_days": 0}
+    (promise,) = find_promises(shop(tmp_path), about)
+    assert (promise.realised, promise.is_current) == (50, True)
+    (promise,) = find_promises(asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "90")), about)
+    assert (promise.realised, promise.horizon_days, promise.is_current) == (50, 30, False)
+
+
+@pytest.mark.parametrize(
+    "about", [None, {}, {"question": "Who leaves?", "horizon_days": 30, "lead_days": 0, "label_lag_days": 0}]
+)
+def test_scores_of_which_nobody_knows_what_they_answer_are_warned_of_and_not_reviewed(tmp_path, about):
+    score(tmp_path, SCORED, 0.5)
+    forget_definitions(tmp_path)
+    score(tmp_path, LATER, 0.5)
+    found, (alert,) = promises.find_promises(shop(tmp_path), lambda *_: about)
+    assert [promise.as_of for promise in found] == [LATER]
+    assert str(alert).startswith(
+        "warning: lapse: 1 earlier scores (2024-04-01 to 2024-04-01) cannot be compared with their outcomes: the definition behind version 1 is not known"
+    )
+
+
+def test_a_definition_that_asks_for_a_table_which_is_gone_is_warned_of(tmp_path):
+    of_payments = replace(LAPSE, outcome=replace(LAPSE.outcome, table="payments", expression="count(*) = 0"))
+    score(tmp_path, SCORED, 0.5, target=of_payments)
+    found, (alert,) = promises.find_promises(shop(tmp_path), lambda *_: None)
+    assert not found and "needs a table that is gone" in alert.text
+    payments = [f"{c} 2024-04-10 5 succeeded" for c in CUSTOMERS[::4]]
+    (promise,) = find_promises(shop(tmp_path, payments=("customer_id occurred_at amount status", *payments)))
+    assert promise.realised == 75
+
+
+def test_the_review_shows_the_horizon_of_an_earlier_definition_and_warns_of_what_it_cannot_compare(tmp_path):
+    score(tmp_path, SCORED, 0.5)
+    score(tmp_path, date(2024, 4, 2), 0.5, target=None)
+    asked_otherwise(tmp_path)
+    run = open_run("shop", workspace=str(tmp_path), as_of=str(TODAY), run_kind="scheduled")
+    found = review_run(run)
+    assert found.table[["horizon_days", "realised"]].to_numpy().tolist() == [[30, 50]]
+    assert [alert.about for alert in found.alerts if "cannot be compared" in alert.text] == ["lapse"]
+    page = (run.output / "review.html").read_text()
+    assert "v1, asked for 30 days" in page and ", in the 30 days asked for then, and <b>50 came true" in page
