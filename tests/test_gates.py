@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gated_shop import AS_OF, EARLIER, LATER, TOML, champion, champions, change, copied, opened, trained
+from gated_shop import AS_OF, EARLIER, LATER, TOML, champion, change, opened, trained
 from tenure.errors import RegistryError
 from tenure.models.registry import Registry
 from tenure.reporting.record import TrainingRecord
@@ -13,16 +13,9 @@ from tenure.steps.results import scoring_outcomes
 from tenure.steps.score import score
 
 
-@pytest.fixture(scope="module")
-def company(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield champions(tmp_path_factory.mktemp("company"))
-
-
 @pytest.fixture
-def shop(company, tmp_path):
-    return copied(company, tmp_path)
+def shop(gated_shop):
+    return gated_shop
 
 
 def standing(record):

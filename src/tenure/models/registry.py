@@ -88,6 +88,10 @@ class Registry(OwnedStore):
         with self.client() as client:
             experiment = self._experiment(client, name)
             if existing := self._same_content(name, fingerprint):
+                # Judged anew, it may pass what it once did not: the champion of then may be gone. To be champion already proves nothing.
+                if verdict.is_promotable and verdict.standing.code != "same_model":
+                    for key, value in version_tags(study, verdict, tags).items():
+                        client.set_model_version_tag(name, existing.version, key, value)
                 return existing
             run_id, model_uri = log_training(
                 study, verdict, experiment=experiment, name=name, figures=figures, catalogue=catalogue, tags=tags
