@@ -140,23 +140,19 @@ def against_champion(
     is_same_question: bool | None,
     difference: Auc | None,
     silent: str,
-    thresholds: Thresholds = LIMITS,
 ) -> Gate:
     """Compare a version with the champion, if there is one: on the same customers, else by what was recorded at the same test cutoff.
 
-    ``difference`` is the paired difference of AUC, the test cutoff among those it is over; None where the champion cannot be asked there,
-    and ``silent`` says why. ``is_same_question`` is None where nobody can tell which definition the champion answers.
+    ``difference`` is paired and includes the test cutoff; None where the champion is ``silent`` there. ``is_same_question``: None is unknown.
     """
     gate = partial(Gate, "better than the champion")
-    by_hand = f"'tenure promote {challenger.model} VERSION' decides by hand"
     if champion is None:
         return gate(True, "no version is champion yet", "first")
-    named = f"version {champion.version}"
+    named, by_hand = f"version {champion.version}", f"'tenure promote {challenger.model} VERSION' decides by hand"
     if champion.fingerprint == challenger.fingerprint:
         return gate(True, f"it is {named}, the champion, again: there is nothing to beat", "same_model")
-    own, its = challenger.as_of, champion.as_of
-    if not its:  # of before it was kept
-        own, its = challenger.test_cutoff, champion.test_cutoff
+    # As-ofs, or where that of a version of before they were kept is unknown, test cutoffs.
+    own, its = (challenger.as_of, champion.as_of) if champion.as_of else (challenger.test_cutoff, champion.test_cutoff)
     if own < its:
         return gate(False, f"{own} lies before {its} of {named}: an earlier as-of moves no alias; {by_hand}", "earlier_as_of")  # fmt: skip
     if challenger.is_quick and not champion.is_quick:
@@ -165,19 +161,17 @@ def against_champion(
         return gate(True, f"{named} answers another definition; the first of this one is asked to beat the rule alone", "other_definition")  # fmt: skip
     if champion.is_quick and not challenger.is_quick:
         return gate(True, f"{named} is quick, and a full model replaces it", "full_replaces_quick")
-    if difference is not None:
-        d = difference
-        passed = d.value > 0 and d.low >= thresholds.champion_low
+    if d := difference:
+        passed = d.value > 0 and d.low >= LIMITS.champion_low
         found = f"paired difference of AUC {d.value:+.4f} (95 % interval {d.low:+.4f} to {d.high:+.4f})"
         return gate(passed, found + ("" if passed else "; a tie keeps the champion"), "compared")
-    recorded = champion.metric("auc") if champion.test_cutoff == challenger.test_cutoff and is_same_question else None
-    if recorded is None:
-        return gate(
-            False, f"{named} cannot be asked at {challenger.test_cutoff} ({silent}) and has no recorded AUC of it; {by_hand}", "not_comparable"
-        )  # fmt: skip
-    # Recorded with four digits: what they do not tell apart is a tie.
-    passed = round(challenger.auc, 4) > recorded
-    found = f"AUC {challenger.auc:.4f} against {recorded:.4f} of {named} (recorded, unpaired, for it cannot be asked: {silent})"
+    at, auc = challenger.test_cutoff, champion.metric("auc")
+    if champion.test_cutoff != at or not is_same_question or auc is None:
+        return gate(False, f"{named} cannot be asked at {at} ({silent}) and has no recorded AUC of it; {by_hand}", "not_comparable")  # fmt: skip
+    passed = round(challenger.auc, 4) > auc  # recorded with four digits: what they do not tell apart is a tie
+    found = (
+        f"AUC {challenger.auc:.4f} against {auc:.4f} of {named} (recorded, unpaired, for it cannot be asked: {silent})"
+    )
     return gate(passed, found + ("" if passed else f"; {by_hand}"), "recorded")
 
 

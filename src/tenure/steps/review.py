@@ -89,18 +89,9 @@ def review_run(run: Run) -> Review:
     found = Review(promises, features, scores, since, deliveries, alerts, diary)
     save_alerts(found.alerts, run.output / REVIEW_ALERTS)
     page = review_page(
-        promises,
-        features,
-        scores,
-        since,
-        deliveries,
-        found.alerts,
-        found.diary,
-        began=began(runs, alerts),
-        staged=run.staged,
-        as_of=run.as_of,
-        is_quick=is_quick(run),
-    )
+        promises, features, scores, since, deliveries, found.alerts, found.diary, began=began(runs, alerts), staged=run.staged,
+        as_of=run.as_of, is_quick=is_quick(run),
+    )  # fmt: skip
     write_page(run.output / "review.html", page)
     write_index(run)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -99,30 +99,35 @@ def score(
     before = scored_before(run)
     found = choose_models(run, versions, names_in(targets), before, allow_hindsight=allow_hindsight)
     chosen = {one.target: one for one in found if isinstance(one, Chosen)}
-    others = [one for one in found if isinstance(one, NotScored)]
+    others = sorted((one for one in found if isinstance(one, NotScored)), key=lambda one: one.is_refusal)
     if not chosen and versions is None:
         raise others[0].error if others else _no_champion(run, "no target")
     run.snapshots.build_features([run.as_of])
     models = {name: one.scoring for name, one in chosen.items()}
     scores = with_facets(run.snapshots, score_customers(run.snapshots, models, allow_hindsight=allow_hindsight))
     quick = [name for name, one in chosen.items() if one.is_quick]
-    write_scores(
-        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=QUICK if run.quick else run.run_kind, is_hindsight=allow_hindsight,
-        quick=quick,
-    )  # fmt: skip
+    _write(run, scores, quick, is_hindsight=allow_hindsight)
     for one in others:
         # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
         (run.output / f"{one.target}.csv").unlink(missing_ok=True)
         rmtree(models_folder(run.output) / one.target, ignore_errors=True)
-    for name, scoring in models.items():
-        scoring.model.save(models_folder(run.output) / name)
-    for kind, names in ((QUICK, quick), (run.run_kind, [name for name in chosen if name not in quick])):
-        append_to_ledger(
-            run.workspace, replace(scores, ranked={name: scores.ranked[name] for name in names}), source=run.source.name,
-            as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight,
-        )  # fmt: skip
     write_stored(run.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT)
     return scores
+
+
+def _write(run: Run, scores: Scores, quick: Collection[str], *, is_hindsight: bool) -> None:
+    """Write the tables and the models that scored, and append the ledger; what is ``quick`` is marked in each."""
+    write_scores(
+        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=QUICK if run.quick else run.run_kind, is_hindsight=is_hindsight,
+        quick=quick,
+    )  # fmt: skip
+    for name, scoring in scores.models.items():
+        scoring.model.save(models_folder(run.output) / name)
+    for kind, names in ((QUICK, quick), (run.run_kind, scores.ranked.keys() - {*quick})):
+        append_to_ledger(
+            run.workspace, replace(scores, ranked={name: scores.ranked[name] for name in sorted(names)}), source=run.source.name,
+            as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=is_hindsight,
+        )  # fmt: skip
 
 
 def choose_models(
