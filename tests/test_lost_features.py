@@ -104,7 +104,9 @@ def test_scoring_is_refused_where_nobody_asked_for_has_a_champion(run):
     with pytest.raises(DataContractError, match="lapse: version 1 needs 1 features"):
         score(run, targets="lapse")
     Registry(run.workspace).point_champion("shop-lapse", None)
-    with pytest.raises(RegistryError, match="lapse has no champion in .*run 'tenure run shop --targets lapse' first"):
+    with pytest.raises(
+        RegistryError, match="lapse has no champion in the MLflow store.*run 'tenure run shop --targets lapse' first"
+    ):
         score(run, targets="lapse")
     with pytest.raises(RegistryError, match="no target has a champion in "):
         score(run)

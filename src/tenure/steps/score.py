@@ -198,7 +198,7 @@ def _nobody(run: Run, name: str, *, is_due: bool) -> NotScored | None:
 def _no_champion(run: Run, name: str) -> RegistryError:
     asked = f" --targets {name}" if name in run.snapshots.targets else ""
     return RegistryError(
-        f"{run.source.name}: {name} has {'no' if asked else 'a'} champion in {run.registry.place}. "
+        f"{run.source.name}: {name} has {'no' if asked else 'a'} champion in the MLflow store. "
         f"Expected a trained model; run 'tenure run {run.source.name}{asked}' first."
     )
 
