@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import urllib.request
 from contextlib import contextmanager
@@ -95,6 +96,34 @@ def test_the_password_is_in_no_file_of_the_workspace_or_the_artefact_store(serve
     for folder in (workspace.root, server.folder / "artefacts"):
         for path in folder.rglob("*"):
             assert path.is_dir() or ADMIN_PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_a_model_damaged_in_the_artefact_store_is_refused(server, shop):
+    workspace, _ = shop
+    (stored,) = (server.folder / "artefacts").rglob("model.json")
+    whole = stored.read_bytes()
+    for damaged in (whole.replace(b'"intercept": ', b'"intercept": 3'), whole[:500], b""):
+        stored.write_bytes(damaged)
+        with pytest.raises(RegistryError, match="shop-lapse version 1: .*damaged.*'tenure rollback shop-lapse'"):
+            Registry(workspace).load("shop-lapse", "1")
+    stored.unlink()
+    with pytest.raises(RegistryError, match=r"version 1: data/model: model.json is missing"):
+        Registry(workspace).load("shop-lapse", "1")
+    stored.write_bytes(whole)
+    assert Registry(workspace).load("shop-lapse", "1").feature_names
+
+
+def test_a_second_company_with_a_source_of_the_same_name_is_refused_and_a_copy_of_the_first_is_not(shop, tmp_path):
+    workspace, _ = shop
+    other = Workspace(tmp_path / "other")
+    place_shop(other)
+    with pytest.raises(TenureError, match="shop of another owner, 'shop0-.*write owner = "):
+        run(other)
+    with pytest.raises(RegistryError, match="shop of another owner, 'shop0-"):
+        Registry(other).promote("shop-lapse", "1")
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    assert Registry(Workspace(tmp_path / "copy")).load("shop-lapse", "1").feature_names
+    assert [found.version for found in Registry(workspace).versions("shop-lapse")] == ["1"]
 
 
 @contextmanager

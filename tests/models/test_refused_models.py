@@ -12,6 +12,7 @@ from tenure.demo import generate_demo
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding
 from tenure.models.evaluate import evaluate
+from tenure.models.registry import Registry
 from tenure.models.scorecard import walk
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import cautions, study_target
@@ -112,3 +113,27 @@ def test_where_the_rule_knows_nothing_the_walk_ranks_as_the_evaluation_does(snap
     )
     card = walk(snapshots, good.target, GOOD, replace(good, test=test, evaluation=found), cutoffs=1)
     assert card.difference_to("rule").value == pytest.approx(found.difference_to_rule.value)
+
+
+def test_a_study_is_logged_once_with_all_that_it_was_judged_by(snapshots, good, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    registry = Registry(snapshots.workspace)
+    tags = {"source": "demo", "quick": "False", "as_of": str(snapshots.as_of), "run_kind": "scheduled"}
+
+    def log(study):
+        return registry.log_study(study, judge(study.evaluation, None), name="demo-lapse", figures={}, catalogue=[], tags=tags)  # fmt: skip
+
+    logged = log(good)
+    version = registry.find("demo-lapse", logged.version)
+    assert (version.version, version.run_id, version.aliases) == ("1", logged.run_id, ("challenger",))
+    assert version.fingerprint == good.model.fingerprint and version.definition == good.target.fingerprint
+    assert (version.is_promotable, version.is_quick, version.as_of) == (True, False, str(snapshots.as_of))
+    assert version.tags["tenure.run_kind"] == "scheduled" and version.test_cutoff == str(good.plan.test)
+    assert version.metric("auc_low") == pytest.approx(good.evaluation.metrics["auc_low"], abs=1e-4)
+    test = good.test[good.model.feature_names]
+    assert (registry.load("demo-lapse", "1").propensities(test) == good.model.propensities(test)).all()
+    assert log(good).version == "1", "the same content is the same version"
+    (booster,) = (snapshots.workspace.mlruns / "artifacts").rglob("booster.txt")
+    booster.write_text(booster.read_text()[:5000])
+    assert log(good).version == "2", "unless its files are damaged"
+    assert registry.load("demo-lapse", "2").fingerprint == good.model.fingerprint

@@ -25,7 +25,7 @@ UNAUTHENTICATED, FORBIDDEN = "error code 401", "error code 403"
 SERVERS = ("postgresql", "mysql")
 ANSWER_SECONDS = 20
 LOCKED = "database is locked"
-# How MLflow itself answers who asks for what is not there, or not as it was: no other error made it say so.
+# How MLflow answers who asks for what is not there, or not as it was, unless another error made it say so.
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS")
 Found = TypeVar("Found")
 
@@ -143,9 +143,14 @@ def _what_went_wrong(error: BaseException) -> str:
         return "this user may not do that. Expected the permission EDIT on the experiment and the registered model; ask the server's administrator."
     if LOCKED in str(error):
         return "the database is locked. Expected to be able to write; close whatever holds it, such as the MLflow UI, and run again."
-    if getattr(error, "error_code", "") in GONE and not (error.__cause__ or error.__context__):
+    if is_gone(error):
         return f"{_first_cause(error)}. Expected it as Tenure left it; what was deleted or changed in MLflow is to be restored there, or trained again."
     return f"{_first_cause(error)}. Expected a reachable store; check MLFLOW_TRACKING_URI or the folder mlruns."
+
+
+def is_gone(error: BaseException) -> bool:
+    """Say whether the store works, but what it was asked for is not there, or not as it was."""
+    return getattr(error, "error_code", "") in GONE and not (error.__cause__ or error.__context__)
 
 
 def _first_cause(error: BaseException) -> str:

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, redirect_stderr, suppress
-from dataclasses import dataclass
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -40,17 +39,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version of a registered model."""
-
-    name: str
-    version: str
-    run_id: str
-    fingerprint: str
-    was_reused: bool = False
-
-
 def model_name(source: str, target: str) -> str:
     return f"{source}-{target}"
 
@@ -77,8 +65,8 @@ class Registry(OwnedStore):
         figures: Mapping[str, Path],
         catalogue: Sequence[Mapping[str, Any]],
         tags: Mapping[str, str],
-    ) -> RegisteredVersion:
-        """Log a training as a run and register its model; a version of the same content is reused.
+    ) -> Version:
+        """Log a training as a run and register its model; a version of the same content is returned as it is.
 
         ``figures`` are files; ``catalogue`` is the data dictionary of the features used.
         """
@@ -93,7 +81,7 @@ class Registry(OwnedStore):
                     for key, value in version_tags(study, verdict, tags).items():
                         client.set_model_version_tag(name, existing.version, key, value)
                 return existing
-            run_id, model_uri = log_training(
+            model_uri = log_training(
                 study, verdict, experiment=experiment, name=name, figures=figures, catalogue=catalogue, tags=tags
             )
             self._ensure_model(client, name)
@@ -104,14 +92,14 @@ class Registry(OwnedStore):
                     model_uri, name, tags={FINGERPRINT_TAG: fingerprint, **version_tags(study, verdict, tags)}
                 )
             client.set_registered_model_alias(name, CHALLENGER, created.version)
-        return RegisteredVersion(name, str(created.version), run_id, fingerprint)
+        return self.find(name, str(created.version))
 
-    def _same_content(self, name: str, fingerprint: str) -> RegisteredVersion | None:
+    def _same_content(self, name: str, fingerprint: str) -> Version | None:
         """Find a version of the same content whose files are whole: else training again would never mend a damaged one."""
         for found in self._listed(name, f" and tags.`{FINGERPRINT_TAG}` = '{fingerprint}'"):
             with suppress(RegistryError):
                 self.load(name, found.version)
-                return RegisteredVersion(name, found.version, found.run_id, fingerprint, was_reused=True)
+                return found
         return None
 
     def versions(self, name: str) -> list[Version]:
@@ -196,12 +184,12 @@ class Registry(OwnedStore):
         UnknownNameError : no such version.
         """
         found = self.find(name, version)
-        former = self.champion(name)
-        if former == version and found.was_promoted:
-            return former
-        # The mark comes last: a version that has it was promoted wholly, whenever the process was killed.
         with self.client() as client:
             self.claim(client, name)
+            former = self.champion(name)
+            if former == version and found.was_promoted:
+                return former
+            # The mark comes last: a version that has it was promoted wholly, whenever the process was killed.
             if former and former != version:
                 client.set_model_version_tag(name, version, FORMER_TAG, former)
             client.set_registered_model_alias(name, CHAMPION, version)
@@ -300,4 +288,6 @@ class Registry(OwnedStore):
     def attach(self, run_id: str, path: Path, folder: str = "notebooks") -> None:
         """Attach a file to a finished run: the executed notebook exists only after its kernel ended."""
         with self.client() as client:
+            experiment = client.get_experiment(client.get_run(run_id).info.experiment_id)
+            self.claim(client, experiment.name)
             client.log_artifact(run_id, str(path), folder)

@@ -11,8 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tenure.models.mlflow_store import every
+from tenure.errors import StoredFormatError, describe_unforeseen
+from tenure.models.mlflow_store import every, is_gone
 from tenure.models.model import BOOSTER, DOCUMENT, PropensityModel, check_size
+from tenure.secrets import without_secrets
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, LoggedModel, Run
@@ -39,15 +41,30 @@ def read_model(where: str, fingerprint: str) -> PropensityModel:
     ------
     StoredFormatError : it is not the whole model of this fingerprint.
     """
+    with TemporaryDirectory() as scratch, redirect_stderr(StringIO()):
+        _fetch(where, Path(scratch))
+        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER)
+
+
+def _fetch(where: str, folder: Path) -> None:
+    """Download a model's own files, none of which is too large."""
+    from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    store = get_artifact_repository(where)
-    with TemporaryDirectory() as scratch, redirect_stderr(StringIO()):
+    try:
+        store = get_artifact_repository(where)
         for file in store.list_artifacts(MODEL_FOLDER):
             if file.path in (f"{MODEL_FOLDER}/{DOCUMENT}", f"{MODEL_FOLDER}/{BOOSTER}"):
                 check_size(file.path, file.file_size or 0)
-                store.download_artifacts(file.path, scratch)
-        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER)
+                store.download_artifacts(file.path, str(folder))
+    except StoredFormatError:
+        raise
+    except Exception as error:  # each kind of store has errors of its own, a missing driver's among them
+        if isinstance(error, OSError | MlflowException) and not is_gone(error):
+            raise
+        raise StoredFormatError(
+            f"its files are not at {without_secrets(where)} ({describe_unforeseen(error)}). Expected those of the model."
+        ) from None
 
 
 def revise_files(client: MlflowClient, names: Collection[str], revise: Callable[[Path], bool]) -> int:

@@ -28,14 +28,14 @@ def log_training(
     figures: Mapping[str, Path],
     catalogue: Sequence[Mapping[str, Any]],
     tags: Mapping[str, str],
-) -> tuple[str, str]:
-    """Log a training as one run, with its model. => the run's id, the model's address
+) -> str:
+    """Log a training as one run, with its model; return the model's address.
 
     ``figures`` are files; ``catalogue`` is the data dictionary of the features used.
     """
     import mlflow
 
-    with mlflow.start_run(experiment_id=experiment, run_name=f"{name} {study.plan.test}", tags=dict(tags)) as run:
+    with mlflow.start_run(experiment_id=experiment, run_name=f"{name} {study.plan.test}", tags=dict(tags)):
         mlflow.log_params(_parameters(study))
         mlflow.log_metrics({f"test_{key}": value for key, value in study.evaluation.metrics.items()})
         counts: dict[str, float] = {
@@ -49,7 +49,7 @@ def log_training(
         mlflow.log_dict({"gates": [asdict(gate) for gate in verdict.gates]}, "verdict.json")
         for path in figures.values():
             mlflow.log_artifact(str(path), "figures")
-        return str(run.info.run_id), log_model(study.model)
+        return log_model(study.model)
 
 
 def log_model(model: PropensityModel) -> str:
