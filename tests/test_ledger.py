@@ -16,7 +16,7 @@ from tables import staged
 from tenure.errors import StoredFormatError
 from tenure.ledger import append_to_ledger, entries, last_scores, read_definition, scored_versions, state
 from tenure.review.promises import find_promises
-from tenure.scoring import STORED_AS, Scores
+from tenure.scoring import STORED_AS, Scores, ScoringModel
 from tenure.snapshots import Snapshots
 from tenure.steps.customer import describe_customer
 from tenure.steps.opening import open_run
@@ -61,7 +61,7 @@ def test_of_versions_that_scored_a_day_in_turn_the_last_one_counts_and_is_added_
         assert scored_versions(workspace, "shop", AS_OF) == {"lapse": version}
         day, last = last_scores(workspace, "shop", "lapse", AS_OF + timedelta(days=1))
         assert day == AS_OF and set(last["model_version"]) == {version}
-    assert [(e.sequence, e.version) for e in entries(workspace, "shop")] == [(1, "1"), (2, "2"), (3, "1")]
+    assert [(e.sequence, e.model_version) for e in entries(workspace, "shop")] == [(1, "1"), (2, "2"), (3, "1")]
     assert last_scores(workspace, "shop", "lapse", AS_OF) is None
 
 
@@ -72,6 +72,17 @@ def test_neither_a_try_by_hand_nor_hindsight_is_the_last_that_was_said(tmp_path)
     assert scored_versions(Workspace(tmp_path), "shop", AS_OF) == {"lapse": "1"}
     append(tmp_path, scores("3", 0.3))
     assert scored_versions(Workspace(tmp_path), "shop", AS_OF) == {"lapse": "3"}, "the same, and no hindsight"
+
+
+def test_what_a_quick_model_said_is_marked_whatever_scored_with_it_and_is_no_scheduled_score(tmp_path):
+    append(tmp_path, scores("1", 0.1))
+    quick = ScoringModel(None, "2", is_quick=True)
+    append(tmp_path, replace(scores("2", 0.2), models={"lapse": quick}))
+    kinds = [(entry.run_kind, set(entry.read()["run_kind"])) for entry in entries(Workspace(tmp_path), "shop")]
+    assert kinds == [("scheduled", {"scheduled"}), ("quick", {"quick"})]
+    assert scored_versions(Workspace(tmp_path), "shop", AS_OF) == {"lapse": "1"}
+    append(tmp_path, replace(scores("2", 0.2), models={"lapse": replace(quick, is_quick=False)}))
+    assert scored_versions(Workspace(tmp_path), "shop", AS_OF) == {"lapse": "2"}
 
 
 def test_when_a_run_began_is_when_it_scored(tmp_path):
@@ -130,7 +141,7 @@ def test_scores_of_no_format_are_ordered_by_when_they_were_given_before_all_that
     assert scored_versions(Workspace(tmp_path), "shop", AS_OF) == {"lapse": "2"}
     append(tmp_path, scores("3", 0.3), scored_at=datetime(2024, 4, 1))
     found = entries(Workspace(tmp_path), "shop")
-    assert [(e.version, e.sequence, e.definition) for e in found] == [
+    assert [(e.model_version, e.sequence, e.definition) for e in found] == [
         ("1", 0, ""),
         ("2", 0, ""),
         ("3", 1, LAPSE.fingerprint),

@@ -93,7 +93,7 @@ def test_the_scored_table_says_what_its_scores_answer_and_its_columns_are_as_wit
     )
     assert told["targets"] == {
         "lapse": {
-            "model_version": "1", "model": LEVEL.fingerprint, "definition": LAPSE.fingerprint, "question": LAPSE.describe(),
+            "model_version": "1", "model": LEVEL.fingerprint, "is_quick": False, "definition": LAPSE.fingerprint, "question": LAPSE.describe(),
             "horizon_days": 90, "lead_days": 0, "label_lag_days": 0,
         }
     }  # fmt: skip

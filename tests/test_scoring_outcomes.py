@@ -117,7 +117,8 @@ def test_what_a_quick_champion_scores_is_marked_in_ledger_table_page_and_review_
     }
     last = {entry.target: entry.run_kind for entry in entries(shop, "shop", as_of=AS_OF)}
     assert last == {"lapse": "scheduled", "churn": "quick"}
-    assert read_scores_metadata(run.output / "scored_customers.parquet")["quick"] == ["churn"]
+    told = read_scores_metadata(run.output / "scored_customers.parquet")["targets"]
+    assert {name: one["is_quick"] for name, one in told.items()} == {"churn": True, "lapse": False}
     warned = [alert.about for alert in review_run(run).alerts if "quick run" in alert.text]
     assert warned == ["churn"]
     write_report(run)

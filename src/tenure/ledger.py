@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tenure.scoring import STORED_AS, Scores
-from tenure.stored import FORMAT, parse_stored, read_stored, write_stored
+from tenure.stored import FORMAT, made_of, parse_stored, read_stored, write_stored
 from tenure.targets.definition import Target
 from tenure.workspace import Workspace, replaced_file
 
@@ -41,9 +41,9 @@ class Entry:
 
     path: Path
     run_kind: str
-    version: str
+    model_version: str
     scored_at: datetime  # UTC
-    is_hindsight: bool
+    is_hindsight: bool = False
     sequence: int = 0
     definition: str = ""
 
@@ -61,27 +61,20 @@ class Entry:
 
     @classmethod
     def of(cls, path: Path) -> Entry:
-        """Read what a file says of itself: from its metadata, or from its rows where it is of format 0.
+        """Read what a file says of itself: in its metadata, or in its rows where it is of format 0.
 
         Raises
         ------
         StoredFormatError : a newer Tenure wrote it.
         """
         with pq.ParquetFile(path) as file:
-            metadata = file.metadata.metadata or {}
-            if STORED_AS in metadata:
-                own = parse_stored(metadata[STORED_AS].decode(), str(path), FORMAT_VERSION)
-                return cls(
-                    path, own["run_kind"], own["model_version"], datetime.fromisoformat(own["scored_at"]),
-                    own["is_hindsight"], own["sequence"], own["definition"],
-                )  # fmt: skip
-            kept = {"model_version", "scored_at", "is_hindsight"}.intersection(file.schema_arrow.names)
-            rows = file.read(columns=sorted(kept)).to_pandas()
-        version = str(rows["model_version"].iloc[0]) if "model_version" in kept and len(rows) else ""
-        scored_at = rows["scored_at"].max().to_pydatetime() if len(rows) else datetime.max
-        return cls(
-            path, path.name.partition("-")[0], version, scored_at, bool(rows.get("is_hindsight", np.zeros(1)).any())
-        )
+            if text := (file.metadata.metadata or {}).get(STORED_AS):
+                own = parse_stored(text.decode(), str(path), FORMAT_VERSION)
+                return made_of(cls, own | {"path": path, "scored_at": datetime.fromisoformat(own["scored_at"])})
+            told = {"model_version", "scored_at", "is_hindsight"}.intersection(file.schema_arrow.names)
+            first = file.read(columns=sorted(told)).slice(0, 1).to_pylist() or [{}]
+        own = {"model_version": "", "scored_at": datetime.max} | first[0]
+        return cls(path, path.name.partition("-")[0], **own)
 
     def read(self) -> pd.DataFrame:
         return pd.read_parquet(self.path)
@@ -102,7 +95,7 @@ def of_each_day(found: Iterable[Entry], kinds: Sequence[str], place: int = -1) -
     for _, same in groupby(found, lambda e: (e.target, e.as_of)):
         given = [entry for entry in same if not entry.is_hindsight]
         of_kind = ([entry for entry in given if entry.run_kind == kind] for kind in kinds)
-        chosen += [entries[place] for entries in filter(None, of_kind)][:1]
+        chosen += [one[place] for one in of_kind if one][:1]
     return chosen
 
 
@@ -115,7 +108,7 @@ def last_scores(workspace: Workspace, source: str, target: str, before: date) ->
 
 def scored_versions(workspace: Workspace, source: str, as_of: date) -> dict[str, str]:
     """Say which version scored each target as of a day, by its last scheduled scores. => target: version"""
-    return {e.target: e.version for e in of_each_day(entries(workspace, source, as_of=as_of), [SCHEDULED])}
+    return {e.target: e.model_version for e in of_each_day(entries(workspace, source, as_of=as_of), [SCHEDULED])}
 
 
 def last_days(workspace: Workspace, source: str, kinds: Collection[str], until: date) -> dict[str, date]:
@@ -146,22 +139,19 @@ def append_to_ledger(
     customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight, definition,
     sequence (grows with each file of a target and as-of); the two scores with seven significant digits
     """
-    own = {
-        FORMAT: FORMAT_VERSION, "run_kind": run_kind, "is_hindsight": hindsight,
-        "scored_at": (scored_at or datetime.now(UTC).replace(tzinfo=None)).isoformat(),
-    }  # fmt: skip
-    added = 0
+    at, added = scored_at or datetime.now(UTC).replace(tzinfo=None), 0
     for name, table in scores.ranked.items():
         content = table[list(CONTENT)].astype(TYPES)
         if target := scores.targets.get(name):
             _keep_definition(workspace, source, target)
-        asked = {"definition": target.fingerprint if target else ""}
+        is_quick = name in scores.models and scores.models[name].is_quick
         former = entries(workspace, source, name, as_of)
-        if len(content) and not _is_last(former, content, own | asked):
-            folder = workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}"
-            _append(
-                folder, content, own | asked | {"sequence": 1 + max((e.sequence for e in former), default=0)}, run_id
-            )
+        own = {
+            "run_kind": QUICK if is_quick else run_kind, "is_hindsight": hindsight, "scored_at": at,
+            "definition": target.fingerprint if target else "", "sequence": 1 + max((e.sequence for e in former), default=0),
+        }  # fmt: skip
+        if len(content) and not _is_last(former, content, own):
+            _append(workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}", content, own, run_id)
             added += len(content)
     return added
 
@@ -177,14 +167,10 @@ def _is_last(former: Sequence[Entry], content: pd.DataFrame, own: Mapping[str, A
 
 
 def _append(folder: Path, content: pd.DataFrame, own: dict[str, Any], run_id: str) -> None:
+    told = {FORMAT: FORMAT_VERSION, **own, "model_version": str(content["model_version"].iloc[0])}
+    rows = pa.Table.from_pandas(content.assign(run_id=run_id, **own), preserve_index=False)
     path = folder / f"{own['run_kind']}-{own['sequence']:06d}-{_digest(content)}.parquet"
-    content = content.assign(
-        run_id=run_id, run_kind=own["run_kind"], is_hindsight=own["is_hindsight"],
-        scored_at=datetime.fromisoformat(own["scored_at"]), definition=own["definition"], sequence=np.int32(own["sequence"]),
-    )  # fmt: skip
-    told = own | {"model_version": str(content["model_version"].iloc[0])}
-    rows = pa.Table.from_pandas(content, preserve_index=False)
-    _write(rows.replace_schema_metadata({STORED_AS: json.dumps(told)}), path)
+    _write(rows.replace_schema_metadata({STORED_AS: json.dumps(told, default=str)}), path)
 
 
 def _digest(content: pd.DataFrame) -> str:

@@ -26,7 +26,7 @@ from tenure.snapshot_rows import read_in_chunks, read_rows
 from tenure.snapshots import Snapshots
 from tenure.spark_scoring import score_snapshot
 from tenure.stored import FORMAT, parse_stored
-from tenure.targets.definition import Target, answers
+from tenure.targets.definition import WINDOW, Target, answers
 from tenure.workspace import replaced_file
 
 # A spreadsheet takes a cell that begins with one of these for a formula.
@@ -42,10 +42,11 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A model and the version it is registered as."""
+    """A model and the version it is registered as; ``is_quick``: of few trees and a sample, so that its scores are marked as such."""
 
     model: PropensityModel
     version: str
+    is_quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,10 @@ def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
 
 def _told(scores: Scores, name: str) -> dict[str, Any]:
     target, chosen = scores.targets[name], scores.models[name]
-    days = {key: getattr(target, key) for key in ("horizon_days", "lead_days", "label_lag_days")}
-    own = {"model_version": chosen.version, "model": chosen.model.fingerprint, "definition": target.fingerprint}
-    return own | {"question": target.describe()} | days
+    return {
+        "model_version": chosen.version, "model": chosen.model.fingerprint, "is_quick": chosen.is_quick,
+        "definition": target.fingerprint, "question": target.describe(), **{days: getattr(target, days) for days in WINDOW},
+    }  # fmt: skip
 
 
 def read_scores_metadata(path: Path) -> dict[str, Any]:

@@ -204,7 +204,7 @@ class Snapshots:
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def label(self, target: Target, scored: Mapping[date, Iterable[str]]) -> Iterator[tuple[date, pd.DataFrame]]:
-        """Label those who were scored at some cutoffs, by a definition that may no longer be the source's. => cutoff, (customer_id, label)
+        """Label those who were scored at some cutoffs, by a definition that need not be the source's own. => cutoff, (customer_id, label)
 
         Who stands in no fact any more has no outcome, and no label.
 
@@ -213,6 +213,8 @@ class Snapshots:
         NotEnoughDataError : an outcome window passes the as-of.
         """
         self._check_matured(target, scored)
+        if not scored:
+            return
         known = {*known_customers(self.staged, self.as_of)["customer_id"]}
         known |= identity_before(self.staged.identity_events, self.as_of).keys()
         with self.scratch() as scratch, open_engine(self.engine, self.staged, Path(scratch)) as engine:

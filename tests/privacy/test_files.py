@@ -6,11 +6,14 @@ import json
 import lzma
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tenure.errors import RunError
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.person import Person
+from tenure.scoring import STORED_AS, read_scores_metadata
 from tenure.sources.identities import MARKER
 
 ANA, NUMBER = Person(("ana-1", "p0123456789abcdef01234567")), Person(("12",))
@@ -139,3 +142,14 @@ def test_a_packed_log_that_nobody_can_read_is_named_and_left(tmp_path):
     with pytest.raises(RunError, match=r"tenure.log.1.gz: cannot be unpacked"):
         names_person(ANA, path)
     assert path.read_bytes() == b"no archive"
+
+
+def test_a_scored_table_still_says_what_it_answers_when_somebody_was_taken_out(tmp_path):
+    path = tmp_path / "scored_customers.parquet"
+    rows = pa.table({"customer_id": ["ana", "bo"]}).replace_schema_metadata(
+        {STORED_AS: '{"format_version": 1, "source": "shop"}'}
+    )
+    pq.write_table(rows, path)
+    assert take_out(Person(("ana",)), path) == 1
+    assert pq.read_table(path).column("customer_id").to_pylist() == ["bo"]
+    assert read_scores_metadata(path)["source"] == "shop"

@@ -134,7 +134,7 @@ def test_a_repeat_brings_nobody_back_and_adds_no_scores_twice(tmp_path):
     (kept,) = ledger.rglob("*.parquet")
     assert pd.read_parquet(kept)["customer_id"].to_list() == ["c12"]
     (entry,) = entries(workspace, "shop")
-    assert (entry.sequence, entry.definition, entry.version) == (1, LAPSE.fingerprint, "1")
+    assert (entry.sequence, entry.definition, entry.model_version) == (1, LAPSE.fingerprint, "1")
     assert read_definition(workspace, "shop", entry.definition)["question"] == LAPSE.question
     left = scores("c1", "c12")
     left = replace(left, ranked={"lapse": left.ranked["lapse"].iloc[1:]})

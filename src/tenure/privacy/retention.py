@@ -51,5 +51,5 @@ def _old_exports(workspace: Workspace, source: str, oldest: date) -> int:
 
 
 def _finished_on(document: Path) -> date:
-    found = json.loads(document.read_text(encoding="utf-8"))["finished_at"]
-    return datetime.fromisoformat(found).date()
+    found = json.loads(document.read_text(encoding="utf-8")).get("finished_at")
+    return datetime.fromisoformat(found).date() if found else date.max

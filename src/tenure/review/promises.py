@@ -15,7 +15,7 @@ from tenure.alerts import Alert
 from tenure.engines.known_customers import contacted_customers
 from tenure.engines.staged_facts import tables_with_rows
 from tenure.errors import DefinitionError
-from tenure.ledger import BACKFILL, SCHEDULED, Entry, entries, of_each_day, read_definition
+from tenure.ledger import BACKFILL, SCHEDULED, TYPES, Entry, entries, of_each_day, read_definition
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
 from tenure.snapshots import Snapshots
 from tenure.targets.catalogue import missing_tables
@@ -77,19 +77,19 @@ def find_promises(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Promise
     """
     found, alerts = [], []
     for name, target in snapshots.targets.items():
-        scored: dict[str, list[Entry]] = {}
-        asked: dict[str, Target] = {}
+        scored: dict[str, tuple[Target, list[Entry]]] = {}
         unknown = []
         asked_then = cache(partial(_asked_then, snapshots, target, about_of))
         for entry in entries(snapshots.workspace, snapshots.staged.source.name, name):
             if entry.as_of >= snapshots.as_of or entry.run_kind not in PROMISING or entry.is_hindsight:
                 continue
-            if then := asked_then(entry.definition, entry.version, entry.run_kind):
-                asked[then.fingerprint] = then
-                scored.setdefault(then.fingerprint, []).append(entry)
+            if then := asked_then(entry.definition, entry.model_version, entry.run_kind):
+                scored.setdefault(then.fingerprint, (then, []))[1].append(entry)
             else:
                 unknown.append(entry)
-        own = [p for key, then in asked.items() for p in _promises(snapshots, target, then, scored[key])]
+        own = [
+            p for then, group in scored.values() for p in _promises(snapshots, then, group, is_current=then is target)
+        ]
         found += sorted(own, key=lambda promise: (promise.as_of, promise.is_current))
         alerts += [_not_reviewed(name, unknown)] if unknown else []
     return found, alerts
@@ -114,7 +114,7 @@ def _asked_then(
 
 
 def _not_reviewed(target: str, unknown: Sequence[Entry]) -> Alert:
-    days, versions = [entry.as_of for entry in unknown], {entry.version for entry in unknown}
+    days, versions = [entry.as_of for entry in unknown], {entry.model_version for entry in unknown}
     return Alert(
         "warning", target,
         f"{len(unknown)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: the definition behind version "
@@ -122,28 +122,14 @@ def _not_reviewed(target: str, unknown: Sequence[Entry]) -> Alert:
     )  # fmt: skip
 
 
-def _promises(snapshots: Snapshots, target: Target, then: Target, scored: Sequence[Entry]) -> Iterator[Promise]:
-    """Compare the scores of one definition with what it counted; of an as-of the first: later ones may know more, or were never acted on."""
-    first = of_each_day(scored, PROMISING, 0)
-    promised = {e.as_of: _read(e) for e in first if then.window.is_matured(e.as_of, snapshots.as_of)}
-    for day, labels in _labels(snapshots, target, then, promised):
-        if promise := _compare(snapshots, then, day, promised[day], labels, is_current=then is target):
-            yield promise
-
-
-def _labels(
-    snapshots: Snapshots, target: Target, then: Target, promised: Mapping[date, pd.DataFrame]
-) -> Iterator[tuple[date, pd.DataFrame]]:
-    if then is not target:
-        return snapshots.label(then, {day: scores["customer_id"] for day, scores in promised.items()})
-    # All at once: a year of daily scores has hundreds, and the engine opens once.
-    snapshots.build_labels(target, promised)
-    return ((day, pd.read_parquet(snapshots.labels_path(target, day))) for day in promised)
-
-
-def _read(entry: Entry) -> pd.DataFrame:
+def _promises(snapshots: Snapshots, asked: Target, scored: Sequence[Entry], *, is_current: bool) -> Iterator[Promise]:
+    """Compare the scores of one definition with what it counts; of an as-of the first: later ones may know more, or were never acted on."""
+    first = {e.as_of: e for e in of_each_day(scored, PROMISING, 0) if asked.window.is_matured(e.as_of, snapshots.as_of)}
     # Thousands of probabilities are multiplied: the ledger's short numbers would not do.
-    return entry.read().astype({"propensity": "float64", "rule_score": "float64"})
+    promised = {day: entry.read().astype(dict.fromkeys(TYPES, "float64")) for day, entry in first.items()}
+    for day, labels in snapshots.label(asked, {day: scores["customer_id"] for day, scores in promised.items()}):
+        if promise := _compare(snapshots, asked, day, promised[day], labels, is_current=is_current):
+            yield promise
 
 
 def _compare(

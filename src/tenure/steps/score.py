@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from shutil import rmtree
@@ -21,7 +21,6 @@ from tenure.errors import (
     UnknownNameError,
 )
 from tenure.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
-from tenure.models.version import Version
 from tenure.parameters import names_in
 from tenure.scoring import (
     Scores,
@@ -50,13 +49,11 @@ class Chosen:
 
     target: str
     scoring: ScoringModel
-    version: Version
-    is_quick: bool
 
     def document(self) -> dict[str, Any]:
         return {
-            "outcome": "scored", "code": "scored", "reason": "", "model_version": self.version.version,
-            "definition": self.scoring.model.about.get("definition", ""), "is_quick": self.is_quick,
+            "outcome": "scored", "code": "scored", "reason": "", "model_version": self.scoring.version,
+            "definition": self.scoring.model.about.get("definition", ""), "is_quick": self.scoring.is_quick,
         }  # fmt: skip
 
 
@@ -105,29 +102,21 @@ def score(
     run.snapshots.build_features([run.as_of])
     models = {name: one.scoring for name, one in chosen.items()}
     scores = with_facets(run.snapshots, score_customers(run.snapshots, models, allow_hindsight=allow_hindsight))
-    quick = [name for name, one in chosen.items() if one.is_quick]
-    _write(run, scores, quick, is_hindsight=allow_hindsight)
+    kind = QUICK if run.quick else run.run_kind
+    write_scores(
+        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=kind, is_hindsight=allow_hindsight
+    )
     for one in others:
         # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
         (run.output / f"{one.target}.csv").unlink(missing_ok=True)
         rmtree(models_folder(run.output) / one.target, ignore_errors=True)
+    for name, scoring in models.items():
+        scoring.model.save(models_folder(run.output) / name)
+    append_to_ledger(
+        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight
+    )  # fmt: skip
     write_stored(run.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT)
     return scores
-
-
-def _write(run: Run, scores: Scores, quick: Collection[str], *, is_hindsight: bool) -> None:
-    """Write the tables and the models that scored, and append the ledger; what is ``quick`` is marked in each."""
-    write_scores(
-        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=QUICK if run.quick else run.run_kind, is_hindsight=is_hindsight,
-        quick=quick,
-    )  # fmt: skip
-    for name, scoring in scores.models.items():
-        scoring.model.save(models_folder(run.output) / name)
-    for kind, names in ((QUICK, quick), (run.run_kind, scores.ranked.keys() - {*quick})):
-        append_to_ledger(
-            run.workspace, replace(scores, ranked={name: scores.ranked[name] for name in sorted(names)}), source=run.source.name,
-            as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=is_hindsight,
-        )  # fmt: skip
 
 
 def choose_models(
@@ -169,12 +158,12 @@ def _choose(run: Run, name: str, version: str, *, allow_hindsight: bool) -> Chos
         found, model = run.registry.find(registered, version), run.registry.load(registered, version)
     except (RegistryError, UnknownNameError) as error:
         return NotScored(name, "unusable", error, version)
-    scoring = ScoringModel(model, version)
+    scoring = ScoringModel(model, version, is_quick=run.quick or found.is_quick)
     try:
         check_scorable(run.snapshots, name, scoring, allow_hindsight=allow_hindsight)
     except tuple(NOT_SCORABLE) as error:
         return NotScored(name, NOT_SCORABLE[type(error)], error, version)
-    return Chosen(name, scoring, found, is_quick=run.quick or found.is_quick)
+    return Chosen(name, scoring)
 
 
 def _nobody(run: Run, name: str, *, is_due: bool) -> NotScored | None:

@@ -15,7 +15,6 @@ from tenure.errors import NotEnoughDataError, RegistryError
 from tenure.features.catalogue import describe
 from tenure.ledger import last_scores
 from tenure.models.model import PropensityModel
-from tenure.models.registry import RegisteredVersion
 from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import Study, study_target
@@ -164,7 +163,7 @@ def _judge(run: Run, study: Study, card: Scorecard, audit: Audit, champion: Cham
     )  # fmt: skip
 
 
-def _register(run: Run, study: Study, verdict: Verdict, figures: Mapping[str, Figure]) -> RegisteredVersion:
+def _register(run: Run, study: Study, verdict: Verdict, figures: Mapping[str, Figure]) -> Version:
     from tenure.reporting.figures import save_svg
 
     folder = run.training_folder(study.target.name) / "figures"
@@ -183,7 +182,7 @@ def _record(
     run: Run,
     study: Study,
     verdict: Verdict,
-    version: RegisteredVersion,
+    version: Version,
     *,
     card: Scorecard,
     audit: Audit,
