@@ -106,7 +106,9 @@ def _asked_targets(run: Run, targets: Sequence[str]) -> list[str]:
     for name in asked:
         if name in run.snapshots.unavailable_targets:
             reason = f"{name} on {run.source.name}: {run.snapshots.unavailable_targets[name]}."
-            TrainingRecord(name, "refused", reason, is_quick=run.quick).save(run.training_folder(name))
+            TrainingRecord(name, "refused", reason, code="unavailable", is_quick=run.quick).save(
+                run.training_folder(name)
+            )
     return asked
 
 

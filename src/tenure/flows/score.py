@@ -6,11 +6,10 @@ import json
 from collections.abc import Sequence
 
 from tenure.flows.progress import Progress, RunResult, say_nothing
-from tenure.flows.steps_of_run import SCORE_OUTPUTS, telling_steps, trained_steps
+from tenure.flows.steps_of_run import SCORE_OUTPUTS, champions, telling_steps, trained_steps
 from tenure.flows.work import added_to
 from tenure.flows.writer import writing
 from tenure.step_cache import Step
-from tenure.steps.opening import Run
 from tenure.steps.score import with_those_scored
 from tenure.targets.catalogue import check_targets
 
@@ -45,11 +44,9 @@ def score_flow(
         with added_to(run, progress) as work:
             asked = with_those_scored(final, targets)
             parameters = {"targets": ",".join(asked), "allow_hindsight": allow_hindsight, "engine": run.engine}
-            work.perform(Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: _champions_state(run)))
+            work.perform(
+                Step("04_score", "04_score", SCORE_OUTPUTS, parameters, state=lambda: json.dumps(champions(run)))
+            )
             work.perform(*telling_steps(work.run, trained_steps(work)))
             document = work.finish(targets)
         return RunResult(final, document, work.performed)
-
-
-def _champions_state(run: Run) -> str:
-    return json.dumps({name: run.registry.champion(run.model_name(name)) for name in run.snapshots.targets})

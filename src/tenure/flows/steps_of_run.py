@@ -33,8 +33,13 @@ def training_steps(run: Run, asked: Sequence[str], *, full: bool) -> list[Step]:
 def scoring_step(run: Run, trained: Sequence[str]) -> Step:
     return Step(
         "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": run.engine}, tuple(trained),
-        lambda: json.dumps(run_versions(run)),
+        lambda: json.dumps(champions(run) | run_versions(run)),
     )  # fmt: skip
+
+
+def champions(run: Run) -> dict[str, str | None]:
+    """Give the champion of each target that the source can answer."""
+    return {name: run.registry.champion(run.model_name(name)) for name in run.snapshots.targets}
 
 
 def telling_steps(run: Run, trained: Sequence[str]) -> list[Step]:

@@ -66,7 +66,7 @@ class Registry(OwnedStore):
         catalogue: Sequence[Mapping[str, Any]],
         tags: Mapping[str, str],
     ) -> Version:
-        """Log a training as a run and register its model; a version of the same content is returned as it is.
+        """Log a training as a run and register its model; a version of the same content is returned, and judged anew where it passes now.
 
         ``figures`` are files; ``catalogue`` is the data dictionary of the features used.
         """
