@@ -89,4 +89,4 @@ def test_a_check_that_could_not_run_is_said_and_passes_for_no_proof(tmp_path):
         return replay(snapshots, cutoff)
 
     (finding,) = check_cutoff(snapshots, date(2023, 6, 1), replay_of_a_lost_file).findings()
-    assert not finding.is_alarm and "could not run" in finding.found and "Nothing is proven" in finding.to_do
+    assert finding.is_alarm and "could not run" in finding.found and "Nothing is proven" in finding.to_do

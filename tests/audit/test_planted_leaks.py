@@ -115,7 +115,7 @@ def test_an_end_date_in_a_customer_table_is_named_as_too_good_alone(tmp_path):
     named = [f.subject for f in audit.alarms if f.check == "too good alone"]
     assert named == ["customer_days_since_2020"] and "customer_days_since_2020" in audit.unproven
     verdict = judge(
-        study.evaluation, FIRST, alarms=alarm_lines(audit.findings), not_run=audit.not_run, segments=study.segments,
+        study.evaluation, FIRST, alarms=alarm_lines(audit.findings), segments=study.segments,
         seconds_per_1000_rows=0.1, megabytes=1.0,
     )  # fmt: skip
     assert not verdict.is_promotable and "customer_days_since_2020" in verdict.reason

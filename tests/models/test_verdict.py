@@ -52,7 +52,7 @@ def standing(difference=None, champion=None, challenger=CHALLENGER, *, is_same_q
 
 def judge(evaluation, difference=None, **found):
     """Judge what is sound in all that is not given."""
-    sound = {"alarms": (), "not_run": (), "segments": NO_SEGMENTS, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
+    sound = {"alarms": (), "segments": NO_SEGMENTS, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
     return judge_all(evaluation, standing(difference), **sound | found)
 
 
@@ -86,8 +86,8 @@ def test_an_alarm_of_the_audit_blocks_and_is_repeated():
 
 
 def test_a_check_that_could_not_run_passes_for_no_proof():
-    verdict = judge(evaluation(TRUE), not_run=["replay at 2024-03-01 could not run: the file is gone"])
-    assert not verdict.is_promotable and "could not run" in verdict.reason and verdict.code == "audit_not_run"
+    verdict = judge(evaluation(TRUE), alarms=["replay: (cutoff 2024-03-01): could not run: the file is gone"])
+    assert not verdict.is_promotable and "could not run" in verdict.reason and verdict.code == "audit"
 
 
 @pytest.mark.parametrize(("stretch", "words"), [(4.0, "calibration slope 0.2"), (0.3, "calibration slope 3.")])

@@ -38,11 +38,6 @@ class Audit:
     def alarms(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.is_alarm]
 
-    @property
-    def not_run(self) -> list[str]:
-        """Say in one line each which checks could not run: they prove nothing."""
-        return [f"{c['check']} at {c['cutoff']} could not run: {c['failed']}" for c in self.checks if c["failed"]]
-
 
 def audit_study(snapshots: Snapshots, study: Study) -> Audit:
     """Audit one training: replay and perturbation at T and one walk cutoff, solo AUC at T, and the split."""

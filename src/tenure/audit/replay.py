@@ -39,11 +39,11 @@ class Replay:
     failed: str = ""
 
     def findings(self) -> list[Finding]:
-        """Turn each feature that differs into an alarm; a check that could not run is a note, for it proves nothing."""
+        """Turn each feature that differs into an alarm; a check that could not run is one, too, for it proves nothing."""
         if self.failed:
             return [
                 Finding(
-                    self.check, "note", f"(cutoff {self.cutoff})", f"could not run: {self.failed}", "a snapshot to compare with",
+                    self.check, "alarm", f"(cutoff {self.cutoff})", f"could not run: {self.failed}", "a snapshot to compare with",
                     "Nothing is proven at this cutoff; mend what the message names and run again.",
                 )
             ]  # fmt: skip

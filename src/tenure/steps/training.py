@@ -158,7 +158,7 @@ def _judge(run: Run, study: Study, card: Scorecard, audit: Audit, champion: Cham
         silent=champion.unreadable or card.silent,
     )  # fmt: skip
     return judge(
-        study.evaluation, standing, alarms=alarm_lines(audit.findings), not_run=audit.not_run, segments=study.segments,
+        study.evaluation, standing, alarms=alarm_lines(audit.findings), segments=study.segments,
         seconds_per_1000_rows=seconds_per_1000_rows(model, study.test), megabytes=model.megabytes, is_quick=run.quick,
     )  # fmt: skip
 
