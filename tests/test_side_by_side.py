@@ -2,7 +2,7 @@
 
 import pytest
 
-from tenure.errors import RunError
+from tenure.errors import UsageError
 from tenure.flows import work as flows
 from tenure.run_record import RunRecord
 from tenure.step_cache import Step
@@ -33,7 +33,7 @@ def work(tmp_path, monkeypatch):
 def test_a_step_that_fails_is_told_at_once_and_those_waiting_do_not_begin(work):
     begun, said = work
     failing = Step("05_report", "05_report")  # nothing was trained: there is nothing to report
-    with pytest.raises(RunError, match="05_report: .*Run 03_train for a target first"):
+    with pytest.raises(UsageError, match="05_report: .*Run 03_train for a target first"):
         begun.perform(failing, Step("01_ingest", "01_ingest"), Step("02_features", "02_features"))
     assert said == [("05_report", "started"), ("05_report", "failed")]
 

@@ -47,14 +47,15 @@ class Fits:
         self.folder, self.count = folder, 0
 
     def ask(self, table, settings=SETTINGS, monotone=None):
-        def fit():
-            self.count += 1
-            labels, customers = table["label"].to_numpy(), table["customer_id"].to_numpy()
-            return train_model(
-                table, labels, customers, MEANINGS, settings, monotone=monotone, with_unconstrained=bool(monotone)
-            )
-
-        return KeptFits.of(self.folder, table, COLUMNS).get(fit, settings, MEANINGS, monotone)
+        kept, made_with = KeptFits.of(self.folder, table, COLUMNS), (settings, MEANINGS, monotone)
+        if (found := kept.find(*made_with)) is not None:
+            return found
+        self.count += 1
+        labels, customers = table["label"].to_numpy(), table["customer_id"].to_numpy()
+        trained = train_model(
+            table, labels, customers, MEANINGS, settings, monotone=monotone, with_unconstrained=bool(monotone)
+        )
+        return kept.keep(trained, *made_with)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_twenty_trees_on_half_the_features_lose_against_the_champion(snapshots, 
 
 
 def test_what_does_not_fit_into_memory_is_sampled_and_that_is_said(snapshots, good, monkeypatch):
-    monkeypatch.setattr("tenure.models.study.rows_that_fit", lambda columns: 600_000 // columns)
+    monkeypatch.setattr("tenure.models.study.rows_that_fit", lambda columns, budget: 600_000 // columns)
     fewer = study_target(snapshots, good.target, GOOD)
     assert not good.was_sampled and fewer.was_sampled
     assert fewer.fitting_eligible == good.fitting_rows and fewer.fitting_rows < 3500
@@ -121,7 +121,7 @@ def test_a_study_is_logged_once_with_all_that_it_was_judged_by(snapshots, good, 
     tags = {"source": "demo", "quick": "False", "as_of": str(snapshots.as_of), "run_kind": "scheduled"}
 
     def log(study):
-        return registry.log_study(study, judge(study.evaluation, None), name="demo-lapse", figures={}, catalogue=[], tags=tags)  # fmt: skip
+        return registry.log_study(study, judged(study.evaluation), name="demo-lapse", figures={}, catalogue=[], tags=tags)  # fmt: skip
 
     logged = log(good)
     version = registry.find("demo-lapse", logged.version)

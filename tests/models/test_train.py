@@ -6,7 +6,7 @@ import pytest
 import shap
 from lightgbm import Booster
 
-from tenure.errors import DataContractError
+from tenure.errors import DataContractError, StoredFormatError
 from tenure.models.calibrate import fit_calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
 from tenure.models.evaluate import auc_with_interval
@@ -108,11 +108,11 @@ def test_a_saved_model_scores_the_same(trained, tmp_path):
     np.testing.assert_array_equal(loaded.propensities(table), trained.model.propensities(table))
 
 
-def test_a_model_one_of_whose_files_is_gone_is_a_file_that_is_not_found(trained, tmp_path):
+def test_a_model_one_of_whose_files_is_gone_is_refused_by_its_name(trained, tmp_path):
     for name in ("booster.txt", "model.json"):
         trained.model.save(tmp_path)
         (tmp_path / name).unlink()
-        with pytest.raises(FileNotFoundError, match=name):
+        with pytest.raises(StoredFormatError, match=f"{name} is missing"):
             PropensityModel.load(tmp_path)
 
 

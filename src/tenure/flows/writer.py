@@ -39,7 +39,7 @@ def writing(
     source: str,
     doing: str,
     *,
-    kind: str,
+    kind: str = "run",
     as_of: str = "",
     workspace: str = "",
     quick: bool = False,
