@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from tenure.errors import UnknownNameError
-from tenure.workspace import replaced_file
+from tenure.stored import made_of, parse_stored, write_stored
+
+FORMAT_VERSION = 1
 
 Severity = Literal["warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("warning", "error")
@@ -53,10 +55,17 @@ def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
 
 
 def save_alerts(alerts: Sequence[Alert], path: Path) -> None:
-    with replaced_file(path) as fresh:
-        fresh.write_text(json.dumps([asdict(alert) for alert in alerts], indent=1), encoding="utf-8")
+    write_stored(path, {"alerts": [asdict(alert) for alert in alerts]}, FORMAT_VERSION)
 
 
 def load_alerts(path: Path) -> list[Alert]:
-    """Read alerts; none where nothing was reviewed."""
-    return [Alert(**line) for line in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    """Read alerts; none where nothing was reviewed.
+
+    Raises
+    ------
+    StoredFormatError : a newer Tenure wrote them, or they are damaged.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else "[]"
+    # At first they were a bare list.
+    lines = json.loads(text) if text.startswith("[") else parse_stored(text, str(path), FORMAT_VERSION)["alerts"]
+    return [made_of(Alert, line) for line in lines]

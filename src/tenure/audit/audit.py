@@ -20,6 +20,7 @@ from tenure.errors import TenureError
 from tenure.models.explain import importance
 from tenure.models.study import Study
 from tenure.snapshots import Snapshots, digest
+from tenure.stored import made_of
 from tenure.workspace import replaced_file
 
 STRONGEST = 10
@@ -87,7 +88,7 @@ def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots,
         content["differing"] = pd.DataFrame(
             content["differing"], columns=["feature", "customers", "customer_id", "expected", "found"]
         )
-        return Replay(**{**content, "cutoff": cutoff})
+        return made_of(Replay, content | {"cutoff": cutoff})
     try:
         found = check(snapshots, cutoff)
     except TenureError as error:

@@ -23,6 +23,7 @@ from tenure.commands.options import (
 )
 from tenure.errors import RunError
 from tenure.logs import Log
+from tenure.stored import made_of
 
 if TYPE_CHECKING:
     from tenure.flows.progress import Progress, StepEvent
@@ -223,7 +224,7 @@ def _telling(log: Log) -> Progress:
 
 def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
     """Say the alerts last; exit 1 where one is as severe as asked, or where a target that was to be scored could not be."""
-    alerts = worst_first(Alert(**line) for line in document["alerts"])
+    alerts = worst_first(made_of(Alert, line) for line in document["alerts"])
     for alert in alerts:
         log.say("alert", f"  {alert}", to_errors=True, **asdict(alert))
     if document.get("errors"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from tenure.flows.progress import Progress, say_nothing
 from tenure.flows.work import added_to
 from tenure.flows.writer import writing
 from tenure.step_cache import Step
+from tenure.steps.audit import FORMAT_VERSION
+from tenure.stored import read_stored
 from tenure.targets.catalogue import check_targets
 
 
@@ -38,4 +39,4 @@ def audit_flow(
             work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(targets)}))
             work.finish(targets)
         folder = run.workspace.reports(source, run.as_of)
-        return folder, list(json.loads((folder / "audit.json").read_text(encoding="utf-8"))["alarms"])
+        return folder, list(read_stored(folder / "audit.json", FORMAT_VERSION)["alarms"])

@@ -13,6 +13,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.stored import made_of
 from tenure.workspace import replaced_file
 
 Kind = Literal["joined", "merged", "split"]
@@ -64,7 +65,7 @@ class Ledger:
     @cached_property
     def events(self) -> list[Event]:
         """All events, by the time they were known, then in the order in which they were added."""
-        rows = [Event(**row) for path in self._files for row in pq.read_table(path).to_pylist()]
+        rows = [made_of(Event, row) for path in self._files for row in pq.read_table(path).to_pylist()]
         return sorted(rows, key=lambda event: event.known_at)
 
     def known_before(self, day: date) -> list[Event]:

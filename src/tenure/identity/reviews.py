@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from tenure.identity.events import Ledger
 from tenure.identity.persons import Link
+from tenure.stored import made_of
 from tenure.workspace import replaced_file
 
 
@@ -53,7 +54,7 @@ class Reviews:
         ledger = Ledger(self.folder)
         person, apart = ledger.mapping(), ledger.apart()
         found = {
-            (row["left"], row["right"]): Review(**row)
+            (row["left"], row["right"]): made_of(Review, row)
             for path in self._files
             for row in pq.read_table(path).to_pylist()
         }

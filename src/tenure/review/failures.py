@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tenure.secrets import without_secrets
+from tenure.stored import made_of
 from tenure.workspace import Workspace, replaced_file
 
 
@@ -37,7 +38,7 @@ def read_failures(workspace: Workspace, source: str) -> list[Failure]:
     """Read the failures of a source, oldest first; a line that a crash cut short is left out."""
     path = _path(workspace, source)
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [Failure(**json.loads(line)) for line in lines if line.endswith("}")]
+    return [made_of(Failure, json.loads(line)) for line in lines if line.endswith("}")]
 
 
 def drop_failures(workspace: Workspace, source: str, oldest: date) -> int:

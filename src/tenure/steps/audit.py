@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tenure.models.settings import TrainingSettings
 from tenure.parameters import names_in
 from tenure.steps.opening import Run, writes
-from tenure.workspace import replaced_file
+from tenure.stored import write_stored
 
 if TYPE_CHECKING:
     from tenure.audit.full import SourceAudit
+
+FORMAT_VERSION = 1
 
 
 @writes
@@ -37,6 +38,5 @@ def audit_run(run: Run, targets: str = "") -> SourceAudit:
         "checks": found.checks.to_dict("records"),
         "unproven": found.unproven,
     }
-    with replaced_file(run.output / "audit.json") as fresh:
-        fresh.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
+    write_stored(run.output / "audit.json", document, FORMAT_VERSION)
     return found

@@ -29,6 +29,7 @@ from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS, is_quick, saved_records, scoring_outcomes
 from tenure.steps.score import choose_models, scored_before
+from tenure.stored import made_of
 from tenure.targets.definition import Target
 
 
@@ -162,7 +163,7 @@ def _runs(run: Run, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> 
     """Tell what the runs of the last month did, and this one."""
     runs = [
         RunOfDay(
-            day, document["kind"], tuple(Alert(**line) for line in document["alerts"]), scored_versions(run.workspace, run.source.name, day),
+            day, document["kind"], tuple(made_of(Alert, line) for line in document["alerts"]), scored_versions(run.workspace, run.source.name, day),
             _trainings(document), document["finished_at"],
         )
         for day, document in former.items()

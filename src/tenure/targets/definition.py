@@ -17,6 +17,7 @@ from tenure.features.expression import (
     parse_expression,
 )
 from tenure.sources.contract import staged_table
+from tenure.stored import made_of
 from tenure.time_windows import OutcomeWindow
 
 WINDOW = ("horizon_days", "lead_days", "label_lag_days")
@@ -134,8 +135,8 @@ class Target:
         """Return the target as another definition asks it: one whose scores are older than today's."""
         numbers = dict(definition["numbers"])
         own = {name: numbers.pop(name) for name in DAYS}
-        eligible = tuple(Condition(**condition) for condition in definition["eligible"])
-        outcome = Condition(**definition["outcome"])
+        eligible = tuple(made_of(Condition, condition) for condition in definition["eligible"])
+        outcome = made_of(Condition, definition["outcome"])
         return replace(
             self, question=definition["question"], eligible=eligible, outcome=outcome, options=numbers, **own
         )
