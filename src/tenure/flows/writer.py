@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from shutil import rmtree
@@ -63,7 +64,6 @@ def writing(
         located, source, doing, wait_seconds=60 * wait_minutes, on_wait=lambda who: progress(StepEvent(who, "waiting"))
     )
     with lock as was_killed, _noting_failures(located, source, doing, run_kind, as_of):
-        # While the registry is opened on one core, what kernels will use is imported on the other.
         prepare()
         if source == "demo":
             ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
@@ -72,17 +72,25 @@ def writing(
         targets_of(described)  # what is wrong with its targets is said before anything is staged
         given = parse_date(as_of) if as_of else None
         run = Run(located, described, given, quick, check_engine(engine), run_kind)
-        run.registry.check()
-        if was_killed:
-            run.registry.end_interrupted(source)
         if expired := apply_retention(located, described):
             progress(StepEvent(expired, "expired"))
         folder = located.reports_of(source) / BEGUN
         rmtree(folder, ignore_errors=True)
         try:
-            yield _ingested(run, RunRecord.begin(folder, run.facts(kind, **parameters)), progress)
+            # While the first step stages on one core, the registry is opened on the other.
+            with ThreadPoolExecutor(1) as beside:
+                opened = beside.submit(_open_registry, run, was_killed=was_killed)
+                begun = _ingested(run, RunRecord.begin(folder, run.facts(kind, **parameters)), progress)
+                opened.result()
+            yield begun
         finally:
             rmtree(folder, ignore_errors=True)
+
+
+def _open_registry(run: Run, *, was_killed: bool) -> None:
+    run.registry.check()
+    if was_killed:
+        run.registry.end_interrupted(run.source.name)
 
 
 def _ingested(run: Run, record: RunRecord, progress: Progress) -> Run:
