@@ -9,7 +9,7 @@ from tenure.alerts import Alert, load_alerts, save_alerts
 from tenure.errors import StoredFormatError
 from tenure.reporting.record import TrainingRecord
 from tenure.review.failures import note_failure, read_failures
-from tenure.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
+from tenure.run_record import RUN_JSON, RunRecord, begun_from, former_steps, read_sealed, sealed_runs
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, scoring_outcomes
 from tenure.stored import write_stored
 from tenure.workspace import Workspace
@@ -79,3 +79,16 @@ def test_a_run_under_way_is_not_among_the_sealed_ones(tmp_path):
     RunRecord.begin(workspace.reports("shop", "2024-02-01"), {"source": "shop"})
     RunRecord.begin(workspace.reports("shop", "2024-01-01"), {"source": "shop"}).seal({})
     assert list(sealed_runs(workspace, "shop")) == [date(2024, 1, 1)]
+
+
+def test_a_damaged_run_and_a_folder_of_another_name_hold_up_no_other_day(tmp_path):
+    workspace = Workspace(tmp_path)
+    for day in ("2024-01-01", "2024-02-01", "2024-01-01 (old)"):
+        RunRecord.begin(workspace.reports("shop", day), {"source": "shop"}).seal({})
+    damaged = workspace.reports("shop", "2024-02-01") / RUN_JSON
+    damaged.write_text(damaged.read_text()[:40])
+    assert list(sealed_runs(workspace, "shop")) == [date(2024, 1, 1)]
+    assert former_steps(damaged.parent) == {} and begun_from(damaged.parent) is None
+    damaged.write_text(json.dumps({"format_version": 99}))
+    with pytest.raises(StoredFormatError, match="a newer Tenure wrote it"):
+        sealed_runs(workspace, "shop")

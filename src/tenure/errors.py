@@ -61,6 +61,10 @@ class StoredFormatError(TenureError, ValueError):
     """A document or table that Tenure stored cannot be read: damaged, or of a newer format."""
 
 
+class DamagedError(StoredFormatError):
+    """A stored document was cut short, or is none."""
+
+
 class RunError(TenureError):
     """A step of a run failed; the message names the step and keeps its cause."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,12 +12,13 @@ from threading import RLock
 from typing import Any
 from uuid import uuid4
 
-from tenure.errors import RunError
+from tenure.errors import DamagedError, RunError
 from tenure.sources.raw_files import fingerprint_file
 from tenure.stored import read_stored, write_stored
 from tenure.workspace import Workspace
 
 RUN_JSON = "run.json"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 RECORD_FORMAT = 2
 SEALED = "sealed_at"
 # Where a run is built, beside its place, until it is whole.
@@ -64,10 +67,11 @@ class RunRecord:
         known = []
         reports = workspace.reports_of(source)
         for path in sorted([*reports.glob(f"*/{RUN_JSON}"), *reports.glob(f"backfill/*/{RUN_JSON}")]):
-            record = cls.open(path.parent)
-            if record.document["run_id"] == run_id:
-                return record
-            known.append(str(record.document["run_id"]))
+            with suppress(DamagedError):  # of another run
+                record = cls.open(path.parent)
+                if record.document["run_id"] == run_id:
+                    return record
+                known.append(str(record.document["run_id"]))
         raise RunError(
             f"Run '{run_id}' of {source} is not in {reports}. Found: {', '.join(known) or 'none'}. "
             "Leave 'run' empty to open the source itself."
@@ -113,10 +117,29 @@ def read_sealed(folder: Path) -> dict[str, Any]:
 
 
 def sealed_runs(workspace: Workspace, source: str) -> dict[date, RunRecord]:
-    """Open the sealed run of each as-of of a source, the earliest first."""
-    paths = sorted(workspace.reports_of(source).glob(f"[0-9]*/{RUN_JSON}"))
-    found = {date.fromisoformat(path.parent.name): RunRecord.open(path.parent) for path in paths}
-    return {day: record for day, record in found.items() if record.is_sealed}
+    """Open the sealed run of each as-of of a source, the earliest first; a damaged record is none, nor is a folder of another name."""
+    found = {}
+    for path in sorted(workspace.reports_of(source).glob(f"[0-9]*/{RUN_JSON}")):
+        if not _DAY.fullmatch(path.parent.name):
+            continue
+        with suppress(DamagedError):
+            if (record := RunRecord.open(path.parent)).is_sealed:
+                found[date.fromisoformat(path.parent.name)] = record
+    return found
+
+
+def former_steps(folder: Path) -> dict[str, Any]:
+    """Read what the steps of a folder were made from; nothing where its record is damaged or none is there: they are performed again."""
+    with suppress(DamagedError, RunError):
+        return dict(RunRecord.open(folder).document.get("steps", {}))
+    return {}
+
+
+def begun_from(folder: Path) -> str | None:
+    """Say which record the run of a folder was begun from; None where it cannot be taken up."""
+    with suppress(DamagedError, RunError):
+        return str(RunRecord.open(folder).document.get("begun_from"))
+    return None
 
 
 def outputs_of(folder: Path) -> dict[str, str]:

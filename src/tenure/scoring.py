@@ -123,7 +123,7 @@ def check_scorable(snapshots: Snapshots, name: str, chosen: ScoringModel, *, all
         raise DataContractError(
             f"{name}: version {chosen.version} needs {len(missing)} features that {source.name} cannot give any more "
             f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
-            "or train anew with 'tenure run'."
+            "train anew with 'tenure run', or let 'tenure promote' choose a version that does without."
         )
     fitted_through = date.fromisoformat(about["fitted_through"])
     if snapshots.as_of < fitted_through and not allow_hindsight:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tenure.errors import StoredFormatError
+from tenure.errors import DamagedError, StoredFormatError
 from tenure.secrets import without_secrets
 from tenure.workspace import replaced_file
 
@@ -28,7 +28,7 @@ def read_stored(path: Path, version: int) -> dict[str, Any]:
 
     Raises
     ------
-    StoredFormatError : a newer Tenure wrote it, or it is no document at all.
+    StoredFormatError : a newer Tenure wrote it. DamagedError : it is no document at all.
     """
     return parse_stored(path.read_text(encoding="utf-8"), str(path), version)
 
@@ -38,11 +38,13 @@ def parse_stored(text: str, place: str, version: int) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise StoredFormatError(
-            f"{place}: cut short or damaged ({error}). Expected a JSON document; write it anew."
+        raise DamagedError(
+            f"{place}: cut short or damaged ({error}). Expected a JSON document; bring it back, or remove it."
         ) from None
     if not isinstance(document, dict):
-        raise StoredFormatError(f"{place}: holds a {type(document).__name__}. Expected a JSON object; write it anew.")
+        raise DamagedError(
+            f"{place}: holds a {type(document).__name__}. Expected a JSON object; bring it back, or remove it."
+        )
     check_format(document.get(FORMAT, 0), place, version)
     return document
 

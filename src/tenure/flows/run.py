@@ -12,10 +12,11 @@ from tenure.flows.steps_of_run import features_step, scoring_step, telling_steps
 from tenure.flows.work import Work
 from tenure.flows.writer import writing
 from tenure.reporting.record import TrainingRecord
-from tenure.run_record import BUILDING, RUN_JSON, RunRecord, read_sealed
+from tenure.run_record import BUILDING, RUN_JSON, RunRecord, begun_from, former_steps, read_sealed
 from tenure.sources.raw_files import fingerprint_file
 from tenure.step_cache import Step
 from tenure.steps.opening import Run
+from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records
 from tenure.targets.catalogue import all_targets, check_targets
 from tenure.workspace import swap_folder
@@ -71,7 +72,7 @@ def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, 
     work.perform(*telling_steps(run, trained))
     _check_any_target(run.source.name, [record for record in saved_records(run) if record.target in asked])
     made = _made_since(work, final)
-    if not made and not work.restyled and (document := read_sealed(final)):
+    if not (made or work.restyled) and (final / INDEX).is_file() and (document := read_sealed(final)):
         rmtree(folder)
         return RunResult(final, document, work.performed)
     _attach_notebooks(run, folder, made)
@@ -86,7 +87,7 @@ def _begin(final: Path) -> tuple[Path, str]:
     """Give the folder a run builds in, and what it builds on: what an unfinished run left, if nothing was committed since; else a copy of ``final``."""
     folder = final.parent / f".{final.name}{BUILDING}"
     base = fingerprint_file(final / RUN_JSON) if (final / RUN_JSON).is_file() else ""
-    if (folder / RUN_JSON).is_file() and RunRecord.open(folder).document.get("begun_from") == base:
+    if begun_from(folder) == base:
         return folder, base
     rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,7 @@ def _check_any_target(source: str, found: Sequence[TrainingRecord]) -> None:
 
 def _made_since(work: Work, final: Path) -> set[str]:
     """Name the steps done since ``final`` was put there: by this run, or by one that was killed before its folder was."""
-    there = read_sealed(final).get("steps", {})
+    there = former_steps(final)
     return {name for name, mark in work.record.document["steps"].items() if mark != there.get(name)}
 
 
@@ -148,5 +149,6 @@ def promote(run: Run, result: RunResult) -> None:
             continue
         registered, version = run.model_name(name), target["model_version"]
         is_repeat = f"03_train_{name}" in result.performed.reused
-        if not (is_repeat and run.registry.was_promoted(registered, version)):
+        # Where nobody holds the alias, somebody deleted it: it is given again.
+        if not (is_repeat and run.registry.was_promoted(registered, version) and run.registry.champion(registered)):
             run.registry.promote(registered, version)

@@ -53,7 +53,7 @@ def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[
             "alarms": [f"{name}: {line}" for name, found in by_name.items() for line in found.alarms],
             "alerts": [asdict(alert) for alert in review_alerts(folder)],
             "warnings": staged.warnings() + run.snapshots.unavailable_features,
-            "errors": [f"{name}: {found['reason']}" for name, found in scoring.items() if found["outcome"] == "error"],
+            "errors": [found["reason"] for found in scoring.values() if found["outcome"] == "error"],
             "targets": {
                 name: _target_document(found) | {"trained_by_run": trained_by[name]} for name, found in by_name.items()
             },

@@ -21,7 +21,7 @@ from tenure.lock import end_kernels_of
 from tenure.memory import engine_memory
 from tenure.notebooks import execute
 from tenure.reporting.style import restyle
-from tenure.run_record import RUN_JSON, RunRecord
+from tenure.run_record import RunRecord, former_steps
 from tenure.step_cache import Marks, Step
 from tenure.steps.opening import Run
 from tenure.workspace import replaced_folder
@@ -47,8 +47,7 @@ class Work:
     def taking_up(cls, run: Run, folder: Path, progress: Progress, **facts: Any) -> Work:
         """Go on with a run, begun and ingested elsewhere, in a folder that may hold what an earlier one did."""
         begun = run.recorded
-        former = RunRecord.open(folder).document if (folder / RUN_JSON).is_file() else {}
-        record = RunRecord(folder, begun.document | facts | {"steps": former.get("steps", {})})
+        record = RunRecord(folder, begun.document | facts | {"steps": former_steps(folder)})
         work = cls(replace(run, record=record), record, progress)
         record.extend()
         rmtree(folder / "steps", ignore_errors=True)  # marks as they were kept before a run had a record

@@ -163,7 +163,7 @@ class Registry(OwnedStore):
         UnknownNameError : no such version. RegistryError : its files are not those of the model that was judged, or it is another owner's.
         """
         found = self.find(name, version)
-        to_do = f"Go back with 'tenure rollback {name}', or train again with 'tenure run {source_of(name)}'."
+        to_do = f"Go back with 'tenure rollback {name}', choose another with 'tenure promote {name} VERSION', or train again with 'tenure run {source_of(name)}'."
         if not found.fingerprint:
             raise RegistryError(
                 f"{name} version {version}: has no tag {FINGERPRINT_TAG}, so Tenure did not register it. Expected a version that was judged. {to_do}"

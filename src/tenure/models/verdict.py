@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # How a version stands to the champion: each case of the gate against it.
 Standing = Literal[
     "first", "same_model", "earlier_as_of", "quick_against_full", "other_definition", "full_replaces_quick", "compared", "recorded",
-    "not_comparable",
+    "not_comparable", "foreign",
 ]  # fmt: skip
 
 
@@ -151,6 +151,8 @@ def against_champion(
     if champion is None:
         return gate(True, "no version is champion yet", "first")
     named, by_hand = f"version {champion.version}", f"'tenure promote {challenger.model} VERSION' decides by hand"
+    if not champion.fingerprint:
+        return gate(False, f"{named} is none that Tenure judged; {by_hand}", "foreign")
     if champion.fingerprint == challenger.fingerprint:
         return gate(True, f"it is {named}, the champion, again: there is nothing to beat", "same_model")
     # As-ofs, or where that of a version of before they were kept is unknown, test cutoffs.

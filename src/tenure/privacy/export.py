@@ -31,7 +31,11 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
     UsageError : nothing was scored then, there is no map to reveal ids by, or a table is older than the source's pseudonyms.
     """
     source = read_source(workspace, source_name)
-    scored = {str(day): record.folder for day, record in sealed_runs(workspace, source_name).items()}
+    scored = {
+        str(day): record.folder
+        for day, record in sealed_runs(workspace, source_name).items()
+        if any(record.folder.glob("*.csv"))
+    }
     day = str(parse_date(as_of, "--as-of")) if as_of else max(scored, default="")
     if day not in scored:
         raise UsageError(

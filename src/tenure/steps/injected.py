@@ -45,5 +45,5 @@ def _assigned(cell: str) -> Iterator[tuple[str, object]]:
         if isinstance(target, ast.Name) and isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
             try:
                 yield target.id, ast.literal_eval(statement.value)
-            except ValueError:
-                continue
+            except ValueError:  # as float('nan'), which Papermill writes: a text of no parameter's kind
+                yield target.id, ast.unparse(statement.value)

@@ -10,6 +10,7 @@ from tenure.engines.known_customers import known_customers
 from tenure.steps.opening import Run, writes
 from tenure.steps.results import is_quick, records, review_alerts, saved_records, scoring_outcomes
 
+INDEX = "index.html"
 OTHER_PAGES = ("customers.html", "value.html", "review.html", "audit.html")
 
 
@@ -73,7 +74,7 @@ def write_index(run: Run) -> Path:
         found, run.staged, run.as_of, customers, decisions=decisions, alerts=review_alerts(run.output),
         others=[name for name in OTHER_PAGES if (run.output / name).is_file()], is_quick=is_quick(run),
     )  # fmt: skip
-    return write_page(run.output / "index.html", index)
+    return write_page(run.output / INDEX, index)
 
 
 def report_summary(run: Run) -> pd.DataFrame:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tenure.alerts import Alert, load_alerts
-from tenure.errors import UnknownNameError
+from tenure.errors import DamagedError, UnknownNameError
 from tenure.reporting.record import TrainingRecord
 from tenure.steps.opening import Run
 from tenure.stored import read_stored
@@ -17,9 +18,12 @@ SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 
 
 def saved_records(run: Run) -> list[TrainingRecord]:
-    """Read the records of the targets trained into this run's output, in the order of the targets."""
-    folders = [run.training_folder(name) for name in all_targets()]
-    return [TrainingRecord.load(folder) for folder in folders if (folder / "record.json").is_file()]
+    """Read the records of the targets trained into this run's output, in the order of the targets; a damaged one is none."""
+    found = []
+    for folder in (run.training_folder(name) for name in all_targets()):
+        with suppress(FileNotFoundError, DamagedError):
+            found.append(TrainingRecord.load(folder))
+    return found
 
 
 def records(run: Run) -> list[TrainingRecord]:
