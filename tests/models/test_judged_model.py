@@ -95,7 +95,9 @@ def test_what_is_not_the_judged_model_is_refused_in_one_message_that_says_what_t
     message = str(refused.value)
     assert message.startswith("shop-lapse version 1: ") and "\n" not in message
     assert told.format(fingerprint=MODEL.fingerprint) in message
-    assert message.endswith("Go back with 'tenure rollback shop-lapse', or train again with 'tenure run shop'.")
+    assert message.endswith(
+        "Go back with 'tenure rollback shop-lapse', choose another with 'tenure promote shop-lapse VERSION', or train again with 'tenure run shop'."
+    )
 
 
 @pytest.mark.parametrize("what", [what for what in DAMAGES if what not in ("another whole model", "no folder")])

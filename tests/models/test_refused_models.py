@@ -17,7 +17,7 @@ from tenure.models.scorecard import walk
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import cautions, study_target
 from tenure.models.verdict import Challenger, against_champion, judge
-from tenure.models.version import Version
+from tenure.models.version import FINGERPRINT_TAG, Version
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -41,7 +41,7 @@ def good(snapshots):
 
 def judged(evaluation, card=None):
     """Judge what is sound in all but its figures, against a champion where it was walked beside one."""
-    champion = Version("demo-lapse", "1", "", {}, ("champion",), 0) if card else None
+    champion = Version("demo-lapse", "1", "", {FINGERPRINT_TAG: "another"}, ("champion",), 0) if card else None
     standing = against_champion(
         champion, Challenger("demo-lapse", "own", "2026-01-01", "2025-10-01", 0.5, is_quick=False), is_same_question=True,
         difference=card.difference_to("champion") if card else None, silent=card.silent if card else "",
