@@ -24,6 +24,7 @@ def keys_after(tmp_path, monkeypatch):
             path = copy / edited
             path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
         code_keys.code_key.cache_clear()
+        code_keys._used.cache_clear()
         step_cache.code_of.cache_clear()
         return {name: step_cache.code_of(name) for name in STEPS} | {"fits": code_keys.code_key(*FITS)}
 

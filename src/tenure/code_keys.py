@@ -41,7 +41,9 @@ def code_key(*modules: str) -> str:
     return digest.hexdigest()
 
 
+@cache
 def _used(path: Path) -> list[Path | None]:
+    """List what a module uses; steps share most of their modules, and each is read once."""
     text = path.read_text(encoding="utf-8")
     named = set(_NAMED.findall(text))
     for package, names in _FROM.findall(text):

@@ -17,7 +17,7 @@ from tenure.errors import NotEnoughDataError, RunError, UsageError
 from tenure.lock import sole_writer
 from tenure.memory import memory_budget
 from tenure.models.registry import Registry, model_name
-from tenure.run_record import RUN_JSON, RunRecord, outputs_of
+from tenure.run_record import RUN_JSON, RunRecord, refresh_outputs
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import read_staging, stage_source
 from tenure.sources.source import Source, read_source
@@ -143,8 +143,8 @@ class Run:
         has_record = (folder / RUN_JSON).is_file()
         record = RunRecord.open(folder) if has_record else RunRecord.begin(folder, self.facts("manual"))
         noted = {"step": step, "run_id": self.run_id, "started_at": self.started_at.isoformat(timespec="microseconds")}
-        outputs = {"outputs": outputs_of(folder)} if record.is_sealed else {}
-        record.extend(by_hand=[*record.document.get("by_hand", []), noted], **outputs)
+        record.extend(by_hand=[*record.document.get("by_hand", []), noted])
+        refresh_outputs(folder)
 
     def facts(self, kind: str, **parameters: Any) -> dict[str, Any]:
         """Give what the record of this run begins with."""
