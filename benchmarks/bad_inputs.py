@@ -28,12 +28,12 @@ from results import machine, table, write_section
 import tenure
 import tenure.flows.work
 from tenure.cli import main
-from tenure.errors import RunError, TenureError
+from tenure.core.errors import RunError, TenureError
+from tenure.core.workspace import NEW, OLD, Workspace
 from tenure.models.registry import Registry
 from tenure.parameters import NOTEBOOKS, complete
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import NEW, OLD, Workspace
 
 ACCEPTED = "accepted: a training would start"
 TOML = """name = "shop"

@@ -10,15 +10,15 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo, true_probabilities
-from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 
 def compare(snapshots: Snapshots, truth: Path, name: str, *, rollouts: int, sample: int) -> str:

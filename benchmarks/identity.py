@@ -16,12 +16,12 @@ import duckdb
 import identity_peer
 import ordinary
 
+from tenure.core.workspace import Workspace
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
 from tenure.identity.settings import LINK
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 MILLION = 1_000_000
 MORE = 10_000

@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
@@ -19,7 +20,6 @@ from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 TARGETS = ("churn", "lapse", "upsell")
 

@@ -35,11 +35,11 @@ import duckdb
 import psutil
 from results import machine, table, write_section
 
+from tenure.core.errors import LockedError
+from tenure.core.lock import sole_writer
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.errors import LockedError
-from tenure.lock import sole_writer
 from tenure.models.registry import Registry
-from tenure.workspace import Workspace
 
 DAY = ["--as-of", "2025-12-01", "--targets"]
 COMMANDS = {

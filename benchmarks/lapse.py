@@ -14,6 +14,7 @@ import ordinary
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from tenure.core.workspace import Workspace
 from tenure.models.evaluate import auc_difference, auc_with_interval
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
@@ -21,7 +22,6 @@ from tenure.snapshots import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 # Source, horizon, test cutoffs. The published test cutoff is the last of each row; the others are the walk before it, on
 # which features and settings were chosen.

@@ -22,9 +22,9 @@ import duckdb
 import psutil
 from results import machine, table, write_section
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.sources.fetch import fetch_source
-from tenure.workspace import Workspace
 
 SECTIONS = {"runs": "Whole runs", "large": "Whole runs: a large shop", "backfill": "Whole runs: past days"}
 HEAD = ("command", "seconds", "times the first of its table", "CPU seconds", "GiB at most", "longest steps (s)")

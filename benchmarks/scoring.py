@@ -19,6 +19,7 @@ import pandas as pd
 import shap
 from results import machine, table, write_section
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.explain import reasons
 from tenure.models.forms import Trees
@@ -29,7 +30,6 @@ from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 CHUNK_ROWS = 20_000
 FEATURES, TREES, LEAVES = 60, 300, 31

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 from results import machine, table, write_section
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.engines.choice import ENGINES, open_engine
 from tenure.snapshots import Snapshots
@@ -20,7 +21,6 @@ from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.raw_files import quoted
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 SOURCES = ("demo", "cdnow", "365_learning", "online_retail", "complete_journey")
 HEAD = (

@@ -68,10 +68,10 @@ def measure_cdnow(bought: pd.DataFrame) -> None:
 
 
 def measure_demo(customers: int, rollouts: int, cutoff: date) -> None:
+    from tenure.core.workspace import Workspace
     from tenure.demo import generate_demo
     from tenure.sources.ingest import stage_source
     from tenure.sources.source import read_source
-    from tenure.workspace import Workspace
 
     with TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import mlflow
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.registry import Registry
 from tenure.steps.opening import open_run
 from tenure.steps.score import score
 from tenure.steps.training import train
-from tenure.workspace import Workspace
 
 AS_OF, EARLIER, LATER = "2025-09-01", "2025-08-01", "2025-10-01"
 TOML = 'name = "shop"\ncurrency = "EUR"\n'

@@ -4,16 +4,16 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from tenure.core.workspace import Workspace
 from tenure.engines.choice import open_engine
 from tenure.features.definition import FeatureColumn
 from tenure.models.model import PropensityModel
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
+from tenure.sources.readers.spark import copy_spark_table
+from tenure.sources.readers.spark_session import spark_session
 from tenure.sources.source import read_source
-from tenure.sources.spark_table import copy_spark_table
 from tenure.spark_scoring import score_snapshot
-from tenure.spark_session import spark_session
-from tenure.workspace import Workspace
 
 FEW = (
     "days_since_order",

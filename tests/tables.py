@@ -4,10 +4,10 @@ from pathlib import Path
 
 import duckdb
 
+from tenure.core.workspace import Workspace
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 from tenure.sources.staged_source import StagedSource
-from tenure.workspace import Workspace
 
 
 def write_csv(path: Path, header: str, *rows: str) -> None:

@@ -44,7 +44,7 @@ eligible_days = 60
 def then_and_now(tmp_path):
     then = staged(tmp_path / "then", TOML, order_lines=(HEADER, *BEFORE))
     now = staged(tmp_path / "now", TOML, order_lines=(HEADER, *BEFORE, *AFTER))
-    from tenure.workspace import Workspace
+    from tenure.core.workspace import Workspace
 
     return Snapshots(Workspace(tmp_path / "then"), then, DAY), Snapshots(Workspace(tmp_path / "now"), now, DAY)
 

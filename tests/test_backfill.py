@@ -5,11 +5,11 @@ import filecmp
 import pandas as pd
 import pytest
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.flows.backfill import backfill_flow
 from tenure.flows.run import run_flow
 from tenure.models.registry import Registry
-from tenure.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tenure import code_keys, step_cache
+from tenure import step_cache
+from tenure.core import code_keys
 
-PACKAGE = Path(code_keys.__file__).parent
+PACKAGE = Path(code_keys.__file__).parents[1]
 STEPS = ("01_ingest", "02_features", "03_train", "04_score", "05_report", "06_review", "07_audit")
 FITS = ("tenure.models.train", "tenure.models.plain", "tenure.models.choice")
 
@@ -61,7 +62,7 @@ def test_the_command_line_the_flow_and_the_style_sheet_repeat_no_step(keys_after
         ("targets/lapse.py", {"02_features", "03_train", "04_score"}),
         ("reporting/templates/review.html", {"06_review"}),
         ("audit/replay.py", {"03_train", "07_audit"}),
-        ("time_windows.py", {"02_features", "03_train", "04_score", "06_review"}),
+        ("core/time_windows.py", {"02_features", "03_train", "04_score", "06_review"}),
     ],
 )
 def test_an_edit_repeats_the_steps_that_use_it(keys_after, edited, repeated):

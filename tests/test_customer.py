@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tables import staged
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
 from tenure.models.model import FeatureMeaning
 from tenure.models.plain import train_plain
 from tenure.models.settings import TrainingSettings

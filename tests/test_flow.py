@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tenure.core.errors import DataContractError, NotEnoughDataError, RegistryError, UnknownNameError
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.errors import DataContractError, NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
 from tenure.models.registry import Registry
 from tenure.parameters import complete
 from tenure.run_record import sealed_runs
 from tenure.sources.fetch import fetch_source
-from tenure.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gated_shop import AS_OF, EARLIER, LATER, TOML, champion, change, opened, trained
-from tenure.errors import RegistryError
+from tenure.core.errors import RegistryError
 from tenure.models.registry import Registry
 from tenure.reporting.record import TrainingRecord
 from tenure.steps.report import write_report

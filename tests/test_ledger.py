@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tables import staged
-from tenure.errors import StoredFormatError
+from tenure.core.errors import StoredFormatError
+from tenure.core.workspace import Workspace
 from tenure.ledger import append_to_ledger, entries, last_scores, read_definition, scored_versions, state
 from tenure.review.promises import find_promises
 from tenure.scoring import STORED_AS, Scores, ScoringModel
@@ -21,7 +22,6 @@ from tenure.snapshots import Snapshots
 from tenure.steps.customer import describe_customer
 from tenure.steps.opening import open_run
 from tenure.targets.catalogue import all_targets
-from tenure.workspace import Workspace
 
 LAPSE = all_targets()["lapse"]
 AS_OF, TODAY = date(2024, 4, 1), date(2024, 8, 1)

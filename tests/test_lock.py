@@ -10,15 +10,15 @@ import psutil
 import pytest
 
 from tables import write_csv
-from tenure.errors import LockedError
-from tenure.lock import Holder, sole_writer
+from tenure.core.errors import LockedError
+from tenure.core.lock import Holder, sole_writer
+from tenure.core.workspace import Workspace, finish_replacements, replaced_folder
 from tenure.steps.opening import open_run, writes
-from tenure.workspace import Workspace, finish_replacements, replaced_folder
 
 HOLD = """
 import sys, time
-from tenure.lock import sole_writer
-from tenure.workspace import Workspace
+from tenure.core.lock import sole_writer
+from tenure.core.workspace import Workspace
 with sole_writer(Workspace.locate(sys.argv[1]), "shop", "tenure run shop"):
     print("held", flush=True)
     time.sleep(60)

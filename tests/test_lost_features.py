@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.errors import DataContractError, NotEnoughDataError, RegistryError
+from tenure.core.errors import DataContractError, NotEnoughDataError, RegistryError
+from tenure.core.workspace import Workspace
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry import Registry
 from tenure.models.settings import TrainingSettings
@@ -19,7 +20,6 @@ from tenure.steps.results import scoring_outcomes
 from tenure.steps.review import review_run
 from tenure.steps.score import score
 from tenure.targets.catalogue import all_targets
-from tenure.workspace import Workspace
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import pytest
 from nbclient import NotebookClient
 
 from tables import write_csv
-from tenure.errors import NotEnoughDataError, RunError, UsageError
+from tenure.core.errors import NotEnoughDataError, RunError, UsageError
+from tenure.core.workspace import Workspace
 from tenure.notebooks import execute
 from tenure.warm_kernels import ForkedKernel, ForkingKernelManager
-from tenure.workspace import Workspace
 
 
 def place_one_order(folder):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenure.errors import UnknownNameError, UsageError
+from tenure.core.errors import UnknownNameError, UsageError
 from tenure.notebooks import execute
 from tenure.parameters import NOTEBOOKS, complete
 

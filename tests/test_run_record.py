@@ -17,14 +17,14 @@ import pytest
 
 import tenure
 from shop import place_shop
-from tenure.errors import RunError, StoredFormatError, UsageError
+from tenure.core.errors import RunError, StoredFormatError, UsageError
+from tenure.core.workspace import Workspace
 from tenure.flows.run import run_flow
 from tenure.flows.writer import writing
 from tenure.models.registry import Registry
 from tenure.notebooks import execute
 from tenure.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
 from tenure.steps.opening import open_run
-from tenure.workspace import Workspace
 
 OF_THE_MOMENT = {"run_id", "started_at", "finished_at", "sealed_at", "timings", "steps", "outputs", "begun_from"}
 

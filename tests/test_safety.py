@@ -14,14 +14,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
+from tenure.core.workspace import Workspace
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry import Registry
 from tenure.models.settings import TrainingSettings
 from tenure.models.study_log import log_model
 from tenure.models.train import train_model
 from tenure.models.version import FINGERPRINT_TAG
-from tenure.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 

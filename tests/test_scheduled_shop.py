@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 
 from shop import BARE, TODAY, YESTERDAY, by_sh, cron_lines, place_shop
-from tenure.errors import RegistryError
+from tenure.core.errors import RegistryError
+from tenure.core.workspace import Workspace
 from tenure.flows.run import run_flow
 from tenure.models.registry import Registry
 from tenure.run_record import RunRecord, read_sealed
 from tenure.schedules import schedule_files
-from tenure.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from datetime import datetime
 import pytest
 
 from shop import cron_lines
-from tenure.errors import UnknownNameError, UsageError
+from tenure.core.errors import UnknownNameError, UsageError
+from tenure.core.workspace import Workspace
 from tenure.schedules import SCHEDULERS, schedule_files
-from tenure.workspace import Workspace
 
 
 def test_cron_starts_scores_daily_and_runs_monthly(tmp_path):

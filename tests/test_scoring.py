@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tables import staged
-from tenure.errors import DefinitionMismatchError, LeakageError, StoredFormatError
+from tenure.core.errors import DefinitionMismatchError, LeakageError, StoredFormatError
+from tenure.core.workspace import Workspace
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.forms import Linear, LinearColumn
@@ -17,7 +18,6 @@ from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.scoring import STORED_AS, ScoringModel, read_scores_metadata, score_customers, write_scores
 from tenure.snapshots import Snapshots
 from tenure.targets.catalogue import all_targets
-from tenure.workspace import Workspace
 
 AS_OF = date(2024, 4, 1)
 LAPSE = all_targets()["lapse"]

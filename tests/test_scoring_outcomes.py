@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from gated_shop import AS_OF, LATER, TOML, champion, change, opened, trained
-from tenure.errors import RegistryError, StoredFormatError
+from tenure.core.errors import RegistryError, StoredFormatError
 from tenure.ledger import entries
 from tenure.models.registry import Registry
 from tenure.scoring import read_scores_metadata

@@ -5,10 +5,10 @@ import traceback
 
 import pytest
 
-from tenure.errors import RegistryError
+from tenure.core.errors import RegistryError
+from tenure.core.secrets import without_secrets
+from tenure.core.workspace import Workspace
 from tenure.models.registry import Registry
-from tenure.secrets import without_secrets
-from tenure.workspace import Workspace
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
+from tenure.core.workspace import Workspace
 from tenure.flows import work as flows
 from tenure.run_record import RunRecord
 from tenure.step_cache import Step
 from tenure.steps.opening import Run, open_run
-from tenure.workspace import Workspace
 
 
 def place_orders(workspace):

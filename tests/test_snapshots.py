@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from tables import staged
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.workspace import Workspace
 from tenure.engines import duckdb_engine
-from tenure.errors import NotEnoughDataError
 from tenure.models.sufficiency import check_positives
 from tenure.snapshot_rows import count_rows, read_rows
 from tenure.snapshots import Snapshots
-from tenure.workspace import Workspace
 
 CUTOFF = date(2024, 4, 1)
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount"

@@ -11,6 +11,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
 import local_spark  # noqa: F401 -- a Spark, or a skip
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.explain import reasons
 from tenure.models.model import FeatureMeaning
@@ -21,10 +22,9 @@ from tenure.scoring import ScoringModel, score_customers
 from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
+from tenure.sources.readers.spark_session import spark_session
 from tenure.sources.source import read_source
 from tenure.spark_scoring import score_on_spark
-from tenure.spark_session import spark_session
-from tenure.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tenure.errors import StoredFormatError
-from tenure.stored import made_of, read_stored, write_stored
+from tenure.core.errors import StoredFormatError
+from tenure.core.stored import made_of, read_stored, write_stored
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from datetime import date
 
 import pytest
 
-from tenure.alerts import Alert, load_alerts, save_alerts
-from tenure.errors import StoredFormatError
+from tenure.core.alerts import Alert, load_alerts, save_alerts
+from tenure.core.errors import StoredFormatError
+from tenure.core.stored import write_stored
+from tenure.core.workspace import Workspace
 from tenure.reporting.record import TrainingRecord
 from tenure.review.failures import note_failure, read_failures
 from tenure.run_record import RUN_JSON, RunRecord, begun_from, former_steps, read_sealed, sealed_runs
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, scoring_outcomes
-from tenure.stored import write_stored
-from tenure.workspace import Workspace
 
 ALERT = Alert("warning", "lapse", "propensities moved.")
 SCORED = {"outcome": "scored", "code": "scored", "reason": "", "model_version": "1"}

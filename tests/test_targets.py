@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from tables import staged, write_csv
-from tenure.errors import DefinitionError
+from tenure.core.errors import DefinitionError
+from tenure.core.workspace import Workspace
 from tenure.snapshots import Snapshots
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
 from tenure.targets.catalogue import all_targets, targets_of
 from tenure.targets.definition import answers
-from tenure.workspace import Workspace
 
 CUTOFF = date(2024, 4, 1)
 HEADER = "customer_id occurred_at known_at subscription_id event plan term_days"

@@ -13,14 +13,14 @@ import pytest
 
 from servers import ADMIN, ADMIN_PASSWORD, free_port, running, team_mlflow
 from shop import TODAY, YESTERDAY, place_shop
-from tenure.errors import RegistryError, TenureError
+from tenure.core.errors import RegistryError, TenureError
+from tenure.core.workspace import Workspace
 from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
 from tenure.models.registry import Registry
 from tenure.privacy.forget import forget_customer
 from tenure.run_record import RunRecord
 from tenure.sources.identities import KEY
-from tenure.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from tenure.errors import UsageError
-from tenure.time_windows import OutcomeWindow, plan_cutoffs, spaced_dates
+from tenure.core.errors import UsageError
+from tenure.core.time_windows import OutcomeWindow, plan_cutoffs, spaced_dates
 
 
 def texts(first, last, every):

@@ -10,8 +10,8 @@ import pytest
 import tenure
 from shop import place_shop
 from tenure import cli
+from tenure.core.workspace import Workspace
 from tenure.steps.opening import open_run
-from tenure.workspace import Workspace
 
 PACKAGE = str(Path(tenure.__file__).parent)
 MOST = 14

@@ -25,7 +25,7 @@ HOMES = {
     "write_customer": "tenure.steps.customer",
     "run_flow": "tenure.flows.run",
     "backfill_flow": "tenure.flows.backfill",
-    "TenureError": "tenure.errors",
+    "TenureError": "tenure.core.errors",
 }
 __all__ = list(HOMES)
 

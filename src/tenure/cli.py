@@ -16,9 +16,9 @@ from tenure.commands.looking import customer, explain, help_, schedule
 from tenure.commands.people import export, forget
 from tenure.commands.raw_data import demo, fetch, sources
 from tenure.commands.runs import audit, backfill, run, score
-from tenure.errors import Stopped, TenureError, describe_unforeseen
-from tenure.logs import Log
-from tenure.secrets import without_secrets
+from tenure.core.errors import Stopped, TenureError, describe_unforeseen
+from tenure.core.logs import Log
+from tenure.core.secrets import without_secrets
 
 app = typer.Typer(
     add_completion=False,

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.engines.bucket_plan import TablePlan
 from tenure.engines.buckets import Buckets
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, LastBuild, read_build
 from tenure.engines.duckdb_engine import DuckDBEngine
 from tenure.engines.duckdb_session import connect
 from tenure.engines.eligibility import asked_of
-from tenure.errors import NotEnoughDataError
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
 

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tenure.core.stored import FORMAT, made_of, parse_stored, read_stored, write_stored
+from tenure.core.workspace import Workspace, replaced_file
 from tenure.scoring import STORED_AS, Scores
-from tenure.stored import FORMAT, made_of, parse_stored, read_stored, write_stored
 from tenure.targets.definition import Target
-from tenure.workspace import Workspace, replaced_file
 
 FORMAT_VERSION = 1
 # What makes scores other ones; the rest tells of the run that gave them.

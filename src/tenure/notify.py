@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tenure.errors import RunError, UsageError
-from tenure.secrets import without_secrets
+from tenure.core.errors import RunError, UsageError
+from tenure.core.secrets import without_secrets
 
 ADDRESS = "TENURE_NOTIFY"
 

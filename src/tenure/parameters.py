@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tenure.errors import UnknownNameError, UsageError
+from tenure.core.errors import UnknownNameError, UsageError
+from tenure.core.time_windows import parse_date
+from tenure.core.workspace import check_name
 from tenure.targets.catalogue import all_targets
-from tenure.time_windows import parse_date
-from tenure.workspace import check_name
 
 Kind = Literal["source", "date", "folder", "target", "targets", "choice", "text", "flag", "count"]
 

@@ -12,10 +12,10 @@ from threading import RLock
 from typing import Any
 from uuid import uuid4
 
-from tenure.errors import DamagedError, RunError
+from tenure.core.errors import DamagedError, RunError
+from tenure.core.stored import read_stored, write_stored
+from tenure.core.workspace import Workspace
 from tenure.sources.raw_files import fingerprint_file
-from tenure.stored import read_stored, write_stored
-from tenure.workspace import Workspace
 
 RUN_JSON = "run.json"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")

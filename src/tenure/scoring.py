@@ -13,21 +13,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.core.errors import DataContractError, DefinitionMismatchError, LeakageError
+from tenure.core.stored import FORMAT, parse_stored
+from tenure.core.workspace import replaced_file
 from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
 from tenure.engines.choice import SPARK
 from tenure.engines.known_customers import known_customers
-from tenure.errors import DataContractError, DefinitionMismatchError, LeakageError
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
 from tenure.snapshot_rows import read_in_chunks, read_rows
 from tenure.snapshots import Snapshots
 from tenure.spark_scoring import score_snapshot
-from tenure.stored import FORMAT, parse_stored
 from tenure.targets.definition import WINDOW, Target, answers
-from tenure.workspace import replaced_file
 
 # A spreadsheet takes a cell that begins with one of these for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -35,7 +35,7 @@ def score_snapshot(snapshot: Path, target: str, model: PropensityModel) -> pd.Da
     ------
     UsageError : Spark is not installed or does not answer.
     """
-    from tenure.spark_session import spark_path, spark_session
+    from tenure.sources.readers.spark_session import spark_path, spark_session
 
     asked = spark_session().read.parquet(spark_path(snapshot)).where(f"`eligible__{target}`")
     scored: pd.DataFrame = score_on_spark(asked, model, explain=True).toArrow().to_pandas()

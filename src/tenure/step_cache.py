@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tenure import HOMES
-from tenure.code_keys import code_key
+from tenure.core.code_keys import code_key
+from tenure.core.stored import made_of
 from tenure.notebooks import notebook_path
 from tenure.run_record import RunRecord
 from tenure.sources.raw_files import fingerprint_file
-from tenure.stored import made_of
 
 
 @dataclass(frozen=True)

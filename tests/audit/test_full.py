@@ -10,13 +10,13 @@ from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
 from tenure.audit.audit import check_cutoff
 from tenure.audit.full import audit_source, late_facts
 from tenure.audit.replay import replay
+from tenure.core.workspace import Workspace
 from tenure.flows.audit import audit_flow
 from tenure.models.settings import TrainingSettings
 from tenure.snapshots import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 QUICK = TrainingSettings(learning_rate=0.1, max_trees=60, early_stopping_trees=10, folds=3)
 

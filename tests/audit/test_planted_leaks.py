@@ -11,6 +11,7 @@ from tenure.audit.audit import alarm_lines, audit_study
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import replay, unproven_features
 from tenure.audit.split import split_findings
+from tenure.core.workspace import Workspace
 from tenure.engines.staged_facts import StagedFacts
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
@@ -18,7 +19,6 @@ from tenure.models.verdict import Gate, judge
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 AS_OF = date(2024, 1, 1)
 FIRST = Gate("better than the champion", True, "no version is champion yet", "first")

@@ -5,11 +5,11 @@ from datetime import date
 import pandas as pd
 
 from tables import staged
+from tenure.core.workspace import Workspace
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
 from tenure.scoring import Scores, with_facets
 from tenure.snapshots import Snapshots
-from tenure.workspace import Workspace
 
 AS_OF = date(2024, 4, 1)
 WORDS = (

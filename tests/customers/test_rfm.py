@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from tables import staged
+from tenure.core.errors import DefinitionError
 from tenure.customers.rfm import FACET, segment_of
 from tenure.customers.view import customer_view
-from tenure.errors import DefinitionError
 
 AS_OF = date(2024, 7, 1)
 ORDERS = (

@@ -6,13 +6,13 @@ import duckdb
 import pandas as pd
 import pytest
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo, true_probabilities
 from tenure.models.evaluate import auc_with_interval
 from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 RANGES = {"churn": (0.04, 0.08), "upsell": (0.03, 0.065), "lapse": (0.15, 0.35)}
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tables import staged
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.engines import bucket_build, bucket_rows, duckdb_engine
 from tenure.engines.bucket_plan import plan_table
@@ -18,7 +19,6 @@ from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 from tenure.targets.definition import Condition, Rule, Target
-from tenure.workspace import Workspace
 
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount discount channel"
 ALWAYS, NEVER = 0, 10**18

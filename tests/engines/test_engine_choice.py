@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from tenure.core.errors import UnknownNameError, UsageError
 from tenure.engines.choice import check_engine, open_engine
-from tenure.errors import UnknownNameError, UsageError
-from tenure.spark_session import spark_session
+from tenure.sources.readers.spark_session import spark_session
 
 
 def test_duckdb_is_the_default_and_an_unknown_engine_is_refused():

@@ -15,15 +15,15 @@ import local_spark
 import spark_client
 from spark_client import few_columns
 from tables import read, staged
+from tenure.core.errors import UsageError
+from tenure.core.workspace import Workspace
 from tenure.engines.choice import open_engine
-from tenure.errors import UsageError
 from tenure.models.explain import reasons
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import meaning_of
 from tenure.models.train import train_model
 from tenure.snapshots import Snapshots
-from tenure.spark_session import spark_session
-from tenure.workspace import Workspace
+from tenure.sources.readers.spark_session import spark_session
 
 CLIENT = Path(spark_client.__file__)
 CUTOFF, AS_OF = date(2024, 4, 1), date(2024, 7, 1)

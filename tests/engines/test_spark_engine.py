@@ -11,18 +11,18 @@ import pytest
 import local_spark  # noqa: F401 -- a Spark, or a skip
 from spark_client import few_columns
 from tables import staged
+from tenure.core.errors import RunError, UsageError
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.engines.choice import open_engine
 from tenure.engines.spark_facts import SparkFacts
-from tenure.errors import RunError, UsageError
 from tenure.features.definition import Feature, FeatureView, columns_of_view
 from tenure.identity.events import Event, Ledger
 from tenure.snapshots import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
+from tenure.sources.readers.spark_session import spark_session
 from tenure.sources.source import read_source
-from tenure.spark_session import spark_session
-from tenure.workspace import Workspace
 
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount channel"
 

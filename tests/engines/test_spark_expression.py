@@ -2,8 +2,8 @@
 
 import pytest
 
+from tenure.core.errors import DefinitionError
 from tenure.engines.spark_expression import to_spark, way_of, within
-from tenure.errors import DefinitionError
 from tenure.features.catalogue import feature_views, row_features
 from tenure.features.expression import parse_expression
 from tenure.targets.catalogue import all_targets

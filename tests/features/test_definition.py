@@ -5,14 +5,14 @@ from datetime import date
 import pytest
 
 from tables import write_csv
-from tenure.errors import DefinitionError, LeakageError, UnknownNameError
+from tenure.core.errors import DefinitionError, LeakageError, UnknownNameError
+from tenure.core.workspace import Workspace
 from tenure.features.catalogue import available_columns
 from tenure.features.definition import Feature, FeatureView
 from tenure.features.expression import columns_needed, parse_expression
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
-from tenure.workspace import Workspace
 
 NOTHING = parse_source("", name="shop", where="test")
 ALL = dict.fromkeys(STAGED_TABLES, ())

@@ -5,8 +5,8 @@ from datetime import date
 import pandas as pd
 
 from tables import staged
+from tenure.core.workspace import Workspace
 from tenure.snapshots import Snapshots
-from tenure.workspace import Workspace
 
 CUTOFF = date(2024, 4, 1)
 

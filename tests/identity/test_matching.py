@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from shop import BARE
+from tenure.core.workspace import Workspace
 from tenure.identity.events import Ledger
 from tenure.identity.reasons import reason_sql
 from tenure.identity.resolve import resolve
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 pytest.importorskip("splink", reason="matching by probability needs splink")
 

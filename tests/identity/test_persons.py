@@ -3,7 +3,7 @@ from datetime import date, datetime
 import pytest
 
 from tables import staged
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
 from tenure.identity.decisions import check_known, merge, split
 from tenure.identity.events import Ledger, same_identity
 from tenure.identity.persons import Link, Persons

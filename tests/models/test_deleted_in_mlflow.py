@@ -9,10 +9,10 @@ import pytest
 
 from registered import NAME, artefacts, register, small_model
 from tenure.cli import main
-from tenure.errors import RegistryError, UnknownNameError
+from tenure.core.errors import RegistryError, UnknownNameError
+from tenure.core.workspace import Workspace
 from tenure.models.registry import Registry
 from tenure.models.store_contents import stored_texts
-from tenure.workspace import Workspace
 
 FIRST, SECOND = small_model(5), small_model(6)
 PASSED = {

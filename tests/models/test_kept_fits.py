@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models import kept_fits
 from tenure.models.kept_fits import KeptFits
@@ -17,7 +18,6 @@ from tenure.models.train import train_model
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 SETTINGS = TrainingSettings(max_trees=20, learning_rate=0.1, folds=3)
 MEANINGS = (

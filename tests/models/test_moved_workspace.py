@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from registered import NAME, artefacts, customers, register, small_model
+from tenure.core.workspace import Workspace
 from tenure.models.local_store import LOCATIONS
 from tenure.models.registry import Registry
-from tenure.workspace import Workspace
 
 FIRST, SECOND = small_model(5), small_model(6)
 
@@ -166,7 +166,7 @@ import os, signal, sys
 from pathlib import Path
 from tenure.models import local_store
 from tenure.models.registry import Registry
-from tenure.workspace import Workspace
+from tenure.core.workspace import Workspace
 
 class Deadly:
     rebased = 0

@@ -6,10 +6,10 @@ import mlflow
 import pytest
 
 from registered import NAME, register, small_model
-from tenure.errors import DefinitionError, RegistryError
+from tenure.core.errors import DefinitionError, RegistryError
+from tenure.core.workspace import Workspace
 from tenure.models.registry import Registry
 from tenure.sources.source import parse_source
-from tenure.workspace import Workspace
 
 FIRST, SECOND = small_model(5), small_model(6)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding
@@ -21,7 +22,6 @@ from tenure.models.version import FINGERPRINT_TAG, Version
 from tenure.snapshots import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 GOOD = TrainingSettings(learning_rate=0.08, folds=3, early_stopping_trees=20)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tenure.core.workspace import Workspace
 from tenure.models.registry import Registry
-from tenure.workspace import Workspace
 
 
 @pytest.fixture

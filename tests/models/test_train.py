@@ -6,7 +6,7 @@ import pytest
 import shap
 from lightgbm import Booster
 
-from tenure.errors import DataContractError, StoredFormatError
+from tenure.core.errors import DataContractError, StoredFormatError
 from tenure.models.calibrate import fit_calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
 from tenure.models.evaluate import auc_with_interval

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from tables import staged
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
+from tenure.core.workspace import Workspace
 from tenure.privacy.export import export_scores, exported_on
 from tenure.sources.identities import KEY, Identities
-from tenure.workspace import Workspace
 
 ORDERS = ("customer_id occurred_at order_id amount", "ana 2024-01-05 1 3", "=bo 2024-01-09 2 4")
 

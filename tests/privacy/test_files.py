@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tenure.errors import RunError
+from tenure.core.errors import RunError
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.person import Person
 from tenure.scoring import STORED_AS, read_scores_metadata

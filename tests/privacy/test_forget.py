@@ -13,8 +13,9 @@ import pytest
 
 from tables import read, staged
 from tenure.cli import main
+from tenure.core.errors import RunError, UsageError
+from tenure.core.workspace import Workspace
 from tenure.engines.known_customers import known_customers
-from tenure.errors import RunError, UsageError
 from tenure.identity.events import Event, Ledger
 from tenure.ledger import append_to_ledger, entries, read_definition
 from tenure.models.registry import Registry
@@ -24,7 +25,6 @@ from tenure.snapshots import Snapshots
 from tenure.sources.identities import KEY, Identities
 from tenure.sources.source import read_source
 from tenure.targets.catalogue import all_targets
-from tenure.workspace import Workspace
 
 AS_OF = date(2024, 3, 1)
 LAPSE = all_targets()["lapse"]

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from tables import staged
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.workspace import Workspace
 from tenure.ledger import append_to_ledger, entries
 from tenure.review import promises
 from tenure.review.promises import expected_interval, promise_alerts, promise_table
@@ -18,7 +19,6 @@ from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
 from tenure.steps.review import review_run
 from tenure.targets.catalogue import targets_of
-from tenure.workspace import Workspace
 
 CUSTOMERS = [f"c{n:03d}" for n in range(100)]
 TOML = 'name = "shop"\n[targets.lapse]\nhorizon_days = 30\neligible_days = 90\n'

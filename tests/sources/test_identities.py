@@ -8,10 +8,10 @@ import stat
 import pytest
 
 from tables import read, staged
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
+from tenure.core.workspace import Workspace
 from tenure.sources.identities import KEY, Identities
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 SECRET = "a key of the tests' own"
 PSEUDONYMS = "pseudonymise = true\n"

@@ -6,12 +6,12 @@ import duckdb
 import pytest
 
 from tables import read, staged, write_csv
-from tenure.errors import DataContractError, DefinitionError, UnknownNameError
+from tenure.core.errors import DataContractError, DefinitionError, UnknownNameError
+from tenure.core.workspace import Workspace
 from tenure.features.catalogue import source_views
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import parse_source, read_source
 from tenure.sources.staged_source import check_as_of
-from tenure.workspace import Workspace
 
 MAPPING = """
 [order_lines]

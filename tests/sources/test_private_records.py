@@ -6,11 +6,11 @@ import stat
 import pytest
 
 from tables import read, staged
+from tenure.core.workspace import Workspace
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
 from tenure.privacy.forget import forget_customer
 from tenure.sources.identities import KEY, Identities
-from tenure.workspace import Workspace
 
 HEADER = "customer_id occurred_at system record_id first_name surname birth_date email is_email_verified"
 ROWS = (

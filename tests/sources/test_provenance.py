@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 
 from tables import read
+from tenure.core.workspace import Workspace
 from tenure.sources.provenance import stage_as_known, static_tables
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 CUTOFF = date(2024, 2, 1)
 MAPPING = """

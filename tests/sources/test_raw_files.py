@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from tables import read
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
+from tenure.core.workspace import Workspace
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace
 
 ROWS = [("0007", "2024-01-05", 1, 2.0), ("0007", "2024-02-09", 2, 0.5), ("0012", "2024-03-01", 3, 1.25)]
 NAMES = ("client", "day", "no", "price")

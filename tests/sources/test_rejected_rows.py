@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
 from tenure.sources.mapping import MappedTable
 from tenure.sources.rejected_rows import check_rejected
 from tenure.sources.staged_source import TableSummary

@@ -4,11 +4,11 @@ import pytest
 
 import local_spark  # noqa: F401 -- a Spark, or a skip
 from tables import read
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
+from tenure.core.workspace import Workspace
 from tenure.sources.ingest import stage_source
+from tenure.sources.readers.spark_session import spark_session
 from tenure.sources.source import read_source
-from tenure.spark_session import spark_session
-from tenure.workspace import Workspace
 
 MAPPING = """
 [order_lines]

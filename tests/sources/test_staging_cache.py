@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from shop import BARE
 from tables import read, staged, write_csv
-from tenure.errors import DataContractError, RunError, StoredFormatError
+from tenure.core.errors import DataContractError, RunError, StoredFormatError
+from tenure.core.workspace import Workspace
 from tenure.sources import inputs
 from tenure.sources.identities import KEY, Identities
 from tenure.sources.ingest import current_staging, read_staging, stage_source
 from tenure.sources.provenance import stage_as_known
 from tenure.sources.source import parse_source, read_source
 from tenure.sources.staged_source import MANIFEST
-from tenure.workspace import Workspace
 
 CLOCK = datetime(2024, 6, 15, 12, tzinfo=UTC)
 TOML = """

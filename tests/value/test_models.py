@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from scipy.special import gammaln, hyp2f1
 from scipy.stats import beta, gamma
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.value.bg_nbd import BgNbd
 from tenure.value.gamma_gamma import GammaGamma
 from tenure.value.pareto_nbd import ParetoNbd

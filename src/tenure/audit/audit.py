@@ -16,12 +16,12 @@ from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
 from tenure.audit.solo import missing_proxies, solo_aucs, solo_findings
 from tenure.audit.split import split_findings
-from tenure.errors import TenureError
+from tenure.core.errors import TenureError
+from tenure.core.stored import made_of
+from tenure.core.workspace import replaced_file
 from tenure.models.explain import importance
 from tenure.models.study import Study
 from tenure.snapshots import Snapshots, digest
-from tenure.stored import made_of
-from tenure.workspace import replaced_file
 
 STRONGEST = 10
 

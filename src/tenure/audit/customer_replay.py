@@ -9,10 +9,10 @@ import pandas as pd
 
 from tenure.audit.comparison import compare_snapshots
 from tenure.audit.replay import Replay, staged_then
+from tenure.core.workspace import Workspace
 from tenure.customers.view import CustomerView, customer_view
 from tenure.engines.known_customers import known_customers
 from tenure.snapshots import Snapshots
-from tenure.workspace import Workspace
 
 
 def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:

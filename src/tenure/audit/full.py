@@ -24,9 +24,10 @@ from tenure.audit.labels import (
 )
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.workspace import Workspace
 from tenure.engines.duckdb_session import connect
 from tenure.engines.staged_facts import tables_with_rows
-from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import Auc, auc_with_interval
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
 from tenure.models.settings import TrainingSettings
@@ -35,7 +36,6 @@ from tenure.models.train import train_model
 from tenure.snapshot_rows import read_rows
 from tenure.snapshots import Snapshots
 from tenure.sources.raw_files import literal
-from tenure.workspace import Workspace
 
 # How far above .5 an AUC on shuffled labels must lie to be more than chance.
 CLEARLY = 0.05

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 from scipy.stats import binomtest
 
 from tenure.audit.finding import Finding
+from tenure.core.time_windows import grid_dates
 from tenure.engines.duckdb_engine import DuckDBEngine
 from tenure.engines.duckdb_session import connect
 from tenure.models.evaluate import CONFIDENCE, auc_with_interval
 from tenure.models.study import Study
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
-from tenure.time_windows import grid_dates
 
 LEADS = (0, 1, 7, 14)
 # By which a number of the definition is changed to see what depends on it.

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from tenure.audit.replay import Replay, rebuild
+from tenure.core.workspace import link_file
 from tenure.engines.duckdb_session import connect
 from tenure.engines.staged_facts import tables_with_rows
 from tenure.snapshots import Snapshots
@@ -16,7 +17,6 @@ from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import describe_relation
 from tenure.sources.staged_source import StagedSource
-from tenure.workspace import link_file
 
 
 def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:

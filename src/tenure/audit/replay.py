@@ -14,6 +14,7 @@ import pandas as pd
 
 from tenure.audit.comparison import compare_snapshots
 from tenure.audit.finding import Finding
+from tenure.core.workspace import Workspace
 from tenure.engines.duckdb_engine import DuckDBEngine
 from tenure.engines.duckdb_session import connect
 from tenure.features.catalogue import tables_of
@@ -23,7 +24,6 @@ from tenure.snapshots import Snapshots
 from tenure.sources.identities import Identities
 from tenure.sources.provenance import stage_as_known, static_tables
 from tenure.sources.staged_source import StagedSource
-from tenure.workspace import Workspace
 
 
 @dataclass(frozen=True)

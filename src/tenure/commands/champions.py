@@ -16,9 +16,9 @@ def status(
     source: Annotated[str, typer.Argument(help="Its models alone; default: all.")] = "", workspace: WorkspaceOption = ""
 ) -> None:
     """Show registered models, their champions and verdicts."""
+    from tenure.core.workspace import Workspace
     from tenure.models.registry import Registry
     from tenure.sources.source import read_source
-    from tenure.workspace import Workspace
 
     located = Workspace.locate(workspace or None)
     registry = Registry(located)
@@ -38,8 +38,8 @@ def promote(
     model: ModelArgument, version: VersionArgument, why: WhyOption = "by hand", workspace: WorkspaceOption = ""
 ) -> None:
     """Make a version the champion, and say what its verdict had against it."""
+    from tenure.core.workspace import Workspace
     from tenure.models.registry import Registry
-    from tenure.workspace import Workspace
 
     registry = Registry(Workspace.locate(workspace or None))
     overridden = registry.overridden_gates(model, version)
@@ -51,8 +51,8 @@ def promote(
 
 def rollback(model: ModelArgument, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
     """Give the champion back to the version before."""
+    from tenure.core.workspace import Workspace
     from tenure.models.registry import Registry
-    from tenure.workspace import Workspace
 
     current, former = Registry(Workspace.locate(workspace or None)).rollback(model, why=why)
     typer.echo(f"{model}: champion is version {former} again (was {current})")

@@ -11,9 +11,9 @@ import typer
 from tenure.commands.options import CustomerArgument, SourceArgument, WhyOption, WorkspaceOption
 
 if TYPE_CHECKING:
+    from tenure.core.workspace import Workspace
     from tenure.identity.events import Event, Ledger
     from tenure.sources.source import Source
-    from tenure.workspace import Workspace
 
 KeptArgument = Annotated[str, typer.Argument(help="The customer whose name the person keeps.")]
 MovedArgument = Annotated[str, typer.Argument(help="The customer who is the same person.")]
@@ -23,8 +23,8 @@ identity = typer.Typer(no_args_is_help=True, help="Who is whom across systems: m
 @identity.command("match")
 def match_records(source: SourceArgument, workspace: WorkspaceOption = "") -> None:
     """Find the persons of the records that are new since the last time."""
+    from tenure.core.lock import sole_writer
     from tenure.identity.resolve import resolve
-    from tenure.lock import sole_writer
     from tenure.sources.ingest import stage_source
 
     located, read, _ = _open(source, workspace)
@@ -58,8 +58,8 @@ def merge(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Make two customers one person, named as the first."""
+    from tenure.core.lock import sole_writer
     from tenure.identity import decisions
-    from tenure.lock import sole_writer
     from tenure.sources.ingest import stage_source
 
     located, read, ledger = _open(source, workspace)
@@ -73,8 +73,8 @@ def split(
     source: SourceArgument, customer: CustomerArgument, why: WhyOption = "", workspace: WorkspaceOption = ""
 ) -> None:
     """Part a customer from the others of their person."""
+    from tenure.core.lock import sole_writer
     from tenure.identity import decisions
-    from tenure.lock import sole_writer
 
     located, read, ledger = _open(source, workspace)
     with sole_writer(located, source, f"tenure identity split {source}"):
@@ -96,9 +96,9 @@ def show(source: SourceArgument, customer: CustomerArgument, workspace: Workspac
 
 
 def _open(source: str, workspace: str) -> tuple[Workspace, Source, Ledger]:
+    from tenure.core.workspace import Workspace
     from tenure.identity.events import Ledger
     from tenure.sources.source import read_source
-    from tenure.workspace import Workspace
 
     located = Workspace.locate(workspace or None)
     return located, read_source(located, source), Ledger(located.identity_events(source))

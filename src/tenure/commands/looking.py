@@ -12,8 +12,8 @@ from tenure.commands.options import AsOfOption, CustomerArgument, SourceArgument
 
 def explain(source: SourceArgument, as_of: AsOfOption = "", workspace: WorkspaceOption = "") -> None:
     """Show how features are built, table by table, and what each part took in the last build."""
+    from tenure.core.lock import sole_writer
     from tenure.explain_plan import explain_plan
-    from tenure.lock import sole_writer
     from tenure.steps.opening import open_run
 
     run = open_run(source, as_of=as_of, workspace=workspace)
@@ -67,9 +67,9 @@ def schedule(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Give a scheduler's files, filled in: scores every day, a run every month."""
+    from tenure.core.workspace import Workspace
     from tenure.schedules import schedule_files
     from tenure.sources.source import read_source
-    from tenure.workspace import Workspace
 
     located = Workspace.locate(workspace or None)
     read_source(located, source)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tenure.alerts import SEVERITIES
+from tenure.core.alerts import SEVERITIES
 
 SourceArgument = Annotated[
     str, typer.Argument(help="A folder of data/raw, or a bundled source; 'tenure sources' lists them.")

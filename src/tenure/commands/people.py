@@ -16,8 +16,8 @@ def export(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Copy the scored tables to data/exports, for other systems."""
+    from tenure.core.workspace import Workspace
     from tenure.privacy.export import export_scores
-    from tenure.workspace import Workspace
 
     for path in export_scores(Workspace.locate(workspace or None), source, as_of=as_of, reveal=reveal):
         typer.echo(f"exported {path}")
@@ -25,8 +25,8 @@ def export(
 
 def forget(source: SourceArgument, customer: CustomerArgument, workspace: WorkspaceOption = "") -> None:
     """Forget a customer: never staged again, taken out of everything made so far; proven by search."""
+    from tenure.core.workspace import Workspace
     from tenure.privacy.forget import forget_customer
-    from tenure.workspace import Workspace
 
     done = forget_customer(Workspace.locate(workspace or None), source, customer)
     for what, count in done.changed.items():

@@ -17,9 +17,9 @@ def demo(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Generate the demo company."""
+    from tenure.core.lock import sole_writer
+    from tenure.core.workspace import Workspace
     from tenure.demo import generate_demo
-    from tenure.lock import sole_writer
-    from tenure.workspace import Workspace
 
     located = Workspace.locate(workspace or None)
     with sole_writer(located, "demo", "tenure demo"):
@@ -35,10 +35,10 @@ def fetch(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Place a source's raw files under data/raw/SOURCE."""
-    from tenure.lock import sole_writer
+    from tenure.core.lock import sole_writer
+    from tenure.core.workspace import Workspace
     from tenure.sources.fetch import fetch_source
     from tenure.sources.source import read_source
-    from tenure.workspace import Workspace
 
     located = Workspace.locate(workspace or None)
     read_source(located, source)
@@ -49,10 +49,10 @@ def fetch(
 
 def sources(workspace: WorkspaceOption = "") -> None:
     """List sources: bundled, present, and which targets each can answer."""
+    from tenure.core.workspace import Workspace
     from tenure.sources.contract import STAGED_TABLES
     from tenure.sources.source import bundled_source_names, read_source
     from tenure.targets.catalogue import missing_tables, targets_of
-    from tenure.workspace import Workspace
 
     located = Workspace.locate(workspace or None)
     present = {

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenure.alerts import Alert, at_least, worst_first
 from tenure.commands.options import (
     AsOfOption,
     DayOption,
@@ -21,9 +20,10 @@ from tenure.commands.options import (
     WorkspaceOption,
     names_in,
 )
-from tenure.errors import RunError
-from tenure.logs import Log
-from tenure.stored import made_of
+from tenure.core.alerts import Alert, at_least, worst_first
+from tenure.core.errors import RunError
+from tenure.core.logs import Log
+from tenure.core.stored import made_of
 
 if TYPE_CHECKING:
     from tenure.flows.progress import Progress, StepEvent
@@ -50,8 +50,8 @@ def run(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
+    from tenure.core.workspace import Workspace
     from tenure.flows.run import run_flow
-    from tenure.workspace import Workspace
 
     at_least((), fail_on)
     said = Log(log)

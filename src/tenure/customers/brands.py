@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import pandas as pd
 
+from tenure.core.errors import DefinitionError, NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import DefinitionError, NotEnoughDataError
 
 WINDOW_DAYS = 365
 RECENT_DAYS = 90

@@ -8,8 +8,8 @@ from graphlib import TopologicalSorter
 from importlib import import_module
 from pkgutil import iter_modules
 
+from tenure.core.errors import DefinitionError, UnknownNameError
 from tenure.customers.facet import Facet
-from tenure.errors import DefinitionError, UnknownNameError
 from tenure.sources.source import Source
 
 

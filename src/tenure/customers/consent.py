@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import NotEnoughDataError
 from tenure.sources.raw_files import quoted
 
 PREFIX = "consent_"

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.customers.earlier import known_before
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import NotEnoughDataError
 from tenure.models.evaluate import auc_with_interval
 
 # Each act of a customer by its staged table: what a customer does, not what is done to them.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from tenure.core.errors import DefinitionError, UnknownNameError
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import DefinitionError, UnknownNameError
 from tenure.sources.source import Source
 
 

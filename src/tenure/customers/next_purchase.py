@@ -8,10 +8,10 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.customers.numbered import Numbered
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import NotEnoughDataError
 from tenure.value.rhythm import due_days
 
 EPOCH = date(1970, 1, 1)

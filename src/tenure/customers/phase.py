@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.time_windows import months_later
 from tenure.customers.earlier import known_before
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import NotEnoughDataError
 from tenure.targets.catalogue import targets_of
-from tenure.time_windows import months_later
 
 # The first rule that holds names the phase. Its words are columns of ``_STANDING``, its braces are settings.
 RULES = (

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import DefinitionError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import DefinitionError
 
 PACE_DAYS = 90
 MONTH_DAYS = 30

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import DefinitionError
 from tenure.customers.earlier import known_before, purchases
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import DefinitionError
 
 # Segment, recency score from and to, the mean of frequency and monetary score from and to. Every pair is in exactly one.
 SEGMENTS = (

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.customers.earlier import known_before, purchases
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import NotEnoughDataError
 
 FEWEST = 200
 FEWEST_GROUPS, MOST_GROUPS = 3, 6

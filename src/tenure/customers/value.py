@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.customers.numbered import Numbered
 from tenure.engines.facts_at import FactsAt
-from tenure.errors import NotEnoughDataError
 from tenure.value import shop, subscriptions
 from tenure.value.comparison import Forecaster, forecast_all, judge
 

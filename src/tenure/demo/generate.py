@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import UsageError
+from tenure.core.time_windows import next_month
+from tenure.core.workspace import replaced_folder
 from tenure.demo.facts import FactWriter, record_day, record_people
 from tenure.demo.simulator import State, advance, begin
 from tenure.demo.world import PRODUCTS, World
-from tenure.errors import UsageError
-from tenure.time_windows import next_month
-from tenure.workspace import replaced_folder
 
 # Customers simulated at a time: what bounds the memory, whatever the size of the company.
 CHUNK = 10_000

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import UnknownNameError, UsageError
 from tenure.demo.simulator import LIVE, State, advance
 from tenure.demo.world import World
-from tenure.errors import UnknownNameError, UsageError
 
 HORIZON = {"churn": 30, "upsell": 60, "lapse": 90}
 GRACE_DAYS = 14

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from tenure.core.errors import UnknownNameError
 from tenure.engines.duckdb_engine import DuckDBEngine
 from tenure.engines.duckdb_session import connect
-from tenure.errors import UnknownNameError
 from tenure.sources.staged_source import StagedSource
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
     """
     if name == SPARK:
         from tenure.engines.spark_engine import SparkEngine
-        from tenure.spark_session import spark_session
+        from tenure.sources.readers.spark_session import spark_session
 
         session = spark_session()
         with TemporaryDirectory(prefix=".spark-", dir=folder) as scratch:

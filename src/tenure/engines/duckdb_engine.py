@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 from sqlglot import exp
 
+from tenure.core.memory import NUMBER_BYTES, engine_memory
 from tenure.engines.bucket_build import build_bucketed
 from tenure.engines.bucket_plan import Aggregate, TablePlan, plan_table
 from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
@@ -21,7 +22,6 @@ from tenure.engines.snapshot_files import Built, write_snapshots
 from tenure.engines.staged_facts import StagedFacts
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
-from tenure.memory import NUMBER_BYTES, engine_memory
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target

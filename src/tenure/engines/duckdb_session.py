@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from tenure.errors import RunError
-from tenure.memory import engine_memory
+from tenure.core.errors import RunError
+from tenure.core.memory import engine_memory
 from tenure.sources.raw_files import literal
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from tenure.errors import DefinitionError
+from tenure.core.errors import DefinitionError
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import parse_expression, to_duckdb
 from tenure.sources.raw_files import literal, quoted

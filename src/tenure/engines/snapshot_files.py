@@ -9,11 +9,11 @@ from pathlib import Path
 
 import duckdb
 
+from tenure.core.workspace import replaced_file
 from tenure.engines.joined_features import joined_features
 from tenure.features.definition import FeatureColumn
 from tenure.sources.raw_files import literal
 from tenure.targets.definition import Target
-from tenure.workspace import replaced_file
 
 # Customers times cutoffs whose features are joined at once: some 250 columns of 8 bytes each, several times over.
 ROWS_AT_A_TIME = 100_000

@@ -10,7 +10,7 @@ from sqlglot.dialects.spark import Spark
 from sqlglot.generator import Generator
 from sqlglot.generators.spark import SparkGenerator
 
-from tenure.errors import DefinitionError
+from tenure.core.errors import DefinitionError
 from tenure.features.expression import DEVIATIONS, STATE_FUNCTIONS
 
 # What means the same on both, as it stands or by one of the rules below. All else is refused, not computed differently.

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenure.errors import RunError
+from tenure.core.errors import RunError
 from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS
 from tenure.identity.events import identity_before
 from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.readers.spark_session import first_line, spark_path
 from tenure.sources.staged_source import StagedSource
-from tenure.spark_session import first_line, spark_path
 from tenure.targets.definition import Target
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, get_args
 
-from tenure.errors import DefinitionError
+from tenure.core.errors import DefinitionError
 from tenure.features.definition import (
     EVER,
     Feature,

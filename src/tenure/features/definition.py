@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tenure.errors import DefinitionError
+from tenure.core.errors import DefinitionError
 from tenure.features.expression import (
     OBSERVED_COLUMNS,
     check_columns,

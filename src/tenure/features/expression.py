@@ -8,7 +8,7 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
-from tenure.errors import DefinitionError, LeakageError, UnknownNameError
+from tenure.core.errors import DefinitionError, LeakageError, UnknownNameError
 from tenure.sources.contract import DATE_COLUMNS
 
 DEVIATIONS = (exp.Stddev, exp.StddevSamp, exp.StddevPop)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tenure.core.stored import read_stored
 from tenure.flows.progress import Progress, say_nothing
 from tenure.flows.work import added_to
 from tenure.flows.writer import writing
 from tenure.step_cache import Step
 from tenure.steps.audit import FORMAT_VERSION
-from tenure.stored import read_stored
 from tenure.targets.catalogue import check_targets
 
 

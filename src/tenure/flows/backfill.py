@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import uuid4
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.time_windows import parse_date, spaced_dates
 from tenure.flows.progress import Progress, StepEvent, say_nothing
 from tenure.flows.run import build, promote
 from tenure.flows.writer import writing
 from tenure.run_record import RunRecord, read_sealed
 from tenure.steps.opening import BACKFILL, Run
 from tenure.targets.catalogue import all_targets, check_targets
-from tenure.time_windows import parse_date, spaced_dates
 
 
 @dataclass(frozen=True)

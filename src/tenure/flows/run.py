@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree, rmtree
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.workspace import swap_folder
 from tenure.flows.progress import Progress, RunResult, say_nothing
 from tenure.flows.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
 from tenure.flows.work import Work
@@ -19,7 +20,6 @@ from tenure.steps.opening import Run
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records
 from tenure.targets.catalogue import all_targets, check_targets
-from tenure.workspace import swap_folder
 
 
 def run_flow(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.flows.work import Work
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord

@@ -13,18 +13,18 @@ from shutil import copyfile, copytree, rmtree
 from threading import Event
 from typing import Any
 
-from tenure.errors import TenureError
+from tenure.core.errors import TenureError
+from tenure.core.lock import end_kernels_of
+from tenure.core.memory import engine_memory
+from tenure.core.workspace import replaced_folder
 from tenure.flows.progress import Performed, Progress, StepEvent, StepTiming
 from tenure.flows.sealing import seal
 from tenure.identity.events import identity_digest
-from tenure.lock import end_kernels_of
-from tenure.memory import engine_memory
 from tenure.notebooks import execute
 from tenure.reporting.style import restyle
 from tenure.run_record import RunRecord, former_steps
 from tenure.step_cache import Marks, Step
 from tenure.steps.opening import Run
-from tenure.workspace import replaced_folder
 
 # On ports two kernels may choose the same one in the same instant; where they use none, their nursery imports on meanwhile.
 KERNEL_START_SECONDS = 1.0

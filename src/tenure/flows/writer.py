@@ -9,13 +9,15 @@ from dataclasses import replace
 from shutil import rmtree
 from typing import Any
 
+from tenure.core.errors import TenureError, UsageError, describe_unforeseen
+from tenure.core.lock import sole_writer
+from tenure.core.time_windows import parse_date
+from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_facet_settings
 from tenure.engines.choice import check_engine
-from tenure.errors import TenureError, UsageError, describe_unforeseen
 from tenure.flows.progress import Progress, StepEvent, say_nothing
 from tenure.flows.work import INGEST, Work
 from tenure.identity.resolve import resolve
-from tenure.lock import sole_writer
 from tenure.privacy.retention import apply_retention
 from tenure.review.failures import note_failure
 from tenure.run_record import BUILDING, RunRecord
@@ -26,9 +28,7 @@ from tenure.sources.staged_source import check_as_of
 from tenure.step_cache import Step
 from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Run, ensure_demo
 from tenure.targets.catalogue import targets_of
-from tenure.time_windows import parse_date
 from tenure.warm_kernels import prepare
-from tenure.workspace import Workspace
 
 SCHEDULED = "scheduled"
 # Where a run is recorded until its as-of is known.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
+from tenure.core.workspace import replaced_file
 from tenure.identity.evidence import EVIDENCE
 from tenure.identity.settings import (
     FEWEST_RECORDS,
@@ -28,7 +29,6 @@ from tenure.identity.settings import (
     usable_blocks,
 )
 from tenure.sources.raw_files import literal
-from tenure.workspace import replaced_file
 
 if TYPE_CHECKING:
     from splink import Linker

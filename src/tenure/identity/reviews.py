@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.core.stored import made_of
+from tenure.core.workspace import replaced_file
 from tenure.identity.events import Ledger
 from tenure.identity.persons import Link
-from tenure.stored import made_of
-from tenure.workspace import replaced_file
 
 
 @dataclass(frozen=True)

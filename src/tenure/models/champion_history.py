@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tenure.stored import made_of
+from tenure.core.stored import made_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

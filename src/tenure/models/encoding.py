@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
 
 MAX_LEVELS = 200
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.models.resampling import BINS, CONFIDENCE, metric_intervals
 
 # How far an interval reaches either way, of an estimate whose error is normal.

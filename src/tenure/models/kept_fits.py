@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tenure.code_keys import code_key
+from tenure.core.code_keys import code_key
+from tenure.core.workspace import replaced_file
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel
 from tenure.snapshots import digest
-from tenure.workspace import replaced_file
 
 # Of one target; beyond it, those go that were not asked for longest.
 MOST_BYTES = 512 << 20

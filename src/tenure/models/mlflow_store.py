@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tenure.errors import RegistryError
+from tenure.core.errors import RegistryError
+from tenure.core.secrets import without_secrets
+from tenure.core.workspace import Workspace
 from tenure.models.local_store import create_local_store, rebase_local_store
-from tenure.secrets import without_secrets
-from tenure.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow.store.entities import PagedList

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tenure.errors import RegistryError, UnknownNameError
+from tenure.core.errors import RegistryError, UnknownNameError
+from tenure.core.workspace import Workspace, check_name, replaced_file
 from tenure.models.mlflow_store import MlflowStore
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace, check_name, replaced_file
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment

@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.errors import RegistryError, StoredFormatError, UnknownNameError
+from tenure.core.errors import RegistryError, StoredFormatError, UnknownNameError
 from tenure.models.champion_history import (
     FORMER_TAG,
     PROMOTED,

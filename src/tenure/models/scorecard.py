@@ -8,7 +8,7 @@ from datetime import date
 
 import pandas as pd
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_difference
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel

@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tenure.errors import StoredFormatError, describe_unforeseen
+from tenure.core.errors import StoredFormatError, describe_unforeseen
+from tenure.core.secrets import without_secrets
 from tenure.models.mlflow_store import every, is_gone
 from tenure.models.model import BOOSTER, DOCUMENT, PropensityModel, check_size
-from tenure.secrets import without_secrets
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, LoggedModel, Run

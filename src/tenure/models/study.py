@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tenure.core.memory import rows_that_fit
+from tenure.core.time_windows import CutoffPlan
 from tenure.features.definition import FeatureColumn, column_name
-from tenure.memory import rows_that_fit
 from tenure.models.choice import Choice, choose_model
 from tenure.models.evaluate import Auc, Evaluation, auc_difference, evaluate, expected_half_width, rate_shift
 from tenure.models.kept_fits import KeptFits
@@ -25,7 +26,6 @@ from tenure.models.train import UNCONSTRAINED_FOLDS, TrainedModel, grouped_folds
 from tenure.snapshot_rows import count_funnel, read_rows
 from tenure.snapshots import Snapshots
 from tenure.targets.definition import Target
-from tenure.time_windows import CutoffPlan
 
 SAMPLE_ROWS = 1500
 

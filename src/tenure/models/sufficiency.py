@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.targets.definition import Target
 
 MIN_FITTING_POSITIVES = 30

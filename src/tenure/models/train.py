@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.models.calibrate import fit_calibrator
 from tenure.models.encoding import Encoding
 from tenure.models.forms import Trees

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from tenure.errors import UsageError
-from tenure.lock import sole_writer
+from tenure.core.errors import UsageError
+from tenure.core.lock import sole_writer
+from tenure.core.stored import read_stored, write_stored
+from tenure.core.time_windows import parse_date
+from tenure.core.workspace import Workspace, replaced_folder
 from tenure.privacy.person import holds_ids
 from tenure.run_record import sealed_runs
 from tenure.scoring import safe_cell
 from tenure.sources.identities import Identities
 from tenure.sources.source import read_source
-from tenure.stored import read_stored, write_stored
-from tenure.time_windows import parse_date
-from tenure.workspace import Workspace, replaced_folder
 
 EXPORT_JSON, FORMAT_VERSION = "export.json", 1
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
-from tenure.errors import DataContractError, RunError, UsageError
+from tenure.core.errors import DataContractError, RunError, UsageError
+from tenure.core.lock import sole_writer
+from tenure.core.workspace import Workspace, replaced_file
 from tenure.identity.events import Ledger
 from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN
 from tenure.ledger import drop_scores_of
-from tenure.lock import sole_writer
 from tenure.models.model import revise_sealed
 from tenure.models.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
@@ -25,7 +26,6 @@ from tenure.sources.ingest import stage_source
 from tenure.sources.source import Source, read_source
 from tenure.steps.opening import BACKFILL_ENDING
 from tenure.targets.catalogue import all_targets
-from tenure.workspace import Workspace, replaced_file
 
 CARD = "model_card.md"
 CARD_NOTE = (

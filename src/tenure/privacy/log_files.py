@@ -9,7 +9,7 @@ import re
 import zlib
 from pathlib import Path
 
-from tenure.errors import RunError
+from tenure.core.errors import RunError
 
 _LOG = re.compile(r"\.log(?=[.-]|$)")
 _PACKED = {".gz": gzip, ".bz2": bz2, ".xz": lzma}

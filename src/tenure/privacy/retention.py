@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
 
+from tenure.core.workspace import Workspace
 from tenure.ledger import drop_scored_before
 from tenure.privacy.export import exported_on
 from tenure.review.failures import drop_failures
 from tenure.run_record import RUN_JSON, RunRecord
 from tenure.sources.retention import REPORTS, SCORES, first_days_kept
 from tenure.sources.source import Source
-from tenure.workspace import Workspace
 
 
 def apply_retention(workspace: Workspace, source: Source, today: date | None = None) -> str:

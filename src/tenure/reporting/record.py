@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tenure.core.stored import made_of, read_stored, write_stored
 from tenure.models.study import Study, cautions
 from tenure.models.verdict import Verdict
-from tenure.stored import made_of, read_stored, write_stored
 
 FORMAT = 1
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.alerts import Alert, worst_first
 from tenure.audit.full import SourceAudit
+from tenure.core.alerts import Alert, worst_first
+from tenure.core.workspace import replaced_file
 from tenure.reporting.decision import Decision, decide
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.staged_source import StagedSource
-from tenure.workspace import replaced_file
 
 SHOWN_BY_VALUE = 12
 SHOWN_BY_PROPENSITY = 8

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.alerts import Alert
+from tenure.core.alerts import Alert
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
 from tenure.reporting.review_figures import promise_by_decile, promises_over_time

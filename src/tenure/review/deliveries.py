@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.alerts import Alert
+from tenure.core.alerts import Alert
 from tenure.sources.staged_source import TableSummary
 
 WEEKS = 12

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Literal
 
-from tenure.alerts import Alert
+from tenure.core.alerts import Alert
 from tenure.review.failures import Failure
 
 DAYS = 31

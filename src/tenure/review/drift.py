@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.alerts import Alert
+from tenure.core.alerts import Alert
 
 BINS = 10
 # The customary limit of a population stability index; below .1 nothing has happened.

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from tenure.secrets import without_secrets
-from tenure.stored import made_of
-from tenure.workspace import Workspace, replaced_file
+from tenure.core.secrets import without_secrets
+from tenure.core.stored import made_of
+from tenure.core.workspace import Workspace, replaced_file
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.alerts import Alert
+from tenure.core.alerts import Alert
+from tenure.core.errors import DefinitionError
 from tenure.engines.known_customers import contacted_customers
 from tenure.engines.staged_facts import tables_with_rows
-from tenure.errors import DefinitionError
 from tenure.ledger import BACKFILL, SCHEDULED, TYPES, Entry, entries, of_each_day, read_definition
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
 from tenure.snapshots import Snapshots

@@ -6,9 +6,9 @@ import shlex
 import sys
 from importlib.resources import files
 
-from tenure.errors import UnknownNameError, UsageError
+from tenure.core.errors import UnknownNameError, UsageError
+from tenure.core.workspace import Workspace
 from tenure.notebooks import notebook_folders
-from tenure.workspace import Workspace
 
 SCHEDULERS = {
     "cron": ("cron.txt",),

@@ -6,7 +6,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from tenure.errors import DataContractError, UnknownNameError
+from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.sources.raw_files import quoted
 from tenure.sources.raw_views import first_line
 from tenure.sources.source import TableMapping

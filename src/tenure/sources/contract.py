@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tenure.errors import UnknownNameError
+from tenure.core.errors import UnknownNameError
 
 Kind = Literal["text", "decimal", "integer", "flag", "date"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
 from tenure.sources.mapping import MappedTable
 from tenure.sources.raw_files import literal
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import copyfile
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
+from tenure.core.workspace import Workspace, replaced_file
 from tenure.sources.raw_files import READABLE
 from tenure.sources.source import read_source
-from tenure.workspace import Workspace, replaced_file
 
 
 def fetch_source(workspace: Workspace, name: str, folder: Path | None) -> list[Path]:

@@ -14,13 +14,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
+from tenure.core.workspace import Workspace, replaced_file
 from tenure.sources.contract import RECORDS
 from tenure.sources.mapping import MappedTable
 from tenure.sources.mentions import find_mentions, renamed_sql, text_columns, without_own_id_sql
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.source import Source
-from tenure.workspace import Workspace, replaced_file
 
 KEY = "TENURE_PSEUDONYM_KEY"
 SHORTEST_KEY = 16

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.errors import DataContractError, RunError
-from tenure.lock import sole_writer
+from tenure.core.errors import DataContractError, RunError
+from tenure.core.lock import sole_writer
+from tenure.core.workspace import Workspace, link_file, replaced_folder
 from tenure.sources.content import content_of, digest_by_day
 from tenure.sources.contract import RECORDS, STAGED_TABLES, UNDATED
 from tenure.sources.identities import Identities
@@ -22,7 +23,6 @@ from tenure.sources.rejected_rows import clear_unreadable
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource, TableSummary, fingerprint_of, read_manifest, write_manifest
 from tenure.sources.table_staging import stage_table
-from tenure.workspace import Workspace, link_file, replaced_folder
 
 
 def stage_source(

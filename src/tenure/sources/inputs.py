@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
 from tenure.sources.content import digest
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.errors import DataContractError, UnknownNameError
+from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.sources.casts import casts_and_rules
 from tenure.sources.column_expressions import column_expressions, columns_in, type_of
 from tenure.sources.raw_files import literal, quoted

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from tenure.core.workspace import Workspace, link_file
 from tenure.sources.casts import business_time
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
@@ -26,7 +27,6 @@ from tenure.sources.raw_files import (
 from tenure.sources.raw_views import describe_relation
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource
-from tenure.workspace import Workspace, link_file
 
 
 def raw_files_of(source: Source, folder: Path) -> dict[str, tuple[str, ...]]:

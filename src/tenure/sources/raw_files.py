@@ -11,11 +11,11 @@ from typing import Any
 
 import duckdb
 
-from tenure.errors import DataContractError, UnknownNameError
-from tenure.memory import engine_memory
-from tenure.sources.postgresql_table import copy_postgresql_table
+from tenure.core.errors import DataContractError, UnknownNameError
+from tenure.core.memory import engine_memory
+from tenure.sources.readers.postgresql import copy_postgresql_table
+from tenure.sources.readers.spark import copy_spark_table
 from tenure.sources.source import RawFile, Source
-from tenure.sources.spark_table import copy_spark_table
 
 PARQUET = (".parquet",)
 TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")

@@ -9,7 +9,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
 from tenure.sources.raw_files import choose_raw_file, quoted, raw_relation, split_reference
 from tenure.sources.source import Source, TableMapping
 

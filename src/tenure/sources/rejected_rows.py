@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.mapping import MappedTable
 from tenure.sources.raw_files import literal

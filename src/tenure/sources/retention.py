@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from tenure.errors import UnknownNameError
+from tenure.core.errors import UnknownNameError
+from tenure.core.time_windows import next_month
 from tenure.sources.contract import STAGED_TABLES
-from tenure.time_windows import next_month
 
 SCORES, REPORTS = "scores", "reports"
 NAMES = (*(name for name, table in STAGED_TABLES.items() if table.is_dated), SCORES, REPORTS)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from tenure.errors import DefinitionError, UnknownNameError
+from tenure.core.errors import DefinitionError, UnknownNameError
+from tenure.core.time_windows import Grid
+from tenure.core.workspace import Workspace, check_name
 from tenure.sources.content import digest
 from tenure.sources.contract import STAGED_TABLES, StagedTable
 from tenure.sources.retention import parse_retention
-from tenure.time_windows import Grid
-from tenure.workspace import Workspace, check_name
 
 SETTINGS = {
     "name", "title", "currency", "timezone", "raw_timezone", "cutoff_grid", "min_history_days", "margin_rate",

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from tenure.errors import DataContractError, NotEnoughDataError
+from tenure.core.errors import DataContractError, NotEnoughDataError
+from tenure.core.stored import FORMAT, made_of, read_stored, write_stored
 from tenure.sources.content import digest
 from tenure.sources.contract import RECORDS, STAGED_TABLES
 from tenure.sources.source import Source
-from tenure.stored import FORMAT, made_of, read_stored, write_stored
 
 MANIFEST, MANIFEST_FORMAT = "manifest.json", 1
 KNOWN_FORMAT = 1

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.errors import DataContractError, StorageError
+from tenure.core.errors import DataContractError, StorageError
+from tenure.core.stored import write_stored
 from tenure.sources.content import ROW, content_of, digest_by_day
 from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
 from tenure.sources.inputs import Inputs
@@ -18,7 +19,6 @@ from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import check_rejected, keep_unreadable
 from tenure.sources.retention import first_days_kept
 from tenure.sources.staged_source import KNOWN_FORMAT, StagedSource, TableSummary
-from tenure.stored import write_stored
 
 # How the system says that a disk is full, or a limit on files reached.
 NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tenure.core.stored import write_stored
 from tenure.models.settings import TrainingSettings
 from tenure.parameters import names_in
 from tenure.steps.opening import Run, writes
-from tenure.stored import write_stored
 
 if TYPE_CHECKING:
     from tenure.audit.full import SourceAudit

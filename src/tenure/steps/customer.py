@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tenure.core.errors import UsageError
 from tenure.engines.duckdb_session import connect
 from tenure.engines.facts_at import facts_at
-from tenure.errors import UsageError
 from tenure.ledger import RUN_KINDS, Entry, entries, of_each_day, read_definition
 from tenure.models.explain import phrase
 from tenure.models.model import PropensityModel

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
+from tenure.core.errors import NotEnoughDataError, RunError, UsageError
+from tenure.core.lock import sole_writer
+from tenure.core.memory import memory_budget
+from tenure.core.time_windows import parse_date
+from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_facet_settings
 from tenure.engines.choice import DUCKDB, check_engine
-from tenure.errors import NotEnoughDataError, RunError, UsageError
-from tenure.lock import sole_writer
-from tenure.memory import memory_budget
 from tenure.models.registry import Registry, model_name
 from tenure.run_record import RUN_JSON, RunRecord, refresh_outputs
 from tenure.snapshots import Snapshots
@@ -25,8 +27,6 @@ from tenure.sources.staged_source import StagedSource, check_as_of
 from tenure.steps.injected import check_injected
 from tenure.targets.catalogue import find_target, targets_of
 from tenure.targets.definition import Target
-from tenure.time_windows import parse_date
-from tenure.workspace import Workspace
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.features.catalogue import describe
 from tenure.snapshot_rows import count_funnel
 from tenure.steps.opening import Run

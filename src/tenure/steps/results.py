@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tenure.alerts import Alert, load_alerts
-from tenure.errors import DamagedError, UnknownNameError
+from tenure.core.alerts import Alert, load_alerts
+from tenure.core.errors import DamagedError, UnknownNameError
+from tenure.core.stored import read_stored
 from tenure.reporting.record import TrainingRecord
 from tenure.steps.opening import Run
-from tenure.stored import read_stored
 from tenure.targets.catalogue import all_targets
 
 REVIEW_ALERTS = "review.alerts.json"

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.alerts import Alert, save_alerts, worst_first
+from tenure.core.alerts import Alert, save_alerts, worst_first
+from tenure.core.errors import RegistryError, UnknownNameError
+from tenure.core.stored import made_of
 from tenure.engines.known_customers import rows_per_day
-from tenure.errors import RegistryError, UnknownNameError
 from tenure.ledger import scored_versions, state
 from tenure.models.champion_history import PROMOTED, changes_of
 from tenure.models.explain import labels_of
@@ -29,7 +30,6 @@ from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS, is_quick, saved_records, scoring_outcomes
 from tenure.steps.score import choose_models, scored_before
-from tenure.stored import made_of
 from tenure.targets.definition import Target
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyarrow.parquet import read_schema
 
-from tenure.errors import (
+from tenure.core.errors import (
     DataContractError,
     DefinitionMismatchError,
     LeakageError,
@@ -20,6 +20,7 @@ from tenure.errors import (
     TenureError,
     UnknownNameError,
 )
+from tenure.core.stored import write_stored
 from tenure.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
 from tenure.parameters import names_in
 from tenure.scoring import (
@@ -32,7 +33,6 @@ from tenure.scoring import (
 )
 from tenure.steps.opening import Run, writes
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, records, saved_records
-from tenure.stored import write_stored
 from tenure.targets.catalogue import find_target
 
 VERSION = "_model_version"

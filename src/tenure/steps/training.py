@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tenure.audit.audit import Audit, alarm_lines, audit_study
-from tenure.errors import NotEnoughDataError, RegistryError
+from tenure.core.errors import NotEnoughDataError, RegistryError
+from tenure.core.time_windows import parse_date
 from tenure.features.catalogue import describe
 from tenure.ledger import last_scores
 from tenure.models.model import PropensityModel
@@ -26,7 +27,6 @@ from tenure.snapshot_rows import read_rows
 from tenure.steps.opening import Run
 from tenure.targets.catalogue import find_target
 from tenure.targets.definition import answers
-from tenure.time_windows import parse_date
 
 if TYPE_CHECKING:
     from tenure.reporting.figures import Figure, Picture

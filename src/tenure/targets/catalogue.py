@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from importlib import import_module
 from pkgutil import iter_modules
 
-from tenure.errors import DefinitionError, UnknownNameError
+from tenure.core.errors import DefinitionError, UnknownNameError
 from tenure.features.catalogue import feature_names
 from tenure.sources.source import Source
 from tenure.targets.definition import Target

@@ -9,7 +9,9 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
-from tenure.errors import DefinitionError, UnknownNameError
+from tenure.core.errors import DefinitionError, UnknownNameError
+from tenure.core.stored import made_of
+from tenure.core.time_windows import OutcomeWindow
 from tenure.features.expression import (
     OBSERVED_COLUMNS,
     OUTCOME_COLUMNS,
@@ -17,8 +19,6 @@ from tenure.features.expression import (
     parse_expression,
 )
 from tenure.sources.contract import staged_table
-from tenure.stored import made_of
-from tenure.time_windows import OutcomeWindow
 
 WINDOW = ("horizon_days", "lead_days", "label_lag_days")
 DAYS = (*WINDOW, "eligible_days")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 
 DRAWS = 200
 CONFIDENCE = 0.95

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 
 DAYS_PER_WEEK = 7.0
 CUSTOMERS_AT_A_TIME = 50_000

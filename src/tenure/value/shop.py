@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 from tenure.value.bg_nbd import BgNbd
 from tenure.value.comparison import PLAIN, Forecaster
 from tenure.value.gamma_gamma import GammaGamma

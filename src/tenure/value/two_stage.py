@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.errors import NotEnoughDataError
+from tenure.core.errors import NotEnoughDataError
 
 MAX_ROWS = 50_000  # beyond it a seeded sample is fitted on
 MIN_ROWS, MIN_POSITIVES = 50, 20

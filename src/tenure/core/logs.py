@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tenure.errors import UnknownNameError
-from tenure.secrets import without_secrets
+from tenure.core.errors import UnknownNameError
+from tenure.core.secrets import without_secrets
 
 FORMS = ("text", "json")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tenure.errors import DataContractError, UnknownNameError
-from tenure.spark_session import first_line, spark_path, spark_session
+from tenure.core.errors import DataContractError, UnknownNameError
+from tenure.sources.readers.spark_session import first_line, spark_path, spark_session
 
 
 def copy_spark_table(name: str, folder: Path) -> None:

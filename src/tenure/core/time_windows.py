@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Literal
 
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
 
 Grid = Literal["month", "week"]
 

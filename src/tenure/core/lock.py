@@ -15,8 +15,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import IO
 
-from tenure.errors import LockedError
-from tenure.workspace import Workspace, finish_replacements
+from tenure.core.errors import LockedError
+from tenure.core.workspace import Workspace, finish_replacements
 
 # Jupyter gives each kernel the process that started it.
 KERNEL_PARENT = "JPY_PARENT_PID"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tenure.errors import UsageError
+from tenure.core.errors import UsageError
 
 DEFAULT = "4GiB"
 NUMBER_BYTES = 8

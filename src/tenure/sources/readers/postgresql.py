@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tenure.errors import DataContractError
+from tenure.core.errors import DataContractError
 from tenure.sources.source import RawFile
 
 BATCH = 50_000

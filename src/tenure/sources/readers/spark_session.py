@@ -9,8 +9,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenure.errors import UsageError
-from tenure.memory import engine_memory
+from tenure.core.errors import UsageError
+from tenure.core.memory import engine_memory
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

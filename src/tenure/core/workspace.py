@@ -13,7 +13,7 @@ from shutil import copyfile, rmtree
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from tenure.errors import UsageError, WorkspaceError
+from tenure.core.errors import UsageError, WorkspaceError
 
 # What is being written, and what was moved aside for it, lies beside its place under such a name.
 NEW, OLD = ".new", ".old"

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from tenure.errors import UnknownNameError
-from tenure.stored import made_of, parse_stored, write_stored
+from tenure.core.errors import UnknownNameError
+from tenure.core.stored import made_of, parse_stored, write_stored
 
 FORMAT_VERSION = 1
 
