@@ -16,7 +16,7 @@ from tenure.demo import generate_demo, true_probabilities
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 

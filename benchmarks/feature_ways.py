@@ -56,9 +56,9 @@ MASKED = {
 
 
 def tenure(facts: Path, out: Path, *, buckets: bool = True) -> None:
-    from tenure.engines import duckdb_engine
-    from tenure.engines.duckdb_session import connect
     from tenure.features.definition import Feature, FeatureView, columns_of_view
+    from tenure.snapshots.engines import duckdb_engine
+    from tenure.snapshots.engines.duckdb_session import connect
     from tenure.sources.source import Source
     from tenure.sources.staged_source import StagedSource, TableSummary
     from tenure.targets.definition import Condition, Rule, Target
@@ -276,7 +276,7 @@ def main() -> None:
     if way in ("pandas", "polars", "featuretools", "getml"):
         __import__(way)  # imports are no part of the work; what is missing fails here
     if way.startswith("tenure"):
-        __import__("tenure.engines.duckdb_engine")
+        __import__("tenure.snapshots.engines.duckdb_engine")
         __import__("pandas")  # pyarrow asks for it once
     before = resource.getrusage(resource.RUSAGE_SELF)
     started = time.perf_counter()

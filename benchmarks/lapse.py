@@ -18,7 +18,7 @@ from tenure.core.workspace import Workspace
 from tenure.models.evaluate import auc_difference, auc_with_interval
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source

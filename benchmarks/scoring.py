@@ -26,8 +26,8 @@ from tenure.models.forms import Trees
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
-from tenure.snapshot_rows import read_rows
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.rows import read_rows
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 

@@ -15,8 +15,8 @@ from results import machine, table, write_section
 
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.engines.choice import ENGINES, open_engine
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.choice import ENGINES, open_engine
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.raw_files import quoted

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.customers.value import EPOCH, HORIZONS, REVENUE, shop_part, subscription_part, tell
-from tenure.engines.facts_at import facts_at
+from tenure.snapshots.engines.facts_at import facts_at
 from tenure.value.comparison import errors, forecast_all, judge, resampled_means
 from tenure.value.shop import FORECASTERS, outcomes
 

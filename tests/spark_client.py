@@ -5,10 +5,10 @@ from datetime import date
 from pathlib import Path
 
 from tenure.core.workspace import Workspace
-from tenure.engines.choice import open_engine
 from tenure.features.definition import FeatureColumn
 from tenure.models.model import PropensityModel
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.choice import open_engine
 from tenure.sources.ingest import stage_source
 from tenure.sources.readers.spark import copy_spark_table
 from tenure.sources.readers.spark_session import spark_session

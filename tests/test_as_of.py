@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from tables import staged
-from tenure.engines.known_customers import known_customers
-from tenure.snapshot_rows import count_funnel, read_rows
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.known_customers import known_customers
+from tenure.snapshots.rows import count_funnel, read_rows
 
 DAY = date(2024, 6, 1)
 CUTOFF = date(2024, 3, 1)

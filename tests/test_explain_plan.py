@@ -4,9 +4,9 @@ from datetime import date
 
 from tables import staged
 from tenure.core.workspace import Workspace
-from tenure.engines import duckdb_engine
-from tenure.explain_plan import explain_plan
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines import duckdb_engine
+from tenure.snapshots.explain_plan import explain_plan
 
 HEADER = "customer_id occurred_at order_id product_id quantity amount"
 ROWS = [f"c{n % 7} 2024-{1 + n % 6:02d}-{1 + n % 28:02d} o{n} p{n % 3} 1 {n}" for n in range(200)]

@@ -18,7 +18,7 @@ from tenure.core.workspace import Workspace
 from tenure.ledger import append_to_ledger, entries, last_scores, read_definition, scored_versions, state
 from tenure.review.promises import find_promises
 from tenure.scoring import STORED_AS, Scores, ScoringModel
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.steps.customer import describe_customer
 from tenure.steps.opening import open_run
 from tenure.targets.catalogue import all_targets

@@ -4,7 +4,7 @@ import pytest
 
 from tenure.core.errors import RunError, UsageError
 from tenure.core.memory import memory_budget, rows_that_fit
-from tenure.engines.duckdb_session import connect
+from tenure.snapshots.engines.duckdb_session import connect
 
 
 @pytest.mark.parametrize(("text", "expected"), [("500MB", 500 * 10**6), ("4GiB", 4 << 30), ("1.5 gib", 3 << 29)])

@@ -16,7 +16,7 @@ from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.forms import Linear, LinearColumn
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.scoring import STORED_AS, ScoringModel, read_scores_metadata, score_customers, write_scores
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.targets.catalogue import all_targets
 
 AS_OF = date(2024, 4, 1)

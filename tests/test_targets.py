@@ -9,7 +9,7 @@ import pytest
 from tables import staged, write_csv
 from tenure.core.errors import DefinitionError
 from tenure.core.workspace import Workspace
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
 from tenure.targets.catalogue import all_targets, targets_of

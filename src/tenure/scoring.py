@@ -19,13 +19,13 @@ from tenure.core.workspace import replaced_file
 from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
-from tenure.engines.choice import SPARK
-from tenure.engines.known_customers import known_customers
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
-from tenure.snapshot_rows import read_in_chunks, read_rows
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.choice import SPARK
+from tenure.snapshots.engines.known_customers import known_customers
+from tenure.snapshots.rows import read_in_chunks, read_rows
 from tenure.spark_scoring import score_snapshot
 from tenure.targets.definition import WINDOW, Target, answers
 

@@ -8,7 +8,7 @@ from tables import staged
 from tenure.audit.audit import check_cutoff
 from tenure.audit.replay import Replay
 from tenure.core.workspace import Workspace
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 
 CUTOFF = date(2024, 4, 1)
 HEADER = "customer_id occurred_at order_id quantity amount"

@@ -9,7 +9,7 @@ from tenure.audit.customer_replay import replay_customers
 from tenure.customers import catalogue, view
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.identity.events import Event, Ledger
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.identities import KEY, Identities
 from tenure.sources.ingest import stage_source
 

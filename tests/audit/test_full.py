@@ -13,7 +13,7 @@ from tenure.audit.replay import replay
 from tenure.core.workspace import Workspace
 from tenure.flows.audit import audit_flow
 from tenure.models.settings import TrainingSettings
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source

@@ -12,11 +12,11 @@ from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import replay, unproven_features
 from tenure.audit.split import split_findings
 from tenure.core.workspace import Workspace
-from tenure.engines.staged_facts import StagedFacts
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
 from tenure.models.verdict import Gate, judge
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.staged_facts import StagedFacts
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 

@@ -8,7 +8,7 @@ import pytest
 from tables import staged
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers import next_purchase
-from tenure.engines.facts_at import facts_at
+from tenure.snapshots.engines.facts_at import facts_at
 
 AS_OF = date(2024, 4, 1)
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount"

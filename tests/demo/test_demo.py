@@ -9,8 +9,8 @@ import pytest
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo, true_probabilities
 from tenure.models.evaluate import auc_with_interval
-from tenure.snapshot_rows import read_rows
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.rows import read_rows
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 

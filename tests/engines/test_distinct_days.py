@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.engines.distinct_days import is_over_days, over_days
 from tenure.features.expression import parse_expression
+from tenure.snapshots.engines.distinct_days import is_over_days, over_days
 
 OVER_DAYS = (
     "sum(distinct exp(-age_days / 7.0)) filter (where quantity > 0)",

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.engines.exact_aggregates import exactly
 from tenure.features.expression import parse_expression, to_duckdb
+from tenure.snapshots.engines.exact_aggregates import exactly
 
 
 def asked(connection, expression):

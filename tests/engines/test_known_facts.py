@@ -7,8 +7,8 @@ import pytest
 
 from tables import staged, write_csv
 from tenure.core.workspace import Workspace
-from tenure.engines.known_facts import known_facts
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.known_facts import known_facts
 
 FEBRUARY, MARCH, APRIL = CUTOFFS = (date(2024, 2, 1), date(2024, 3, 1), date(2024, 4, 1))
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount"

@@ -17,12 +17,12 @@ from spark_client import few_columns
 from tables import read, staged
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
-from tenure.engines.choice import open_engine
 from tenure.models.explain import reasons
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import meaning_of
 from tenure.models.train import train_model
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.choice import open_engine
 from tenure.sources.readers.spark_session import spark_session
 
 CLIENT = Path(spark_client.__file__)

@@ -14,11 +14,11 @@ from tables import staged
 from tenure.core.errors import RunError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.engines.choice import open_engine
-from tenure.engines.spark_facts import SparkFacts
 from tenure.features.definition import Feature, FeatureView, columns_of_view
 from tenure.identity.events import Event, Ledger
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.choice import open_engine
+from tenure.snapshots.engines.spark.facts import SparkFacts
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.readers.spark_session import spark_session

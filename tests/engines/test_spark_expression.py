@@ -3,9 +3,9 @@
 import pytest
 
 from tenure.core.errors import DefinitionError
-from tenure.engines.spark_expression import to_spark, way_of, within
 from tenure.features.catalogue import feature_views, row_features
 from tenure.features.expression import parse_expression
+from tenure.snapshots.engines.spark.expression import to_spark, way_of, within
 from tenure.targets.catalogue import all_targets
 
 DEFINITIONS = {

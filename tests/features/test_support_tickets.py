@@ -6,7 +6,7 @@ import pandas as pd
 
 from tables import staged
 from tenure.core.workspace import Workspace
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 
 CUTOFF = date(2024, 4, 1)
 

@@ -7,11 +7,11 @@ from tables import read, staged, write_csv
 from tenure.audit.replay import replay
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
-from tenure.engines.known_customers import known_customers
 from tenure.flows.writer import writing
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.known_customers import known_customers
 
 HEADER = "customer_id occurred_at system record_id first_name surname birth_date account email is_email_verified phone"
 

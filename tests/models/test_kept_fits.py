@@ -15,7 +15,7 @@ from tenure.models.model import FeatureMeaning
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target
 from tenure.models.train import train_model
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 

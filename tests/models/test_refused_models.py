@@ -19,7 +19,7 @@ from tenure.models.settings import TrainingSettings
 from tenure.models.study import cautions, study_target
 from tenure.models.verdict import Challenger, against_champion, judge
 from tenure.models.version import FINGERPRINT_TAG, Version
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 

@@ -14,7 +14,7 @@ from tenure.ledger import append_to_ledger, entries
 from tenure.review import promises
 from tenure.review.promises import expected_interval, promise_alerts, promise_table
 from tenure.scoring import Scores
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
 from tenure.steps.review import review_run

@@ -12,7 +12,7 @@ from tenure.audit.customer_replay import replay_customers
 from tenure.audit.replay import replay
 from tenure.core.errors import DataContractError
 from tenure.core.workspace import Workspace
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.sources.identities import KEY
 from tenure.sources.ingest import current_staging, stage_source
 from tenure.sources.source import read_source

@@ -21,7 +21,7 @@ from tenure.core.stored import made_of
 from tenure.core.workspace import replaced_file
 from tenure.models.explain import importance
 from tenure.models.study import Study
-from tenure.snapshots import Snapshots, digest
+from tenure.snapshots.build import Snapshots, digest
 
 STRONGEST = 10
 

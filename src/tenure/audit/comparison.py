@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from tenure.engines.duckdb_session import connect
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.sources.raw_files import literal, quoted
 
 # Columns compared at a time: of a million customers not all 250 fit into memory.

@@ -11,8 +11,8 @@ from tenure.audit.comparison import compare_snapshots
 from tenure.audit.replay import Replay, staged_then
 from tenure.core.workspace import Workspace
 from tenure.customers.view import CustomerView, customer_view
-from tenure.engines.known_customers import known_customers
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.known_customers import known_customers
 
 
 def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:

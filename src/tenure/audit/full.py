@@ -26,15 +26,15 @@ from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
-from tenure.engines.duckdb_session import connect
-from tenure.engines.staged_facts import tables_with_rows
 from tenure.models.evaluate import Auc, auc_with_interval
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import Study, study_target
 from tenure.models.train import train_model
-from tenure.snapshot_rows import read_rows
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.staged_facts import tables_with_rows
+from tenure.snapshots.rows import read_rows
 from tenure.sources.raw_files import literal
 
 # How far above .5 an AUC on shuffled labels must lie to be more than chance.

@@ -12,11 +12,11 @@ from scipy.stats import binomtest
 
 from tenure.audit.finding import Finding
 from tenure.core.time_windows import grid_dates
-from tenure.engines.duckdb_engine import DuckDBEngine
-from tenure.engines.duckdb_session import connect
 from tenure.models.evaluate import CONFIDENCE, auc_with_interval
 from tenure.models.study import Study
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.duckdb_engine import DuckDBEngine
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.targets.definition import Target
 
 LEADS = (0, 1, 7, 14)

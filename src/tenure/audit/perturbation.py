@@ -10,9 +10,9 @@ import duckdb
 
 from tenure.audit.replay import Replay, rebuild
 from tenure.core.workspace import link_file
-from tenure.engines.duckdb_session import connect
-from tenure.engines.staged_facts import tables_with_rows
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import describe_relation

@@ -15,12 +15,12 @@ import pandas as pd
 from tenure.audit.comparison import compare_snapshots
 from tenure.audit.finding import Finding
 from tenure.core.workspace import Workspace
-from tenure.engines.duckdb_engine import DuckDBEngine
-from tenure.engines.duckdb_session import connect
 from tenure.features.catalogue import tables_of
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.duckdb_engine import DuckDBEngine
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.sources.identities import Identities
 from tenure.sources.provenance import stage_as_known, static_tables
 from tenure.sources.staged_source import StagedSource

@@ -13,7 +13,7 @@ from tenure.commands.options import AsOfOption, CustomerArgument, SourceArgument
 def explain(source: SourceArgument, as_of: AsOfOption = "", workspace: WorkspaceOption = "") -> None:
     """Show how features are built, table by table, and what each part took in the last build."""
     from tenure.core.lock import sole_writer
-    from tenure.explain_plan import explain_plan
+    from tenure.snapshots.explain_plan import explain_plan
     from tenure.steps.opening import open_run
 
     run = open_run(source, as_of=as_of, workspace=workspace)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tenure.core.errors import DefinitionError, NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 
 WINDOW_DAYS = 365
 RECENT_DAYS = 90

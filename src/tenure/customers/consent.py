@@ -6,7 +6,7 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.sources.raw_files import quoted
 
 PREFIX = "consent_"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 
 # What an answer is set beside, where the customers carry it.
 BESIDE = ("engagement_index", "rfm_orders", "rfm_amount")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 
 _ORDER_LINES = """
 SELECT customer_id, occurred_at, known_at, order_id AS purchase_id, CAST(amount AS DOUBLE) AS amount, quantity > 0 AS is_purchase

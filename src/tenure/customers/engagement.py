@@ -14,8 +14,8 @@ from scipy.special import expit
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.earlier import known_before
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
 from tenure.models.evaluate import auc_with_interval
+from tenure.snapshots.engines.facts_at import FactsAt
 
 # Each act of a customer by its staged table: what a customer does, not what is done to them.
 ACTS = {

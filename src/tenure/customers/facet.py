@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tenure.core.errors import DefinitionError, UnknownNameError
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.sources.source import Source
 
 

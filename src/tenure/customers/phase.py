@@ -11,7 +11,7 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import months_later
 from tenure.customers.earlier import known_before
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.targets.catalogue import targets_of
 
 # The first rule that holds names the phase. Its words are columns of ``_STANDING``, its braces are settings.

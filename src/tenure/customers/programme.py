@@ -9,7 +9,7 @@ import pandas as pd
 
 from tenure.core.errors import DefinitionError
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 
 PACE_DAYS = 90
 MONTH_DAYS = 30

@@ -14,7 +14,7 @@ import pandas as pd
 from tenure.core.errors import DefinitionError
 from tenure.customers.earlier import known_before, purchases
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 
 # Segment, recency score from and to, the mean of frequency and monetary score from and to. Every pair is in exactly one.
 SEGMENTS = (

@@ -13,7 +13,7 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.earlier import known_before, purchases
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 
 FEWEST = 200
 FEWEST_GROUPS, MOST_GROUPS = 3, 6

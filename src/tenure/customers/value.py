@@ -13,7 +13,7 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.customers.numbered import Numbered
-from tenure.engines.facts_at import FactsAt
+from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.value import shop, subscriptions
 from tenure.value.comparison import Forecaster, forecast_all, judge
 

@@ -10,8 +10,8 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.catalogue import all_facets, lacking_tables
 from tenure.customers.facet import Facet, FacetColumn
-from tenure.engines.facts_at import facts_at
-from tenure.engines.staged_facts import tables_with_rows
+from tenure.snapshots.engines.facts_at import facts_at
+from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.sources.staged_source import StagedSource
 
 

@@ -9,7 +9,7 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.flows.work import Work
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord
-from tenure.snapshot_rows import count_rows
+from tenure.snapshots.rows import count_rows
 from tenure.step_cache import Step
 from tenure.steps.opening import Run
 from tenure.steps.results import saved_records

@@ -14,13 +14,13 @@ from tenure.core.lock import sole_writer
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_facet_settings
-from tenure.engines.choice import check_engine
 from tenure.flows.progress import Progress, StepEvent, say_nothing
 from tenure.flows.work import INGEST, Work
 from tenure.identity.resolve import resolve
 from tenure.privacy.retention import apply_retention
 from tenure.review.failures import note_failure
 from tenure.run_record import BUILDING, RunRecord
+from tenure.snapshots.engines.choice import check_engine
 from tenure.sources.contract import RECORDS
 from tenure.sources.ingest import current_staging, read_staging
 from tenure.sources.source import read_source

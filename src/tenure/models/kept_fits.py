@@ -22,7 +22,7 @@ from tenure.core.workspace import replaced_file
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel
-from tenure.snapshots import digest
+from tenure.snapshots.build import digest
 
 # Of one target; beyond it, those go that were not asked for longest.
 MOST_BYTES = 512 << 20

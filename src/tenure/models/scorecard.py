@@ -14,7 +14,7 @@ from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import Study, study_target
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target
 
 WALK_CUTOFFS = 6

@@ -23,8 +23,8 @@ from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
 from tenure.models.sufficiency import check_positives
 from tenure.models.train import UNCONSTRAINED_FOLDS, TrainedModel, grouped_folds, train_model
-from tenure.snapshot_rows import count_funnel, read_rows
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.rows import count_funnel, read_rows
 from tenure.targets.definition import Target
 
 SAMPLE_ROWS = 1500

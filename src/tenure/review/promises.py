@@ -13,11 +13,11 @@ import pandas as pd
 
 from tenure.core.alerts import Alert
 from tenure.core.errors import DefinitionError
-from tenure.engines.known_customers import contacted_customers
-from tenure.engines.staged_facts import tables_with_rows
 from tenure.ledger import BACKFILL, SCHEDULED, TYPES, Entry, entries, of_each_day, read_definition
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.known_customers import contacted_customers
+from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.targets.catalogue import missing_tables
 from tenure.targets.definition import WINDOW, Target, answers
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.features.catalogue import describe
-from tenure.snapshot_rows import count_funnel
+from tenure.snapshots.rows import count_funnel
 from tenure.steps.opening import Run
 
 

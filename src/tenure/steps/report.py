@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tenure.engines.known_customers import known_customers
+from tenure.snapshots.engines.known_customers import known_customers
 from tenure.steps.opening import Run, writes
 from tenure.steps.results import is_quick, records, review_alerts, saved_records, scoring_outcomes
 

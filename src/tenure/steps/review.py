@@ -13,7 +13,6 @@ import pandas as pd
 from tenure.core.alerts import Alert, save_alerts, worst_first
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.stored import made_of
-from tenure.engines.known_customers import rows_per_day
 from tenure.ledger import scored_versions, state
 from tenure.models.champion_history import PROMOTED, changes_of
 from tenure.models.explain import labels_of
@@ -25,7 +24,8 @@ from tenure.review.drift import drift_alerts, drift_table
 from tenure.review.failures import read_failures
 from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
 from tenure.run_record import sealed_runs
-from tenure.snapshot_rows import read_rows
+from tenure.snapshots.engines.known_customers import rows_per_day
+from tenure.snapshots.rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS, is_quick, saved_records, scoring_outcomes

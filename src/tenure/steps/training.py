@@ -23,7 +23,7 @@ from tenure.models.verdict import Challenger, Verdict, against_champion, judge
 from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.review.drift import LIMIT, stability_index
-from tenure.snapshot_rows import read_rows
+from tenure.snapshots.rows import read_rows
 from tenure.steps.opening import Run
 from tenure.targets.catalogue import find_target
 from tenure.targets.definition import answers

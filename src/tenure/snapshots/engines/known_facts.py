@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 from tenure.core.stored import read_stored, write_stored
-from tenure.engines.duckdb_session import connect
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.sources.content import digest_by_day
 from tenure.sources.contract import SEEN_AFTER, STAGED_TABLES, UNDATED
 from tenure.sources.raw_files import literal

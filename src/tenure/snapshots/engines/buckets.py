@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tenure.engines.bucket_plan import Measure, Part
+from tenure.snapshots.engines.bucket_plan import Measure, Part
 
 Whole = npt.NDArray[np.int64]
 # The cell of a value that no cutoff has seen yet.

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from sqlglot import exp, parse_one
 
-from tenure.engines.bucket_plan import digits, is_exact
 from tenure.features.expression import DEVIATIONS, to_duckdb
+from tenure.snapshots.engines.bucket_plan import digits, is_exact
 
 FLOATS = ("DOUBLE", "FLOAT")
 COARSE, FINE = 1 << 10, 1 << 40

@@ -11,17 +11,17 @@ import duckdb
 from sqlglot import exp
 
 from tenure.core.memory import NUMBER_BYTES, engine_memory
-from tenure.engines.bucket_build import build_bucketed
-from tenure.engines.bucket_plan import Aggregate, TablePlan, plan_table
-from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
-from tenure.engines.distinct_days import Rewrite, is_over_days, over_days
-from tenure.engines.duckdb_session import type_of
-from tenure.engines.eligibility import Asked, asked_of, population
-from tenure.engines.exact_aggregates import exactly
-from tenure.engines.snapshot_files import Built, write_snapshots
-from tenure.engines.staged_facts import StagedFacts
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
+from tenure.snapshots.engines.bucket_build import build_bucketed
+from tenure.snapshots.engines.bucket_plan import Aggregate, TablePlan, plan_table
+from tenure.snapshots.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
+from tenure.snapshots.engines.distinct_days import Rewrite, is_over_days, over_days
+from tenure.snapshots.engines.duckdb_session import type_of
+from tenure.snapshots.engines.eligibility import Asked, asked_of, population
+from tenure.snapshots.engines.exact_aggregates import exactly
+from tenure.snapshots.engines.snapshot_files import Built, write_snapshots
+from tenure.snapshots.engines.staged_facts import StagedFacts
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tenure.core.memory import engine_memory
-from tenure.engines.bucket_plan import Measure, TablePlan, is_exact, measures_of
-from tenure.engines.buckets import Buckets, Rows, Values
+from tenure.snapshots.engines.bucket_plan import Measure, TablePlan, is_exact, measures_of
+from tenure.snapshots.engines.buckets import Buckets, Rows, Values
 
 EPOCH = date(1970, 1, 1)
 BATCH_ROWS = 500_000

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tenure.core.errors import UnknownNameError
-from tenure.engines.duckdb_engine import DuckDBEngine
-from tenure.engines.duckdb_session import connect
+from tenure.snapshots.engines.duckdb_engine import DuckDBEngine
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.sources.staged_source import StagedSource
 
 if TYPE_CHECKING:
-    from tenure.engines.spark_engine import SparkEngine
+    from tenure.snapshots.engines.spark.engine import SparkEngine
 
 DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
 
@@ -40,7 +40,7 @@ def open_engine(name: str, staged: StagedSource, folder: Path) -> Iterator[DuckD
     UsageError : Spark is not installed or does not answer.
     """
     if name == SPARK:
-        from tenure.engines.spark_engine import SparkEngine
+        from tenure.snapshots.engines.spark.engine import SparkEngine
         from tenure.sources.readers.spark_session import spark_session
 
         session = spark_session()

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tenure.core.errors import DefinitionError, RunError
-from tenure.engines.build_cost import ASKED, DIRECT, WRITING, BuildCost, timing
-from tenure.engines.duckdb_session import connect
-from tenure.engines.eligibility import Asked, population
-from tenure.engines.snapshot_files import Built, write_snapshots
-from tenure.engines.spark_expression import Way, to_spark, way_of, within
-from tenure.engines.spark_facts import SparkFacts
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
+from tenure.snapshots.engines.build_cost import ASKED, DIRECT, WRITING, BuildCost, timing
+from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.eligibility import Asked, population
+from tenure.snapshots.engines.snapshot_files import Built, write_snapshots
+from tenure.snapshots.engines.spark.expression import Way, to_spark, way_of, within
+from tenure.snapshots.engines.spark.facts import SparkFacts
 from tenure.sources.raw_files import literal, quoted
 from tenure.sources.readers.spark_session import first_line, spark_path
 from tenure.sources.staged_source import StagedSource

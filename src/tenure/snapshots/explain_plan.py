@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.engines.bucket_plan import TablePlan
-from tenure.engines.buckets import Buckets
-from tenure.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, LastBuild, read_build
-from tenure.engines.duckdb_engine import DuckDBEngine
-from tenure.engines.duckdb_session import connect
-from tenure.engines.eligibility import asked_of
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.bucket_plan import TablePlan
+from tenure.snapshots.engines.buckets import Buckets
+from tenure.snapshots.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, LastBuild, read_build
+from tenure.snapshots.engines.duckdb_engine import DuckDBEngine
+from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.eligibility import asked_of
 from tenure.targets.definition import Target
 
 

@@ -7,11 +7,11 @@ from datetime import date
 
 import pandas as pd
 
-from tenure.engines.duckdb_session import connect
-from tenure.engines.known_customers import count_known_customers
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
-from tenure.snapshots import Snapshots
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.known_customers import count_known_customers
 from tenure.sources.raw_files import literal, quoted
 from tenure.targets.definition import Target
 

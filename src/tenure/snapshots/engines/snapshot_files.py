@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.workspace import replaced_file
-from tenure.engines.joined_features import joined_features
 from tenure.features.definition import FeatureColumn
+from tenure.snapshots.engines.joined_features import joined_features
 from tenure.sources.raw_files import literal
 from tenure.targets.definition import Target
 
