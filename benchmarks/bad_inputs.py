@@ -30,7 +30,7 @@ import tenure.flows.work
 from tenure.cli import main
 from tenure.core.errors import RunError, TenureError
 from tenure.core.workspace import NEW, OLD, Workspace
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.parameters import NOTEBOOKS, complete
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source

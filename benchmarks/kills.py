@@ -39,7 +39,7 @@ from tenure.core.errors import LockedError
 from tenure.core.lock import sole_writer
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 
 DAY = ["--as-of", "2025-12-01", "--targets"]
 COMMANDS = {

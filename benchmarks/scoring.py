@@ -21,8 +21,8 @@ from results import machine, table, write_section
 
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
+from tenure.models.estimators.forms import Trees
 from tenure.models.explain import reasons
-from tenure.models.forms import Trees
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import study_target

@@ -8,7 +8,7 @@ import mlflow
 
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.steps.opening import open_run
 from tenure.steps.score import score
 from tenure.steps.training import train

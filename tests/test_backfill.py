@@ -9,7 +9,7 @@ from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.flows.backfill import backfill_flow
 from tenure.flows.run import run_flow
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 
 
 @pytest.fixture(scope="module")

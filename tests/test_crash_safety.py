@@ -17,7 +17,7 @@ from shop import BARE
 from tenure.core.errors import RegistryError
 from tenure.core.workspace import Workspace
 from tenure.ledger import append_to_ledger
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.notebooks import LONGEST_TEXT, shorten_outputs
 from tenure.scoring import Scores
 
@@ -76,7 +76,7 @@ def test_a_year_of_daily_scores_of_5000_customers_takes_less_than_60_megabytes(t
 
 def test_a_kill_while_the_store_is_first_made_leaves_none_and_the_next_makes_it(tmp_path):
     workspace = Workspace(tmp_path)
-    make = f"from tenure.models.registry import Registry; from tenure.core.workspace import Workspace; from pathlib import Path; Registry(Workspace(Path({str(tmp_path)!r}))).check()"
+    make = f"from tenure.models.registry.registry import Registry; from tenure.core.workspace import Workspace; from pathlib import Path; Registry(Workspace(Path({str(tmp_path)!r}))).check()"
     process = subprocess.Popen([sys.executable, "-c", make], env=BARE)
     while not any(path.stat().st_size for path in workspace.mlruns.glob(".mlflow.db.*.new")):  # MLflow is at its tables
         assert process.poll() is None

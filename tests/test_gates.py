@@ -6,7 +6,7 @@ import pytest
 
 from gated_shop import AS_OF, EARLIER, LATER, TOML, champion, change, opened, trained
 from tenure.core.errors import RegistryError
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.reporting.record import TrainingRecord
 from tenure.steps.report import write_report
 from tenure.steps.results import scoring_outcomes

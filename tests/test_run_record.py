@@ -21,7 +21,7 @@ from tenure.core.errors import RunError, StoredFormatError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.flows.run import run_flow
 from tenure.flows.writer import writing
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.notebooks import execute
 from tenure.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
 from tenure.steps.opening import open_run

@@ -13,7 +13,7 @@ from tenure.core.errors import DefinitionMismatchError, LeakageError, StoredForm
 from tenure.core.workspace import Workspace
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import EncodedColumn, Encoding
-from tenure.models.forms import Linear, LinearColumn
+from tenure.models.estimators.forms import Linear, LinearColumn
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.scoring import STORED_AS, ScoringModel, read_scores_metadata, score_customers, write_scores
 from tenure.snapshots.build import Snapshots

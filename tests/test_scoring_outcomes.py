@@ -8,7 +8,7 @@ import pytest
 from gated_shop import AS_OF, LATER, TOML, champion, change, opened, trained
 from tenure.core.errors import RegistryError, StoredFormatError
 from tenure.ledger import entries
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.scoring import read_scores_metadata
 from tenure.steps.report import write_report
 from tenure.steps.results import scoring_outcomes

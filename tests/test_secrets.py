@@ -8,7 +8,7 @@ import pytest
 from tenure.core.errors import RegistryError
 from tenure.core.secrets import without_secrets
 from tenure.core.workspace import Workspace
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tenure.core.errors import RegistryError, TenureError
 from tenure.core.workspace import Workspace
 from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import forget_customer
 from tenure.run_record import RunRecord
 from tenure.sources.identities import KEY

@@ -11,8 +11,8 @@ from registered import NAME, artefacts, register, small_model
 from tenure.cli import main
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.workspace import Workspace
-from tenure.models.registry import Registry
-from tenure.models.store_contents import stored_texts
+from tenure.models.registry.contents import stored_texts
+from tenure.models.registry.registry import Registry
 
 FIRST, SECOND = small_model(5), small_model(6)
 PASSED = {

@@ -14,9 +14,9 @@ import pytest
 from registered import NAME, artefacts, customers, register, small_model
 from tenure.core.errors import RegistryError, StoredFormatError
 from tenure.core.workspace import Workspace
-from tenure.models.forms import Linear
+from tenure.models.estimators.forms import Linear
 from tenure.models.model import PropensityModel, revise_sealed
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.models.version import FINGERPRINT_TAG
 from tenure.steps.opening import open_run
 from tenure.steps.score import score

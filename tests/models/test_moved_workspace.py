@@ -16,8 +16,8 @@ import pytest
 
 from registered import NAME, artefacts, customers, register, small_model
 from tenure.core.workspace import Workspace
-from tenure.models.local_store import LOCATIONS
-from tenure.models.registry import Registry
+from tenure.models.registry.local_store import LOCATIONS
+from tenure.models.registry.registry import Registry
 
 FIRST, SECOND = small_model(5), small_model(6)
 
@@ -164,8 +164,8 @@ def test_only_locations_of_a_workspace_are_rebased(tmp_path, stored, rebased):
 KILLED_MIDWAY = """
 import os, signal, sys
 from pathlib import Path
-from tenure.models import local_store
-from tenure.models.registry import Registry
+from tenure.models.registry import local_store
+from tenure.models.registry.registry import Registry
 from tenure.core.workspace import Workspace
 
 class Deadly:

@@ -8,7 +8,7 @@ import pytest
 from registered import NAME, register, small_model
 from tenure.core.errors import DefinitionError, RegistryError
 from tenure.core.workspace import Workspace
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.sources.source import parse_source
 
 FIRST, SECOND = small_model(5), small_model(6)

@@ -13,7 +13,7 @@ from tenure.demo import generate_demo
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding
 from tenure.models.evaluate import evaluate
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.models.scorecard import walk
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import cautions, study_target

@@ -3,7 +3,7 @@
 import pytest
 
 from tenure.core.workspace import Workspace
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from sklearn.preprocessing import QuantileTransformer
 
 from tenure.models.choice import choose_model
-from tenure.models.forms import Linear, rank_among
+from tenure.models.estimators.forms import Linear, rank_among
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.plain import train_plain
 from tenure.models.settings import TrainingSettings

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import shap
 
-from tenure.models.forms import WORTH_TABLES, Trees
-from tenure.models.tree_tables import look_up, tables_of
+from tenure.models.estimators.forms import WORTH_TABLES, Trees
+from tenure.models.estimators.tree_tables import look_up, tables_of
 
 
 def world(rows=3000, seed=1):

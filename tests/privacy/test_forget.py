@@ -17,7 +17,7 @@ from tenure.core.errors import RunError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.identity.events import Event, Ledger
 from tenure.ledger import append_to_ledger, entries, read_definition
-from tenure.models.registry import Registry
+from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import CARD_NOTE, forget_customer
 from tenure.scoring import Scores
 from tenure.snapshots.build import Snapshots

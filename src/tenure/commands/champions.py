@@ -17,7 +17,7 @@ def status(
 ) -> None:
     """Show registered models, their champions and verdicts."""
     from tenure.core.workspace import Workspace
-    from tenure.models.registry import Registry
+    from tenure.models.registry.registry import Registry
     from tenure.sources.source import read_source
 
     located = Workspace.locate(workspace or None)
@@ -39,7 +39,7 @@ def promote(
 ) -> None:
     """Make a version the champion, and say what its verdict had against it."""
     from tenure.core.workspace import Workspace
-    from tenure.models.registry import Registry
+    from tenure.models.registry.registry import Registry
 
     registry = Registry(Workspace.locate(workspace or None))
     overridden = registry.overridden_gates(model, version)
@@ -52,7 +52,7 @@ def promote(
 def rollback(model: ModelArgument, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
     """Give the champion back to the version before."""
     from tenure.core.workspace import Workspace
-    from tenure.models.registry import Registry
+    from tenure.models.registry.registry import Registry
 
     current, former = Registry(Workspace.locate(workspace or None)).rollback(model, why=why)
     typer.echo(f"{model}: champion is version {former} again (was {current})")

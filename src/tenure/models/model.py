@@ -17,7 +17,7 @@ from tenure.core.errors import StoredFormatError, TenureError
 from tenure.core.stored import FORMAT, made_of, parse_stored, write_stored
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
-from tenure.models.forms import Form, Linear, LinearColumn, Trees
+from tenure.models.estimators.forms import Form, Linear, LinearColumn, Trees
 
 # Contributions and raw score are sums of the same leaf values in another order: equal up to rounding.
 ADDITIVITY_TOLERANCE = 1e-6

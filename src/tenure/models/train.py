@@ -15,7 +15,7 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError
 from tenure.models.calibrate import fit_calibrator
 from tenure.models.encoding import Encoding
-from tenure.models.forms import Trees
+from tenure.models.estimators.forms import Trees
 from tenure.models.model import FeatureMeaning, PropensityModel, find_usual
 from tenure.models.settings import TrainingSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tenure.models.champion_history import PROMOTED_TAG
+from tenure.models.registry.history import PROMOTED_TAG
 
 FINGERPRINT_TAG = "tenure.fingerprint"
 # What a training says of its run, and its version repeats: a version is judged without its run, which may be deleted.

@@ -15,7 +15,7 @@ from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN
 from tenure.ledger import drop_scores_of
 from tenure.models.model import revise_sealed
-from tenure.models.registry import Registry, model_name
+from tenure.models.registry.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person

@@ -17,7 +17,7 @@ from tenure.core.memory import memory_budget
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_facet_settings
-from tenure.models.registry import Registry, model_name
+from tenure.models.registry.registry import Registry, model_name
 from tenure.run_record import RUN_JSON, RunRecord, refresh_outputs
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.choice import DUCKDB, check_engine

@@ -14,9 +14,9 @@ from tenure.core.alerts import Alert, save_alerts, worst_first
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.stored import made_of
 from tenure.ledger import scored_versions, state
-from tenure.models.champion_history import PROMOTED, changes_of
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
+from tenure.models.registry.history import PROMOTED, changes_of
 from tenure.models.version import Version
 from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
 from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenure.models.tree_tables import TreeTable, look_up, tables_of
+from tenure.models.estimators.tree_tables import TreeTable, look_up, tables_of
 
 if TYPE_CHECKING:
     from lightgbm import Booster

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StoredFormatError, describe_unforeseen
 from tenure.core.secrets import without_secrets
-from tenure.models.mlflow_store import every, is_gone
 from tenure.models.model import BOOSTER, DOCUMENT, PropensityModel, check_size
+from tenure.models.registry.mlflow_store import every, is_gone
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, LoggedModel, Run

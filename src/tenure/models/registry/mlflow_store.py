@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tenure.core.errors import RegistryError
 from tenure.core.secrets import without_secrets
 from tenure.core.workspace import Workspace
-from tenure.models.local_store import create_local_store, rebase_local_store
+from tenure.models.registry.local_store import create_local_store, rebase_local_store
 
 if TYPE_CHECKING:
     from mlflow.store.entities import PagedList

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import RegistryError, StoredFormatError, UnknownNameError
-from tenure.models.champion_history import (
+from tenure.models.model import PropensityModel
+from tenure.models.registry.contents import StoredText, read_model, revise_files, stored_texts
+from tenure.models.registry.history import (
     FORMER_TAG,
     PROMOTED,
     ROLLED_BACK,
@@ -20,11 +22,9 @@ from tenure.models.champion_history import (
     changes_of,
     note_change,
 )
-from tenure.models.mlflow_store import every
-from tenure.models.model import PropensityModel
-from tenure.models.owner import OwnedStore, source_of
-from tenure.models.store_contents import StoredText, read_model, revise_files, stored_texts
-from tenure.models.study_log import log_training, version_tags
+from tenure.models.registry.log import log_training, version_tags
+from tenure.models.registry.mlflow_store import every
+from tenure.models.registry.owner import OwnedStore, source_of
 from tenure.models.verdict import Verdict
 from tenure.models.version import FINGERPRINT_TAG, Version
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.workspace import Workspace, check_name, replaced_file
-from tenure.models.mlflow_store import MlflowStore
+from tenure.models.registry.mlflow_store import MlflowStore
 from tenure.sources.source import read_source
 
 if TYPE_CHECKING:
