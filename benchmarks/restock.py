@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from tenure.value.rhythm import due_days, next_days
+from tenure.customers.value_models.rhythm import due_days, next_days
 
 DATA = Path(os.environ.get("TENURE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 JUDGED_DAYS = 28

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from tenure.customers.value import EPOCH, HORIZONS, REVENUE, shop_part, subscription_part, tell
+from tenure.customers.value_models.comparison import errors, forecast_all, judge, resampled_means
+from tenure.customers.value_models.shop import FORECASTERS, outcomes
 from tenure.snapshots.engines.facts_at import facts_at
-from tenure.value.comparison import errors, forecast_all, judge, resampled_means
-from tenure.value.shop import FORECASTERS, outcomes
 
 DATA = Path(os.environ.get("TENURE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 WEEKS_39 = 273

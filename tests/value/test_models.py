@@ -8,10 +8,10 @@ from scipy.special import gammaln, hyp2f1
 from scipy.stats import beta, gamma
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.value.bg_nbd import BgNbd
-from tenure.value.gamma_gamma import GammaGamma
-from tenure.value.pareto_nbd import ParetoNbd
-from tenure.value.purchases import Repetition, summarise
+from tenure.customers.value_models.bg_nbd import BgNbd
+from tenure.customers.value_models.gamma_gamma import GammaGamma
+from tenure.customers.value_models.pareto_nbd import ParetoNbd
+from tenure.customers.value_models.purchases import Repetition, summarise
 
 BG = BgNbd(r=0.6, alpha=5.0, a=0.8, b=2.5)
 PARETO = ParetoNbd(r=0.6, alpha=10.0, s=0.7, beta=12.0)

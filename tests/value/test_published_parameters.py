@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from cdnow_sample import CALIBRATION_DAYS, purchases, systematic_sample
 
-from tenure.value.bg_nbd import BgNbd
-from tenure.value.gamma_gamma import GammaGamma
-from tenure.value.pareto_nbd import ParetoNbd
-from tenure.value.purchases import Repetition, summarise
+from tenure.customers.value_models.bg_nbd import BgNbd
+from tenure.customers.value_models.gamma_gamma import GammaGamma
+from tenure.customers.value_models.pareto_nbd import ParetoNbd
+from tenure.customers.value_models.purchases import Repetition, summarise
 
 
 @pytest.fixture

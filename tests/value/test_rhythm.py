@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.value.rhythm import COVERAGE, calibrate, due_days, next_days, remaining_days, rhythms
+from tenure.customers.value_models.rhythm import COVERAGE, calibrate, due_days, next_days, remaining_days, rhythms
 
 
 def bought(*rows):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.value.subscriptions import MAX_BINS, accrued, expected_days, hazards, segments, survival
+from tenure.customers.value_models.subscriptions import MAX_BINS, accrued, expected_days, hazards, segments, survival
 
 COLUMNS = ["customer_id", "subscription_id", "day", "known", "event", "plan", "price"]
 EVENTS = pd.DataFrame(

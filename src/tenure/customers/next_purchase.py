@@ -11,8 +11,8 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.customers.numbered import Numbered
+from tenure.customers.value_models.rhythm import due_days
 from tenure.snapshots.engines.facts_at import FactsAt
-from tenure.value.rhythm import due_days
 
 EPOCH = date(1970, 1, 1)
 REMIND_DAYS = 3

@@ -13,9 +13,9 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.customers.numbered import Numbered
+from tenure.customers.value_models import shop, subscriptions
+from tenure.customers.value_models.comparison import Forecaster, forecast_all, judge
 from tenure.snapshots.engines.facts_at import FactsAt
-from tenure.value import shop, subscriptions
-from tenure.value.comparison import Forecaster, forecast_all, judge
 
 HORIZONS: Mapping[str, int] = {"3m": 91, "12m": 365}
 REVENUE = {name: f"revenue_{name}" for name in HORIZONS}

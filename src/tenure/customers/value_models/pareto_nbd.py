@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, gammaln, logsumexp
 
-from tenure.value.likelihood import fit_process
-from tenure.value.purchases import Repetition
+from tenure.customers.value_models.likelihood import fit_process
+from tenure.customers.value_models.purchases import Repetition
 
 PLACES, WEIGHTS = (values / 2 for values in np.polynomial.legendre.leggauss(24))
 PLACES = PLACES + 0.5  # from [-1, 1] to [0, 1]

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.value.comparison import PLAIN, Forecaster
-from tenure.value.two_stage import TwoStage
+from tenure.customers.value_models.comparison import PLAIN, Forecaster
+from tenure.customers.value_models.two_stage import TwoStage
 
 BIN_DAYS = 30  # of tenure: the hazard is constant within
 MAX_BINS = 24  # later tenures share the last hazard

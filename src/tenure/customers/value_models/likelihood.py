@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.value.purchases import Repetition
+from tenure.customers.value_models.purchases import Repetition
 
 # A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and holds.
 SMALLEST, LARGEST = 1e-3, 1e4

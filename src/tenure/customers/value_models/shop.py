@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.value.bg_nbd import BgNbd
-from tenure.value.comparison import PLAIN, Forecaster
-from tenure.value.gamma_gamma import GammaGamma
-from tenure.value.pareto_nbd import ParetoNbd
-from tenure.value.purchases import DAYS_PER_WEEK, Repetition, known_before, summarise
-from tenure.value.two_stage import TwoStage
+from tenure.customers.value_models.bg_nbd import BgNbd
+from tenure.customers.value_models.comparison import PLAIN, Forecaster
+from tenure.customers.value_models.gamma_gamma import GammaGamma
+from tenure.customers.value_models.pareto_nbd import ParetoNbd
+from tenure.customers.value_models.purchases import DAYS_PER_WEEK, Repetition, known_before, summarise
+from tenure.customers.value_models.two_stage import TwoStage
 
 # A process is fitted on at most so many customers, drawn with a seed, and told of all.
 MAX_FITTED = 5_000

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln, expit, gammaln, hyp2f1
 
-from tenure.value.likelihood import fit_process
-from tenure.value.purchases import Repetition
+from tenure.customers.value_models.likelihood import fit_process
+from tenure.customers.value_models.purchases import Repetition
 
 STARTS = ((0.5, 5.0, 1.0, 2.0), (1.0, 10.0, 0.5, 5.0), (0.2, 1.0, 0.2, 1.0))
 

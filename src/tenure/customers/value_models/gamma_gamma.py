@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from tenure.value.likelihood import fit_positive
+from tenure.customers.value_models.likelihood import fit_positive
 
 STARTS = ((2.0, 3.0, 15.0), (6.0, 4.0, 15.0), (1.0, 2.0, 50.0))
 
