@@ -25,7 +25,7 @@ from results import machine, table, write_section
 
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.review.failures import read_failures
+from tenure.scoring.review.failures import read_failures
 
 FIRST_RUN, SECOND_MORNING = date(2025, 8, 15), date(2025, 11, 1)
 FIRST, LAST = date(2025, 12, 1), date(2026, 1, 1)

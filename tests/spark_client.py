@@ -7,13 +7,13 @@ from pathlib import Path
 from tenure.core.workspace import Workspace
 from tenure.features.definition import FeatureColumn
 from tenure.models.model import PropensityModel
+from tenure.scoring.spark import score_snapshot
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.choice import open_engine
 from tenure.sources.ingest import stage_source
 from tenure.sources.readers.spark import copy_spark_table
 from tenure.sources.readers.spark_session import spark_session
 from tenure.sources.source import read_source
-from tenure.spark_scoring import score_snapshot
 
 FEW = (
     "days_since_order",

@@ -16,10 +16,10 @@ import pytest
 from shop import BARE
 from tenure.core.errors import RegistryError
 from tenure.core.workspace import Workspace
-from tenure.ledger import append_to_ledger
 from tenure.models.registry.registry import Registry
 from tenure.notebooks import LONGEST_TEXT, shorten_outputs
-from tenure.scoring import Scores
+from tenure.scoring.ledger import append_to_ledger
+from tenure.scoring.score import Scores
 
 
 def test_a_cell_of_ten_megabytes_is_cut_and_its_figures_stay(tmp_path):

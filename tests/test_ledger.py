@@ -15,9 +15,9 @@ import pytest
 from tables import staged
 from tenure.core.errors import StoredFormatError
 from tenure.core.workspace import Workspace
-from tenure.ledger import append_to_ledger, entries, last_scores, read_definition, scored_versions, state
-from tenure.review.promises import find_promises
-from tenure.scoring import STORED_AS, Scores, ScoringModel
+from tenure.scoring.ledger import append_to_ledger, entries, last_scores, read_definition, scored_versions, state
+from tenure.scoring.review.outcomes import find_promises
+from tenure.scoring.score import STORED_AS, Scores, ScoringModel
 from tenure.snapshots.build import Snapshots
 from tenure.steps.customer import describe_customer
 from tenure.steps.opening import open_run

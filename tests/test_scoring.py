@@ -15,7 +15,7 @@ from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.estimators.forms import Linear, LinearColumn
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.scoring import STORED_AS, ScoringModel, read_scores_metadata, score_customers, write_scores
+from tenure.scoring.score import STORED_AS, ScoringModel, read_scores_metadata, score_customers, write_scores
 from tenure.snapshots.build import Snapshots
 from tenure.targets.catalogue import all_targets
 

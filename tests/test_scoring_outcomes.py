@@ -7,9 +7,9 @@ import pytest
 
 from gated_shop import AS_OF, LATER, TOML, champion, change, opened, trained
 from tenure.core.errors import RegistryError, StoredFormatError
-from tenure.ledger import entries
 from tenure.models.registry.registry import Registry
-from tenure.scoring import read_scores_metadata
+from tenure.scoring.ledger import entries
+from tenure.scoring.score import read_scores_metadata
 from tenure.steps.report import write_report
 from tenure.steps.results import scoring_outcomes
 from tenure.steps.review import review_run

@@ -18,13 +18,13 @@ from tenure.models.model import FeatureMeaning
 from tenure.models.settings import TrainingSettings
 from tenure.models.study import meaning_of
 from tenure.models.train import train_model
-from tenure.scoring import ScoringModel, score_customers
+from tenure.scoring.score import ScoringModel, score_customers
+from tenure.scoring.spark import score_on_spark
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows
 from tenure.sources.ingest import stage_source
 from tenure.sources.readers.spark_session import spark_session
 from tenure.sources.source import read_source
-from tenure.spark_scoring import score_on_spark
 
 
 @pytest.fixture(scope="module")

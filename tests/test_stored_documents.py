@@ -10,8 +10,8 @@ from tenure.core.errors import StoredFormatError
 from tenure.core.stored import write_stored
 from tenure.core.workspace import Workspace
 from tenure.reporting.record import TrainingRecord
-from tenure.review.failures import note_failure, read_failures
 from tenure.run_record import RUN_JSON, RunRecord, begun_from, former_steps, read_sealed, sealed_runs
+from tenure.scoring.review.failures import note_failure, read_failures
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, scoring_outcomes
 
 ALERT = Alert("warning", "lapse", "propensities moved.")

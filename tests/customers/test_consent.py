@@ -8,7 +8,7 @@ from tables import staged
 from tenure.core.workspace import Workspace
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
-from tenure.scoring import Scores, with_facets
+from tenure.scoring.score import Scores, with_facets
 from tenure.snapshots.build import Snapshots
 
 AS_OF = date(2024, 4, 1)

@@ -16,10 +16,10 @@ from tenure.cli import main
 from tenure.core.errors import RunError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.identity.events import Event, Ledger
-from tenure.ledger import append_to_ledger, entries, read_definition
 from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import CARD_NOTE, forget_customer
-from tenure.scoring import Scores
+from tenure.scoring.ledger import append_to_ledger, entries, read_definition
+from tenure.scoring.score import Scores
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.sources.identities import KEY, Identities

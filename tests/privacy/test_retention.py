@@ -12,7 +12,7 @@ from tenure.core.stored import write_stored
 from tenure.core.workspace import Workspace
 from tenure.privacy.export import EXPORT_JSON
 from tenure.privacy.retention import apply_retention
-from tenure.review.failures import note_failure
+from tenure.scoring.review.failures import note_failure
 from tenure.sources.ingest import stage_source
 from tenure.sources.retention import first_days_kept
 from tenure.sources.source import parse_source, read_source

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
+from tenure.scoring.review.freshness import change_alerts, delivery_alerts, delivery_table
 from tenure.sources.staged_source import TableSummary
 
 AS_OF = date(2025, 7, 1)

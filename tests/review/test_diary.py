@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 from tenure.core.alerts import Alert
 from tenure.core.workspace import Workspace
-from tenure.review.diary import Reason, RunOfDay, began, write_diary
-from tenure.review.failures import Failure, note_failure, read_failures
+from tenure.scoring.review.diary import Reason, RunOfDay, began, write_diary
+from tenure.scoring.review.failures import Failure, note_failure, read_failures
 
 JUNE = [date(2025, 6, day) for day in range(1, 31)]
 LATE = Alert("error", "orders", "nothing since 2025-06-02, 4 days.")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.review.drift import drift_alerts, drift_table, stability_index
+from tenure.scoring.review.drift import drift_alerts, drift_table, stability_index
 
 
 @pytest.fixture

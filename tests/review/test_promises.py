@@ -10,10 +10,10 @@ import pytest
 from tables import staged
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
-from tenure.ledger import append_to_ledger, entries
-from tenure.review import promises
-from tenure.review.promises import expected_interval, promise_alerts, promise_table
-from tenure.scoring import Scores
+from tenure.scoring.ledger import append_to_ledger, entries
+from tenure.scoring.review import outcomes as promises
+from tenure.scoring.review.outcomes import expected_interval, promise_alerts, promise_table
+from tenure.scoring.score import Scores
 from tenure.snapshots.build import Snapshots
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run

@@ -18,8 +18,8 @@ from tenure.flows.progress import Progress, StepEvent, say_nothing
 from tenure.flows.work import INGEST, Work
 from tenure.identity.resolve import resolve
 from tenure.privacy.retention import apply_retention
-from tenure.review.failures import note_failure
 from tenure.run_record import BUILDING, RunRecord
+from tenure.scoring.review.failures import note_failure
 from tenure.snapshots.engines.choice import check_engine
 from tenure.sources.contract import RECORDS
 from tenure.sources.ingest import current_staging, read_staging

@@ -13,13 +13,13 @@ from tenure.core.workspace import Workspace, replaced_file
 from tenure.identity.events import Ledger
 from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN
-from tenure.ledger import drop_scores_of
 from tenure.models.model import revise_sealed
 from tenure.models.registry.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person
 from tenure.run_record import RUN_JSON, refresh_outputs
+from tenure.scoring.ledger import drop_scores_of
 from tenure.sources.contract import RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source

@@ -7,10 +7,10 @@ from pathlib import Path
 from shutil import rmtree
 
 from tenure.core.workspace import Workspace
-from tenure.ledger import drop_scored_before
 from tenure.privacy.export import exported_on
-from tenure.review.failures import drop_failures
 from tenure.run_record import RUN_JSON, RunRecord
+from tenure.scoring.ledger import drop_scored_before
+from tenure.scoring.review.failures import drop_failures
 from tenure.sources.retention import REPORTS, SCORES, first_days_kept
 from tenure.sources.source import Source
 

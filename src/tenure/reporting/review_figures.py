@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenure.reporting.figures import INK, MODEL, MUTED, RULE, new_axes
-from tenure.review.promises import Promise
+from tenure.scoring.review.outcomes import Promise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,8 +13,8 @@ from tenure.core.alerts import Alert
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
 from tenure.reporting.review_figures import promise_by_decile, promises_over_time
-from tenure.review.diary import Entry
-from tenure.review.promises import Promise
+from tenure.scoring.review.diary import Entry
+from tenure.scoring.review.outcomes import Promise
 from tenure.sources.staged_source import StagedSource
 
 SHOWN_PROMISES = 12

@@ -13,17 +13,17 @@ import pandas as pd
 from tenure.core.alerts import Alert, save_alerts, worst_first
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.stored import made_of
-from tenure.ledger import scored_versions, state
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 from tenure.models.registry.history import PROMOTED, changes_of
 from tenure.models.version import Version
-from tenure.review.deliveries import change_alerts, delivery_alerts, delivery_table
-from tenure.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary
-from tenure.review.drift import drift_alerts, drift_table
-from tenure.review.failures import read_failures
-from tenure.review.promises import Promise, find_promises, promise_alerts, promise_table
 from tenure.run_record import sealed_runs
+from tenure.scoring.ledger import scored_versions, state
+from tenure.scoring.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary
+from tenure.scoring.review.drift import drift_alerts, drift_table
+from tenure.scoring.review.failures import read_failures
+from tenure.scoring.review.freshness import change_alerts, delivery_alerts, delivery_table
+from tenure.scoring.review.outcomes import Promise, find_promises, promise_alerts, promise_table
 from tenure.snapshots.engines.known_customers import rows_per_day
 from tenure.snapshots.rows import read_rows
 from tenure.steps.opening import Run, writes

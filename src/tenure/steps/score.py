@@ -21,9 +21,9 @@ from tenure.core.errors import (
     UnknownNameError,
 )
 from tenure.core.stored import write_stored
-from tenure.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
 from tenure.parameters import names_in
-from tenure.scoring import (
+from tenure.scoring.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
+from tenure.scoring.score import (
     Scores,
     ScoringModel,
     check_scorable,

@@ -14,7 +14,6 @@ from tenure.audit.audit import Audit, alarm_lines, audit_study
 from tenure.core.errors import NotEnoughDataError, RegistryError
 from tenure.core.time_windows import parse_date
 from tenure.features.catalogue import describe
-from tenure.ledger import last_scores
 from tenure.models.model import PropensityModel
 from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
@@ -22,7 +21,8 @@ from tenure.models.study import Study, study_target
 from tenure.models.verdict import Challenger, Verdict, against_champion, judge
 from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, record_of
-from tenure.review.drift import LIMIT, stability_index
+from tenure.scoring.ledger import last_scores
+from tenure.scoring.review.drift import LIMIT, stability_index
 from tenure.snapshots.rows import read_rows
 from tenure.steps.opening import Run
 from tenure.targets.catalogue import find_target

@@ -13,8 +13,8 @@ import pandas as pd
 
 from tenure.core.alerts import Alert
 from tenure.core.errors import DefinitionError
-from tenure.ledger import BACKFILL, SCHEDULED, TYPES, Entry, entries, of_each_day, read_definition
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
+from tenure.scoring.ledger import BACKFILL, SCHEDULED, TYPES, Entry, entries, of_each_day, read_definition
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.known_customers import contacted_customers
 from tenure.snapshots.engines.staged_facts import tables_with_rows

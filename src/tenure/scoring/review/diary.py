@@ -10,7 +10,7 @@ from statistics import median
 from typing import Literal
 
 from tenure.core.alerts import Alert
-from tenure.review.failures import Failure
+from tenure.scoring.review.failures import Failure
 
 DAYS = 31
 Tone = Literal["good", "plain", "warning", "error"]

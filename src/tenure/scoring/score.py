@@ -22,11 +22,11 @@ from tenure.customers.view import customer_view
 from tenure.models.evaluate import decile_of
 from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
+from tenure.scoring.spark import score_snapshot
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.choice import SPARK
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.snapshots.rows import read_in_chunks, read_rows
-from tenure.spark_scoring import score_snapshot
 from tenure.targets.definition import WINDOW, Target, answers
 
 # A spreadsheet takes a cell that begins with one of these for a formula.

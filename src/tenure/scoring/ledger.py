@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from tenure.core.stored import FORMAT, made_of, parse_stored, read_stored, write_stored
 from tenure.core.workspace import Workspace, replaced_file
-from tenure.scoring import STORED_AS, Scores
+from tenure.scoring.score import STORED_AS, Scores
 from tenure.targets.definition import Target
 
 FORMAT_VERSION = 1
