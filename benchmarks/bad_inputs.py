@@ -31,9 +31,9 @@ from tenure.cli import main
 from tenure.core.errors import RunError, TenureError
 from tenure.core.workspace import NEW, OLD, Workspace
 from tenure.models.registry.registry import Registry
-from tenure.parameters import NOTEBOOKS, complete
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
+from tenure.steps.parameters import NOTEBOOKS, complete
 
 ACCEPTED = "accepted: a training would start"
 TOML = """name = "shop"

@@ -16,9 +16,9 @@ from tenure.demo import generate_demo
 from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
 from tenure.models.registry.registry import Registry
-from tenure.parameters import complete
-from tenure.run_record import sealed_runs
 from tenure.sources.fetch import fetch_source
+from tenure.steps.parameters import complete
+from tenure.steps.run_record import sealed_runs
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tenure.core.errors import UnknownNameError, UsageError
 from tenure.notebooks import execute
-from tenure.parameters import NOTEBOOKS, complete
+from tenure.steps.parameters import NOTEBOOKS, complete
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.just("2026-13-01")

@@ -23,8 +23,8 @@ from tenure.flows.run import run_flow
 from tenure.flows.writer import writing
 from tenure.models.registry.registry import Registry
 from tenure.notebooks import execute
-from tenure.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
 from tenure.steps.opening import open_run
+from tenure.steps.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
 
 OF_THE_MOMENT = {"run_id", "started_at", "finished_at", "sealed_at", "timings", "steps", "outputs", "begun_from"}
 

@@ -20,8 +20,8 @@ from tenure.core.errors import RegistryError
 from tenure.core.workspace import Workspace
 from tenure.flows.run import run_flow
 from tenure.models.registry.registry import Registry
-from tenure.run_record import RunRecord, read_sealed
 from tenure.schedules import schedule_files
+from tenure.steps.run_record import RunRecord, read_sealed
 
 
 @pytest.fixture(scope="module")

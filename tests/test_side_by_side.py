@@ -5,9 +5,9 @@ import pytest
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
 from tenure.flows import work as flows
-from tenure.run_record import RunRecord
 from tenure.step_cache import Step
 from tenure.steps.opening import Run, open_run
+from tenure.steps.run_record import RunRecord
 
 
 def place_orders(workspace):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tenure.run_record import RunRecord
 from tenure.step_cache import Marks, Step
+from tenure.steps.run_record import RunRecord
 
 TRAIN = Step("03_train_lapse", "03_train", ("training/*",), {"target": "lapse"}, state=lambda: "champion 1")
 SCORE = Step("04_score", "04_score", ("*.csv",), after=("03_train_lapse",))

@@ -10,9 +10,9 @@ from tenure.core.errors import StoredFormatError
 from tenure.core.stored import write_stored
 from tenure.core.workspace import Workspace
 from tenure.reporting.record import TrainingRecord
-from tenure.run_record import RUN_JSON, RunRecord, begun_from, former_steps, read_sealed, sealed_runs
 from tenure.scoring.review.failures import note_failure, read_failures
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, scoring_outcomes
+from tenure.steps.run_record import RUN_JSON, RunRecord, begun_from, former_steps, read_sealed, sealed_runs
 
 ALERT = Alert("warning", "lapse", "propensities moved.")
 SCORED = {"outcome": "scored", "code": "scored", "reason": "", "model_version": "1"}

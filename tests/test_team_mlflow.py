@@ -19,8 +19,8 @@ from tenure.flows.run import run_flow
 from tenure.flows.score import score_flow
 from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import forget_customer
-from tenure.run_record import RunRecord
 from tenure.sources.identities import KEY
+from tenure.steps.run_record import RunRecord
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 from tenure.core.errors import RunError, UnknownNameError, error_of
 from tenure.core.memory import DEFAULT
 from tenure.core.secrets import without_secrets
-from tenure.parameters import complete
+from tenure.steps.parameters import complete
 
 KERNEL_TIMEOUT_SECONDS = 3600
 # What Jupyter says of a kernel that never came up, as one that listens on ports does when another took its port in the same instant.

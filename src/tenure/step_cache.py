@@ -15,8 +15,8 @@ from tenure import HOMES
 from tenure.core.code_keys import code_key
 from tenure.core.stored import made_of
 from tenure.notebooks import notebook_path
-from tenure.run_record import RunRecord
 from tenure.sources.raw_files import fingerprint_file
+from tenure.steps.run_record import RunRecord
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def customer(
 
 def help_(notebook: Annotated[str, typer.Argument(help="As in 03_train, or train; default: list them.")] = "") -> None:
     """Print the parameters of a notebook: type, default, allowed values, meaning."""
-    from tenure.parameters import NOTEBOOKS, parameters_of
+    from tenure.steps.parameters import NOTEBOOKS, parameters_of
 
     if not notebook:
         typer.echo(f"Notebooks: {', '.join(NOTEBOOKS)}. Name one: tenure help 03_train")

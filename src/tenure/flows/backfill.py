@@ -12,8 +12,8 @@ from tenure.core.time_windows import parse_date, spaced_dates
 from tenure.flows.progress import Progress, StepEvent, say_nothing
 from tenure.flows.run import build, promote
 from tenure.flows.writer import writing
-from tenure.run_record import RunRecord, read_sealed
 from tenure.steps.opening import BACKFILL, Run
+from tenure.steps.run_record import RunRecord, read_sealed
 from tenure.targets.catalogue import all_targets, check_targets
 
 

@@ -13,12 +13,12 @@ from tenure.flows.steps_of_run import features_step, scoring_step, telling_steps
 from tenure.flows.work import Work
 from tenure.flows.writer import writing
 from tenure.reporting.record import TrainingRecord
-from tenure.run_record import BUILDING, RUN_JSON, RunRecord, begun_from, former_steps, read_sealed
 from tenure.sources.raw_files import fingerprint_file
 from tenure.step_cache import Step
 from tenure.steps.opening import Run
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records
+from tenure.steps.run_record import BUILDING, RUN_JSON, RunRecord, begun_from, former_steps, read_sealed
 from tenure.targets.catalogue import all_targets, check_targets
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tenure.reporting.record import TrainingRecord
-from tenure.run_record import RunRecord, outputs_of
 from tenure.step_cache import code_of
 from tenure.steps.opening import Run
 from tenure.steps.report import write_index
 from tenure.steps.results import review_alerts, saved_records, scoring_outcomes
+from tenure.steps.run_record import RunRecord, outputs_of
 
 METRICS = (
     "auc",

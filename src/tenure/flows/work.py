@@ -22,9 +22,9 @@ from tenure.flows.sealing import seal
 from tenure.identity.events import identity_digest
 from tenure.notebooks import execute
 from tenure.reporting.style import restyle
-from tenure.run_record import RunRecord, former_steps
 from tenure.step_cache import Marks, Step
 from tenure.steps.opening import Run
+from tenure.steps.run_record import RunRecord, former_steps
 
 # On ports two kernels may choose the same one in the same instant; where they use none, their nursery imports on meanwhile.
 KERNEL_START_SECONDS = 1.0

@@ -18,7 +18,6 @@ from tenure.flows.progress import Progress, StepEvent, say_nothing
 from tenure.flows.work import INGEST, Work
 from tenure.identity.resolve import resolve
 from tenure.privacy.retention import apply_retention
-from tenure.run_record import BUILDING, RunRecord
 from tenure.scoring.review.failures import note_failure
 from tenure.snapshots.engines.choice import check_engine
 from tenure.sources.contract import RECORDS
@@ -27,6 +26,7 @@ from tenure.sources.source import read_source
 from tenure.sources.staged_source import check_as_of
 from tenure.step_cache import Step
 from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Run, ensure_demo
+from tenure.steps.run_record import BUILDING, RunRecord
 from tenure.targets.catalogue import targets_of
 from tenure.warm_kernels import prepare
 

@@ -13,10 +13,10 @@ from tenure.core.stored import read_stored, write_stored
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace, replaced_folder
 from tenure.privacy.person import holds_ids
-from tenure.run_record import sealed_runs
 from tenure.scoring.score import safe_cell
 from tenure.sources.identities import Identities
 from tenure.sources.source import read_source
+from tenure.steps.run_record import sealed_runs
 
 EXPORT_JSON, FORMAT_VERSION = "export.json", 1
 

@@ -18,13 +18,13 @@ from tenure.models.registry.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person
-from tenure.run_record import RUN_JSON, refresh_outputs
 from tenure.scoring.ledger import drop_scores_of
 from tenure.sources.contract import RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import Source, read_source
 from tenure.steps.opening import BACKFILL_ENDING
+from tenure.steps.run_record import RUN_JSON, refresh_outputs
 from tenure.targets.catalogue import all_targets
 
 CARD = "model_card.md"

@@ -8,11 +8,11 @@ from shutil import rmtree
 
 from tenure.core.workspace import Workspace
 from tenure.privacy.export import exported_on
-from tenure.run_record import RUN_JSON, RunRecord
 from tenure.scoring.ledger import drop_scored_before
 from tenure.scoring.review.failures import drop_failures
 from tenure.sources.retention import REPORTS, SCORES, first_days_kept
 from tenure.sources.source import Source
+from tenure.steps.run_record import RUN_JSON, RunRecord
 
 
 def apply_retention(workspace: Workspace, source: Source, today: date | None = None) -> str:

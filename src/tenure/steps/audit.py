@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tenure.core.stored import write_stored
 from tenure.models.settings import TrainingSettings
-from tenure.parameters import names_in
 from tenure.steps.opening import Run, writes
+from tenure.steps.parameters import names_in
 
 if TYPE_CHECKING:
     from tenure.audit.full import SourceAudit

@@ -6,7 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 
-from tenure.parameters import NOTEBOOKS, complete
+from tenure.steps.parameters import NOTEBOOKS, complete
 
 # How Papermill begins the cell of what it was given.
 INJECTED = "# Parameters"

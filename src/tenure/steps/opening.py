@@ -18,13 +18,13 @@ from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_facet_settings
 from tenure.models.registry.registry import Registry, model_name
-from tenure.run_record import RUN_JSON, RunRecord, refresh_outputs
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.choice import DUCKDB, check_engine
 from tenure.sources.ingest import read_staging, stage_source
 from tenure.sources.source import Source, read_source
 from tenure.sources.staged_source import StagedSource, check_as_of
 from tenure.steps.injected import check_injected
+from tenure.steps.run_record import RUN_JSON, RunRecord, refresh_outputs
 from tenure.targets.catalogue import find_target, targets_of
 from tenure.targets.definition import Target
 

@@ -17,7 +17,6 @@ from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 from tenure.models.registry.history import PROMOTED, changes_of
 from tenure.models.version import Version
-from tenure.run_record import sealed_runs
 from tenure.scoring.ledger import scored_versions, state
 from tenure.scoring.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary
 from tenure.scoring.review.drift import drift_alerts, drift_table
@@ -29,6 +28,7 @@ from tenure.snapshots.rows import read_rows
 from tenure.steps.opening import Run, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import REVIEW_ALERTS, is_quick, saved_records, scoring_outcomes
+from tenure.steps.run_record import sealed_runs
 from tenure.steps.score import choose_models, scored_before
 from tenure.targets.definition import Target
 

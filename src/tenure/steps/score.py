@@ -21,7 +21,6 @@ from tenure.core.errors import (
     UnknownNameError,
 )
 from tenure.core.stored import write_stored
-from tenure.parameters import names_in
 from tenure.scoring.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
 from tenure.scoring.score import (
     Scores,
@@ -32,6 +31,7 @@ from tenure.scoring.score import (
     write_scores,
 )
 from tenure.steps.opening import Run, writes
+from tenure.steps.parameters import names_in
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, records, saved_records
 from tenure.targets.catalogue import find_target
 
