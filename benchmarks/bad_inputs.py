@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from results import machine, table, write_section
 
 import tenure
-import tenure.flows.work
+import tenure.runs.work
 from tenure.cli import main
 from tenure.core.errors import RunError, TenureError
 from tenure.core.workspace import NEW, OLD, Workspace
@@ -409,8 +409,8 @@ def shops(folder: Path):
         "TENURE_PSEUDONYM_KEY": "of this benchmark alone",
     }
     Registry(base).check()
-    execute, pause = tenure.flows.work.execute, tenure.flows.work.KERNEL_START_SECONDS
-    tenure.flows.work.execute, tenure.flows.work.KERNEL_START_SECONDS = in_process, 0.0
+    execute, pause = tenure.runs.work.execute, tenure.runs.work.KERNEL_START_SECONDS
+    tenure.runs.work.execute, tenure.runs.work.KERNEL_START_SECONDS = in_process, 0.0
 
     def fresh() -> Workspace:
         place = folder / "copy"
@@ -426,7 +426,7 @@ def shops(folder: Path):
             raise SystemExit(f"The shop that is mangled is refused as it stands (exit {code}): {said}")
         yield fresh
     finally:
-        tenure.flows.work.execute, tenure.flows.work.KERNEL_START_SECONDS = execute, pause
+        tenure.runs.work.execute, tenure.runs.work.KERNEL_START_SECONDS = execute, pause
         for name, value in kept.items():
             os.environ.pop(name, None)
             if value is not None:

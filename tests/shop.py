@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from tenure.demo import generate_demo
-from tenure.schedules import schedule_files
+from tenure.runs.schedules import schedule_files
 
 MAPPING = 'name = "shop"\ncurrency = "EUR"\n\n[raw."order_lines.parquet"]\nknown_at = "known_at"\n'
 

@@ -7,9 +7,9 @@ import pytest
 
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.flows.backfill import backfill_flow
-from tenure.flows.run import run_flow
 from tenure.models.registry.registry import Registry
+from tenure.runs.backfill import backfill_flow
+from tenure.runs.run import run_flow
 
 
 @pytest.fixture(scope="module")

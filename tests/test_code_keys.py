@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tenure import step_cache
 from tenure.core import code_keys
+from tenure.runs import step_cache
 
 PACKAGE = Path(code_keys.__file__).parents[1]
 STEPS = ("01_ingest", "02_features", "03_train", "04_score", "05_report", "06_review", "07_audit")
@@ -43,8 +43,8 @@ def changed(before, after):
     [
         "cli.py",
         "commands/runs.py",
-        "flows/run.py",
-        "notify.py",
+        "runs/run.py",
+        "runs/notify.py",
         "schedules/__init__.py",
         "reporting/templates/style.css",
     ],
@@ -70,7 +70,7 @@ def test_an_edit_repeats_the_steps_that_use_it(keys_after, edited, repeated):
 
 
 @pytest.mark.parametrize(
-    "edited", ["reporting/report.py", "steps/training.py", "notebooks.py", "models/registry/registry.py"]
+    "edited", ["reporting/report.py", "steps/training.py", "runs/notebooks.py", "models/registry/registry.py"]
 )
 def test_fits_depend_on_models_alone(keys_after, edited):
     assert "fits" not in changed(keys_after(), keys_after(edited))
@@ -84,4 +84,9 @@ def test_no_model_imports_the_notebook_runner():
             reached.add(path)
             waiting += code_keys._used(path) if path.suffix == ".py" else []
     assert {path.name for path in reached} >= {"train.py", "expression.py"}
-    assert not {path.name for path in reached} & {"notebooks.py", "warm_kernels.py", "step_cache.py", "cli.py"}
+    assert not {path.name for path in reached} & {
+        "runs/notebooks.py",
+        "runs/warm_kernels.py",
+        "runs/step_cache.py",
+        "cli.py",
+    }

@@ -17,7 +17,7 @@ from shop import BARE
 from tenure.core.errors import RegistryError
 from tenure.core.workspace import Workspace
 from tenure.models.registry.registry import Registry
-from tenure.notebooks import LONGEST_TEXT, shorten_outputs
+from tenure.runs.notebooks import LONGEST_TEXT, shorten_outputs
 from tenure.scoring.ledger import append_to_ledger
 from tenure.scoring.score import Scores
 

@@ -13,9 +13,9 @@ import pytest
 from tenure.core.errors import DataContractError, NotEnoughDataError, RegistryError, UnknownNameError
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.flows.run import run_flow
-from tenure.flows.score import score_flow
 from tenure.models.registry.registry import Registry
+from tenure.runs.run import run_flow
+from tenure.runs.score import score_flow
 from tenure.sources.fetch import fetch_source
 from tenure.steps.parameters import complete
 from tenure.steps.run_record import sealed_runs

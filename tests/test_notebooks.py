@@ -17,8 +17,8 @@ from nbclient import NotebookClient
 from tables import write_csv
 from tenure.core.errors import NotEnoughDataError, RunError, UsageError
 from tenure.core.workspace import Workspace
-from tenure.notebooks import execute
-from tenure.warm_kernels import ForkedKernel, ForkingKernelManager
+from tenure.runs.notebooks import execute
+from tenure.runs.warm_kernels import ForkedKernel, ForkingKernelManager
 
 
 def place_one_order(folder):
@@ -151,7 +151,7 @@ def test_a_kernel_ends_by_itself_with_its_files_written_and_its_exit_handlers_ru
             super().__init__(*made_of)
             kernels.append(self)
 
-    monkeypatch.setattr("tenure.warm_kernels.ForkedKernel", Noted)
+    monkeypatch.setattr("tenure.runs.warm_kernels.ForkedKernel", Noted)
     monkeypatch.setattr(ForkingKernelManager, "shutdown_wait_time", 60)  # however busy the machine is
     cells = (
         f"file = open({str(left_open)!r}, 'w'); _ = file.write('kept')",
@@ -185,7 +185,7 @@ def test_a_password_of_the_environment_stays_out_of_the_executed_notebook(shop, 
 
 SERVE_NOBODY = """
 import sys
-from tenure import warm_kernels
+from tenure.runs import warm_kernels
 warm_kernels.PRELOADED = ()
 warm_kernels._status = lambda pid: None
 warm_kernels._serve(int(sys.argv[1]))

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tenure.core.errors import RunError, UsageError
-from tenure.notify import notify
+from tenure.runs.notify import notify
 
 pytest.importorskip("apprise", reason="the extra 'notify' is not installed")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.errors import UnknownNameError, UsageError
-from tenure.notebooks import execute
+from tenure.runs.notebooks import execute
 from tenure.steps.parameters import NOTEBOOKS, complete
 
 FOLDER = Path(__file__).parents[1] / "notebooks"

@@ -19,10 +19,10 @@ import tenure
 from shop import place_shop
 from tenure.core.errors import RunError, StoredFormatError, UsageError
 from tenure.core.workspace import Workspace
-from tenure.flows.run import run_flow
-from tenure.flows.writer import writing
 from tenure.models.registry.registry import Registry
-from tenure.notebooks import execute
+from tenure.runs.notebooks import execute
+from tenure.runs.run import run_flow
+from tenure.runs.writer import writing
 from tenure.steps.opening import open_run
 from tenure.steps.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
 
@@ -228,7 +228,7 @@ def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(shop, s
 def test_plain_papermill_needs_source_alone_and_is_refused_what_a_notebook_does_not_have(shop, monkeypatch, tmp_path):
     import papermill
 
-    from tenure.notebooks import notebook_path
+    from tenure.runs.notebooks import notebook_path
 
     monkeypatch.setenv("TENURE_WORKSPACE", str(shop.root))
     features = str(notebook_path("02_features"))

@@ -18,9 +18,9 @@ import pytest
 from shop import BARE, TODAY, YESTERDAY, by_sh, cron_lines, place_shop
 from tenure.core.errors import RegistryError
 from tenure.core.workspace import Workspace
-from tenure.flows.run import run_flow
 from tenure.models.registry.registry import Registry
-from tenure.schedules import schedule_files
+from tenure.runs.run import run_flow
+from tenure.runs.schedules import schedule_files
 from tenure.steps.run_record import RunRecord, read_sealed
 
 
@@ -75,7 +75,7 @@ def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_
     def kill(*_):
         raise Killed
 
-    for moment in ("tenure.models.registry.registry.Registry.attach", "tenure.flows.run.swap_folder"):
+    for moment in ("tenure.models.registry.registry.Registry.attach", "tenure.runs.run.swap_folder"):
         with monkeypatch.context() as patched, pytest.raises(Killed):
             patched.setattr(moment, kill)
             again(shop)

@@ -8,7 +8,7 @@ import pytest
 from shop import cron_lines
 from tenure.core.errors import UnknownNameError, UsageError
 from tenure.core.workspace import Workspace
-from tenure.schedules import SCHEDULERS, schedule_files
+from tenure.runs.schedules import SCHEDULERS, schedule_files
 
 
 def test_cron_starts_scores_daily_and_runs_monthly(tmp_path):

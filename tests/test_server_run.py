@@ -6,7 +6,7 @@ import pytest
 
 from shop import place_shop
 from tenure.core.workspace import Workspace
-from tenure.flows.run import run_flow
+from tenure.runs.run import run_flow
 
 COLUMNS = ("customer_id", "occurred_at", "known_at", "order_id", "product_id", "quantity", "amount")
 TYPES = ("text", "timestamp", "timestamp", "text", "text", "numeric", "numeric")

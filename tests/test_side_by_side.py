@@ -4,8 +4,8 @@ import pytest
 
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
-from tenure.flows import work as flows
-from tenure.step_cache import Step
+from tenure.runs import work as flows
+from tenure.runs.step_cache import Step
 from tenure.steps.opening import Run, open_run
 from tenure.steps.run_record import RunRecord
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tenure.step_cache import Marks, Step
+from tenure.runs.step_cache import Marks, Step
 from tenure.steps.run_record import RunRecord
 
 TRAIN = Step("03_train_lapse", "03_train", ("training/*",), {"target": "lapse"}, state=lambda: "champion 1")

@@ -15,10 +15,10 @@ from servers import ADMIN, ADMIN_PASSWORD, free_port, running, team_mlflow
 from shop import TODAY, YESTERDAY, place_shop
 from tenure.core.errors import RegistryError, TenureError
 from tenure.core.workspace import Workspace
-from tenure.flows.run import run_flow
-from tenure.flows.score import score_flow
 from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import forget_customer
+from tenure.runs.run import run_flow
+from tenure.runs.score import score_flow
 from tenure.sources.identities import KEY
 from tenure.steps.run_record import RunRecord
 

@@ -23,8 +23,8 @@ HOMES = {
     "review_run": "tenure.steps.review",
     "describe_customer": "tenure.steps.customer",
     "write_customer": "tenure.steps.customer",
-    "run_flow": "tenure.flows.run",
-    "backfill_flow": "tenure.flows.backfill",
+    "run_flow": "tenure.runs.run",
+    "backfill_flow": "tenure.runs.backfill",
     "TenureError": "tenure.core.errors",
 }
 __all__ = list(HOMES)

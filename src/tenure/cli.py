@@ -88,7 +88,7 @@ def _told(error: Exception) -> str:
 
 
 def _notify_failure(what: str) -> None:
-    from tenure.notify import notify
+    from tenure.runs.notify import notify
 
     try:
         notify(f"tenure {' '.join(sys.argv[1:3])} failed", what)

@@ -11,8 +11,8 @@ from tenure.audit.audit import check_cutoff
 from tenure.audit.full import audit_source, late_facts
 from tenure.audit.replay import replay
 from tenure.core.workspace import Workspace
-from tenure.flows.audit import audit_flow
 from tenure.models.settings import TrainingSettings
+from tenure.runs.audit import audit_flow
 from tenure.snapshots.build import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source

@@ -7,9 +7,9 @@ from tables import read, staged, write_csv
 from tenure.audit.replay import replay
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
-from tenure.flows.writer import writing
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
+from tenure.runs.writer import writing
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.known_customers import known_customers
 

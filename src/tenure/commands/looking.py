@@ -68,7 +68,7 @@ def schedule(
 ) -> None:
     """Give a scheduler's files, filled in: scores every day, a run every month."""
     from tenure.core.workspace import Workspace
-    from tenure.schedules import schedule_files
+    from tenure.runs.schedules import schedule_files
     from tenure.sources.source import read_source
 
     located = Workspace.locate(workspace or None)

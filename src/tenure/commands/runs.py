@@ -26,7 +26,7 @@ from tenure.core.logs import Log
 from tenure.core.stored import made_of
 
 if TYPE_CHECKING:
-    from tenure.flows.progress import Progress, StepEvent
+    from tenure.runs.progress import Progress, StepEvent
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
     from tenure.core.workspace import Workspace
-    from tenure.flows.run import run_flow
+    from tenure.runs.run import run_flow
 
     at_least((), fail_on)
     said = Log(log)
@@ -118,7 +118,7 @@ def score(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
-    from tenure.flows.score import score_flow
+    from tenure.runs.score import score_flow
 
     at_least((), fail_on)
     said = Log(log)
@@ -148,7 +148,7 @@ def backfill(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Run past days as they would have been then; today's champions are not touched."""
-    from tenure.flows.backfill import backfill_flow
+    from tenure.runs.backfill import backfill_flow
 
     said = Log(log)
     rows = backfill_flow(
@@ -171,7 +171,7 @@ def audit(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Look for leakage in everything: exit 1 on an alarm."""
-    from tenure.flows.audit import audit_flow
+    from tenure.runs.audit import audit_flow
 
     said = Log(log)
     folder, alarms = audit_flow(

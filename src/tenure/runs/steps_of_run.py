@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.flows.work import Work
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord
+from tenure.runs.step_cache import Step
+from tenure.runs.work import Work
 from tenure.snapshots.rows import count_rows
-from tenure.step_cache import Step
 from tenure.steps.opening import Run
 from tenure.steps.results import saved_records
 from tenure.steps.review import ledger_state

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import parse_date, spaced_dates
-from tenure.flows.progress import Progress, StepEvent, say_nothing
-from tenure.flows.run import build, promote
-from tenure.flows.writer import writing
+from tenure.runs.progress import Progress, StepEvent, say_nothing
+from tenure.runs.run import build, promote
+from tenure.runs.writer import writing
 from tenure.steps.opening import BACKFILL, Run
 from tenure.steps.run_record import RunRecord, read_sealed
 from tenure.targets.catalogue import all_targets, check_targets

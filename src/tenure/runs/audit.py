@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tenure.core.stored import read_stored
-from tenure.flows.progress import Progress, say_nothing
-from tenure.flows.work import added_to
-from tenure.flows.writer import writing
-from tenure.step_cache import Step
+from tenure.runs.progress import Progress, say_nothing
+from tenure.runs.step_cache import Step
+from tenure.runs.work import added_to
+from tenure.runs.writer import writing
 from tenure.steps.audit import FORMAT_VERSION
 from tenure.targets.catalogue import check_targets
 

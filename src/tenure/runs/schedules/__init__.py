@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from tenure.core.errors import UnknownNameError, UsageError
 from tenure.core.workspace import Workspace
-from tenure.notebooks import notebook_folders
+from tenure.runs.notebooks import notebook_folders
 
 SCHEDULERS = {
     "cron": ("cron.txt",),
@@ -48,7 +48,7 @@ def schedule_files(scheduler: str, source: str, workspace: Workspace) -> dict[st
 
 
 def _filled(name: str, values: dict[str, str]) -> str:
-    text = (files("tenure.schedules") / name).read_text(encoding="utf-8")
+    text = (files("tenure.runs.schedules") / name).read_text(encoding="utf-8")
     for placeholder, value in values.items():
         text = text.replace(placeholder, value)
     return text

@@ -8,13 +8,13 @@ from shutil import copytree, rmtree
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import swap_folder
-from tenure.flows.progress import Progress, RunResult, say_nothing
-from tenure.flows.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
-from tenure.flows.work import Work
-from tenure.flows.writer import writing
 from tenure.reporting.record import TrainingRecord
+from tenure.runs.progress import Progress, RunResult, say_nothing
+from tenure.runs.step_cache import Step
+from tenure.runs.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
+from tenure.runs.work import Work
+from tenure.runs.writer import writing
 from tenure.sources.raw_files import fingerprint_file
-from tenure.step_cache import Step
 from tenure.steps.opening import Run
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records

@@ -14,21 +14,21 @@ from tenure.core.lock import sole_writer
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_facet_settings
-from tenure.flows.progress import Progress, StepEvent, say_nothing
-from tenure.flows.work import INGEST, Work
 from tenure.identity.resolve import resolve
 from tenure.privacy.retention import apply_retention
+from tenure.runs.progress import Progress, StepEvent, say_nothing
+from tenure.runs.step_cache import Step
+from tenure.runs.warm_kernels import prepare
+from tenure.runs.work import INGEST, Work
 from tenure.scoring.review.failures import note_failure
 from tenure.snapshots.engines.choice import check_engine
 from tenure.sources.contract import RECORDS
 from tenure.sources.ingest import current_staging, read_staging
 from tenure.sources.source import read_source
 from tenure.sources.staged_source import check_as_of
-from tenure.step_cache import Step
 from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Run, ensure_demo
 from tenure.steps.run_record import BUILDING, RunRecord
 from tenure.targets.catalogue import targets_of
-from tenure.warm_kernels import prepare
 
 SCHEDULED = "scheduled"
 # Where a run is recorded until its as-of is known.

@@ -17,12 +17,12 @@ from tenure.core.errors import TenureError
 from tenure.core.lock import end_kernels_of
 from tenure.core.memory import engine_memory
 from tenure.core.workspace import replaced_folder
-from tenure.flows.progress import Performed, Progress, StepEvent, StepTiming
-from tenure.flows.sealing import seal
 from tenure.identity.events import identity_digest
-from tenure.notebooks import execute
 from tenure.reporting.style import restyle
-from tenure.step_cache import Marks, Step
+from tenure.runs.notebooks import execute
+from tenure.runs.progress import Performed, Progress, StepEvent, StepTiming
+from tenure.runs.sealing import seal
+from tenure.runs.step_cache import Marks, Step
 from tenure.steps.opening import Run
 from tenure.steps.run_record import RunRecord, former_steps
 

@@ -52,7 +52,7 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     """
     from nbclient.exceptions import DeadKernelError
 
-    from tenure.warm_kernels import ForkingKernelManager
+    from tenure.runs.warm_kernels import ForkingKernelManager
 
     values = complete(name, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)

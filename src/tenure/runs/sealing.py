@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tenure.reporting.record import TrainingRecord
-from tenure.step_cache import code_of
+from tenure.runs.step_cache import code_of
 from tenure.steps.opening import Run
 from tenure.steps.report import write_index
 from tenure.steps.results import review_alerts, saved_records, scoring_outcomes

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from tenure.flows.progress import Progress, RunResult, say_nothing
-from tenure.flows.steps_of_run import SCORE_OUTPUTS, champions, telling_steps, trained_steps
-from tenure.flows.work import added_to
-from tenure.flows.writer import writing
-from tenure.step_cache import Step
+from tenure.runs.progress import Progress, RunResult, say_nothing
+from tenure.runs.step_cache import Step
+from tenure.runs.steps_of_run import SCORE_OUTPUTS, champions, telling_steps, trained_steps
+from tenure.runs.work import added_to
+from tenure.runs.writer import writing
 from tenure.steps.score import with_those_scored
 from tenure.targets.catalogue import check_targets
 
