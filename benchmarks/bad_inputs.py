@@ -27,7 +27,7 @@ from results import machine, table, write_section
 
 import tenure
 import tenure.runs.work
-from tenure.cli import main
+from tenure.cli.main import main
 from tenure.core.errors import RunError, TenureError
 from tenure.core.workspace import NEW, OLD, Workspace
 from tenure.models.registry.registry import Registry

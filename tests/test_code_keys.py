@@ -41,8 +41,8 @@ def changed(before, after):
 @pytest.mark.parametrize(
     "edited",
     [
-        "cli.py",
-        "commands/runs.py",
+        "cli/main.py",
+        "cli/runs.py",
         "runs/run.py",
         "runs/notify.py",
         "schedules/__init__.py",
@@ -88,5 +88,5 @@ def test_no_model_imports_the_notebook_runner():
         "runs/notebooks.py",
         "runs/warm_kernels.py",
         "runs/step_cache.py",
-        "cli.py",
+        "cli/main.py",
     }

@@ -68,7 +68,7 @@ def test_an_error_that_nobody_foresaw_is_one_message_too_and_its_trace_is_for_th
 
 
 def test_alerts_are_said_last_to_people_and_to_machines_and_decide_the_exit(capsys):
-    from tenure.commands.runs import conclude
+    from tenure.cli.runs import conclude
     from tenure.core.alerts import Alert
     from tenure.core.errors import RunError
     from tenure.core.logs import Log

@@ -9,7 +9,7 @@ import pytest
 
 import tenure
 from shop import place_shop
-from tenure import cli
+from tenure.cli import main as cli
 from tenure.core.workspace import Workspace
 from tenure.steps.opening import open_run
 

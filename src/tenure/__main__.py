@@ -1,5 +1,5 @@
 """``python -m tenure`` is the command line."""
 
-from tenure.cli import main
+from tenure.cli.main import main
 
 main()

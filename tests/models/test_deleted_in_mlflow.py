@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 from registered import NAME, artefacts, register, small_model
-from tenure.cli import main
+from tenure.cli.main import main
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.workspace import Workspace
 from tenure.models.registry.contents import stored_texts

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tables import read, staged
-from tenure.cli import main
+from tenure.cli.main import main
 from tenure.core.errors import RunError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.identity.events import Event, Ledger

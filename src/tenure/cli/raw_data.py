@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tenure.commands.options import SourceArgument, WorkspaceOption
+from tenure.cli.options import SourceArgument, WorkspaceOption
 
 
 def demo(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenure.commands.options import (
+from tenure.cli.options import (
     AsOfOption,
     DayOption,
     EngineOption,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tenure.commands.options import CustomerArgument, SourceArgument, WorkspaceOption
+from tenure.cli.options import CustomerArgument, SourceArgument, WorkspaceOption
 
 
 def export(

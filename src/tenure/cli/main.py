@@ -10,12 +10,12 @@ from traceback import format_exc
 
 import typer
 
-from tenure.commands.champions import promote, rollback, status
-from tenure.commands.identity import identity
-from tenure.commands.looking import customer, explain, help_, schedule
-from tenure.commands.people import export, forget
-from tenure.commands.raw_data import demo, fetch, sources
-from tenure.commands.runs import audit, backfill, run, score
+from tenure.cli.champions import promote, rollback, status
+from tenure.cli.identity import identity
+from tenure.cli.looking import customer, explain, help_, schedule
+from tenure.cli.people import export, forget
+from tenure.cli.raw_data import demo, fetch, sources
+from tenure.cli.runs import audit, backfill, run, score
 from tenure.core.errors import Stopped, TenureError, describe_unforeseen
 from tenure.core.logs import Log
 from tenure.core.secrets import without_secrets

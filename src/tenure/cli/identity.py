@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from tenure.commands.options import CustomerArgument, SourceArgument, WhyOption, WorkspaceOption
+from tenure.cli.options import CustomerArgument, SourceArgument, WhyOption, WorkspaceOption
 
 if TYPE_CHECKING:
     from tenure.core.workspace import Workspace

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tenure.commands.options import WhyOption, WorkspaceOption
+from tenure.cli.options import WhyOption, WorkspaceOption
 
 ModelArgument = Annotated[str, typer.Argument(help="SOURCE-TARGET, as in demo-churn; 'tenure status' lists them.")]
 VersionArgument = Annotated[str, typer.Argument(help="Its number: 3 of v3.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tenure.commands.options import AsOfOption, CustomerArgument, SourceArgument, WorkspaceOption
+from tenure.cli.options import AsOfOption, CustomerArgument, SourceArgument, WorkspaceOption
 
 
 def explain(source: SourceArgument, as_of: AsOfOption = "", workspace: WorkspaceOption = "") -> None:

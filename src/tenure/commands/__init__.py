@@ -1,1 +1,0 @@
-"""What the commands do with their arguments, one file per purpose; ``cli`` lists them."""
