@@ -28,8 +28,9 @@ from results import machine, table, write_section
 import tenure
 import tenure.runs.work
 from tenure.cli.main import main
+from tenure.core.atomic_files import NEW, OLD
 from tenure.core.errors import RunError, TenureError
-from tenure.core.workspace import NEW, OLD, Workspace
+from tenure.core.workspace import Workspace
 from tenure.models.registry.registry import Registry
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source

@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 import duckdb
 from results import machine, table, write_section
 
+from tenure.core.sql import quoted
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.choice import ENGINES, open_engine
+from tenure.snapshots.engine_choice import ENGINES, open_engine
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
-from tenure.sources.raw_files import quoted
 from tenure.sources.source import read_source
 
 SOURCES = ("demo", "cdnow", "365_learning", "online_retail", "complete_journey")

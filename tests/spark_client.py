@@ -9,7 +9,7 @@ from tenure.features.definition import FeatureColumn
 from tenure.models.model import PropensityModel
 from tenure.scoring.spark import score_snapshot
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.choice import open_engine
+from tenure.snapshots.engine_choice import open_engine
 from tenure.sources.ingest import stage_source
 from tenure.sources.readers.spark import copy_spark_table
 from tenure.sources.readers.spark_session import spark_session

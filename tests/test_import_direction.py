@@ -7,16 +7,19 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "tenure"
 # Each room imports itself and what stands before it.
-ROOMS = ["core", "sources", "demo", "identity", "features", "targets", "run_record", "parameters", "warm_kernels", "notebooks", "engines", "snapshots", "snapshot_rows", "explain_plan", "models", "value", "customers", "audit", "spark_scoring", "scoring", "ledger", "review", "reporting", "steps", "step_cache", "privacy", "flows", "runs", "notify", "schedules", "commands", "cli"]  # fmt: skip
+ROOMS = (
+    "core", "sources", "demo", "identity", "features", "targets", "snapshots", "models", "customers", "audit",
+    "scoring", "reporting", "steps", "privacy", "runs", "cli",
+)  # fmt: skip
 # Where a replaceable package may be named.
 HOMES = {
-    "mlflow": ("models/registry/", "models/"),
-    "papermill": ("runs/", "notebooks"),
-    "pyspark": ("snapshots/engines/spark/", "engines/", "sources/readers/", "scoring/", "spark_scoring"),
-    "shap": ("reporting/shap_figures.py", "models/estimators/"),
+    "mlflow": ("models/registry/",),
+    "papermill": ("runs/",),
+    "pyspark": ("snapshots/engines/spark/", "sources/readers/", "scoring/"),
+    "shap": ("reporting/", "models/estimators/"),
     "matplotlib": ("reporting/",),
     "splink": ("identity/",),
-    "typer": ("cli/", "cli", "commands/"),
+    "typer": ("cli/",),
 }
 
 
@@ -31,20 +34,46 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-FILES = [
-    path
-    for path in sorted(SOURCE.rglob("*.py"))
-    if path.relative_to(SOURCE).parts[0] not in ("__init__.py", "__main__.py")
-]
+FILES = sorted(path for room in ROOMS for path in (SOURCE / room).rglob("*.py"))
+MODULES = {".".join(path.relative_to(SOURCE.parent).with_suffix("").parts): path for path in FILES}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """List the files of ours that a file imports, by their dotted names."""
+    return {name for found in imports(path) for name in (found, found.rpartition(".")[0]) if name in MODULES}
+
+
+def test_the_package_holds_rooms_and_no_loose_modules():
+    entries = {path.name for path in SOURCE.iterdir() if path.name != "__pycache__"}
+    assert entries == {*ROOMS, "__init__.py", "__main__.py", "py.typed"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_a_room_imports_itself_and_what_stands_before_it(path):
-    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    own = path.relative_to(SOURCE).parts[0]
     for module in imports(path):
         parts = module.split(".")
-        if parts[0] == "tenure" and parts[1:] and parts[1] in ROOMS:
+        # The list of public names says where each is found, and is no room's own.
+        if parts[0] == "tenure" and parts[1:] and module != "tenure.HOMES":
+            assert parts[1] in ROOMS, f"{path.name} imports {module}, which stands in no room"
             assert ROOMS.index(parts[1]) <= ROOMS.index(own), f"{own} imports {module}"
+
+
+def test_no_two_folders_import_each_other_inside_a_room_either():
+    folders = {
+        (name.rpartition(".")[0], used.rpartition(".")[0])
+        for name in MODULES
+        for used in imported_modules(MODULES[name])
+    }
+    assert sorted((a, b) for a, b in folders if a < b and (b, a) in folders) == []
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    used = {name: imported_modules(path) - {name} for name, path in MODULES.items()}
+    while free := [name for name, names in used.items() if not names & used.keys()]:
+        for name in free:
+            del used[name]
+    assert sorted(used) == []
 
 
 @pytest.mark.parametrize("package", sorted(HOMES))

@@ -8,12 +8,13 @@ from lightgbm import Booster
 
 from tenure.core.errors import DataContractError, StoredFormatError
 from tenure.models.calibrate import fit_calibrator
+from tenure.models.cross_fit import grouped_folds
 from tenure.models.encoding import Encoding, from_json, to_json
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.explain import phrase, reasons
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.settings import TrainingSettings
-from tenure.models.train import grouped_folds, train_model
+from tenure.models.train import train_model
 
 SETTINGS = TrainingSettings(max_trees=150, learning_rate=0.05)
 MEANINGS = (

@@ -16,9 +16,9 @@ from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
 from tenure.audit.solo import missing_proxies, solo_aucs, solo_findings
 from tenure.audit.split import split_findings
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import TenureError
 from tenure.core.stored import made_of
-from tenure.core.workspace import replaced_file
 from tenure.models.explain import importance
 from tenure.models.study import Study
 from tenure.snapshots.build import Snapshots, digest

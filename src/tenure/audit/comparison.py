@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from tenure.core.sql import literal, quoted
 from tenure.snapshots.engines.duckdb_session import connect
-from tenure.sources.raw_files import literal, quoted
 
 # Columns compared at a time: of a million customers not all 250 fit into memory.
 COLUMNS_AT_A_TIME = 32

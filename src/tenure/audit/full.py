@@ -25,6 +25,7 @@ from tenure.audit.labels import (
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
 from tenure.core.errors import NotEnoughDataError
+from tenure.core.sql import literal
 from tenure.core.workspace import Workspace
 from tenure.models.evaluate import Auc, auc_with_interval
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
@@ -35,7 +36,6 @@ from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.snapshots.rows import read_rows
-from tenure.sources.raw_files import literal
 
 # How far above .5 an AUC on shuffled labels must lie to be more than chance.
 CLEARLY = 0.05

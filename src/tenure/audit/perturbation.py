@@ -9,12 +9,12 @@ from pathlib import Path
 import duckdb
 
 from tenure.audit.replay import Replay, rebuild
-from tenure.core.workspace import link_file
+from tenure.core.atomic_files import link_file
+from tenure.core.sql import literal, quoted
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import describe_relation
 from tenure.sources.staged_source import StagedSource
 

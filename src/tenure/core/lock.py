@@ -15,8 +15,9 @@ from pathlib import Path
 from shutil import rmtree
 from typing import IO
 
+from tenure.core.atomic_files import finish_replacements
 from tenure.core.errors import LockedError
-from tenure.core.workspace import Workspace, finish_replacements
+from tenure.core.workspace import Workspace
 
 # Jupyter gives each kernel the process that started it.
 KERNEL_PARENT = "JPY_PARENT_PID"

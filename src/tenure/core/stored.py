@@ -8,9 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DamagedError, StoredFormatError
 from tenure.core.secrets import without_secrets
-from tenure.core.workspace import replaced_file
 
 FORMAT = "format_version"
 Made = TypeVar("Made")

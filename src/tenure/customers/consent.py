@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.core.sql import quoted
 from tenure.customers.facet import Facet, FacetColumn
 from tenure.snapshots.engines.facts_at import FactsAt
-from tenure.sources.raw_files import quoted
 
 PREFIX = "consent_"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tenure.core.atomic_files import replaced_folder
 from tenure.core.errors import UsageError
 from tenure.core.time_windows import next_month
-from tenure.core.workspace import replaced_folder
 from tenure.demo.facts import FactWriter, record_day, record_people
 from tenure.demo.simulator import State, advance, begin
 from tenure.demo.world import PRODUCTS, World

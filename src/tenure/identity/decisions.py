@@ -8,8 +8,8 @@ from datetime import datetime
 import duckdb
 
 from tenure.core.errors import UsageError
+from tenure.core.sql import literal
 from tenure.identity.events import Event, Ledger
-from tenure.sources.raw_files import literal
 from tenure.sources.staged_source import StagedSource
 
 

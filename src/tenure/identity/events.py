@@ -13,8 +13,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.stored import made_of
-from tenure.core.workspace import replaced_file
 
 Kind = Literal["joined", "merged", "split"]
 _SCHEMA = pa.schema(

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tenure.core.workspace import replaced_file
+from tenure.core.atomic_files import replaced_file
+from tenure.core.sql import literal
 from tenure.identity.evidence import UNIQUE_ID
-from tenure.sources.raw_files import literal
 
 # Columns of events and reviews that name a customer.
 PARTIES = ("customer_id", "unified_id", "apart_from", "left", "right")

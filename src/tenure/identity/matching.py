@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import UsageError
-from tenure.core.workspace import replaced_file
+from tenure.core.sql import literal
 from tenure.identity.evidence import EVIDENCE
 from tenure.identity.settings import (
     FEWEST_RECORDS,
@@ -28,7 +29,6 @@ from tenure.identity.settings import (
     matching_settings,
     usable_blocks,
 )
-from tenure.sources.raw_files import literal
 
 if TYPE_CHECKING:
     from splink import Linker

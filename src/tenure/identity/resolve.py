@@ -9,9 +9,11 @@ from pathlib import Path
 
 import duckdb
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError
 from tenure.core.memory import engine_memory
-from tenure.core.workspace import Workspace, replaced_file
+from tenure.core.sql import literal
+from tenure.core.workspace import Workspace
 from tenure.identity.events import Ledger
 from tenure.identity.evidence import MOST_RECORDS_PER_KEY, write_evidence
 from tenure.identity.matching import Records, exact_pairs, learn, probable_pairs
@@ -19,7 +21,6 @@ from tenure.identity.persons import Link, Persons
 from tenure.identity.reasons import reason_sql
 from tenure.identity.reviews import Review, Reviews
 from tenure.identity.settings import FEWEST_RECORDS, LINK
-from tenure.sources.raw_files import literal
 from tenure.sources.staged_source import StagedSource
 
 SEEN = "seen.parquet"  # the records that were matched before

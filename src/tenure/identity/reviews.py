@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.stored import made_of
-from tenure.core.workspace import replaced_file
 from tenure.identity.events import Ledger
 from tenure.identity.persons import Link
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.code_keys import code_key
-from tenure.core.workspace import replaced_file
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from tenure.models.calibrate import fit_calibrator
+from tenure.models.cross_fit import Folds, grouped_folds
 from tenure.models.encoding import EncodedColumn, Encoding
 from tenure.models.estimators.forms import Linear, LinearColumn, rank_among
 from tenure.models.model import FeatureMeaning, PropensityModel, find_usual
 from tenure.models.settings import TrainingSettings
-from tenure.models.train import Folds, TrainedModel, grouped_folds
+from tenure.models.train import TrainedModel
 
 QUANTILES = 100
 

@@ -15,6 +15,7 @@ from tenure.core.memory import rows_that_fit
 from tenure.core.time_windows import CutoffPlan
 from tenure.features.definition import FeatureColumn, column_name
 from tenure.models.choice import Choice, choose_model
+from tenure.models.cross_fit import grouped_folds
 from tenure.models.evaluate import Auc, Evaluation, auc_difference, evaluate, expected_half_width, rate_shift
 from tenure.models.kept_fits import KeptFits
 from tenure.models.model import FeatureMeaning, PropensityModel
@@ -22,7 +23,7 @@ from tenure.models.plain import train_plain
 from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
 from tenure.models.sufficiency import check_positives
-from tenure.models.train import UNCONSTRAINED_FOLDS, TrainedModel, grouped_folds, train_model
+from tenure.models.train import UNCONSTRAINED_FOLDS, TrainedModel, train_model
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import count_funnel, read_rows
 from tenure.targets.definition import Target

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tenure.models.cross_fit import FittingRows, cross_fit
 from tenure.models.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    from tenure.models.train import FittingRows
 
 
 def tune(
@@ -20,8 +17,6 @@ def tune(
     """Return the settings with the lowest out-of-fold log loss of ``tune_trials`` seeded trials; the first trial is the default."""
     import optuna
     from sklearn.metrics import log_loss
-
-    from tenure.models.train import cross_fit
 
     def objective(trial: optuna.Trial) -> float:
         candidate = _suggest(trial, settings)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tenure.models.registry.history import PROMOTED_TAG
-
-FINGERPRINT_TAG = "tenure.fingerprint"
+FINGERPRINT_TAG, PROMOTED_TAG = "tenure.fingerprint", "tenure.promoted"
 # What a training says of its run, and its version repeats: a version is judged without its run, which may be deleted.
 FROM_RUN = ("quick", "as_of", "run_kind")
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from tenure.core.atomic_files import replaced_folder
 from tenure.core.errors import UsageError
 from tenure.core.lock import sole_writer
 from tenure.core.stored import read_stored, write_stored
 from tenure.core.time_windows import parse_date
-from tenure.core.workspace import Workspace, replaced_folder
+from tenure.core.workspace import Workspace
 from tenure.privacy.person import holds_ids
 from tenure.scoring.score import safe_cell
 from tenure.sources.identities import Identities

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tenure.core.workspace import replaced_file
+from tenure.core.atomic_files import replaced_file
 from tenure.privacy.log_files import is_log, read_log, write_log
 from tenure.privacy.person import Person, holds_ids
 from tenure.sources.identities import MARKER

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError, RunError, UsageError
 from tenure.core.lock import sole_writer
-from tenure.core.workspace import Workspace, replaced_file
+from tenure.core.workspace import Workspace
 from tenure.identity.events import Ledger
 from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tenure.audit.full import SourceAudit
 from tenure.core.alerts import Alert, worst_first
-from tenure.core.workspace import replaced_file
+from tenure.core.atomic_files import replaced_file
 from tenure.reporting.decision import Decision, decide
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.staged_source import StagedSource

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from tenure.core.workspace import replaced_file
+from tenure.core.atomic_files import replaced_file
 
 # As base.html writes it, once a page, before anything from the data.
 _SHEET = re.compile(r"(?<=<style>\n).*?(?=</style>)", re.DOTALL)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree, rmtree
 
+from tenure.core.atomic_files import swap_folder
 from tenure.core.errors import NotEnoughDataError
-from tenure.core.workspace import swap_folder
+from tenure.core.hashing import fingerprint_file
 from tenure.reporting.record import TrainingRecord
 from tenure.runs.progress import Progress, RunResult, say_nothing
 from tenure.runs.step_cache import Step
 from tenure.runs.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
 from tenure.runs.work import Work
 from tenure.runs.writer import writing
-from tenure.sources.raw_files import fingerprint_file
 from tenure.steps.opening import Run
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records

@@ -13,9 +13,9 @@ from typing import Any
 
 from tenure import HOMES
 from tenure.core.code_keys import code_key
+from tenure.core.hashing import fingerprint_file
 from tenure.core.stored import made_of
 from tenure.runs.notebooks import notebook_path
-from tenure.sources.raw_files import fingerprint_file
 from tenure.steps.run_record import RunRecord
 
 

@@ -21,7 +21,7 @@ from tenure.runs.step_cache import Step
 from tenure.runs.warm_kernels import prepare
 from tenure.runs.work import INGEST, Work
 from tenure.scoring.review.failures import note_failure
-from tenure.snapshots.engines.choice import check_engine
+from tenure.snapshots.engine_choice import check_engine
 from tenure.sources.contract import RECORDS
 from tenure.sources.ingest import current_staging, read_staging
 from tenure.sources.source import read_source

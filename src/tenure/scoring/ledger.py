@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.stored import FORMAT, made_of, parse_stored, read_stored, write_stored
-from tenure.core.workspace import Workspace, replaced_file
+from tenure.core.workspace import Workspace
 from tenure.scoring.score import STORED_AS, Scores
 from tenure.targets.definition import Target
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError, DefinitionMismatchError, LeakageError
 from tenure.core.stored import FORMAT, parse_stored
-from tenure.core.workspace import replaced_file
 from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
@@ -24,7 +24,7 @@ from tenure.models.explain import REASONS, reasons
 from tenure.models.model import PropensityModel
 from tenure.scoring.spark import score_snapshot
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.choice import SPARK
+from tenure.snapshots.engine_choice import SPARK
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.snapshots.rows import read_in_chunks, read_rows
 from tenure.targets.definition import WINDOW, Target, answers

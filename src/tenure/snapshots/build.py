@@ -13,15 +13,16 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.lock import sole_writer
 from tenure.core.time_windows import CutoffPlan, plan_cutoffs
-from tenure.core.workspace import Workspace, replaced_file
+from tenure.core.workspace import Workspace
 from tenure.features.catalogue import available_columns, longest_window, tables_of
 from tenure.features.definition import FeatureColumn
 from tenure.identity.events import identity_before, identity_digest, same_identity
+from tenure.snapshots.engine_choice import DUCKDB, open_engine
 from tenure.snapshots.engines.build_cost import write_build
-from tenure.snapshots.engines.choice import DUCKDB, open_engine
 from tenure.snapshots.engines.duckdb_engine import ENGINE_VERSION
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.snapshots.engines.known_facts import KnownFacts, known_facts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tenure.core.sql import literal
 from tenure.sources.contract import SQL_TYPE, STATIC_DATE, Column, Kind
-from tenure.sources.raw_files import literal
 from tenure.sources.source import Source, TableMapping
 
 NUMERIC = frozenset(

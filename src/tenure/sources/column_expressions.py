@@ -7,7 +7,7 @@ import sqlglot
 from sqlglot import exp
 
 from tenure.core.errors import DataContractError, UnknownNameError
-from tenure.sources.raw_files import quoted
+from tenure.core.sql import quoted
 from tenure.sources.raw_views import first_line
 from tenure.sources.source import TableMapping
 

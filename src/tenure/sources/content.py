@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from hashlib import blake2b
 from typing import Any
 
 import duckdb
+
+from tenure.core.hashing import digest
 
 # What a whole row is called in SQL: a name that no column has.
 ROW = '"the whole row"'
@@ -31,8 +31,3 @@ def content_of(table: dict[str, Any]) -> str:
     """Name all rows of a table that was digested by day: other rows, another text (but for a chance of 2^-64)."""
     rows, hashes = (sum(day[i] for day in table["days"].values()) for i in (0, 1))
     return digest(table["columns"], rows, hashes)
-
-
-def digest(*parts: object) -> str:
-    """Hash what JSON can write (BLAKE2b, 128 bit, hexadecimal)."""
-    return blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.errors import DataContractError
+from tenure.core.sql import literal
 from tenure.sources.mapping import MappedTable
-from tenure.sources.raw_files import literal
 
 FORMATS = (
     "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M",

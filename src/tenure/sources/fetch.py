@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import copyfile
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError
-from tenure.core.workspace import Workspace, replaced_file
+from tenure.core.workspace import Workspace
 from tenure.sources.raw_files import READABLE
 from tenure.sources.source import read_source
 

@@ -14,12 +14,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import UsageError
-from tenure.core.workspace import Workspace, replaced_file
+from tenure.core.sql import literal, quoted
+from tenure.core.workspace import Workspace
 from tenure.sources.contract import RECORDS
 from tenure.sources.mapping import MappedTable
 from tenure.sources.mentions import find_mentions, renamed_sql, text_columns, without_own_id_sql
-from tenure.sources.raw_files import literal, quoted
 from tenure.sources.source import Source
 
 KEY = "TENURE_PSEUDONYM_KEY"

@@ -12,10 +12,10 @@ import sqlglot
 from sqlglot import exp
 
 from tenure.core.errors import DataContractError
-from tenure.sources.content import digest
+from tenure.core.hashing import digest, fingerprint_file
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
-from tenure.sources.raw_files import READABLE, SERVERS, choose_raw_file, fingerprint_file, inside, split_reference
+from tenure.sources.raw_files import READABLE, SERVERS, choose_raw_file, inside, split_reference
 from tenure.sources.retention import first_days_kept
 from tenure.sources.source import Source, TableMapping, zone_of
 from tenure.sources.staged_source import TableSummary

@@ -7,8 +7,8 @@ from collections import defaultdict
 
 import duckdb
 
+from tenure.core.sql import literal, quoted
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import describe_relation
 
 # A whole word, as a reader would say: not part of a longer one, of a decimal or of an address. For RE2, and for Python.

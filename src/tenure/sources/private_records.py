@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
+from tenure.core.sql import literal, quoted
 from tenure.sources.contract import RECORDS
 from tenure.sources.mapping import MappedTable
-from tenure.sources.raw_files import literal, quoted
 
 KEY = "tenure_key"
 # What the staged table keeps of a record: whose it is, since when, and which system has it.

@@ -9,21 +9,15 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.core.workspace import Workspace, link_file
+from tenure.core.atomic_files import link_file
+from tenure.core.sql import literal
+from tenure.core.workspace import Workspace
 from tenure.sources.casts import business_time
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source, stage_tables
 from tenure.sources.inputs import Inputs, effective_mappings, files_of
-from tenure.sources.raw_files import (
-    PARQUET,
-    SERVERS,
-    TEXT,
-    inside,
-    literal,
-    open_locked,
-    split_reference,
-)
+from tenure.sources.raw_files import PARQUET, SERVERS, TEXT, inside, open_locked, split_reference
 from tenure.sources.raw_views import describe_relation
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource

@@ -13,7 +13,8 @@ import duckdb
 
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.memory import engine_memory
-from tenure.sources.readers.postgresql import copy_postgresql_table
+from tenure.core.sql import literal, quoted
+from tenure.sources.readers.postgresql import URL_VARIABLE, copy_postgresql_table
 from tenure.sources.readers.spark import copy_spark_table
 from tenure.sources.source import RawFile, Source
 
@@ -26,16 +27,6 @@ READABLE = PARQUET + TEXT + JSON_LINES + SHEETS + SQLITE
 POSTGRESQL, SPARK = "postgresql", "spark"
 # Servers: their content has no file and no hash.
 SERVERS = frozenset({POSTGRESQL, SPARK})
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a text for SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def open_locked(folder: Path, scratch: Path, *others: Path) -> duckdb.DuckDBPyConnection:
@@ -88,15 +79,6 @@ def inside(folder: Path, file: str, place: str) -> Path:
     return path
 
 
-def fingerprint_file(path: Path) -> str:
-    """Hash a file's bytes (BLAKE2b, 128 bit, hexadecimal)."""
-    digest = blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def raw_relation(
     source: Source, folder: Path, scratch: Path, reference: str, *, text_columns: Iterable[str] = ()
 ) -> tuple[str, bool]:
@@ -114,7 +96,7 @@ def raw_relation(
         copy = _scratch_csv(scratch, file, part).with_suffix("")
         if not copy.is_dir():
             if file == POSTGRESQL:
-                copy_postgresql_table(about, part, copy)
+                copy_postgresql_table(about.url_env or URL_VARIABLE, part, copy)
             else:
                 copy_spark_table(part, copy)
         return f"read_parquet({literal(str(copy / '*.parquet'))}, union_by_name = true)", False

@@ -10,7 +10,8 @@ import sqlglot
 from sqlglot import exp
 
 from tenure.core.errors import DataContractError
-from tenure.sources.raw_files import choose_raw_file, quoted, raw_relation, split_reference
+from tenure.core.sql import quoted
+from tenure.sources.raw_files import choose_raw_file, raw_relation, split_reference
 from tenure.sources.source import Source, TableMapping
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.errors import DataContractError
+from tenure.core.sql import literal
 from tenure.sources.date_formats import check_date_formats
 from tenure.sources.mapping import MappedTable
-from tenure.sources.raw_files import literal
 from tenure.sources.staged_source import TableSummary
 
 

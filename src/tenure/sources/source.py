@@ -11,9 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from tenure.core.errors import DefinitionError, UnknownNameError
+from tenure.core.hashing import digest
 from tenure.core.time_windows import Grid
 from tenure.core.workspace import Workspace, check_name
-from tenure.sources.content import digest
 from tenure.sources.contract import STAGED_TABLES, StagedTable
 from tenure.sources.retention import parse_retention
 

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from tenure.core.errors import DataContractError, NotEnoughDataError
+from tenure.core.hashing import digest
 from tenure.core.stored import FORMAT, made_of, read_stored, write_stored
-from tenure.sources.content import digest
 from tenure.sources.contract import RECORDS, STAGED_TABLES
 from tenure.sources.source import Source
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.errors import DataContractError, StorageError
+from tenure.core.sql import literal, quoted
 from tenure.core.stored import write_stored
 from tenure.sources.content import ROW, content_of, digest_by_day
 from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
 from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import AFTER_CLOCK, MappedTable
 from tenure.sources.private_records import keep_apart, told_of_rejected
-from tenure.sources.raw_files import literal, quoted
 from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import check_rejected, keep_unreadable
 from tenure.sources.retention import first_days_kept

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import UsageError
+from tenure.core.sql import literal
 from tenure.models.explain import phrase
 from tenure.models.model import PropensityModel
 from tenure.scoring.ledger import RUN_KINDS, Entry, entries, of_each_day, read_definition
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.facts_at import facts_at
-from tenure.sources.raw_files import literal
 from tenure.steps.opening import Run
 from tenure.steps.results import is_quick
 from tenure.steps.score import models_folder

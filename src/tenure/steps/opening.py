@@ -19,7 +19,7 @@ from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_facet_settings
 from tenure.models.registry.registry import Registry, model_name
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.choice import DUCKDB, check_engine
+from tenure.snapshots.engine_choice import DUCKDB, check_engine
 from tenure.sources.ingest import read_staging, stage_source
 from tenure.sources.source import Source, read_source
 from tenure.sources.staged_source import StagedSource, check_as_of

@@ -13,9 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 from tenure.core.errors import DamagedError, RunError
+from tenure.core.hashing import fingerprint_file
 from tenure.core.stored import read_stored, write_stored
 from tenure.core.workspace import Workspace
-from tenure.sources.raw_files import fingerprint_file
 
 RUN_JSON = "run.json"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tenure.core.stored import made_of
+from tenure.models.version import PROMOTED_TAG
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-FORMER_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.promoted", "tenure.rolled_back"
+FORMER_TAG, ROLLED_BACK_TAG = "tenure.former_champion", "tenure.rolled_back"
 PROMOTED, ROLLED_BACK = "promoted", "rolled back"
 # The tag that holds the latest of each; the history holds every one.
 LATEST = {PROMOTED: PROMOTED_TAG, ROLLED_BACK: ROLLED_BACK_TAG}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tenure.core.workspace import finish_replacements, replaced_file
+from tenure.core.atomic_files import finish_replacements, replaced_file
 
 # Where MLflow keeps absolute locations of artefacts.
 LOCATIONS = (

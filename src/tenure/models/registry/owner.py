@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import RegistryError, UnknownNameError
-from tenure.core.workspace import Workspace, check_name, replaced_file
+from tenure.core.workspace import Workspace, check_name
 from tenure.models.registry.mlflow_store import MlflowStore
 from tenure.sources.source import read_source
 

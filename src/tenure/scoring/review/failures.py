@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from tenure.core.atomic_files import replaced_file
 from tenure.core.secrets import without_secrets
 from tenure.core.stored import made_of
-from tenure.core.workspace import Workspace, replaced_file
+from tenure.core.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
+from tenure.core.sql import quoted
 from tenure.snapshots.engines.bucket_plan import Part, TablePlan, digits, fill, measures_of
 from tenure.snapshots.engines.bucket_rows import EPOCH, Chunks, read_chunks, to_day
 from tenure.snapshots.engines.buckets import NONE, Buckets, Rows, merge
-from tenure.sources.raw_files import quoted
 
 # Chunks merged at once; numpy leaves the interpreter's lock while it works.
 THREADS = 2

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 
-from tenure.core.workspace import replaced_file
+from tenure.core.atomic_files import replaced_file
 
 ASKED, BUCKETS, DIRECT, WRITING = "who is asked", "buckets", "direct", "writing"
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
+from tenure.core.sql import quoted
 from tenure.features.expression import to_duckdb
-from tenure.sources.raw_files import quoted
 
 Rewrite = Callable[[exp.Expression], exp.Expression]
 DAY = "age_days"

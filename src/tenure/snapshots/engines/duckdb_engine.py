@@ -11,6 +11,7 @@ import duckdb
 from sqlglot import exp
 
 from tenure.core.memory import NUMBER_BYTES, engine_memory
+from tenure.core.sql import literal, quoted
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
 from tenure.snapshots.engines.bucket_build import build_bucketed
@@ -22,7 +23,6 @@ from tenure.snapshots.engines.eligibility import Asked, asked_of, population
 from tenure.snapshots.engines.exact_aggregates import exactly
 from tenure.snapshots.engines.snapshot_files import Built, write_snapshots
 from tenure.snapshots.engines.staged_facts import StagedFacts
-from tenure.sources.raw_files import literal, quoted
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
 

@@ -11,7 +11,7 @@ import duckdb
 
 from tenure.core.errors import RunError
 from tenure.core.memory import engine_memory
-from tenure.sources.raw_files import literal
+from tenure.core.sql import literal
 
 
 @contextmanager

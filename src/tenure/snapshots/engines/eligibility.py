@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from tenure.core.sql import literal
 from tenure.features.expression import columns_of, parse_expression
-from tenure.sources.raw_files import literal
 from tenure.targets.definition import Condition, Target
 
 

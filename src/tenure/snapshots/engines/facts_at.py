@@ -11,10 +11,10 @@ from types import MappingProxyType
 import duckdb
 import pandas as pd
 
+from tenure.core.sql import quoted
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import StagedFacts, tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.raw_files import quoted
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from tenure.core.errors import DefinitionError
+from tenure.core.sql import literal, quoted
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import parse_expression, to_duckdb
-from tenure.sources.raw_files import literal, quoted
 from tenure.targets.definition import Target
 
 # Float features are rounded where they leave the engine: engines differ in the last bits, as do the few aggregates that

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-from tenure.core.workspace import replaced_file
+from tenure.core.atomic_files import replaced_file
+from tenure.core.sql import literal
 from tenure.features.definition import FeatureColumn
 from tenure.snapshots.engines.joined_features import joined_features
-from tenure.sources.raw_files import literal
 from tenure.targets.definition import Target
 
 # Customers times cutoffs whose features are joined at once: some 250 columns of 8 bytes each, several times over.

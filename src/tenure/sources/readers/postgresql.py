@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 from tenure.core.errors import DataContractError
-from tenure.sources.source import RawFile
 
+# Where the address stands unless the source names another variable.
+URL_VARIABLE = "TENURE_POSTGRESQL_URL"
 BATCH = 50_000
 
 
-def copy_postgresql_table(about: RawFile, table: str, folder: Path) -> None:
-    """Copy a table into a folder, in one query. Each file has the types of its own rows: read them by name, as one.
+def copy_postgresql_table(variable: str, table: str, folder: Path) -> None:
+    """Copy a table of the server whose address stands in an environment variable into a folder, in one query. Each file has the types of its own rows: read them by name, as one.
 
     Raises
     ------
@@ -22,7 +23,6 @@ def copy_postgresql_table(about: RawFile, table: str, folder: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    variable = about.url_env or "TENURE_POSTGRESQL_URL"
     url = os.environ.get(variable)
     if not url:
         raise DataContractError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from tenure.core.errors import DefinitionError, RunError
+from tenure.core.sql import literal, quoted
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
 from tenure.snapshots.engines.build_cost import ASKED, DIRECT, WRITING, BuildCost, timing
@@ -22,7 +23,6 @@ from tenure.snapshots.engines.eligibility import Asked, population
 from tenure.snapshots.engines.snapshot_files import Built, write_snapshots
 from tenure.snapshots.engines.spark.expression import Way, to_spark, way_of, within
 from tenure.snapshots.engines.spark.facts import SparkFacts
-from tenure.sources.raw_files import literal, quoted
 from tenure.sources.readers.spark_session import first_line, spark_path
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target

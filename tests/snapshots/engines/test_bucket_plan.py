@@ -12,9 +12,9 @@ from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.features.definition import Feature, FeatureView, columns_of_view
 from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engine_choice import open_engine
 from tenure.snapshots.engines import bucket_build, bucket_rows, duckdb_engine
 from tenure.snapshots.engines.bucket_plan import plan_table
-from tenure.snapshots.engines.choice import open_engine
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source

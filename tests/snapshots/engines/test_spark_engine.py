@@ -17,7 +17,7 @@ from tenure.demo import generate_demo
 from tenure.features.definition import Feature, FeatureView, columns_of_view
 from tenure.identity.events import Event, Ledger
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.choice import open_engine
+from tenure.snapshots.engine_choice import open_engine
 from tenure.snapshots.engines.spark.facts import SparkFacts
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source

@@ -22,7 +22,7 @@ from tenure.models.settings import TrainingSettings
 from tenure.models.study import meaning_of
 from tenure.models.train import train_model
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.choice import open_engine
+from tenure.snapshots.engine_choice import open_engine
 from tenure.sources.readers.spark_session import spark_session
 
 CLIENT = Path(spark_client.__file__)

@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from tables import write_csv
+from tenure.core.atomic_files import finish_replacements, replaced_folder
 from tenure.core.errors import LockedError
 from tenure.core.lock import Holder, sole_writer
-from tenure.core.workspace import Workspace, finish_replacements, replaced_folder
+from tenure.core.workspace import Workspace
 from tenure.steps.opening import open_run, writes
 
 HOLD = """

@@ -11,7 +11,7 @@ from tenure.core.errors import UnknownNameError, UsageError
 from tenure.runs.notebooks import execute
 from tenure.steps.parameters import NOTEBOOKS, complete
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.just("2026-13-01")
 
 

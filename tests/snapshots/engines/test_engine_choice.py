@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tenure.core.errors import UnknownNameError, UsageError
-from tenure.snapshots.engines.choice import check_engine, open_engine
+from tenure.snapshots.engine_choice import check_engine, open_engine
 from tenure.sources.readers.spark_session import spark_session
 
 

@@ -45,7 +45,7 @@ def changed(before, after):
         "cli/runs.py",
         "runs/run.py",
         "runs/notify.py",
-        "schedules/__init__.py",
+        "runs/schedules/__init__.py",
         "reporting/templates/style.css",
     ],
 )
