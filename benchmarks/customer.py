@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from tenure.steps.customer import describe_customer, write_customer
-from tenure.steps.opening import Run, open_run
+from tenure.steps.opening import Session, open_run
 
 LINES_EACH = 12
 DAYS = 700
@@ -29,13 +29,13 @@ SCORED = """
 COPY (SELECT printf('c%07d', i) AS customer_id, '{as_of}' AS as_of, 0.2 AS lapse_propensity, 5 AS lapse_decile, 'run' AS phase
       FROM range({customers}) c(i)) TO '{path}' (FORMAT parquet)"""
 LEDGER = """
-COPY (SELECT printf('c%07d', i) AS customer_id, 0.2 AS propensity, 5 AS decile, 0.0 AS rule_score, '1' AS model_version, 'r' AS run_id,
+COPY (SELECT printf('c%07d', i) AS customer_id, 0.2 AS propensity, 5 AS decile, 0.0 AS heuristic_score, '1' AS model_version, 'r' AS run_id,
       'scheduled' AS run_kind, TIMESTAMP '{as_of}' AS scored_at, false AS is_hindsight
       FROM range({customers}) c(i)) TO '{path}' (FORMAT parquet)"""
 LEDGER_DAYS = ("2025-06-01", "2025-07-01", "2025-08-01", "2025-09-01", "2025-10-01", "2025-11-01")
 
 
-def generate(root: Path, customers: int) -> Run:
+def generate(root: Path, customers: int) -> Session:
     """Write a shop, and open it with its scores and six days of the ledger."""
     raw = root / "data" / "raw" / "shop"
     raw.mkdir(parents=True)

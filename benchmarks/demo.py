@@ -15,17 +15,17 @@ from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo, true_probabilities
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import study_target
+from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 
 
 def compare(snapshots: Snapshots, truth: Path, name: str, *, rollouts: int, sample: int) -> str:
-    study = study_target(snapshots, snapshots.targets[name], TrainingSettings())
-    test = study.test.sample(min(sample, len(study.test)), random_state=7)
+    result = train_target(snapshots, snapshots.targets[name], TrainingSettings())
+    test = result.test.sample(min(sample, len(result.test)), random_state=7)
     true = true_probabilities(
-        truth, target=name, cutoff=study.plan.test, rollouts=rollouts, customer_ids=test["customer_id"]
+        truth, target=name, cutoff=result.plan.test, rollouts=rollouts, customer_ids=test["customer_id"]
     )
     joined = test.merge(true, on="customer_id", validate="one_to_one")
     model = auc_with_interval(joined["label"], joined["propensity"])
@@ -34,8 +34,8 @@ def compare(snapshots: Snapshots, truth: Path, name: str, *, rollouts: int, samp
     bins = np.array_split(promised.argsort(kind="stable"), 10)
     gaps = [abs(promised[b].mean() - probability[b].mean()) for b in bins]
     return (
-        f"  {name:<7} {study.plan.test} {study.target.horizon_days:>3} d {len(joined):>7,} eligible  base rate {joined['label'].mean():.3f}  "
-        f"truth {best.value:.3f}  Tenure {model.value:.3f} ({model.low:.3f}-{model.high:.3f})  rule {study.evaluation.metrics['auc_rule']:.3f}  "
+        f"  {name:<7} {result.plan.test} {result.target.horizon_days:>3} d {len(joined):>7,} eligible  base rate {joined['label'].mean():.3f}  "
+        f"truth {best.value:.3f}  Tenure {model.value:.3f} ({model.low:.3f}-{model.high:.3f})  rule {result.evaluation.metrics['auc_heuristic']:.3f}  "
         f"share of the truth {(model.value - 0.5) / (best.value - 0.5):.3f}  mean gap to the true probability in ten bins {np.mean(gaps):.4f}"
     )
 

@@ -61,13 +61,13 @@ def tenure(facts: Path, out: Path, *, buckets: bool = True) -> None:
     from tenure.snapshots.engines.duckdb_session import connect
     from tenure.sources.source import Source
     from tenure.sources.staged_source import StagedSource, TableSummary
-    from tenure.targets.definition import Condition, Rule, Target
+    from tenure.targets.definition import Condition, Heuristic, Target
 
     features = tuple(Feature(name, sql, WINDOWS, None, "number", "-", "") for name, sql in FEATURES.items())
     columns = list(columns_of_view(FeatureView("order_lines", "orders", features)))
     asked = Condition("order_lines", "count(*) > 0", days="eligible_days")
     target = Target(
-        "any", "Any?", "any", (asked,), asked, Rule("lines_7d", "lines"), "any", horizon_days=30, eligible_days=365
+        "any", "Any?", "any", (asked,), asked, Heuristic("lines_7d", "lines"), "any", horizon_days=30, eligible_days=365
     )
     rows = duckdb.sql(f"SELECT count(*) FROM '{facts}'").fetchall()[0][0]
     staged = StagedSource(Source("bench", "", ""), facts.parent, "", {}, {"order_lines": TableSummary(rows, rows, 0)})

@@ -15,7 +15,7 @@ from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import study_target
+from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows
 from tenure.sources.ingest import stage_source
@@ -54,17 +54,17 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             snapshots = world(folder, asked.customers, seed)
             try:
-                study = study_target(snapshots, snapshots.targets[name], TrainingSettings())
+                result = train_target(snapshots, snapshots.targets[name], TrainingSettings())
             except NotEnoughDataError as error:
                 refused += 1
                 print(f"  seed {seed:>3} {name}: refused: {error}", flush=True)
                 continue
         table = fresh[name]
-        truth = auc_with_interval(table["label"].to_numpy(), study.model.propensities(table)).value
-        low, high = study.evaluation.metrics["auc_low"], study.evaluation.metrics["auc_high"]
+        truth = auc_with_interval(table["label"].to_numpy(), result.model.propensities(table)).value
+        low, high = result.evaluation.metrics["auc_low"], result.evaluation.metrics["auc_high"]
         covered += low <= truth <= high
         print(
-            f"  seed {seed:>3} {name:<7} {study.evaluation.metrics['auc']:.3f} ({low:.3f}-{high:.3f}) on {study.evaluation.rows:,}, "
+            f"  seed {seed:>3} {name:<7} {result.evaluation.metrics['auc']:.3f} ({low:.3f}-{high:.3f}) on {result.evaluation.rows:,}, "
             f"{truth:.3f} on {len(table):,} fresh customers {'' if low <= truth <= high else '  <- outside'}", flush=True,
         )  # fmt: skip
     print(

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from tenure.core.workspace import Workspace
 from tenure.models.evaluate import auc_difference, auc_with_interval
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import study_target
+from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
@@ -37,8 +37,8 @@ CLUSTERED_DRAWS = 500
 def compare(snapshots: Snapshots, source: str, horizon_days: int, cutoff: date) -> pd.DataFrame:
     """Score one test cutoff with Tenure and both references. => customer_id, label, tenure, ordinary, stronger"""
     target = replace(snapshots.targets["lapse"], horizon_days=horizon_days)
-    study = study_target(snapshots, target, TrainingSettings(), test_cutoff=cutoff)
-    ours = study.test[["customer_id", "label", "propensity"]].rename(columns={"propensity": "tenure"})
+    result = train_target(snapshots, target, TrainingSettings(), test_cutoff=cutoff)
+    ours = result.test[["customer_id", "label", "propensity"]].rename(columns={"propensity": "tenure"})
     # CDNOW's ids carry leading zeros, which the reference drops.
     ours["customer_id"] = ours["customer_id"].str.lstrip("0")
     facts = ordinary.open_facts(source)

@@ -25,7 +25,7 @@ from tenure.models.estimators.forms import Trees
 from tenure.models.explain import reasons
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import study_target
+from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows
 from tenure.sources.ingest import stage_source
@@ -42,7 +42,7 @@ def demo_model(folder: str, customers: int) -> tuple[PropensityModel, pd.DataFra
     staged = stage_source(workspace, read_source(workspace, "demo"))
     snapshots = Snapshots(workspace, staged, staged.default_as_of)
     target = snapshots.targets["lapse"]
-    model = study_target(snapshots, target, TrainingSettings()).model
+    model = train_target(snapshots, target, TrainingSettings()).model
     return model, read_rows(snapshots, target, [snapshots.as_of], snapshots.columns, labels=False)
 
 

@@ -63,7 +63,7 @@ def test_a_year_of_daily_scores_of_5000_customers_takes_less_than_60_megabytes(t
                     "customer_id": [f"c{n:06d}" for n in generator.permutation(customers)],
                     "propensity": np.sort(generator.beta(1, 8, customers))[::-1],
                     "decile": np.repeat(np.arange(1, 11), customers // 10),
-                    "rule_score": generator.gamma(2, 1.3, customers), "model_version": "12",
+                    "heuristic_score": generator.gamma(2, 1.3, customers), "model_version": "12",
                 }
             )
             for target in ("churn", "lapse", "upsell")

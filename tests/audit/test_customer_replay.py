@@ -1,4 +1,4 @@
-"""What was told of customers on an old day is told again, whatever became known since; a facet that peeks is caught."""
+"""What was told of customers on an old day is told again, whatever became known since; a attribute that peeks is caught."""
 
 from datetime import date, datetime
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from test_planted_leaks import DECLARED, LAPSE, MAPPED, buyers, shop
 
 from tenure.audit.customer_replay import replay_customers
 from tenure.customers import catalogue, view
-from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.identity.events import Event, Ledger
 from tenure.snapshots.build import Snapshots
 from tenure.sources.identities import KEY, Identities
@@ -49,7 +49,9 @@ def test_a_facet_that_looks_past_the_as_of_is_an_alarm(tmp_path, monkeypatch):
             f"SELECT customer_id, count(*) AS peeked FROM read_parquet('{staged.path('order_lines')}') GROUP BY 1"
         )
 
-    peeking = Facet("peeking", ("order_lines",), (FacetColumn("peeked", "lines", "All there ever were."),), build)
+    peeking = CustomerAttribute(
+        "peeking", ("order_lines",), (AttributeColumn("peeked", "lines", "All there ever were."),), build
+    )
     view_of = {}
     told = view.customer_view
 
@@ -57,7 +59,9 @@ def test_a_facet_that_looks_past_the_as_of_is_an_alarm(tmp_path, monkeypatch):
         view_of["staged"] = staged
         return told(staged, as_of, customers)
 
-    monkeypatch.setattr(view, "all_facets", lambda: MappingProxyType({**catalogue.all_facets(), "peeking": peeking}))
+    monkeypatch.setattr(
+        view, "all_attributes", lambda: MappingProxyType({**catalogue.all_attributes(), "peeking": peeking})
+    )
     monkeypatch.setattr("tenure.audit.customer_replay.customer_view", remembered)
     (finding,) = replay_customers(snapshots, CUTOFF).findings()
     assert finding.is_alarm and finding.subject == "peeked"

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from tables import staged
-from tenure.audit.audit import alarm_lines, audit_study
+from tenure.audit.audit import alarm_lines, audit_training
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import replay, unproven_features
 from tenure.audit.split import split_findings
 from tenure.core.workspace import Workspace
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import study_target
+from tenure.models.training_result import train_target
 from tenure.models.verdict import Gate, judge
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.staged_facts import StagedFacts
@@ -69,9 +69,9 @@ def shop(root, toml, rows, *, file="sales.csv", customers=None):
 
 def audited(snapshots):
     settings = TrainingSettings(learning_rate=0.1, max_trees=60, early_stopping_trees=10, folds=3)
-    study = study_target(snapshots, snapshots.targets["lapse"], settings)
-    audit = audit_study(snapshots, study)
-    return study, audit
+    result = train_target(snapshots, snapshots.targets["lapse"], settings)
+    audit = audit_training(snapshots, result)
+    return result, audit
 
 
 def test_facts_to_come_of_every_kind_are_changed(tmp_path):
@@ -90,11 +90,11 @@ def test_facts_to_come_of_every_kind_are_changed(tmp_path):
 def test_a_clean_source_raises_nothing_and_every_feature_is_proven(tmp_path):
     rows, _ = buyers()
     snapshots = shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
-    study, audit = audited(snapshots)
+    result, audit = audited(snapshots)
     assert alarm_lines(audit.findings) == [] and audit.unproven == []
     assert [check["differing"] for check in audit.checks] == [0, 0, 0, 0]
     assert all(check["left_out"] > 0 for check in audit.checks)
-    assert study.plan.fitting
+    assert result.plan.fitting
 
 
 def test_a_file_that_does_not_say_when_a_row_was_known_leaves_its_features_unproven(tmp_path):
@@ -111,11 +111,11 @@ def test_an_end_date_in_a_customer_table_is_named_as_too_good_alone(tmp_path):
     snapshots = shop(
         tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows, customers=customers.drop(columns="closed_on")
     )
-    study, audit = audited(snapshots)
+    result, audit = audited(snapshots)
     named = [f.subject for f in audit.alarms if f.check == "too good alone"]
     assert named == ["customer_days_since_2020"] and "customer_days_since_2020" in audit.unproven
     verdict = judge(
-        study.evaluation, FIRST, alarms=alarm_lines(audit.findings), segments=study.segments,
+        result.evaluation, FIRST, alarms=alarm_lines(audit.findings), segments=result.segments,
         seconds_per_1000_rows=0.1, megabytes=1.0,
     )  # fmt: skip
     assert not verdict.is_promotable and "customer_days_since_2020" in verdict.reason

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tenure.audit.solo import missing_proxies, solo_aucs
+from tenure.audit.univariate import missing_proxies, univariate_aucs
 
 GENERATOR = np.random.default_rng(6)
 LABELS = (GENERATOR.random(2000) < 0.3).astype(int)
@@ -38,4 +38,4 @@ def test_a_text_is_judged_by_what_its_levels_meant_while_fitting_not_by_the_test
     fitting = pd.DataFrame({"plan": ["solo", "solo", "duo", "duo"] * 5})
     test = pd.DataFrame({"plan": ["solo"] * 10 + ["duo"] * 10})
     meant_nothing, gives_away = np.array([0, 1] * 10), np.array([0] * 10 + [1] * 10)
-    assert solo_aucs(fitting, meant_nothing, test, gives_away, ["plan"])["auc"].item() == 0.5
+    assert univariate_aucs(fitting, meant_nothing, test, gives_away, ["plan"])["auc"].item() == 0.5

@@ -8,7 +8,7 @@ from tables import staged
 from tenure.core.workspace import Workspace
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
-from tenure.scoring.score import Scores, with_facets
+from tenure.scoring.score import Scores, with_attributes
 from tenure.snapshots.build import Snapshots
 
 AS_OF = date(2024, 4, 1)
@@ -40,7 +40,7 @@ def test_a_ranked_list_says_whom_not_to_contact_and_keeps_its_order(tmp_path):
     facts = staged(tmp_path, customers=WORDS, order_lines=ORDERS)
     ranked = pd.DataFrame({"customer_id": ["cy", "ana"], "propensity": [0.9, 0.1]})
     scores = Scores(pd.DataFrame({"customer_id": ["ana", "bob", "cy"]}), {"lapse": ranked})
-    told = with_facets(Snapshots(Workspace(tmp_path), facts, AS_OF), scores).ranked["lapse"]
+    told = with_attributes(Snapshots(Workspace(tmp_path), facts, AS_OF), scores).ranked["lapse"]
     assert told["customer_id"].to_list() == ["cy", "ana"]
     assert told.loc[1, ["consent_email", "consent_phone"]].to_list() == [False, False]
     assert told.loc[0, ["consent_email", "consent_phone"]].isna().all()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tables import staged
-from tenure.customers.engagement import FACET, _fit, trend
+from tenure.customers.engagement import ATTRIBUTE, _fit, trend
 from tenure.customers.view import customer_view
 
 AS_OF = date(2024, 7, 1)
@@ -66,7 +66,7 @@ def test_too_few_buyers_is_said_and_no_column_is_told(tmp_path):
 
 def test_the_trend_compares_with_the_index_of_before():
     now, before = pd.Series([2.0, 40, 40, 40, 2]), pd.Series([2.0, 2, 20, 80, 60])
-    assert trend(now, before, dict(FACET.settings)).tolist() == ["silent", "waking", "waking", "fading", "fading"]
+    assert trend(now, before, dict(ATTRIBUTE.settings)).tolist() == ["silent", "waking", "waking", "fading", "fading"]
 
 
 def test_no_act_weighs_less_than_nothing():

@@ -8,7 +8,7 @@ import pytest
 
 from tables import staged
 from tenure.core.errors import DefinitionError
-from tenure.customers.rfm import FACET, segment_of
+from tenure.customers.rfm import ATTRIBUTE, segment_of
 from tenure.customers.view import customer_view
 
 AS_OF = date(2024, 7, 1)
@@ -22,7 +22,7 @@ ORDERS = (
     "cem 2024-06-01 2024-06-01 c1 10",
 )
 BOUNDS = """
-[facets.rfm]
+[attributes.rfm]
 recency_bounds   = [7, 30, 60, 120]
 frequency_bounds = [2, 3, 4, 5]
 monetary_bounds  = [20, 50, 100, 150]
@@ -79,7 +79,7 @@ def test_every_pair_of_scores_has_exactly_one_segment():
 
 def test_a_setting_that_does_not_exist_is_one_message_with_the_nearest(tmp_path):
     with pytest.raises(DefinitionError, match="recency_bound.*Did you mean 'recency_bounds'"):
-        view(tmp_path, "[facets.rfm]\nrecency_bound = [1]")
+        view(tmp_path, "[attributes.rfm]\nrecency_bound = [1]")
     with pytest.raises(DefinitionError, match="Expected four numbers, ascending"):
-        view(tmp_path / "b", "[facets.rfm]\nrecency_bounds = [3, 2, 1, 0]")
-    assert FACET.settings["window_days"] == 365
+        view(tmp_path / "b", "[attributes.rfm]\nrecency_bounds = [3, 2, 1, 0]")
+    assert ATTRIBUTE.settings["window_days"] == 365

@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 
 from tables import staged
-from tenure.customers.catalogue import all_facets
+from tenure.customers.catalogue import all_attributes
 from tenure.customers.view import customer_view
 
 AS_OF = date(2024, 4, 1)
@@ -30,16 +30,16 @@ def test_a_facet_sees_what_had_happened_and_was_known_before_the_as_of(tmp_path)
 
 def test_a_facet_whose_table_is_missing_is_not_told_and_says_so(tmp_path):
     told = view(tmp_path, order_lines=("customer_id occurred_at order_id amount", "ana 2024-01-10 o1 10"))
-    assert told.unavailable["programme"] == "needs loyalty, which the source does not have as of 2024-04-01"
-    assert "loyalty_points" not in told.customers and "programme" not in {c.name for c in told.columns}
+    assert told.unavailable["loyalty_programme"] == "needs loyalty, which the source does not have as of 2024-04-01"
+    assert "loyalty_points" not in told.customers and "loyalty_programme" not in {c.name for c in told.columns}
 
 
-def test_every_facet_comes_after_those_it_builds_on_and_explains_its_columns():
+def test_every_attribute_comes_after_those_it_builds_on_and_explains_its_columns():
     seen: list[str] = []
     columns = []
-    for name, facet in all_facets().items():
-        assert set(facet.after) <= set(seen)
+    for name, attribute in all_attributes().items():
+        assert set(attribute.after) <= set(seen)
         seen.append(name)
-        columns += facet.columns
+        columns += attribute.columns
     assert len({column.name for column in columns}) == len(columns)
     assert all(column.meaning.endswith(".") for column in columns)

@@ -66,7 +66,7 @@ def test_base_rate_truth_and_rule_lie_where_they_should(demo, target):
     )
     joined = table.merge(truth, on="customer_id")
     best = auc_with_interval(joined["label"].to_numpy(), joined["probability"].to_numpy())
-    rule = auc_with_interval(joined["label"].to_numpy(), joined["rule_score"].fillna(0).to_numpy())
+    rule = auc_with_interval(joined["label"].to_numpy(), joined["heuristic_score"].fillna(0).to_numpy())
     assert best.high > 0.75 and best.low < 0.88
     assert best.value > rule.value + 0.03
     # The truth is a probability, not only a ranking.

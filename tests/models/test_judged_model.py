@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from test_lost_features import make_champion
 
 from registered import NAME, artefacts, customers, register, small_model
 from tenure.core.errors import RegistryError, StoredFormatError
@@ -20,7 +21,6 @@ from tenure.models.registry.registry import Registry
 from tenure.models.version import FINGERPRINT_TAG
 from tenure.steps.opening import open_run
 from tenure.steps.score import score
-from test_lost_features import make_champion
 
 MODEL = small_model()
 SMALL = PropensityModel(Linear((), -1.0), small_model().encoding, MODEL.calibrator, MODEL.meanings, {"target": "lapse"})

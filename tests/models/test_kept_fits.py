@@ -13,8 +13,8 @@ from tenure.models import kept_fits
 from tenure.models.kept_fits import KeptFits
 from tenure.models.model import FeatureMeaning
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import study_target
 from tenure.models.train import train_model
+from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -160,14 +160,14 @@ def test_the_next_day_of_a_month_fits_nothing_anew_and_is_judged_the_same(tmp_pa
     staged = stage_source(workspace, read_source(workspace, "demo"))
     today = Snapshots(workspace, staged, staged.default_as_of)
     yesterday = Snapshots(workspace, staged, today.as_of - timedelta(days=1))
-    before = study_target(yesterday, yesterday.targets["lapse"], SETTINGS)
+    before = train_target(yesterday, yesterday.targets["lapse"], SETTINGS)
 
     def refuse(*_, **__):
         raise AssertionError("fitted anew")
 
-    monkeypatch.setattr("tenure.models.study.train_model", refuse)
-    monkeypatch.setattr("tenure.models.study.grouped_folds", refuse)
-    after = study_target(today, today.targets["lapse"], SETTINGS)
+    monkeypatch.setattr("tenure.models.training_result.train_model", refuse)
+    monkeypatch.setattr("tenure.models.training_result.grouped_folds", refuse)
+    after = train_target(today, today.targets["lapse"], SETTINGS)
     assert after.plan == before.plan
     assert after.model.fingerprint == before.model.fingerprint
     assert after.evaluation.metrics == before.evaluation.metrics

@@ -16,7 +16,7 @@ from tenure.models.evaluate import evaluate
 from tenure.models.registry.registry import Registry
 from tenure.models.scorecard import walk
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import cautions, study_target
+from tenure.models.training_result import cautions, train_target
 from tenure.models.verdict import Challenger, against_champion, judge
 from tenure.models.version import FINGERPRINT_TAG, Version
 from tenure.snapshots.build import Snapshots
@@ -36,7 +36,7 @@ def snapshots(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def good(snapshots):
-    return study_target(snapshots, snapshots.targets["lapse"], GOOD)
+    return train_target(snapshots, snapshots.targets["lapse"], GOOD)
 
 
 def judged(evaluation, card=None):
@@ -62,7 +62,7 @@ def test_twenty_trees_on_half_the_features_lose_against_the_champion(snapshots, 
             return kept[::2], dropped
 
     fewer = HalfTheFeatures(snapshots.workspace, snapshots.staged, snapshots.as_of)
-    worse = study_target(fewer, good.target, replace(GOOD, max_trees=20, learning_rate=0.01))
+    worse = train_target(fewer, good.target, replace(GOOD, max_trees=20, learning_rate=0.01))
     card = walk(snapshots, good.target, GOOD, worse, cutoffs=1, champion=good.model)
     verdict = judged(worse.evaluation, card)
     assert failed(verdict) == ["better than the champion"]
@@ -70,8 +70,8 @@ def test_twenty_trees_on_half_the_features_lose_against_the_champion(snapshots, 
 
 
 def test_what_does_not_fit_into_memory_is_sampled_and_that_is_said(snapshots, good, monkeypatch):
-    monkeypatch.setattr("tenure.models.study.rows_that_fit", lambda columns, budget: 600_000 // columns)
-    fewer = study_target(snapshots, good.target, GOOD)
+    monkeypatch.setattr("tenure.models.training_result.rows_that_fit", lambda columns, budget: 600_000 // columns)
+    fewer = train_target(snapshots, good.target, GOOD)
     assert not good.was_sampled and fewer.was_sampled
     assert fewer.fitting_eligible == good.fitting_rows and fewer.fitting_rows < 3500
     told = f"Fitted on a seeded sample, {fewer.fitting_rows:,} of {good.fitting_rows:,} rows"
@@ -99,7 +99,7 @@ def test_promises_four_times_too_extreme_are_refused(good):
     boasting = replace(good.model, calibrator=Calibrator(4 * c.slope, 4 * c.intercept))
     test = good.test
     found = evaluate(
-        test["label"].to_numpy(), boasting.propensities(test), test["rule_score"], test["plain_propensity"]
+        test["label"].to_numpy(), boasting.propensities(test), test["heuristic_score"], test["logistic_propensity"]
     )
     verdict = judged(found)
     assert failed(verdict) == ["calibrated"] and "calibration slope 0.2" in verdict.reason
@@ -107,21 +107,21 @@ def test_promises_four_times_too_extreme_are_refused(good):
 
 
 def test_where_the_rule_knows_nothing_the_walk_ranks_as_the_evaluation_does(snapshots, good):
-    test = good.test.assign(rule_score=good.test["rule_score"].where(good.test.index % 3 > 0))
+    test = good.test.assign(heuristic_score=good.test["heuristic_score"].where(good.test.index % 3 > 0))
     found = evaluate(
-        test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"], test["plain_propensity"]
+        test["label"].to_numpy(), test["propensity"].to_numpy(), test["heuristic_score"], test["logistic_propensity"]
     )
     card = walk(snapshots, good.target, GOOD, replace(good, test=test, evaluation=found), cutoffs=1)
-    assert card.difference_to("rule").value == pytest.approx(found.difference_to_rule.value)
+    assert card.difference_to("heuristic").value == pytest.approx(found.difference_to_heuristic.value)
 
 
-def test_a_study_is_logged_once_with_all_that_it_was_judged_by(snapshots, good, monkeypatch):
+def test_a_training_is_logged_once_with_all_that_it_was_judged_by(snapshots, good, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     registry = Registry(snapshots.workspace)
     tags = {"source": "demo", "quick": "False", "as_of": str(snapshots.as_of), "run_kind": "scheduled"}
 
-    def log(study):
-        return registry.log_study(study, judged(study.evaluation), name="demo-lapse", figures={}, catalogue=[], tags=tags)  # fmt: skip
+    def log(result):
+        return registry.log_training(result, judged(result.evaluation), name="demo-lapse", figures={}, catalogue=[], tags=tags)  # fmt: skip
 
     logged = log(good)
     version = registry.find("demo-lapse", logged.version)

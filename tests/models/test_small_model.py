@@ -7,8 +7,8 @@ from sklearn.preprocessing import QuantileTransformer
 
 from tenure.models.choice import choose_model
 from tenure.models.estimators.forms import Linear, rank_among
+from tenure.models.logistic_baseline import train_logistic
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.models.plain import train_plain
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 
@@ -40,7 +40,7 @@ def interacting(table):
 def both(rows, odds):
     table, labels, customers = world(rows, odds)
     trees = train_model(table, labels, customers, MEANINGS, SETTINGS)
-    plain = train_plain(table, labels, customers, MEANINGS, SETTINGS)
+    plain = train_logistic(table, labels, customers, MEANINGS, SETTINGS)
     return choose_model(trees, plain, labels, customers)
 
 
@@ -56,7 +56,7 @@ def test_ranks_are_those_of_scikit_learns_quantile_transformer():
 
 def test_contributions_of_the_small_model_add_up_to_its_log_odds():
     table, labels, customers = world(600, additive)
-    model = train_plain(table, labels, customers, MEANINGS, SETTINGS).model
+    model = train_logistic(table, labels, customers, MEANINGS, SETTINGS).model
     propensities = model.propensities(table)
     np.testing.assert_allclose(model.contributions(table).sum(axis=1), np.log(propensities / (1 - propensities)))
     assert propensities.mean() == pytest.approx(labels.mean(), abs=0.02)
@@ -64,7 +64,7 @@ def test_contributions_of_the_small_model_add_up_to_its_log_odds():
 
 def test_a_saved_small_model_scores_the_same(tmp_path):
     table, labels, customers = world(600, additive)
-    model = train_plain(table, labels, customers, MEANINGS, SETTINGS).model
+    model = train_logistic(table, labels, customers, MEANINGS, SETTINGS).model
     model.save(tmp_path)
     loaded = PropensityModel.load(tmp_path)
     assert isinstance(loaded.form, Linear) and loaded.fingerprint == model.fingerprint
@@ -85,7 +85,7 @@ def test_trees_are_taken_where_they_see_what_a_line_cannot():
 
 def test_without_any_numeric_feature_everyone_is_promised_the_base_rate():
     table, labels, customers = world(300, additive)
-    model = train_plain(table, labels, customers, (), SETTINGS).model
+    model = train_logistic(table, labels, customers, (), SETTINGS).model
     assert np.ptp(model.propensities(table)) == 0
     assert model.propensities(table)[0] == pytest.approx(labels.mean(), abs=0.01)
 

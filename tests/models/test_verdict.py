@@ -62,7 +62,7 @@ def failed(verdict):
 
 def test_a_good_model_passes_every_gate():
     verdict = judge(evaluation(TRUE))
-    assert verdict.is_promotable and "better than the rule: AUC" in verdict.reason
+    assert verdict.is_promotable and "better than the heuristic: AUC" in verdict.reason
     assert verdict.code == "first" and verdict.reason.endswith("better than the champion: no version is champion yet")
 
 
@@ -96,9 +96,9 @@ def test_a_model_that_promises_too_extremely_or_too_timidly_is_blocked(stretch, 
     assert failed(verdict) == ["calibrated"] and words in verdict.reason
 
 
-def test_a_model_no_better_than_its_rule_beyond_noise_is_blocked():
+def test_a_model_no_better_than_its_heuristic_beyond_noise_is_blocked():
     barely = 1 / (1 + np.exp(-(RULE + GENERATOR.normal(0, 0.01, 4000)) / 4))
-    assert "better than the rule" in failed(judge(evaluation(barely)))
+    assert "better than the heuristic" in failed(judge(evaluation(barely)))
 
 
 def test_a_segment_ranked_upside_down_is_named_and_blocks():

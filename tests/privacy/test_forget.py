@@ -42,7 +42,7 @@ def key(monkeypatch):
 
 def scores(*customers):
     rows = [(customer, 0.5 / rank, rank, 1.0, "1") for rank, customer in enumerate(customers, start=1)]
-    table = pd.DataFrame(rows, columns=["customer_id", "propensity", "decile", "rule_score", "model_version"])
+    table = pd.DataFrame(rows, columns=["customer_id", "propensity", "decile", "heuristic_score", "model_version"])
     return Scores(table[["customer_id"]], {"lapse": table}, targets={"lapse": LAPSE})
 
 

@@ -1,4 +1,4 @@
-"""The customers' page shows what the facets told, and nothing where they could tell nothing."""
+"""The customers' page shows what the attributes told, and nothing where they could tell nothing."""
 
 from datetime import date
 

@@ -31,9 +31,9 @@ max_rejected_share = 0.5
 """
 METRICS = dict.fromkeys(
     (
-        "auc auc_low auc_high auc_rule auc_rule_low auc_rule_high auc_logistic auc_logistic_low auc_logistic_high average_precision "
-        "average_precision_low average_precision_high average_precision_rule average_precision_logistic log_loss log_loss_low log_loss_high "
-        "log_loss_logistic log_loss_base_rate lift_top_decile lift_top_decile_low lift_top_decile_high lift_top_decile_rule ece ece_low "
+        "auc auc_low auc_high auc_heuristic auc_heuristic_low auc_heuristic_high auc_logistic auc_logistic_low auc_logistic_high average_precision "
+        "average_precision_low average_precision_high average_precision_heuristic average_precision_logistic log_loss log_loss_low log_loss_high "
+        "log_loss_logistic log_loss_base_rate lift_top_decile lift_top_decile_low lift_top_decile_high lift_top_decile_heuristic ece ece_low "
         "ece_high ece_by_chance calibration_slope calibration_slope_low calibration_slope_high calibration_intercept "
         "calibration_intercept_low calibration_intercept_high base_rate"
     ).split(),
@@ -42,7 +42,7 @@ METRICS = dict.fromkeys(
 RECORD = TrainingRecord(
     "lapse", "trained", "", question="Who lapses?", eligible="bought", positive="lapsed", test_cutoff="2024-03-01",
     fitting_cutoffs=["2024-01-01"], horizon_days=90, save_rate=0.1, counts={"eligible": 40, "positives": 10, "fitting_rows": 80, "fitting_customers": 50},
-    metrics=METRICS, audit={"checks": [], "findings": [], "solo": [{"feature": "days_since_order", "auc": 0.7}]},
+    metrics=METRICS, audit={"checks": [], "findings": [], "univariate": [{"feature": "days_since_order", "auc": 0.7}]},
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
 from tenure.runs import work as flows
 from tenure.runs.step_cache import Step
-from tenure.steps.opening import Run, open_run
+from tenure.steps.opening import Session, open_run
 from tenure.steps.run_record import RunRecord
 
 
@@ -26,7 +26,7 @@ def work(tmp_path, monkeypatch):
     record = RunRecord.begin(tmp_path / "reports" / "shop" / "out", opened.facts("run"))
     said = []
     return flows.Work(
-        Run.of(opened.workspace, record), record, lambda event: said.append((event.step, event.what))
+        Session.of(opened.workspace, record), record, lambda event: said.append((event.step, event.what))
     ), said
 
 

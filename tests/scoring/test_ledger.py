@@ -29,7 +29,7 @@ CUSTOMERS = [f"c{number:02d}" for number in range(40)]
 
 
 def scores(version, propensity, target=LAPSE):
-    table = pd.DataFrame({"customer_id": CUSTOMERS, "propensity": propensity, "decile": 1, "rule_score": 0.0})
+    table = pd.DataFrame({"customer_id": CUSTOMERS, "propensity": propensity, "decile": 1, "heuristic_score": 0.0})
     return Scores(pd.DataFrame(), {"lapse": table.assign(model_version=version)}, targets={"lapse": target})
 
 
@@ -161,9 +161,9 @@ def test_scores_of_a_newer_tenure_are_refused_and_what_they_say_more_is_ignored(
     own = json.loads(rows.schema.metadata[STORED_AS])
     pq.write_table(rows.replace_schema_metadata({STORED_AS: json.dumps(own | {"more": 1})}), entry.path)
     assert entries(Workspace(tmp_path), "shop") == [entry]
-    pq.write_table(rows.replace_schema_metadata({STORED_AS: json.dumps(own | {"format_version": 2})}), entry.path)
+    pq.write_table(rows.replace_schema_metadata({STORED_AS: json.dumps(own | {"format_version": 3})}), entry.path)
     with pytest.raises(
-        StoredFormatError, match=r"scheduled-000001-.*: a newer Tenure wrote it \(format 2\). Expected format 1"
+        StoredFormatError, match=r"scheduled-000001-.*: a newer Tenure wrote it \(format 3\). Expected format 2"
     ):
         entries(Workspace(tmp_path), "shop")
 

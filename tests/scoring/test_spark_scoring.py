@@ -16,8 +16,8 @@ from tenure.demo import generate_demo
 from tenure.models.explain import reasons
 from tenure.models.model import FeatureMeaning
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import meaning_of
 from tenure.models.train import train_model
+from tenure.models.training_result import meaning_of
 from tenure.scoring.score import ScoringModel, score_customers
 from tenure.scoring.spark import score_on_spark
 from tenure.snapshots.build import Snapshots

@@ -8,8 +8,8 @@ import pytest
 
 from tables import staged
 from tenure.core.errors import UsageError
+from tenure.models.logistic_baseline import train_logistic
 from tenure.models.model import FeatureMeaning
-from tenure.models.plain import train_plain
 from tenure.models.settings import TrainingSettings
 from tenure.reporting.customer_page import customer_text
 from tenure.steps.customer import describe_customer, levers_of, write_customer
@@ -84,7 +84,7 @@ def test_a_lever_is_the_exact_score_with_one_feature_at_its_usual_value():
     table = pd.DataFrame({"failed": generator.poisson(1.0, 600).astype(float), "noise": generator.normal(size=600)})
     labels = (generator.random(600) < 1 / (1 + np.exp(1 - table["failed"]))).to_numpy().astype(int)
     meanings = tuple(FeatureMeaning(name, name, "count", f"{name} payments", "", usual=1.0) for name in table)
-    model = train_plain(table, labels, np.arange(600), meanings, TrainingSettings(folds=3)).model
+    model = train_logistic(table, labels, np.arange(600), meanings, TrainingSettings(folds=3)).model
     customer = pd.DataFrame({"failed": [5.0], "noise": [0.0]})
     levers = levers_of(model, customer)
     assert levers[0]["feature"] == "failed" and levers[0]["found"].startswith("5 failed payments")

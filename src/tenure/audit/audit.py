@@ -14,13 +14,13 @@ import pandas as pd
 from tenure.audit.finding import Finding
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import Replay, replay, unproven_features
-from tenure.audit.solo import missing_proxies, solo_aucs, solo_findings
 from tenure.audit.split import split_findings
+from tenure.audit.univariate import missing_proxies, univariate_aucs, univariate_findings
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import TenureError
 from tenure.core.stored import made_of
 from tenure.models.explain import importance
-from tenure.models.study import Study
+from tenure.models.training_result import TrainingResult
 from tenure.snapshots.build import Snapshots, digest
 
 STRONGEST = 10
@@ -33,40 +33,40 @@ class Audit:
     findings: list[Finding]
     checks: list[dict[str, Any]] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
-    solo: list[dict[str, Any]] = field(default_factory=list)
+    univariate: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def alarms(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.is_alarm]
 
 
-def audit_study(snapshots: Snapshots, study: Study) -> Audit:
-    """Audit one training: replay and perturbation at T and one walk cutoff, solo AUC at T, and the split."""
-    fitting = study.fitting_texts
-    cutoffs = [study.plan.test, *([study.plan.fitting[0]] if study.plan.fitting else [])]
+def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
+    """Audit one training: replay and perturbation at T and one walk cutoff, univariate AUC at T, and the split."""
+    fitting = result.fitting_texts
+    cutoffs = [result.plan.test, *([result.plan.fitting[0]] if result.plan.fitting else [])]
     replays = [check_cutoff(snapshots, cutoff, check) for cutoff in cutoffs for check in (replay, perturb_future)]
-    used = set(study.model.feature_names)
-    test_labels = study.test["label"].to_numpy(dtype=int)
-    ranked = solo_aucs(
-        fitting, fitting["label"].to_numpy(dtype=int), study.test, test_labels, study.model.feature_names
+    used = set(result.model.feature_names)
+    test_labels = result.test["label"].to_numpy(dtype=int)
+    ranked = univariate_aucs(
+        fitting, fitting["label"].to_numpy(dtype=int), result.test, test_labels, result.model.feature_names
     )
     findings = [
         *(finding for one in replays for finding in one.findings() if finding.subject in used or finding.subject.startswith(("(", "eligible"))),
-        *solo_findings(ranked, study.plan.test),
-        *missing_proxies(study.test, test_labels, _strongest(study), study.plan.test),
-        *split_findings(study.target, list(fitting["cutoff"].map(_as_date).unique()), study.plan.test),
+        *univariate_findings(ranked, result.plan.test),
+        *missing_proxies(result.test, test_labels, _strongest(result), result.plan.test),
+        *split_findings(result.target, list(fitting["cutoff"].map(_as_date).unique()), result.plan.test),
     ]  # fmt: skip
     return Audit(
         findings=findings,
         checks=[_row(one) for one in replays],
         unproven=[name for name in unproven_features(snapshots) if name in used],
-        solo=ranked.head(10).to_dict("records"),
+        univariate=ranked.head(10).to_dict("records"),
     )
 
 
-def _strongest(study: Study) -> list[str]:
+def _strongest(result: TrainingResult) -> list[str]:
     """Name the features with the largest mean contribution at T: what the others do hardly matters."""
-    return list(importance(study.model, study.contributions)["feature"].head(STRONGEST))
+    return list(importance(result.model, result.contributions)["feature"].head(STRONGEST))
 
 
 def _as_date(value: Any) -> date:

@@ -16,7 +16,7 @@ from tenure.snapshots.engines.known_customers import known_customers
 
 
 def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:
-    """Tell the customers known at a cutoff twice, from the raw files cut there and from today's facts, and compare every facet."""
+    """Tell the customers known at a cutoff twice, from the raw files cut there and from today's facts, and compare every attribute."""
     with snapshots.scratch() as scratch:
         staged, left_out = staged_then(snapshots, cutoff, Workspace(Path(scratch)))
         everyone = known_customers(staged, cutoff)
@@ -27,7 +27,7 @@ def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:
 
 
 def _columns(then: CustomerView, now: CustomerView, scratch: Path) -> pd.DataFrame:
-    """Compare column by column; a facet told only on one side is a difference."""
+    """Compare column by column; a attribute told only on one side is a difference."""
     names = dict.fromkeys(column.name for view in (now, then) for column in view.columns)
     paths = [scratch / "then.parquet", scratch / "now.parquet"]
     for view, path in zip((then, now), paths, strict=True):

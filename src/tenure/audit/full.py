@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tenure.audit.audit import audit_study, check_cutoff
+from tenure.audit.audit import audit_training, check_cutoff
 from tenure.audit.customer_replay import replay_customers
 from tenure.audit.finding import Finding
 from tenure.audit.labels import (
@@ -30,8 +30,8 @@ from tenure.core.workspace import Workspace
 from tenure.models.evaluate import Auc, auc_with_interval
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import Study, study_target
 from tenure.models.train import train_model
+from tenure.models.training_result import TrainingResult, train_target
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
@@ -57,7 +57,7 @@ class TargetAudit:
     unmatured: list[date] = field(default_factory=list)
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
     sweep: pd.DataFrame = field(default_factory=pd.DataFrame)
-    solo: pd.DataFrame = field(default_factory=pd.DataFrame)
+    univariate: pd.DataFrame = field(default_factory=pd.DataFrame)
     shuffled: Auc | None = None
     hindsight: Auc | None = None
 
@@ -96,12 +96,12 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
     with in_hindsight(snapshots) as naive:
         for name in list(names) or list(snapshots.targets):
             try:
-                study = study_target(snapshots, snapshots.targets[name], settings)
+                result = train_target(snapshots, snapshots.targets[name], settings)
             except NotEnoughDataError as error:
                 targets.append(TargetAudit(name, refused=str(error)))
                 continue
-            targets.append(_audit_target(snapshots, naive, study, settings))
-            cutoffs |= {study.plan.test, *walk_cutoffs(study, WALK_CUTOFFS - 1)}
+            targets.append(_audit_target(snapshots, naive, result, settings))
+            cutoffs |= {result.plan.test, *walk_cutoffs(result, WALK_CUTOFFS - 1)}
     replays = [
         check_cutoff(snapshots, cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)
     ]
@@ -111,44 +111,44 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
 
 
 def _audit_target(
-    snapshots: Snapshots, naive: Snapshots | None, study: Study, settings: TrainingSettings
+    snapshots: Snapshots, naive: Snapshots | None, result: TrainingResult, settings: TrainingSettings
 ) -> TargetAudit:
-    cheap = audit_study(snapshots, study)
-    sweep = lead_time_sweep(snapshots, study)
-    shuffled = shuffled_auc(snapshots, study, settings)
+    cheap = audit_training(snapshots, result)
+    sweep = lead_time_sweep(snapshots, result)
+    shuffled = shuffled_auc(snapshots, result, settings)
     findings = [
-        *cheap.findings, *duplicate_findings(snapshots, study), *sweep_findings(study, sweep), *_shuffled_findings(study, shuffled)
+        *cheap.findings, *duplicate_findings(snapshots, result), *sweep_findings(result, sweep), *_shuffled_findings(result, shuffled)
     ]  # fmt: skip
     return TargetAudit(
-        target=study.target.name, auc=_auc(study), findings=findings, funnel=funnel_with_intervals(study.funnel),
-        unmatured=unmatured_cutoffs(snapshots, study), sensitivity=sensitivity(snapshots, study.target, study.plan.test), sweep=sweep, solo=pd.DataFrame(cheap.solo),
-        shuffled=shuffled, hindsight=hindsight_auc(naive, study, settings),
+        target=result.target.name, auc=_auc(result), findings=findings, funnel=funnel_with_intervals(result.funnel),
+        unmatured=unmatured_cutoffs(snapshots, result), sensitivity=sensitivity(snapshots, result.target, result.plan.test), sweep=sweep, univariate=pd.DataFrame(cheap.univariate),
+        shuffled=shuffled, hindsight=hindsight_auc(naive, result, settings),
     )  # fmt: skip
 
 
-def _auc(study: Study) -> Auc:
-    return auc_with_interval(study.test["label"].to_numpy(), study.test["propensity"].to_numpy())
+def _auc(result: TrainingResult) -> Auc:
+    return auc_with_interval(result.test["label"].to_numpy(), result.test["propensity"].to_numpy())
 
 
-def shuffled_auc(snapshots: Snapshots, study: Study, settings: TrainingSettings) -> Auc:
+def shuffled_auc(snapshots: Snapshots, result: TrainingResult, settings: TrainingSettings) -> Auc:
     """Shuffle the fitting labels and cross-fit: out of fold nothing can be foretold, unless a label reaches the other side."""
     few = replace(settings, folds=3, max_trees=min(settings.max_trees, 300))
-    columns = [c for c in snapshots.columns if c.name in set(study.model.feature_names)]
+    columns = [c for c in snapshots.columns if c.name in set(result.model.feature_names)]
     fitting = read_rows(
-        snapshots, study.target, study.plan.fitting, columns, max_customers=few.max_customers, seed=few.seed
+        snapshots, result.target, result.plan.fitting, columns, max_customers=few.max_customers, seed=few.seed
     )
     labels = np.random.default_rng(few.seed).permutation(fitting["label"].to_numpy(dtype=int))
-    trained = train_model(fitting, labels, fitting["customer_id"].to_numpy(), study.model.meanings, few)
+    trained = train_model(fitting, labels, fitting["customer_id"].to_numpy(), result.model.meanings, few)
     return auc_with_interval(labels, trained.out_of_fold)
 
 
-def _shuffled_findings(study: Study, found: Auc) -> list[Finding]:
+def _shuffled_findings(result: TrainingResult, found: Auc) -> list[Finding]:
     # The interval of one draw misses .5 once in twenty; a label that reaches the other side shows far above that.
     if found.low <= 0.5 or found.value < 0.5 + CLEARLY:
         return []
     return [
         Finding(
-            "shuffled labels", "alarm", study.target.name,
+            "shuffled labels", "alarm", result.target.name,
             f"out-of-fold AUC {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on shuffled labels of the fitting block",
             "about .5", "A label reaches the other side of a fold: look at the folds' groups and at features made from labels.",
         )
@@ -188,11 +188,11 @@ def in_hindsight(snapshots: Snapshots) -> Iterator[Snapshots | None]:
         yield Snapshots(Workspace(Path(scratch)), staged, snapshots.as_of)
 
 
-def hindsight_auc(naive: Snapshots | None, study: Study, settings: TrainingSettings) -> Auc | None:
+def hindsight_auc(naive: Snapshots | None, result: TrainingResult, settings: TrainingSettings) -> Auc | None:
     """Train and test with late facts taken early: how good a model would wrongly look."""
     if naive is None:
         return None
     try:
-        return _auc(study_target(naive, naive.targets[study.target.name], settings, test_cutoff=study.plan.test))
+        return _auc(train_target(naive, naive.targets[result.target.name], settings, test_cutoff=result.plan.test))
     except NotEnoughDataError:
         return None

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from tenure.audit.finding import Finding
 from tenure.core.time_windows import grid_dates
 from tenure.models.evaluate import CONFIDENCE, auc_with_interval
-from tenure.models.study import Study
+from tenure.models.training_result import TrainingResult
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_engine import DuckDBEngine
 from tenure.snapshots.engines.duckdb_session import connect
@@ -68,22 +68,22 @@ def sensitivity(snapshots: Snapshots, target: Target, cutoff: date) -> pd.DataFr
     return pd.DataFrame(rows, columns=["number", "value", "is_own", "eligible", "base_rate"])
 
 
-def unmatured_cutoffs(snapshots: Snapshots, study: Study) -> list[date]:
+def unmatured_cutoffs(snapshots: Snapshots, result: TrainingResult) -> list[date]:
     """List the cutoffs after T that were left out: their outcomes are not certain at the as-of."""
-    later = grid_dates(study.plan.test, snapshots.as_of, snapshots.staged.source.cutoff_grid)
-    return [cutoff for cutoff in later if not study.target.window.is_matured(cutoff, snapshots.as_of)]
+    later = grid_dates(result.plan.test, snapshots.as_of, snapshots.staged.source.cutoff_grid)
+    return [cutoff for cutoff in later if not result.target.window.is_matured(cutoff, snapshots.as_of)]
 
 
-def duplicate_findings(snapshots: Snapshots, study: Study) -> list[Finding]:
+def duplicate_findings(snapshots: Snapshots, result: TrainingResult) -> list[Finding]:
     """Name the cutoffs at which a customer has more than one label: each row must be one customer."""
     findings = []
-    for cutoff in study.plan.all:
-        customers = pq.read_table(snapshots.labels_path(study.target, cutoff), columns=["customer_id"]).to_pandas()
+    for cutoff in result.plan.all:
+        customers = pq.read_table(snapshots.labels_path(result.target, cutoff), columns=["customer_id"]).to_pandas()
         repeated = customers[customers["customer_id"].duplicated()]["customer_id"]
         if len(repeated):
             findings.append(
                 Finding(
-                    "label audit", "alarm", study.target.name,
+                    "label audit", "alarm", result.target.name,
                     f"{len(repeated):,} customers have more than one label at {cutoff} (first: {repeated.iloc[0]})",
                     "one row per customer and cutoff", "Look at the target's outcome and at the mapping of customer_id.",
                 )
@@ -91,29 +91,29 @@ def duplicate_findings(snapshots: Snapshots, study: Study) -> list[Finding]:
     return findings
 
 
-def lead_time_sweep(snapshots: Snapshots, study: Study) -> pd.DataFrame:
+def lead_time_sweep(snapshots: Snapshots, result: TrainingResult) -> pd.DataFrame:
     """Move the outcome window away from the cutoff and test the same propensities. => lead_days, eligible, auc, low, high"""
-    propensities = study.test.set_index("customer_id")["propensity"]
+    propensities = result.test.set_index("customer_id")["propensity"]
     rows = []
     for lead in LEADS:
-        changed = replace(study.target, lead_days=study.target.lead_days + lead)
-        if not changed.window.is_matured(study.plan.test, snapshots.as_of):
+        changed = replace(result.target, lead_days=result.target.lead_days + lead)
+        if not changed.window.is_matured(result.plan.test, snapshots.as_of):
             break
-        labels = labels_of(snapshots, changed, study.plan.test)
+        labels = labels_of(snapshots, changed, result.plan.test)
         auc = auc_with_interval(labels.to_numpy(), propensities.loc[labels.index].to_numpy())
         rows.append((changed.lead_days, len(labels), auc.value, auc.low, auc.high))
     return pd.DataFrame(rows, columns=["lead_days", "eligible", "auc", "low", "high"])
 
 
-def sweep_findings(study: Study, sweep: pd.DataFrame) -> list[Finding]:
+def sweep_findings(result: TrainingResult, sweep: pd.DataFrame) -> list[Finding]:
     """Flag a cliff at the first day."""
     if len(sweep) < 2 or sweep["auc"].iloc[0] - sweep["auc"].iloc[1] < CLIFF:
         return []
     first, second = sweep.iloc[0], sweep.iloc[1]
     return [
         Finding(
-            "lead-time sweep", "alarm", study.target.name,
-            f"AUC falls from {first.auc:.3f} to {second.auc:.3f} when the outcome window begins a day later (test cutoff {study.plan.test})",
+            "lead-time sweep", "alarm", result.target.name,
+            f"AUC falls from {first.auc:.3f} to {second.auc:.3f} when the outcome window begins a day later (test cutoff {result.plan.test})",
             f"a fall of less than {CLIFF:.2f}",
             "Something of the first day is known at the cutoff: look at facts dated at midnight, and at known_at.",
         )

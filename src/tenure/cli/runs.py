@@ -99,7 +99,7 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
         return f"{target['status']}: {target['reason'].removeprefix(f'{name}: ')}"
     why = f"; it {target['reason']}" if target["status"] == "blocked" else ""
     return (
-        f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_rule']:.3f} of the rule; "
+        f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_heuristic']:.3f} of the heuristic; "
         f"{target['positives']:,} positive of {target['eligible']:,} eligible at {target['test_cutoff']}, {target['horizon_days']} days{why}"
     )
 

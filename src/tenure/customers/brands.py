@@ -7,7 +7,7 @@ from functools import lru_cache
 import pandas as pd
 
 from tenure.core.errors import DefinitionError, NotEnoughDataError
-from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.snapshots.engines.facts_at import FactsAt
 
 WINDOW_DAYS = 365
@@ -23,7 +23,7 @@ FROM order_lines WHERE quantity > 0 AND amount > 0 AND coalesce(brand, product_b
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Tell each buyer's main brand, and where they move up, the next. => customer_id and the facet's columns"""
+    """Tell each buyer's main brand, and where they move up, the next. => customer_id and the attribute's columns"""
     rungs = ladder(facts)
     bought = facts.query(
         f"""
@@ -71,12 +71,12 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
     )
     if len(table) < 2:
         raise NotEnoughDataError("needs order lines of at least two brands in the last year")
-    rungs = FACET.settings_of(facts.source)["ladder"]
+    rungs = ATTRIBUTE.settings_of(facts.source)["ladder"]
     if not rungs and len(table) > MOST:
-        raise NotEnoughDataError(f"{len(table)} brands: expected at most {MOST}, or a ladder in [facets.brands]")
+        raise NotEnoughDataError(f"{len(table)} brands: expected at most {MOST}, or a ladder in [attributes.brands]")
     if unknown := sorted({*rungs} - {*table["brand"]}):
         raise DefinitionError(
-            f"[facets.brands] ladder names {', '.join(map(str, unknown))}. Expected brands of the order lines: {', '.join(table['brand'])}."
+            f"[attributes.brands] ladder names {', '.join(map(str, unknown))}. Expected brands of the order lines: {', '.join(table['brand'])}."
         )
     if rungs:
         table = table.set_index("brand").loc[rungs].reset_index()
@@ -95,14 +95,14 @@ def brands(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"brands": table.round({"price": 2, "amount": 2, "share": 4})}
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="brands",
     tables=("order_lines",),
     columns=(
-        FacetColumn("brands_bought", "count", "Brands bought in the last 365 days."),
-        FacetColumn("brand_main", "", "The brand most money went to in the last 365 days."),
-        FacetColumn("brand_main_share", "share", "The main brand's share of what was spent on brands."),
-        FacetColumn(
+        AttributeColumn("brands_bought", "count", "Brands bought in the last 365 days."),
+        AttributeColumn("brand_main", "", "The brand most money went to in the last 365 days."),
+        AttributeColumn("brand_main_share", "share", "The main brand's share of what was spent on brands."),
+        AttributeColumn(
             "brand_ready_for", "",
             "The next brand up the ladder, where more of the last 90 days' spending went above the main brand than before.",
         ),

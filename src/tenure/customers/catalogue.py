@@ -1,4 +1,4 @@
-"""Gathers every module of this package that holds a ``FACET``: a new facet is a new file."""
+"""Gathers every module of this package that holds a ``ATTRIBUTE``: a new attribute is a new file."""
 
 from __future__ import annotations
 
@@ -9,40 +9,44 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from tenure.core.errors import DefinitionError, UnknownNameError
-from tenure.customers.facet import Facet
+from tenure.customers.attribute import CustomerAttribute
 from tenure.sources.source import Source
 
 
 @cache
-def all_facets() -> dict[str, Facet]:
-    """Give every facet by name, each after those it builds on.
+def all_attributes() -> dict[str, CustomerAttribute]:
+    """Give every attribute by name, each after those it builds on.
 
     Raises
     ------
-    KeyError, CycleError : a facet comes after one that nobody defined, or after itself (a defect; a test asks for it).
+    KeyError, CycleError : a attribute comes after one that nobody defined, or after itself (a defect; a test asks for it).
     """
     import tenure.customers as package
 
     modules = [import_module(f"{package.__name__}.{found.name}") for found in iter_modules(package.__path__)]
-    facets = {module.FACET.name: module.FACET for module in modules if hasattr(module, "FACET")}
-    order = TopologicalSorter({name: sorted(facet.after) for name, facet in sorted(facets.items())}).static_order()
-    return {name: facets[name] for name in order}
+    attributes = {module.ATTRIBUTE.name: module.ATTRIBUTE for module in modules if hasattr(module, "ATTRIBUTE")}
+    order = TopologicalSorter(
+        {name: sorted(attribute.after) for name, attribute in sorted(attributes.items())}
+    ).static_order()
+    return {name: attributes[name] for name in order}
 
 
-def lacking_tables(facet: Facet, tables: Collection[str]) -> tuple[str, ...]:
-    """Name the staged tables that a facet needs and the source lacks."""
-    return tuple(table for table in facet.tables if table not in tables)
+def lacking_tables(attribute: CustomerAttribute, tables: Collection[str]) -> tuple[str, ...]:
+    """Name the staged tables that a attribute needs and the source lacks."""
+    return tuple(table for table in attribute.tables if table not in tables)
 
 
-def check_facet_settings(source: Source) -> None:
-    """Check every ``[facets.<name>]`` of a source, before anything is computed.
+def check_attribute_settings(source: Source) -> None:
+    """Check every ``[attributes.<name>]`` of a source, before anything is computed.
 
     Raises
     ------
-    DefinitionError : no such facet, no such setting, or a value of another kind.
+    DefinitionError : no such attribute, no such setting, or a value of another kind.
     """
-    facets = all_facets()
-    for name in source.facets:
-        if name not in facets:
-            raise DefinitionError(f"{source.where} [facets.{name}]: {UnknownNameError('Facet', name, facets)}")
-        facets[name].settings_of(source)
+    attributes = all_attributes()
+    for name in source.attributes:
+        if name not in attributes:
+            raise DefinitionError(
+                f"{source.where} [attributes.{name}]: {UnknownNameError('Customer attribute', name, attributes)}"
+            )
+        attributes[name].settings_of(source)

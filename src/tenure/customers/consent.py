@@ -6,16 +6,16 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import quoted
-from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.snapshots.engines.facts_at import FactsAt
 
 PREFIX = "consent_"
 
 
-def columns_in(facts: FactsAt) -> tuple[FacetColumn, ...]:
+def columns_in(facts: FactsAt) -> tuple[AttributeColumn, ...]:
     """Name the channels that the source's customers were asked for: ``consent`` of its mapping."""
     return tuple(
-        FacetColumn(
+        AttributeColumn(
             name, "true or false", f"Agrees to be contacted by {name.removeprefix(PREFIX)}; empty: never asked."
         )
         for name in facts.tables["customers"]
@@ -47,4 +47,4 @@ def _flags(channels: list[str]) -> str:
     return ", ".join(f"TRY_CAST({name} AS BOOLEAN) AS {name}" for name in map(quoted, channels))
 
 
-FACET = Facet(name="consent", tables=("customers",), columns=(), columns_in=columns_in, build=build)
+ATTRIBUTE = CustomerAttribute(name="consent", tables=("customers",), columns=(), columns_in=columns_in, build=build)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.snapshots.engines.facts_at import FactsAt
 
 # What an answer is set beside, where the customers carry it.
@@ -43,12 +43,12 @@ def answers(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"declared_answers": table.sort_values(["key", "customers"], ascending=[True, False], ignore_index=True)}
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="declared",
     tables=("declared",),
     columns=(
-        FacetColumn("declared_answers", "", "The newest answer to each question, as told by the customer."),
-        FacetColumn("declared_on", "date", "The day of the newest answer."),
+        AttributeColumn("declared_answers", "", "The newest answer to each question, as told by the customer."),
+        AttributeColumn("declared_on", "date", "The day of the newest answer."),
     ),
     build=build,
     details=answers,

@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.special import expit
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.customers.earlier import known_before
-from tenure.customers.facet import Facet, FacetColumn
 from tenure.models.evaluate import auc_with_interval
 from tenure.snapshots.engines.facts_at import FactsAt
 
@@ -53,7 +53,7 @@ class Weights:
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     """Weigh what was done by the as-of and some days earlier. => customer_id, engagement_index, _before, engagement_trend"""
-    settings = FACET.settings_of(facts.source)
+    settings = ATTRIBUTE.settings_of(facts.source)
     weights = learn(facts)
     then = facts.as_of - timedelta(days=settings["days_before"])
     days = {"engagement_index": facts.as_of, "engagement_index_before": then}
@@ -74,7 +74,7 @@ def learn(facts: FactsAt) -> Weights:
     ------
     NotEnoughDataError : too few customers with or without a purchase on either day, or nothing foretells one.
     """
-    settings = FACET.settings_of(facts.source)
+    settings = ATTRIBUTE.settings_of(facts.source)
     tested = facts.as_of - timedelta(days=settings["horizon_days"])
     fitted = tested - timedelta(days=settings["horizon_days"])
     decayed, bought = _acts_and_outcome(facts, fitted, tested, settings)
@@ -190,21 +190,21 @@ def details(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"engagement_weights": weights.table, "engagement_quality": pd.DataFrame([weights.quality])}
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="engagement",
     tables=(),
     columns=(
-        FacetColumn(
+        AttributeColumn(
             "engagement_index",
             "0 to 100",
             "What the customer did over all channels, fading with age, weighted by how well it foretold a purchase or renewal.",
         ),
-        FacetColumn(
+        AttributeColumn(
             "engagement_index_before",
             "0 to 100",
             "The index 30 days before, or as many as the source sets, as known then.",
         ),
-        FacetColumn("engagement_trend", "", "Where the index is going: silent, waking, fading or steady."),
+        AttributeColumn("engagement_trend", "", "Where the index is going: silent, waking, fading or steady."),
     ),
     build=build,
     details=details,

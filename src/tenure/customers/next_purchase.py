@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.customers.numbered import Numbered
 from tenure.customers.value_models.rhythm import due_days
 from tenure.snapshots.engines.facts_at import FactsAt
@@ -80,13 +80,13 @@ def _day(as_of: date) -> int:
     return (as_of - EPOCH).days
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="next_purchase",
     tables=("order_lines",),
     columns=(
-        FacetColumn("next_purchase_on", "date", "Expected day of the next order, from the customer's gaps between orders and everybody's."),
-        FacetColumn("next_purchase_low", "date", "Of those who order again, one in ten does so earlier than this day."),
-        FacetColumn("next_purchase_high", "date", "Of those who order again, one in ten does so later than this day."),
+        AttributeColumn("next_purchase_on", "date", "Expected day of the next order, from the customer's gaps between orders and everybody's."),
+        AttributeColumn("next_purchase_low", "date", "Of those who order again, one in ten does so earlier than this day."),
+        AttributeColumn("next_purchase_high", "date", "Of those who order again, one in ten does so later than this day."),
     ),
     build=build,
     details=details,

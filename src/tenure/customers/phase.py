@@ -9,8 +9,8 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import months_later
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.customers.earlier import known_before
-from tenure.customers.facet import Facet, FacetColumn
 from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.targets.catalogue import targets_of
 
@@ -148,22 +148,22 @@ def monthly_phases(facts: FactsAt) -> pd.DataFrame:
 
 
 def _settings(facts: FactsAt) -> dict[str, Any]:
-    settings = FACET.settings_of(facts.source)
+    settings = ATTRIBUTE.settings_of(facts.source)
     lapse = targets_of(facts.source)["lapse"]
     return settings | {"lapsed_days": settings["lapsed_days"] or lapse.eligible_days}
 
 
 def _at_risk_by_score(facts: FactsAt, customers: pd.DataFrame) -> pd.Series:
     deciles = customers.set_index("customer_id").reindex(columns=[f"{name}_decile" for name in RISKS])
-    return (deciles <= FACET.settings_of(facts.source)["risk_deciles"]).fillna(False).any(axis=1)
+    return (deciles <= ATTRIBUTE.settings_of(facts.source)["risk_deciles"]).fillna(False).any(axis=1)
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="phase",
     tables=(),
     columns=(
-        FacetColumn("phase", "", f"Where the customer stands: {', '.join(PHASES[:-1])} or {PHASES[-1]}."),
-        FacetColumn(
+        AttributeColumn("phase", "", f"Where the customer stands: {', '.join(PHASES[:-1])} or {PHASES[-1]}."),
+        AttributeColumn(
             "phase_since", "date",
             f"First day of the phase, looked at on the same day of each of the last {MONTHS} months; the as-of where only today's score tells it.",
         ),

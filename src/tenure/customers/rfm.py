@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import DefinitionError
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.customers.earlier import known_before, purchases
-from tenure.customers.facet import Facet, FacetColumn
 from tenure.snapshots.engines.facts_at import FactsAt
 
 # Segment, recency score from and to, the mean of frequency and monetary score from and to. Every pair is in exactly one.
@@ -33,8 +33,8 @@ NOT_YET = "no purchase yet"
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Score who has bought, at the as-of and so many days before it. => customer_id and the facet's columns"""
-    settings = FACET.settings_of(facts.source)
+    """Score who has bought, at the as-of and so many days before it. => customer_id and the attribute's columns"""
+    settings = ATTRIBUTE.settings_of(facts.source)
     before = rfm_at(facts, facts.as_of - timedelta(days=settings["days_before"]), settings)
     former = before[["customer_id", "rfm_segment"]].rename(columns={"rfm_segment": "rfm_segment_before"})
     return rfm_at(facts, facts.as_of, settings).merge(former, on="customer_id", how="left", validate="one_to_one")
@@ -95,21 +95,23 @@ def _bounds(settings: dict[str, Any], key: str) -> list[float]:
     bounds = list(settings[key])
     if bounds and (len(bounds) != 4 or sorted(set(bounds)) != bounds):
         raise DefinitionError(
-            f"[facets.rfm] {key} is {bounds}. Expected four numbers, ascending, or none for quintiles."
+            f"[attributes.rfm] {key} is {bounds}. Expected four numbers, ascending, or none for quintiles."
         )
     return bounds
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="rfm",
     tables=(),
     columns=(
-        FacetColumn("rfm_recency_days", "days", "Days since the last purchase; 1 is yesterday."),
-        FacetColumn("rfm_orders", "count", "Purchases in the window, a year unless the source sets another."),
-        FacetColumn("rfm_amount", "currency", "What was paid for purchases in the window, less what was given back."),
-        FacetColumn("rfm_score", "", "Recency, frequency and monetary score, 5 the best, as in 543."),
-        FacetColumn("rfm_segment", "", "The segment that the scores make."),
-        FacetColumn(
+        AttributeColumn("rfm_recency_days", "days", "Days since the last purchase; 1 is yesterday."),
+        AttributeColumn("rfm_orders", "count", "Purchases in the window, a year unless the source sets another."),
+        AttributeColumn(
+            "rfm_amount", "currency", "What was paid for purchases in the window, less what was given back."
+        ),
+        AttributeColumn("rfm_score", "", "Recency, frequency and monetary score, 5 the best, as in 543."),
+        AttributeColumn("rfm_segment", "", "The segment that the scores make."),
+        AttributeColumn(
             "rfm_segment_before", "", "The segment 90 days before, or as many as the source sets, as known then."
         ),
     ),

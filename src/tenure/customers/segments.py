@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.customers.earlier import known_before, purchases
-from tenure.customers.facet import Facet, FacetColumn
 from tenure.snapshots.engines.facts_at import FactsAt
 
 FEWEST = 200
@@ -78,7 +78,7 @@ def propose(facts: FactsAt) -> Proposal:
     """
     from sklearn.metrics import adjusted_rand_score
 
-    settings = FACET.settings_of(facts.source)
+    settings = ATTRIBUTE.settings_of(facts.source)
     before = facts.as_of - timedelta(days=settings["days_before"])
     now, then = traits_at(facts, facts.as_of), traits_at(facts, before)
     for day, table in ((facts.as_of, now), (before, then)):
@@ -158,7 +158,7 @@ def details(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     table["share_of_amount"] = (table["amount"] / table["amount"].sum()).round(4)
     if "contacts" in facts.tables:
         table = table.merge(
-            _contact_answers(facts, proposal, FACET.settings_of(facts.source)), on="segment", how="left"
+            _contact_answers(facts, proposal, ATTRIBUTE.settings_of(facts.source)), on="segment", how="left"
         )
     table = table.round({"amount": 2}).sort_values("amount", ascending=False, ignore_index=True)
     return {"segments": table, "segment_stability": proposal.tried}
@@ -202,11 +202,13 @@ def _contact_answers(facts: FactsAt, proposal: Proposal, settings: dict[str, Any
     return pd.DataFrame(rows, columns=columns).round(4)
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="segments",
     tables=(),
     columns=(
-        FacetColumn("segment", "", "The proposed segment: a group found from purchases, named by what sets it apart."),
+        AttributeColumn(
+            "segment", "", "The proposed segment: a group found from purchases, named by what sets it apart."
+        ),
     ),
     build=build,
     details=details,

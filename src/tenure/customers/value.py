@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.customers.numbered import Numbered
 from tenure.customers.value_models import shop, subscriptions
 from tenure.customers.value_models.comparison import Forecaster, forecast_all, judge
@@ -21,7 +21,7 @@ HORIZONS: Mapping[str, int] = {"3m": 91, "12m": 365}
 REVENUE = {name: f"revenue_{name}" for name in HORIZONS}
 TOP_SHARES = (0.01, 0.05, 0.20)
 EPOCH = date(1970, 1, 1)
-MODELS_TABLE = "facet_value_models"
+MODELS_TABLE = "attribute_value_models"
 SIGNIFICANT_DIGITS = 9
 # From so much history on the models are judged once a month, not anew each day.
 MIN_JUDGED_DAYS = 60
@@ -42,7 +42,7 @@ class Part:
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Judge the models on the past, and let the best say the future. => customer_id and the columns of ``FACET``
+    """Judge the models on the past, and let the best say the future. => customer_id and the columns of ``ATTRIBUTE``
 
     Raises
     ------
@@ -68,7 +68,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
         if short in value:  # two models may disagree on one customer; a year brings no less than its first quarter
             value[long] = value[[short, long]].max(axis=1)
     facts.connection.register(MODELS_TABLE, pd.concat(models, ignore_index=True))
-    columns = [column.name for column in FACET.columns]
+    columns = [column.name for column in ATTRIBUTE.columns]
     return _rounded(value.reindex(columns=columns)).rename_axis("customer_id").reset_index()
 
 
@@ -213,12 +213,12 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     return table.map(lambda value: float(f"{value:.{SIGNIFICANT_DIGITS}g}"), na_action="ignore")
 
 
-FACET = Facet(
+ATTRIBUTE = CustomerAttribute(
     name="value",
     tables=(),
     columns=(
         *(
-            FacetColumn(
+            AttributeColumn(
                 f"value_{name}", "currency",
                 f"Expected margin of the next {days} days, from orders and subscriptions: expected revenue x the source's margin "
                 "rate, by the model that was best out of time (value_models). Empty for who never bought or subscribed.",
@@ -226,13 +226,13 @@ FACET = Facet(
             for name, days in HORIZONS.items()
         ),
         *(
-            FacetColumn(
+            AttributeColumn(
                 f"expected_purchases_{name}", "days with a purchase",
                 f"Expected number of days with an order in the next {days} days. Empty for who never ordered.",
             )
             for name, days in HORIZONS.items()
         ),
-        FacetColumn("p_alive", "probability", "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted."),
+        AttributeColumn("p_alive", "probability", "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted."),
     ),
     build=build,
     details=details,

@@ -129,5 +129,5 @@ def over_known_columns(expression: str, known: Iterable[str]) -> str:
             return exp.cast(exp.null(), "DOUBLE")
         return node
 
-    parsed = parse_expression(expression, "rule")
+    parsed = parse_expression(expression, "heuristic")
     return f"({parsed.transform(blank).sql(dialect='duckdb')})"

@@ -29,11 +29,11 @@ class Choice:
         return f"The logistic regression on {features} feature{'s' if features != 1 else ''} was taken, for the trees are no better beyond noise: {found}."
 
 
-def choose_model(trees: TrainedModel, plain: TrainedModel, labels: np.ndarray, customers: np.ndarray) -> Choice:
+def choose_model(trees: TrainedModel, logistic: TrainedModel, labels: np.ndarray, customers: np.ndarray) -> Choice:
     """Take the trees where they beat the logistic regression beyond noise, out of fold on the same fitting rows.
 
     ``labels`` and ``customers``: one per fitting row; the interval counts a customer's rows as one.
     """
-    difference = auc_difference(labels, trees.out_of_fold, plain.out_of_fold, customers)
-    took_trees = difference.low > 0 or not plain.model.feature_names
-    return Choice(trees if took_trees else plain, difference, took_trees)
+    difference = auc_difference(labels, trees.out_of_fold, logistic.out_of_fold, customers)
+    took_trees = difference.low > 0 or not logistic.model.feature_names
+    return Choice(trees if took_trees else logistic, difference, took_trees)

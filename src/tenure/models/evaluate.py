@@ -27,7 +27,7 @@ class Auc:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model at one test cutoff, next to the rule, a plain logistic regression and the base rate.
+    """A model at one test cutoff, next to the heuristic, a logistic regression and the base rate.
 
     ``deciles``: decile, customers, positives, label_rate, lift, mean_propensity. ``reliability``: the same ten bins of
     equal count, from the lowest propensity, with the interval of the label rate.
@@ -36,7 +36,7 @@ class Evaluation:
     rows: int
     positives: int
     metrics: dict[str, float]
-    difference_to_rule: Auc
+    difference_to_heuristic: Auc
     deciles: pd.DataFrame
     reliability: pd.DataFrame
 
@@ -116,13 +116,20 @@ def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.
     return values, influence
 
 
-def as_ranking(rule_scores: np.ndarray | pd.Series) -> np.ndarray:
-    """Rank every customer by a rule: of whom it knows nothing stands in its middle.
+# Published metrics: former name => name.
+FORMER_NAMES = {
+    "auc_rule": "auc_heuristic", "auc_rule_low": "auc_heuristic_low", "auc_rule_high": "auc_heuristic_high",
+    "average_precision_rule": "average_precision_heuristic", "lift_top_decile_rule": "lift_top_decile_heuristic",
+}  # fmt: skip
+
+
+def as_ranking(heuristic_scores: np.ndarray | pd.Series) -> np.ndarray:
+    """Rank every customer by a heuristic; a customer it knows nothing about stands in its middle.
 
     >>> as_ranking(np.array([3.0, np.nan, 1.0]))
     array([3., 2., 1.])
     """
-    scores = np.asarray(rule_scores, dtype=float)
+    scores = np.asarray(heuristic_scores, dtype=float)
     known = scores[~np.isnan(scores)]
     return np.where(np.isnan(scores), np.median(known) if len(known) else 0.0, scores)
 
@@ -130,8 +137,8 @@ def as_ranking(rule_scores: np.ndarray | pd.Series) -> np.ndarray:
 def evaluate(
     labels: np.ndarray,
     propensities: np.ndarray,
-    rule_scores: np.ndarray,
-    plain_propensities: np.ndarray,
+    heuristic_scores: np.ndarray,
+    logistic_propensities: np.ndarray,
     *,
     capacity: int = 0,
 ) -> Evaluation:
@@ -146,9 +153,9 @@ def evaluate(
     from sklearn.metrics import average_precision_score, brier_score_loss, log_loss
 
     labels = np.asarray(labels).astype(int)
-    rule = as_ranking(rule_scores)
-    auc, auc_rule = auc_with_interval(labels, propensities), auc_with_interval(labels, rule)
-    auc_plain = auc_with_interval(labels, plain_propensities)
+    heuristic = as_ranking(heuristic_scores)
+    auc, auc_heuristic = auc_with_interval(labels, propensities), auc_with_interval(labels, heuristic)
+    auc_logistic = auc_with_interval(labels, logistic_propensities)
     base_rate = float(labels.mean())
     deciles = lift_by_decile(labels, propensities)
     reliability = reliability_bins(labels, propensities)
@@ -158,25 +165,27 @@ def evaluate(
     order = np.argsort(-np.asarray(propensities), kind="stable")
     metrics = {
         "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high,
-        "auc_rule": auc_rule.value, "auc_rule_low": auc_rule.low, "auc_rule_high": auc_rule.high,
-        "auc_logistic": auc_plain.value, "auc_logistic_low": auc_plain.low, "auc_logistic_high": auc_plain.high,
+        "auc_heuristic": auc_heuristic.value, "auc_heuristic_low": auc_heuristic.low, "auc_heuristic_high": auc_heuristic.high,
+        "auc_logistic": auc_logistic.value, "auc_logistic_low": auc_logistic.low, "auc_logistic_high": auc_logistic.high,
         "average_precision": float(average_precision_score(labels, propensities)),
-        "average_precision_rule": float(average_precision_score(labels, rule)),
-        "average_precision_logistic": float(average_precision_score(labels, plain_propensities)),
+        "average_precision_heuristic": float(average_precision_score(labels, heuristic)),
+        "average_precision_logistic": float(average_precision_score(labels, logistic_propensities)),
         "log_loss": float(log_loss(labels, clipped)),
-        "log_loss_logistic": float(log_loss(labels, np.clip(plain_propensities, 1e-6, 1 - 1e-6))),
+        "log_loss_logistic": float(log_loss(labels, np.clip(logistic_propensities, 1e-6, 1 - 1e-6))),
         "log_loss_base_rate": float(log_loss(labels, np.full(len(labels), base_rate))),
         "brier": float(brier_score_loss(labels, clipped)),
         "ece": float((reliability["customers"] * (reliability["label_rate"] - reliability["mean_propensity"]).abs()).sum() / len(labels)),
         **line, "ece_by_chance": ece_by_chance(clipped),
         "lift_top_decile": float(deciles["lift"].iloc[0]),
-        "lift_top_decile_rule": float(lift_by_decile(labels, rule)["lift"].iloc[0]),
+        "lift_top_decile_heuristic": float(lift_by_decile(labels, heuristic)["lift"].iloc[0]),
         "capacity": contacts, "lift_at_capacity": float(labels[order[:contacts]].mean()) / base_rate,
         "base_rate": base_rate,
     }  # fmt: skip
     metrics |= metric_intervals(labels, propensities, contacts / len(labels))
+    # Under their former names for one more version.
+    metrics |= {former: metrics[name] for former, name in FORMER_NAMES.items()}
     return Evaluation(
-        len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, rule), deciles, reliability
+        len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, heuristic), deciles, reliability
     )
 
 

@@ -31,7 +31,7 @@ ABOUT_FIT = "fit.json"
 # How a file that is cut short or has a flipped bit shows: as no file, no archive, one of another kind, or without a part of it.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
 # As it was imported: a file that is edited under a running kernel changes nothing of what it calculates.
-CODE = code_key("tenure.models.train", "tenure.models.plain", "tenure.models.choice")
+CODE = code_key("tenure.models.train", "tenure.models.logistic_baseline", "tenure.models.choice")
 
 
 @dataclass(frozen=True)

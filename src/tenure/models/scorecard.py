@@ -13,7 +13,7 @@ from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import Study, study_target
+from tenure.models.training_result import TrainingResult, train_target
 from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target
 
@@ -22,7 +22,7 @@ WALK_CUTOFFS = 6
 WALK_FOLDS = 3
 WALK_STEP = 2
 SHOWN = (
-    "auc", "auc_low", "auc_high", "auc_rule", "auc_logistic", "average_precision", "average_precision_low", "average_precision_high",
+    "auc", "auc_low", "auc_high", "auc_heuristic", "auc_logistic", "average_precision", "average_precision_low", "average_precision_high",
     "log_loss", "log_loss_low", "log_loss_high", "ece", "ece_low", "ece_high", "ece_by_chance", "calibration_slope", "calibration_slope_low",
     "calibration_slope_high", "calibration_intercept", "lift_top_decile", "lift_top_decile_low", "lift_top_decile_high",
     "capacity", "lift_at_capacity", "lift_at_capacity_low", "lift_at_capacity_high", "base_rate",
@@ -46,7 +46,7 @@ class Scorecard:
     silent: str = ""
 
     def difference_to(self, compared_with: str) -> Auc | None:
-        """Return the mean paired difference to ``rule``, ``logistic regression`` or ``champion``; None where not compared."""
+        """Return the mean paired difference to ``heuristic``, ``logistic regression`` or ``champion``; None where not compared."""
         rows = self.differences[self.differences["compared_with"] == compared_with]
         return None if rows.empty else Auc(*rows[["difference", "low", "high"]].iloc[0])
 
@@ -65,7 +65,7 @@ def walk(
     snapshots: Snapshots,
     target: Target,
     settings: TrainingSettings,
-    last: Study,
+    last: TrainingResult,
     *,
     cutoffs: int = WALK_CUTOFFS,
     champion: PropensityModel | None = None,
@@ -74,54 +74,54 @@ def walk(
 
     The champion is asked only at cutoffs at or after the end of what it was fitted on: elsewhere it knows the answers.
     """
-    studies = [last]
+    results = [last]
     for cutoff in reversed(walk_cutoffs(last, cutoffs - 1)):
         try:
             quicker = replace(
                 settings, folds=min(settings.folds, WALK_FOLDS), tune_trials=0, learning_rate=settings.learning_rate * WALK_STEP,
                 early_stopping_trees=settings.early_stopping_trees // WALK_STEP,
             )  # fmt: skip
-            studies.insert(0, study_target(snapshots, target, quicker, test_cutoff=cutoff))
+            results.insert(0, train_target(snapshots, target, quicker, test_cutoff=cutoff))
         except NotEnoughDataError:
             # Earlier cutoffs have less behind them still.
             break
     silent = "" if champion is None else why_silent(champion, last)
-    tested = [_with_champion(study, None if silent else champion) for study in studies]
-    return Scorecard(_rows(studies, tested), _differences(tested), _drivers(studies), silent)
+    tested = [_with_champion(result, None if silent else champion) for result in results]
+    return Scorecard(_rows(results, tested), _differences(tested), _drivers(results), silent)
 
 
-def _with_champion(study: Study, champion: PropensityModel | None) -> pd.DataFrame:
-    test = study.test[["customer_id", "label", "propensity", "rule_score", "plain_propensity"]]
-    test = test.assign(rule_score=as_ranking(test["rule_score"]))
-    if champion is None or why_silent(champion, study):
+def _with_champion(result: TrainingResult, champion: PropensityModel | None) -> pd.DataFrame:
+    test = result.test[["customer_id", "label", "propensity", "heuristic_score", "logistic_propensity"]]
+    test = test.assign(heuristic_score=as_ranking(test["heuristic_score"]))
+    if champion is None or why_silent(champion, result):
         return test
-    return test.assign(**{CHAMPION_PROPENSITY: champion.propensities(study.test)})
+    return test.assign(**{CHAMPION_PROPENSITY: champion.propensities(result.test)})
 
 
-def why_silent(champion: PropensityModel, study: Study) -> str:
+def why_silent(champion: PropensityModel, result: TrainingResult) -> str:
     """Say why a model cannot be asked at a study's test cutoff; nothing where it can."""
     fitted_through = champion.about["fitted_through"]
-    if date.fromisoformat(fitted_through) > study.plan.test:
+    if date.fromisoformat(fitted_through) > result.plan.test:
         return f"it was fitted on outcomes until {fitted_through}"
-    if missing := sorted({*champion.feature_names} - {*study.test.columns}):
+    if missing := sorted({*champion.feature_names} - {*result.test.columns}):
         return f"the source cannot give {len(missing)} of its features any more, first {missing[0]}"
     return ""
 
 
-def walk_cutoffs(last: Study, count: int) -> list[date]:
+def walk_cutoffs(last: TrainingResult, count: int) -> list[date]:
     """Choose the latest walk cutoffs before T that leave a fitting cutoff, spread over the fitting block when there are many."""
     window = last.target.window
     possible = [c for c in last.plan.walk if any(window.is_matured(f, c) for f in last.plan.walk if f < c)]
     return possible[-count:] if count > 0 else []
 
 
-def _rows(studies: Sequence[Study], tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _rows(results: Sequence[TrainingResult], tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"cutoff": str(s.plan.test), "eligible": s.evaluation.rows, "positives": s.evaluation.positives}
             | {name: s.evaluation.metrics[name] for name in SHOWN}
             | {"auc_champion": _champion_auc(table)}
-            for s, table in zip(studies, tested, strict=True)
+            for s, table in zip(results, tested, strict=True)
         ]
     )
 
@@ -135,7 +135,7 @@ def _champion_auc(test: pd.DataFrame) -> float | None:
 def _differences(tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, other in (
-        ("rule", "rule_score"), ("logistic regression", "plain_propensity"), ("champion", CHAMPION_PROPENSITY)
+        ("heuristic", "heuristic_score"), ("logistic regression", "logistic_propensity"), ("champion", CHAMPION_PROPENSITY)
     ):  # fmt: skip
         parts = [
             (t["customer_id"].to_numpy(), t["label"].to_numpy(), t["propensity"].to_numpy(), t[other].to_numpy())
@@ -148,11 +148,11 @@ def _differences(tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["compared_with", "cutoffs", "difference", "low", "high"])
 
 
-def _drivers(studies: Sequence[Study]) -> pd.DataFrame:
+def _drivers(results: Sequence[TrainingResult]) -> pd.DataFrame:
     shares = {}
-    for study in studies:
-        strength = driver_contributions(study.model, study.contributions).abs().mean()
-        shares[str(study.plan.test)] = strength / max(float(strength.sum()), 1e-12)
+    for result in results:
+        strength = driver_contributions(result.model, result.contributions).abs().mean()
+        shares[str(result.plan.test)] = strength / max(float(strength.sum()), 1e-12)
     table = pd.DataFrame(shares).fillna(0.0)
     ordered = table.sort_values(table.columns[-1], ascending=False, kind="stable")
     return ordered.rename_axis("driver").reset_index()

@@ -68,7 +68,7 @@ class Verdict:
 class Thresholds:
     """What a version must reach: the one table of them."""
 
-    rule_low: float = 0.0  # lower end of the paired 95 % interval of AUC against the rule, above it
+    heuristic_low: float = 0.0  # lower end of the paired 95 % interval of AUC against the heuristic, above it
     champion_low: float = -0.02  # lower end of the interval against the champion, not below it
     slope_low: float = 0.5  # calibration slope
     slope_high: float = 2.0
@@ -106,18 +106,18 @@ def judge(
     """Judge a version on its test cutoff; every gate must be passed.
 
     ``standing`` is the gate ``against_champion``. A quick run, whose sample is too
-    small for intervals, is asked only to beat its rule.
+    small for intervals, is asked only to beat its heuristic.
     """
-    rule, m = evaluation.difference_to_rule, evaluation.metrics
+    heuristic, m = evaluation.difference_to_heuristic, evaluation.metrics
     return Verdict(
         (
             Gate(
                 "no alarm of the audit", not alarms,
-                "; ".join(alarms) or "replay, perturbation, solo AUC and split found nothing", "audit",
+                "; ".join(alarms) or "replay, perturbation, univariate AUC and split found nothing", "audit",
             ),
             Gate(
-                "better than the rule", (rule.value if is_quick else rule.low) > thresholds.rule_low,
-                f"AUC {m['auc']:.3f} against {m['auc_rule']:.3f} (paired difference {rule.value:+.3f}, 95 % interval {rule.low:+.3f} to {rule.high:+.3f})",
+                "better than the heuristic", (heuristic.value if is_quick else heuristic.low) > thresholds.heuristic_low,
+                f"AUC {m['auc']:.3f} against {m['auc_heuristic']:.3f} (paired difference {heuristic.value:+.3f}, 95 % interval {heuristic.low:+.3f} to {heuristic.high:+.3f})",
                 "baseline",
             ),
             Gate(
@@ -162,7 +162,7 @@ def against_champion(
     if challenger.is_quick and not champion.is_quick:
         return gate(False, f"{named} is a full model, which no quick one replaces; run without --quick", "quick_against_full")  # fmt: skip
     if is_same_question is False:
-        return gate(True, f"{named} answers another definition; the first of this one is asked to beat the rule alone", "other_definition")  # fmt: skip
+        return gate(True, f"{named} answers another definition; the first of this one is asked to beat the heuristic alone", "other_definition")  # fmt: skip
     if champion.is_quick and not challenger.is_quick:
         return gate(True, f"{named} is quick, and a full model replaces it", "full_replaces_quick")
     if d := difference:

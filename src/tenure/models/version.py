@@ -62,7 +62,7 @@ class Version:
         return PROMOTED_TAG in self.tags
 
     def metric(self, name: str) -> float | None:
-        """Return a figure of the test: ``auc``, ``auc_low``, ``auc_high``, ``auc_rule``; None where it is not recorded."""
+        """Return a figure of the test: ``auc``, ``auc_low``, ``auc_high``, ``auc_heuristic``; None where it is not recorded."""
         try:
             return float(self.tags[f"tenure.test_{name}"])
         except (KeyError, ValueError):

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from tenure.customers.phase import MEANINGS
+from tenure.customers.rfm import ATTRIBUTE as RFM
 from tenure.customers.rfm import BEST
-from tenure.customers.rfm import FACET as RFM
 from tenure.reporting import customer_figures
 from tenure.reporting.figures import as_svg
 from tenure.reporting.report import page_environment
@@ -32,7 +32,7 @@ STANDING = ("customer_id", "phase", "rfm_segment", "rfm_segment_before", "rfm_am
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the facets' tables that scoring left in a folder, by name; what the source cannot tell is left out."""
+    """Read the attributes' tables that scoring left in a folder, by name; what the source cannot tell is left out."""
     paths = {name: folder / f"{name}.csv" for name in TABLES}
     return {name: pd.read_csv(path, keep_default_na=True) for name, path in paths.items() if path.is_file()}
 
@@ -40,7 +40,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 def customers_page(
     customers: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, staged: StagedSource, as_of: object, is_quick: bool
 ) -> str:
-    """Render the page; ``customers`` is ``scored_customers`` (of it ``STANDING``), ``tables`` are the facets' details by name."""
+    """Render the page; ``customers`` is ``scored_customers`` (of it ``STANDING``), ``tables`` are the attributes' details by name."""
     figures = {name: _picture(draw(tables[of])) for name, (of, draw) in FIGURES.items() if len(tables.get(of, ()))}
     counts = {name: _counts(customers, name) for name in ("phase", "engagement_trend", "rfm_segment")}
     return str(

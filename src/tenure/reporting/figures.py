@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from tenure.models.evaluate import as_ranking, gain_curve, value_curve
-from tenure.models.study import Study
+from tenure.models.training_result import TrainingResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MODEL, RULE, MUTED = "#1d2733", "#0b6e69", "#c8553d", "#8a94a0"
+INK, MODEL, HEURISTIC, MUTED = "#1d2733", "#0b6e69", "#c8553d", "#8a94a0"
 # Small enough to stay legible when a phone shows one figure per row.
 SIZE = (4.7, 3.4)
 LABEL_WIDTH = 36  # letters that fit beside an upright axis
@@ -39,12 +39,12 @@ def new_axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def base_rate_over_time(study: Study) -> Figure:
+def base_rate_over_time(result: TrainingResult) -> Figure:
     """Draw the label rate of each matured cutoff, with its 95 % Wilson interval; the test cutoff stands out."""
-    figure, axes = new_axes("Base rate over time", "cutoff", f"share that {study.target.positive}")
-    table = study.funnel
+    figure, axes = new_axes("Base rate over time", "cutoff", f"share that {result.target.positive}")
+    table = result.funnel
     places = np.arange(len(table))
-    colours = [MODEL if cutoff == study.plan.test else MUTED for cutoff in table["cutoff"]]
+    colours = [MODEL if cutoff == result.plan.test else MUTED for cutoff in table["cutoff"]]
     axes.bar(places, table["base_rate"], color=colours, width=0.7)
     spread = _rate_intervals(table["positives"], table["eligible"])
     axes.errorbar(places, table["base_rate"], yerr=spread, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
@@ -66,17 +66,17 @@ def _rate_intervals(positives: pd.Series, rows: pd.Series) -> np.ndarray:
     return np.array(found).T
 
 
-def gain(study: Study) -> Figure:
-    """Draw the share of positives reached against the share contacted: model, rule, chance."""
-    labels = study.test["label"].to_numpy()
+def gain(result: TrainingResult) -> Figure:
+    """Draw the share of positives reached against the share contacted: model, heuristic, chance."""
+    labels = result.test["label"].to_numpy()
     figure, axes = new_axes(
         "Who is reached first",
         "share of eligible customers contacted",
-        f"share reached of those who {study.target.positive}",
+        f"share reached of those who {result.target.positive}",
     )
     rankings = {
-        "model": (study.test["propensity"].to_numpy(), MODEL),
-        "rule": (as_ranking(study.test["rule_score"]), RULE),
+        "model": (result.test["propensity"].to_numpy(), MODEL),
+        "heuristic": (as_ranking(result.test["heuristic_score"]), HEURISTIC),
     }
     for name, (ranking, colour) in rankings.items():
         curve = gain_curve(labels, ranking)
@@ -88,22 +88,22 @@ def gain(study: Study) -> Figure:
     return figure
 
 
-def lift(study: Study) -> Figure:
+def lift(result: TrainingResult) -> Figure:
     """Draw the lift of each propensity decile, with the 95 % Wilson interval of its label rate; 1 is chance."""
-    deciles = study.evaluation.deciles
+    deciles = result.evaluation.deciles
     figure, axes = new_axes("Lift by decile", "decile (1 = highest propensity)", "label rate ÷ base rate")
     axes.bar(deciles["decile"], deciles["lift"], color=MODEL, width=0.75)
-    spread = _rate_intervals(deciles["positives"], deciles["customers"]) / study.evaluation.metrics["base_rate"]
+    spread = _rate_intervals(deciles["positives"], deciles["customers"]) / result.evaluation.metrics["base_rate"]
     axes.errorbar(deciles["decile"], deciles["lift"], yerr=spread, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     axes.axhline(1, color=INK, linewidth=1, linestyle="--")
     axes.set_xticks(deciles["decile"])
     return figure
 
 
-def reliability(study: Study) -> Figure:
+def reliability(result: TrainingResult) -> Figure:
     """Draw promised against realised rates in ten bins of equal count, with 95 % Wilson intervals."""
-    bins = study.evaluation.reliability
-    figure, axes = new_axes("Is a promise kept?", "mean propensity of the bin", f"share that {study.target.positive}")
+    bins = result.evaluation.reliability
+    figure, axes = new_axes("Is a promise kept?", "mean propensity of the bin", f"share that {result.target.positive}")
     error = [bins["label_rate"] - bins["low"], bins["high"] - bins["label_rate"]]
     top = float(max(bins["high"].max(), bins["mean_propensity"].max())) * 1.05
     axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle="--", label="perfect")
@@ -124,18 +124,18 @@ def reliability(study: Study) -> Figure:
     return figure
 
 
-def value_by_contacts(study: Study, margin_rate: float) -> Figure:
-    """Draw the assumed value of contacting the first n, by the model's ranking and by the rule's."""
-    test, target = study.test, study.target
+def value_by_contacts(result: TrainingResult, margin_rate: float) -> Figure:
+    """Draw the assumed value of contacting the first n, by the model's ranking and by the heuristic's."""
+    test, target = result.test, result.target
     margins = test["revenue"].to_numpy() * margin_rate
     figure, axes = new_axes(
         "Assumed value of acting",
         "customers contacted",
-        f"value in {study.model.about['currency'] or 'currency'} (assumed)",
+        f"value in {result.model.about['currency'] or 'currency'} (assumed)",
     )
     rankings = {
         "model, by expected value": (test["propensity"].to_numpy() * margins, MODEL),
-        "rule": (as_ranking(test["rule_score"]), RULE),
+        "heuristic": (as_ranking(test["heuristic_score"]), HEURISTIC),
     }
     for name, (ranking, colour) in rankings.items():
         curve = value_curve(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tenure.core.stored import made_of, read_stored, write_stored
-from tenure.models.study import Study, cautions
+from tenure.models.training_result import TrainingResult, cautions
 from tenure.models.verdict import Verdict
 
 FORMAT = 1
@@ -51,7 +51,7 @@ class TrainingRecord:
     drivers: list[dict[str, Any]] = field(default_factory=list)
     driver_agreement: float | None = None
     cautions: list[str] = field(default_factory=list)
-    rule: str = ""
+    heuristic: str = ""
     form: str = ""
     save_rate: float = 0.0
     contact_cost: float = 0.0
@@ -86,7 +86,7 @@ class TrainingRecord:
 
 
 def record_of(
-    study: Study,
+    result: TrainingResult,
     verdict: Verdict,
     *,
     importance: list[dict[str, Any]],
@@ -94,21 +94,21 @@ def record_of(
     facts: Mapping[str, Any],
 ) -> TrainingRecord:
     """Put a study into its record; ``facts`` are the fields only the caller knows (version, status, ...)."""
-    target = study.target
+    target = result.target
     return TrainingRecord(
         target=target.name, question=target.describe(), eligible=target.describe_eligible(), positive=target.positive,
-        test_cutoff=str(study.plan.test), fitting_cutoffs=[str(c) for c in study.plan.fitting], horizon_days=target.horizon_days,
+        test_cutoff=str(result.plan.test), fitting_cutoffs=[str(c) for c in result.plan.fitting], horizon_days=target.horizon_days,
         lead_days=target.lead_days, label_lag_days=target.label_lag_days,
         counts={
-            "eligible": study.evaluation.rows, "positives": study.evaluation.positives, "fitting_rows": study.fitting_rows,
-            "fitting_customers": study.fitting_customers, "fitting_positives": study.fitting_positives,
+            "eligible": result.evaluation.rows, "positives": result.evaluation.positives, "fitting_rows": result.fitting_rows,
+            "fitting_customers": result.fitting_customers, "fitting_positives": result.fitting_positives,
         },
-        metrics=study.evaluation.metrics, gates=[asdict(gate) for gate in verdict.gates],
-        deciles=study.evaluation.deciles.to_dict("records"),
-        funnel=[{str(k): v for k, v in row.items()} for row in study.funnel.to_dict("records")], importance=importance,
-        segments=[{str(k): v for k, v in row.items()} for row in study.segments.to_dict("records")],
-        cautions=[*cautions(study), *warnings], dropped_features=study.dropped_features, rule=target.rule.meaning,
-        form="trees" if study.choice.took_trees else "logistic regression", save_rate=target.save_rate,
-        contact_cost=target.contact_cost, contact_capacity=target.contact_capacity, trees=study.trained.trees, is_promotable=verdict.is_promotable,
-        was_sampled=study.was_sampled, **facts,
+        metrics=result.evaluation.metrics, gates=[asdict(gate) for gate in verdict.gates],
+        deciles=result.evaluation.deciles.to_dict("records"),
+        funnel=[{str(k): v for k, v in row.items()} for row in result.funnel.to_dict("records")], importance=importance,
+        segments=[{str(k): v for k, v in row.items()} for row in result.segments.to_dict("records")],
+        cautions=[*cautions(result), *warnings], dropped_features=result.dropped_features, heuristic=target.heuristic.meaning,
+        form="trees" if result.choice.took_trees else "logistic regression", save_rate=target.save_rate,
+        contact_cost=target.contact_cost, contact_capacity=target.contact_capacity, trees=result.trained.trees, is_promotable=verdict.is_promotable,
+        was_sampled=result.was_sampled, **facts,
     )  # fmt: skip

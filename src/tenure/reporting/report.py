@@ -126,7 +126,7 @@ def model_card(record: TrainingRecord, staged: StagedSource, as_of: object) -> s
 
 def audit_page(audit: SourceAudit, staged: StagedSource, as_of: object) -> str:
     """Render what the whole audit found."""
-    tables = ("funnel", "sensitivity", "sweep", "solo")
+    tables = ("funnel", "sensitivity", "sweep", "univariate")
     targets = [
         {
             "target": t.target,

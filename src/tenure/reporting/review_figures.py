@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenure.reporting.figures import INK, MODEL, MUTED, RULE, new_axes
+from tenure.reporting.figures import HEURISTIC, INK, MODEL, MUTED, new_axes
 from tenure.scoring.review.outcomes import Promise
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def promises_over_time(promises: Sequence[Promise]) -> Figure:
     axes.plot(
         places, [p.expected for p in shown], "_", color=INK, markersize=13, label="expected, with its 95 % interval"
     )
-    for is_kept, colour, label in ((True, MODEL, "came true"), (False, RULE, "came true, outside the interval")):
+    for is_kept, colour, label in ((True, MODEL, "came true"), (False, HEURISTIC, "came true, outside the interval")):
         chosen = [(place, p.realised) for place, p in zip(places, shown, strict=True) if p.is_kept is is_kept]
         if chosen:
             axes.plot(*zip(*chosen, strict=True), "o", color=colour, markersize=7, label=label)

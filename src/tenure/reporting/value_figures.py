@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def share_of_value(best_customers: pd.DataFrame) -> Figure:
-    """Draw what share of the expected value the best customers bring; ``best_customers``: the facet's details."""
+    """Draw what share of the expected value the best customers bring; ``best_customers``: the attribute's details."""
     figure, axes = new_axes("Who brings the value", "", "share of the value expected")
     places = np.arange(len(best_customers))
     for offset, (column, label, colour) in enumerate(

@@ -12,7 +12,7 @@ from tenure.core.time_windows import parse_date, spaced_dates
 from tenure.runs.progress import Progress, StepEvent, say_nothing
 from tenure.runs.run import build, promote
 from tenure.runs.writer import writing
-from tenure.steps.opening import BACKFILL, Run
+from tenure.steps.opening import BACKFILL, Session
 from tenure.steps.run_record import RunRecord, read_sealed
 from tenure.targets.catalogue import all_targets, check_targets
 
@@ -67,14 +67,14 @@ def backfill_flow(
     return rows
 
 
-def _as_of(latest: Run, day: date) -> Run:
+def _as_of(latest: Session, day: date) -> Session:
     """Give the same run as of another day: each day is a run of its own."""
     begun = latest.recorded
     record = RunRecord(begun.folder, begun.document | {"run_id": uuid4().hex[:12], "as_of": str(day)})
     return replace(latest, as_of_given=day, record=record, run_id=record.document["run_id"])
 
 
-def _build_all_snapshots(runs: Sequence[Run], targets: Sequence[str]) -> None:
+def _build_all_snapshots(runs: Sequence[Session], targets: Sequence[str]) -> None:
     """Build the features of every day's cutoffs in one pass: they depend on the cutoff alone, not on the day that asks."""
     cutoffs: set[date] = set()
     for run in runs:
@@ -87,26 +87,26 @@ def _build_all_snapshots(runs: Sequence[Run], targets: Sequence[str]) -> None:
     runs[-1].snapshots.build_features(cutoffs)
 
 
-def _one_day(run: Run, targets: Sequence[str], progress: Progress) -> list[BackfillRow]:
+def _one_day(session: Session, targets: Sequence[str], progress: Progress) -> list[BackfillRow]:
     for name in targets or all_targets():
-        run.registry.point_champion(run.model_name(name), _champion_before(run, name))
+        session.registry.point_champion(session.model_name(name), _champion_before(session, name))
     try:
-        result = build(run, run.workspace.backfill(run.source.name, run.as_of), targets, progress)
+        result = build(session, session.workspace.backfill(session.source.name, session.as_of), targets, progress)
     except NotEnoughDataError as error:
-        return [BackfillRow(run.as_of, ",".join(targets) or "all", "refused", "", None, False, str(error))]
-    promote(run, result)
+        return [BackfillRow(session.as_of, ",".join(targets) or "all", "refused", "", None, False, str(error))]
+    promote(session, result)
     return [
         BackfillRow(
-            run.as_of, name, found["status"], found["model_version"], found["metrics"].get("auc"),
+            session.as_of, name, found["status"], found["model_version"], found["metrics"].get("auc"),
             not result.performed.executed, found["reason"],
         )
         for name, found in result.run_json["targets"].items()
     ]  # fmt: skip
 
 
-def _champion_before(run: Run, target: str) -> str | None:
+def _champion_before(session: Session, target: str) -> str | None:
     """Return the version promoted on the last earlier day of the backfill, or None."""
-    own = run.workspace.backfill(run.source.name, run.as_of)
+    own = session.workspace.backfill(session.source.name, session.as_of)
     folders = sorted(own.parent.glob("[0-9]*"), reverse=True)
     earlier = (read_sealed(folder) for folder in folders if folder.name < own.name)
     promoted = (document.get("targets", {}).get(target, {}) for document in earlier)

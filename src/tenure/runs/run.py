@@ -15,7 +15,7 @@ from tenure.runs.step_cache import Step
 from tenure.runs.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
 from tenure.runs.work import Work
 from tenure.runs.writer import writing
-from tenure.steps.opening import Run
+from tenure.steps.opening import Session
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records
 from tenure.steps.run_record import BUILDING, RUN_JSON, RunRecord, begun_from, former_steps, read_sealed
@@ -53,29 +53,33 @@ def run_flow(
     return result
 
 
-def build(run: Run, final: Path, targets: Sequence[str], progress: Progress, *, full: bool = False) -> RunResult:
+def build(
+    session: Session, final: Path, targets: Sequence[str], progress: Progress, *, full: bool = False
+) -> RunResult:
     """Run the steps that are missing or changed in a folder beside ``final``, then put it in its place, whole.
 
     A run that fails leaves that folder: the next one takes up where it ended.
     """
     folder, base = _begin(final)
-    work = Work.taking_up(run, folder, progress, output=str(final.relative_to(run.workspace.root)), begun_from=base)
-    run = work.run
-    asked = _asked_targets(run, targets)
-    work.perform(features_step(run, asked))
-    work.perform(*training_steps(run, asked, full=full))
+    work = Work.taking_up(
+        session, folder, progress, output=str(final.relative_to(session.workspace.root)), begun_from=base
+    )
+    session = work.run
+    asked = _asked_targets(session, targets)
+    work.perform(features_step(session, asked))
+    work.perform(*training_steps(session, asked, full=full))
     if full:
-        able = [name for name in asked if name in run.snapshots.targets]
+        able = [name for name in asked if name in session.snapshots.targets]
         work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
     trained = trained_steps(work)
-    work.perform(scoring_step(run, trained))
-    work.perform(*telling_steps(run, trained))
-    _check_any_target(run.source.name, [record for record in saved_records(run) if record.target in asked])
+    work.perform(scoring_step(session, trained))
+    work.perform(*telling_steps(session, trained))
+    _check_any_target(session.source.name, [record for record in saved_records(session) if record.target in asked])
     made = _made_since(work, final)
     if not (made or work.restyled) and (final / INDEX).is_file() and (document := read_sealed(final)):
         rmtree(folder)
         return RunResult(final, document, work.performed)
-    _attach_notebooks(run, folder, made)
+    _attach_notebooks(session, folder, made)
     document = work.finish(asked)
     swap_folder(folder, final)
     for other in final.parent.glob(f".[0-9]*{BUILDING}"):
@@ -98,17 +102,17 @@ def _begin(final: Path) -> tuple[Path, str]:
     return folder, base
 
 
-def _asked_targets(run: Run, targets: Sequence[str]) -> list[str]:
+def _asked_targets(session: Session, targets: Sequence[str]) -> list[str]:
     """Targets to train: those named, else every one. What others left in the folder stays; what the source cannot answer is recorded as refused."""
     asked = list(targets) or list(all_targets())
-    for record in saved_records(run):
-        if record.is_quick != run.quick and record.target not in asked:
-            _forget_target(run.recorded, record.target)
+    for record in saved_records(session):
+        if record.is_quick != session.quick and record.target not in asked:
+            _forget_target(session.recorded, record.target)
     for name in asked:
-        if name in run.snapshots.unavailable_targets:
-            reason = f"{name} on {run.source.name}: {run.snapshots.unavailable_targets[name]}."
-            TrainingRecord(name, "refused", reason, code="unavailable", is_quick=run.quick).save(
-                run.training_folder(name)
+        if name in session.snapshots.unavailable_targets:
+            reason = f"{name} on {session.source.name}: {session.snapshots.unavailable_targets[name]}."
+            TrainingRecord(name, "refused", reason, code="unavailable", is_quick=session.quick).save(
+                session.training_folder(name)
             )
     return asked
 
@@ -133,22 +137,24 @@ def _made_since(work: Work, final: Path) -> set[str]:
     return {name for name, mark in work.record.document["steps"].items() if mark != there.get(name)}
 
 
-def _attach_notebooks(run: Run, folder: Path, made: set[str]) -> None:
+def _attach_notebooks(session: Session, folder: Path, made: set[str]) -> None:
     """Attach each newly executed training notebook to its MLflow run: it exists only now."""
-    for record in saved_records(run):
+    for record in saved_records(session):
         step = f"03_train_{record.target}"
         if record.run_id and step in made:
-            run.registry.attach(record.run_id, folder / "notebooks" / f"{step}.ipynb")
+            session.registry.attach(record.run_id, folder / "notebooks" / f"{step}.ipynb")
 
 
-def promote(run: Run, result: RunResult) -> None:
+def promote(session: Session, result: RunResult) -> None:
     """Make the versions that passed champions, one by one: the last act. What was rolled back since stays so on a mere repeat."""
     for name in result.run_json["parameters"]["targets"]:
         target = result.run_json["targets"].get(name)
         if target is None or not target["promoted"]:
             continue
-        registered, version = run.model_name(name), target["model_version"]
+        registered, version = session.model_name(name), target["model_version"]
         is_repeat = f"03_train_{name}" in result.performed.reused
         # Where nobody holds the alias, somebody deleted it: it is given again.
-        if not (is_repeat and run.registry.was_promoted(registered, version) and run.registry.champion(registered)):
-            run.registry.promote(registered, version)
+        if not (
+            is_repeat and session.registry.was_promoted(registered, version) and session.registry.champion(registered)
+        ):
+            session.registry.promote(registered, version)

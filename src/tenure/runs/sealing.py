@@ -12,7 +12,7 @@ from typing import Any
 
 from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import code_of
-from tenure.steps.opening import Run
+from tenure.steps.opening import Session
 from tenure.steps.report import write_index
 from tenure.steps.results import review_alerts, saved_records, scoring_outcomes
 from tenure.steps.run_record import RunRecord, outputs_of
@@ -21,7 +21,8 @@ METRICS = (
     "auc",
     "auc_low",
     "auc_high",
-    "auc_rule",
+    "auc_heuristic",
+    "auc_rule",  # its former name, for one more version
     "average_precision",
     "log_loss",
     "ece",
@@ -30,13 +31,13 @@ METRICS = (
 )
 
 
-def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+def seal(session: Session, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Any]:
     """Write the index of a folder that is otherwise finished, then seal its record; return what that says."""
-    write_index(run)
-    folder, staged = record.folder, run.staged
-    by_name = {found.target: found for found in saved_records(run)}
+    write_index(session)
+    folder, staged = record.folder, session.staged
+    by_name = {found.target: found for found in saved_records(session)}
     trained_by = {
-        name: record.document["steps"].get(f"03_train_{name}", {}).get("run_id", run.run_id) for name in by_name
+        name: record.document["steps"].get(f"03_train_{name}", {}).get("run_id", session.run_id) for name in by_name
     }
     scoring = scoring_outcomes(folder)
     return record.seal(
@@ -52,7 +53,7 @@ def seal(run: Run, record: RunRecord, facts: Mapping[str, Any], asked: Sequence[
             "inputs": staged.raw_hashes, "outputs": outputs_of(folder),
             "alarms": [f"{name}: {line}" for name, found in by_name.items() for line in found.alarms],
             "alerts": [asdict(alert) for alert in review_alerts(folder)],
-            "warnings": staged.warnings() + run.snapshots.unavailable_features,
+            "warnings": staged.warnings() + session.snapshots.unavailable_features,
             "errors": [found["reason"] for found in scoring.values() if found["outcome"] == "error"],
             "targets": {
                 name: _target_document(found) | {"trained_by_run": trained_by[name]} for name, found in by_name.items()

@@ -11,7 +11,7 @@ from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import Step
 from tenure.runs.work import Work
 from tenure.snapshots.rows import count_rows
-from tenure.steps.opening import Run
+from tenure.steps.opening import Session
 from tenure.steps.results import saved_records
 from tenure.steps.review import ledger_state
 from tenure.steps.score import run_versions
@@ -20,34 +20,37 @@ from tenure.targets.catalogue import all_targets
 SCORE_OUTPUTS = ("*.csv", "*.parquet", "scoring.json", "models/*/*")
 
 
-def features_step(run: Run, asked: Sequence[str]) -> Step:
-    return Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": run.engine})
+def features_step(session: Session, asked: Sequence[str]) -> Step:
+    return Step("02_features", "02_features", parameters={"targets": ",".join(asked), "engine": session.engine})
 
 
-def training_steps(run: Run, asked: Sequence[str], *, full: bool) -> list[Step]:
+def training_steps(session: Session, asked: Sequence[str], *, full: bool) -> list[Step]:
     """Give the trainings of the targets that the source can answer, the longest first: begun last, it would work on alone while a core is idle."""
-    able = [name for name in asked if name in run.snapshots.targets]
-    return [_training_step(run, name, full=full) for name in sorted(able, key=lambda name: -_fitting_rows(run, name))]
+    able = [name for name in asked if name in session.snapshots.targets]
+    return [
+        _training_step(session, name, full=full)
+        for name in sorted(able, key=lambda name: -_fitting_rows(session, name))
+    ]
 
 
-def scoring_step(run: Run, trained: Sequence[str]) -> Step:
+def scoring_step(session: Session, trained: Sequence[str]) -> Step:
     return Step(
-        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": run.engine}, tuple(trained),
-        lambda: json.dumps(champions(run) | run_versions(run)),
+        "04_score", "04_score", SCORE_OUTPUTS, {"versions": "from_run", "engine": session.engine}, tuple(trained),
+        lambda: json.dumps(champions(session) | run_versions(session)),
     )  # fmt: skip
 
 
-def champions(run: Run) -> dict[str, str | None]:
+def champions(session: Session) -> dict[str, str | None]:
     """Give the champion of each target that the source can answer."""
-    return {name: run.registry.champion(run.model_name(name)) for name in run.snapshots.targets}
+    return {name: session.registry.champion(session.model_name(name)) for name in session.snapshots.targets}
 
 
-def telling_steps(run: Run, trained: Sequence[str]) -> list[Step]:
+def telling_steps(session: Session, trained: Sequence[str]) -> list[Step]:
     """Give the steps that write the pages of what was trained and scored, and the review; the longer one first."""
     pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
     report = Step("05_report", "05_report", pages, after=("01_ingest", "04_score", *trained))
     review = Step(
-        "06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(run)
+        "06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(session)
     )
     return [review, report] if trained else [review]
 
@@ -57,22 +60,24 @@ def trained_steps(work: Work) -> list[str]:
     return [f"03_train_{record.target}" for record in saved_records(work.run)]
 
 
-def _fitting_rows(run: Run, target: str) -> int:
+def _fitting_rows(session: Session, target: str) -> int:
     """Say how large a training is: the eligible rows of its fitting cutoffs, none where there is too little history."""
     try:
-        return count_rows(run.snapshots, run.target(target), run.snapshots.plan(run.target(target)).fitting)
+        return count_rows(
+            session.snapshots, session.target(target), session.snapshots.plan(session.target(target)).fitting
+        )
     except NotEnoughDataError:
         return 0
 
 
-def _training_step(run: Run, target: str, *, full: bool) -> Step:
+def _training_step(session: Session, target: str, *, full: bool) -> Step:
     """A training depends on the champion it is compared with; that its own version became champion is no change."""
 
     def state() -> str:
-        return _champion_state(run, target)
+        return _champion_state(session, target)
 
     def settles_as() -> str:
-        record = TrainingRecord.load(run.training_folder(target))
+        record = TrainingRecord.load(session.training_folder(target))
         return f"champion {record.version}" if record.status == "trained" else state()
 
     longer = {"walk_cutoffs": WALK_CUTOFFS} if full else {}
@@ -80,9 +85,9 @@ def _training_step(run: Run, target: str, *, full: bool) -> Step:
     return Step(f"03_train_{target}", "03_train", outputs, {"target": target} | longer, (), state, settles_as)
 
 
-def _champion_state(run: Run, target: str) -> str:
-    name = run.model_name(target)
-    made = next((record.version for record in saved_records(run) if record.target == target), "")
-    if made and made not in {found.version for found in run.registry.versions(name)}:
+def _champion_state(session: Session, target: str) -> str:
+    name = session.model_name(target)
+    made = next((record.version for record in saved_records(session) if record.target == target), "")
+    if made and made not in {found.version for found in session.registry.versions(name)}:
         return "its version is gone"
-    return f"champion {run.registry.champion(name)}"
+    return f"champion {session.registry.champion(name)}"

@@ -23,7 +23,7 @@ from tenure.runs.notebooks import execute
 from tenure.runs.progress import Performed, Progress, StepEvent, StepTiming
 from tenure.runs.sealing import seal
 from tenure.runs.step_cache import Marks, Step
-from tenure.steps.opening import Run
+from tenure.steps.opening import Session
 from tenure.steps.run_record import RunRecord, former_steps
 
 # On ports two kernels may choose the same one in the same instant; where they use none, their nursery imports on meanwhile.
@@ -37,18 +37,18 @@ INGEST = "01_ingest"
 class Work:
     """The steps of one run in the folder of its record: performed, or found done."""
 
-    run: Run
+    run: Session
     record: RunRecord
     progress: Progress
     performed: Performed = field(default_factory=Performed)
     restyled: Sequence[Path] = ()
 
     @classmethod
-    def taking_up(cls, run: Run, folder: Path, progress: Progress, **facts: Any) -> Work:
+    def taking_up(cls, session: Session, folder: Path, progress: Progress, **facts: Any) -> Work:
         """Go on with a run, begun and ingested elsewhere, in a folder that may hold what an earlier one did."""
-        begun = run.recorded
+        begun = session.recorded
         record = RunRecord(folder, begun.document | facts | {"steps": former_steps(folder)})
-        work = cls(replace(run, record=record), record, progress)
+        work = cls(replace(session, record=record), record, progress)
         record.extend()
         rmtree(folder / "steps", ignore_errors=True)  # marks as they were kept before a run had a record
         work.restyled = restyle(folder)
@@ -145,10 +145,10 @@ def steps_at_once() -> int:
 
 
 @contextmanager
-def added_to(run: Run, progress: Progress) -> Iterator[Work]:
+def added_to(session: Session, progress: Progress) -> Iterator[Work]:
     """Work on a copy of the as-of's folder, which takes its place when the block ends well."""
-    final = run.workspace.reports(run.source.name, run.as_of)
+    final = session.workspace.reports(session.source.name, session.as_of)
     with replaced_folder(final) as fresh:
         if final.is_dir():
             copytree(final, fresh, dirs_exist_ok=True)
-        yield Work.taking_up(run, fresh, progress)
+        yield Work.taking_up(session, fresh, progress)

@@ -13,7 +13,7 @@ from tenure.core.errors import TenureError, UsageError, describe_unforeseen
 from tenure.core.lock import sole_writer
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
-from tenure.customers.catalogue import check_facet_settings
+from tenure.customers.catalogue import check_attribute_settings
 from tenure.identity.resolve import resolve
 from tenure.privacy.retention import apply_retention
 from tenure.runs.progress import Progress, StepEvent, say_nothing
@@ -26,7 +26,7 @@ from tenure.sources.contract import RECORDS
 from tenure.sources.ingest import current_staging, read_staging
 from tenure.sources.source import read_source
 from tenure.sources.staged_source import check_as_of
-from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Run, ensure_demo
+from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Session, ensure_demo
 from tenure.steps.run_record import BUILDING, RunRecord
 from tenure.targets.catalogue import targets_of
 
@@ -49,7 +49,7 @@ def writing(
     wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
     **parameters: Any,
-) -> Iterator[Run]:
+) -> Iterator[Session]:
     """Begin a run of a source as its only writer: recorded, staged, its new records matched, after what a killed writer left is cleaned up.
 
     Another writer is waited for as long as ``wait_minutes`` says. ``parameters`` are what the command was given, for the record.
@@ -68,10 +68,10 @@ def writing(
         if source == "demo":
             ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
         described = read_source(located, source)
-        check_facet_settings(described)
+        check_attribute_settings(described)
         targets_of(described)  # what is wrong with its targets is said before anything is staged
         given = parse_date(as_of) if as_of else None
-        run = Run(located, described, given, quick, check_engine(engine), run_kind)
+        run = Session(located, described, given, quick, check_engine(engine), run_kind)
         if expired := apply_retention(located, described):
             progress(StepEvent(expired, "expired"))
         folder = located.reports_of(source) / BEGUN
@@ -87,22 +87,22 @@ def writing(
             rmtree(folder, ignore_errors=True)
 
 
-def _open_registry(run: Run, *, was_killed: bool) -> None:
-    run.registry.check()
+def _open_registry(session: Session, *, was_killed: bool) -> None:
+    session.registry.check()
     if was_killed:
-        run.registry.end_interrupted(run.source.name)
+        session.registry.end_interrupted(session.source.name)
 
 
-def _ingested(run: Run, record: RunRecord, progress: Progress) -> Run:
+def _ingested(session: Session, record: RunRecord, progress: Progress) -> Session:
     """Stage what changed, in the first step's kernel; the record then says what on, and as of when."""
-    begun = replace(run, record=record, run_id=record.document["run_id"], started_at=record.started_at)
-    staged = current_staging(run.workspace, run.source)
+    begun = replace(session, record=record, run_id=record.document["run_id"], started_at=record.started_at)
+    staged = current_staging(session.workspace, session.source)
     if staged is None:
         Work(begun, record, progress).perform(Step(INGEST, INGEST))
-        staged = read_staging(run.workspace, run.source)
+        staged = read_staging(session.workspace, session.source)
     elif RECORDS in staged.tables:
-        resolve(run.workspace, staged)
-    as_of = check_as_of(staged, run.as_of_given)
+        resolve(session.workspace, staged)
+    as_of = check_as_of(staged, session.as_of_given)
     record.extend(staging=staged.fingerprint, as_of=str(as_of))
     return replace(begun, as_of_given=as_of)
 

@@ -26,11 +26,12 @@ from tenure.core.workspace import Workspace
 from tenure.scoring.score import STORED_AS, Scores
 from tenure.targets.definition import Target
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FORMER_NAMES = {"rule_score": "heuristic_score"}
 # What makes scores other ones; the rest tells of the run that gave them.
-CONTENT = ("customer_id", "propensity", "decile", "rule_score", "model_version")
+CONTENT = ("customer_id", "propensity", "decile", "heuristic_score", "model_version")
 # Seven digits are more than any outcome can tell apart, in half the room: the ledger is kept for years.
-TYPES = {"propensity": "float32", "rule_score": "float32"}
+TYPES = {"propensity": "float32", "heuristic_score": "float32"}
 # Of zstd: the lowest that finds the 4 bits in each hexadecimal digit of a pseudonym; some 5 s for a million rows.
 COMPRESSION = 16
 SCHEDULED, BACKFILL, MANUAL, QUICK = RUN_KINDS = ("scheduled", "backfill", "manual", "quick")
@@ -78,7 +79,13 @@ class Entry:
         return cls(path, path.name.partition("-")[0], **own)
 
     def read(self) -> pd.DataFrame:
-        return pd.read_parquet(self.path)
+        return self.rows().to_pandas()
+
+    def rows(self) -> pa.Table:
+        rows = pq.read_table(self.path)
+        # Until format 2 the heuristic was called a rule.
+        renamed = rows.rename_columns([FORMER_NAMES.get(name, name) for name in rows.column_names])
+        return renamed.replace_schema_metadata(rows.schema.metadata)
 
 
 def entries(workspace: Workspace, source: str, target: str = "*", as_of: date | str = "*") -> list[Entry]:
@@ -137,7 +144,7 @@ def append_to_ledger(
 ) -> int:
     """Append scores; return the rows added. What is the last of its kind of run already adds nothing, nothing is overwritten.
 
-    customer_id, propensity, decile, rule_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight, definition,
+    customer_id, propensity, decile, heuristic_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight, definition,
     sequence (grows with each file of a target and as-of); the two scores with seven significant digits
     """
     at, added = scored_at or datetime.now(UTC).replace(tzinfo=None), 0
@@ -186,7 +193,7 @@ def _write(rows: pa.Table, path: Path) -> None:
         pq.write_table(
             rows, fresh, compression="zstd", compression_level=COMPRESSION,
             use_dictionary=["model_version", "run_id", "run_kind", "definition", "sequence"],
-            column_encoding=dict.fromkeys(("propensity", "rule_score"), "BYTE_STREAM_SPLIT"),
+            column_encoding=dict.fromkeys(("propensity", "heuristic_score"), "BYTE_STREAM_SPLIT"),
         )  # fmt: skip
 
 
@@ -225,7 +232,7 @@ def drop_scores_of(workspace: Workspace, source: str, names: Collection[str]) ->
     """Take a customer out, by every name; return the files changed. Each is named by what it holds now: a repeat adds nothing."""
     changed = 0
     for entry in entries(workspace, source):
-        rows = pq.read_table(entry.path)
+        rows = entry.rows()
         kept = rows.filter(pc.invert(pc.is_in(rows["customer_id"].cast(pa.string()), pa.array(names))))
         if kept.num_rows == rows.num_rows:
             continue

@@ -70,7 +70,7 @@ def score_customers(
     """Score every customer that is eligible at the as-of.
 
     => customers: customer_id, as_of, and per target <target>_propensity, _decile, _reason_1..3, _model_version.
-    ``with_facets`` adds the rest.
+    ``with_attributes`` adds the rest.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def score_customers(
     return Scores(wide, ranked, targets=targets, models=dict(models))
 
 
-def with_facets(snapshots: Snapshots, scores: Scores) -> Scores:
-    """Add to each customer every facet the source can tell, to who is ranked the consent, and the data dictionary to the details."""
+def with_attributes(snapshots: Snapshots, scores: Scores) -> Scores:
+    """Add to each customer every attribute the source can tell, to who is ranked the consent, and the data dictionary to the details."""
     view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
     dictionary = data_dictionary(scores.targets.values(), view.columns, snapshots.as_of)
     # A ranked list is what people act on: whom they may not contact stands in it.
@@ -149,7 +149,7 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
 
 
 def _rows(snapshots: Snapshots, target: Target, model: PropensityModel) -> pd.DataFrame:
-    """Score the eligible, chunk by chunk. => customer_id, propensity, rule_score, revenue, reason_1..3"""
+    """Score the eligible, chunk by chunk. => customer_id, propensity, heuristic_score, revenue, reason_1..3"""
     used = set(model.feature_names)
     columns = [column for column in snapshots.columns if column.name in used]
     chunks = read_in_chunks(snapshots, target, snapshots.as_of, columns, CHUNK_ROWS)
@@ -160,20 +160,20 @@ def _rows_by_spark(snapshots: Snapshots, target: Target, model: PropensityModel)
     """Score the eligible on Spark's executors. => the columns of ``_rows``"""
     asked = read_rows(snapshots, target, [snapshots.as_of], [], labels=False)
     scored = score_snapshot(snapshots.features_path(snapshots.as_of), target.name, model)
-    keys = asked[["customer_id", "rule_score", "revenue"]]
+    keys = asked[["customer_id", "heuristic_score", "revenue"]]
     return keys.merge(scored, on="customer_id", validate="one_to_one")[list(_nobody().columns)]
 
 
 def _score_chunk(model: PropensityModel, chunk: pd.DataFrame) -> pd.DataFrame:
     propensities, contributions = model.explained(chunk)
-    scored = chunk[["customer_id", "rule_score", "revenue"]].copy()
+    scored = chunk[["customer_id", "heuristic_score", "revenue"]].copy()
     scored.insert(1, "propensity", propensities)
     return scored.join(reasons(model, chunk, contributions))
 
 
 def _nobody() -> pd.DataFrame:
     """Give the columns of a scored chunk without a row: nobody may be eligible."""
-    kinds = {"customer_id": "str", "propensity": "float64", "rule_score": "float64", "revenue": "float64"}
+    kinds = {"customer_id": "str", "propensity": "float64", "heuristic_score": "float64", "revenue": "float64"}
     kinds |= {f"reason_{rank}": "str" for rank in range(1, REASONS + 1)}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 

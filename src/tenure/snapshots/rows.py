@@ -29,8 +29,8 @@ def read_rows(
 ) -> pd.DataFrame:
     """Read a target's snapshots, stacked; what is missing is built first.
 
-    => customer_id, cutoff, [label,] rule_score, revenue, feature columns; one row per eligible customer and cutoff,
-    in that order. ``rule_score`` is the target's rule; ``revenue`` is what the customer brought, in the source's currency.
+    => customer_id, cutoff, [label,] heuristic_score, revenue, feature columns; one row per eligible customer and cutoff,
+    in that order. ``heuristic_score`` is what the target's heuristic ranks by; ``revenue`` is what the customer brought, in the source's currency.
     Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read, each with all its cutoffs: every
     customer has the same chance, so rows keep their weight of one.
 
@@ -70,7 +70,7 @@ def read_in_chunks(
 def _asked(
     snapshots: Snapshots, target: Target, cutoff: date, columns: Sequence[FeatureColumn], *, labels: bool
 ) -> str:
-    """Give the SQL of one cutoff's eligible customers: keys, label, rule, revenue, features."""
+    """Give the SQL of one cutoff's eligible customers: keys, label, heuristic, revenue, features."""
     known = {column.name for column in snapshots.columns}
     join = ""
     if labels:
@@ -79,7 +79,7 @@ def _asked(
     selected = ", ".join(
         [
             "customer_id", "cutoff", *(["label"] if labels else []),
-            f"CAST({over_known_columns(target.fill(target.rule.expression), known)} AS DOUBLE) AS rule_score",
+            f"CAST({over_known_columns(target.fill(target.heuristic.expression), known)} AS DOUBLE) AS heuristic_score",
             f"coalesce(CAST({over_known_columns(target.revenue or 'NULL', known)} AS DOUBLE), 0) AS revenue",
             *(quoted(column.name) for column in columns),
         ]

@@ -19,9 +19,9 @@ from tenure.sources.retention import parse_retention
 
 SETTINGS = {
     "name", "title", "currency", "timezone", "raw_timezone", "cutoff_grid", "min_history_days", "margin_rate",
-    "published", "licence", "note", "owner", "pseudonymise", "retention", "targets", "raw", "features", "facets",
+    "published", "licence", "note", "owner", "pseudonymise", "retention", "targets", "raw", "features", "attributes",
 }  # fmt: skip
-NOT_PLAIN = {"name", "raw", "features", "targets", "facets", "retention"}
+NOT_PLAIN = {"name", "raw", "features", "targets", "attributes", "retention"}
 TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
 RAW_SETTINGS = {"known_at", "url_env", "delimiter", "encoding"}
 _COLUMN_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -85,7 +85,7 @@ class Source:
     retention: dict[str, int] = field(default_factory=dict)  # what => days
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    facets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
 
@@ -162,7 +162,7 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
     if declared != name:
         problems.append(f"name is {declared!r}, but the source's folder is {name!r}: make them the same")
     targets = _named_tables(document, "targets", "lapse", problems)
-    facets = _named_tables(document, "facets", "rfm", problems)
+    attributes = _named_tables(document, "attributes", "rfm", problems)
     stated = _named_tables(document, "raw", '"orders.csv"', problems)
     raw = {file: _parse_raw(file, value, tables, problems) for file, value in stated.items()}
     features = document.get("features", [])
@@ -175,7 +175,7 @@ def parse_source(text: str, *, name: str, where: str) -> Source:
         raise DefinitionError(f"{where}: {len(problems)} problem(s):\n  - {listed}\nMend them and run again.")
     check_name("Source", name)
     return Source(
-        name=name, where=where, tables=tables, targets=targets, facets=facets, raw=raw,
+        name=name, where=where, tables=tables, targets=targets, attributes=attributes, raw=raw,
         features=tuple(features), retention=retention, **settings,
     )  # fmt: skip
 

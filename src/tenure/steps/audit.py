@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tenure.core.stored import write_stored
 from tenure.models.settings import TrainingSettings
-from tenure.steps.opening import Run, writes
+from tenure.steps.opening import Session, writes
 from tenure.steps.parameters import names_in
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 
 
 @writes
-def audit_run(run: Run, targets: str = "") -> SourceAudit:
+def audit_run(session: Session, targets: str = "") -> SourceAudit:
     """Audit everything: every cutoff of the walk replayed and perturbed, every target; write ``audit.html`` and ``audit.json``.
 
     Raises
@@ -28,15 +28,15 @@ def audit_run(run: Run, targets: str = "") -> SourceAudit:
 
     names = names_in(targets)
     for name in names:
-        run.target(name)
-    settings = TrainingSettings().quick() if run.quick else TrainingSettings()
-    found = audit_source(run.snapshots, settings, names)
-    run.output.mkdir(parents=True, exist_ok=True)
-    write_page(run.output / "audit.html", audit_page(found, run.staged, run.as_of))
+        session.target(name)
+    settings = TrainingSettings().quick() if session.quick else TrainingSettings()
+    found = audit_source(session.snapshots, settings, names)
+    session.output.mkdir(parents=True, exist_ok=True)
+    write_page(session.output / "audit.html", audit_page(found, session.staged, session.as_of))
     document = {
         "alarms": [str(finding) for finding in found.alarms],
         "checks": found.checks.to_dict("records"),
         "unproven": found.unproven,
     }
-    write_stored(run.output / "audit.json", document, FORMAT_VERSION)
+    write_stored(session.output / "audit.json", document, FORMAT_VERSION)
     return found

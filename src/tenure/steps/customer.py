@@ -17,7 +17,7 @@ from tenure.models.model import PropensityModel
 from tenure.scoring.ledger import RUN_KINDS, Entry, entries, of_each_day, read_definition
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.facts_at import facts_at
-from tenure.steps.opening import Run
+from tenure.steps.opening import Session
 from tenure.steps.results import is_quick
 from tenure.steps.score import models_folder
 
@@ -53,27 +53,33 @@ class CustomerPage:
     levers: pd.DataFrame
 
 
-def describe_customer(run: Run, customer_id: str = "") -> CustomerPage:
+def describe_customer(session: Session, customer_id: str = "") -> CustomerPage:
     """Gather what is told of one customer; without an id, of the first of the table.
 
     Raises
     ------
     UsageError : nothing was scored at this as-of, or no such customer; the message names the nearest ids.
     """
-    row = _scored_row(run.output / "scored_customers.parquet", customer_id)
+    row = _scored_row(session.output / "scored_customers.parquet", customer_id)
     found = str(row["customer_id"])
-    return CustomerPage(found, row, _timeline(run, found), _history(run, found), _levers(run, row))
+    return CustomerPage(found, row, _timeline(session, found), _history(session, found), _levers(session, row))
 
 
-def write_customer(run: Run, page: CustomerPage) -> Path:
+def write_customer(session: Session, page: CustomerPage) -> Path:
     """Write ``customer.html``, the page of the customer asked last; return its path."""
     from tenure.reporting.customer_page import customer_page
     from tenure.reporting.report import write_page
 
     html = customer_page(
-        page.row, page.timeline, page.history, page.levers, staged=run.staged, as_of=run.as_of, is_quick=is_quick(run)
+        page.row,
+        page.timeline,
+        page.history,
+        page.levers,
+        staged=session.staged,
+        as_of=session.as_of,
+        is_quick=is_quick(session),
     )
-    return write_page(run.output / "customer.html", html)
+    return write_page(session.output / "customer.html", html)
 
 
 def _scored_row(path: Path, customer_id: str) -> dict[str, Any]:
@@ -99,8 +105,8 @@ def _is_missing(value: object) -> bool:
     return bool(pd.isna(value))  # type: ignore[call-overload]  # one cell
 
 
-def _timeline(run: Run, customer_id: str) -> pd.DataFrame:
-    with facts_at(run.staged, run.as_of) as facts:
+def _timeline(session: Session, customer_id: str) -> pd.DataFrame:
+    with facts_at(session.staged, session.as_of) as facts:
         parts = [
             f"SELECT CAST(date_trunc('{every}', occurred_at) AS DATE) AS day, '{table}' AS \"table\", {words} AS what, count(*) AS times "
             f"FROM {table} WHERE customer_id = {literal(customer_id)} GROUP BY ALL"
@@ -112,10 +118,10 @@ def _timeline(run: Run, customer_id: str) -> pd.DataFrame:
         return facts.query(f'SELECT * FROM ({" UNION ALL ".join(parts)}) ORDER BY day DESC, "table", what')
 
 
-def _history(run: Run, customer_id: str) -> pd.DataFrame:
+def _history(session: Session, customer_id: str) -> pd.DataFrame:
     """Read the customer's last scores of each day from the ledger up to the as-of, oldest first; those of another definition say so."""
-    found = (entry for entry in entries(run.workspace, run.source.name) if entry.as_of <= run.as_of)
-    asked = {str(entry.path): _asked(run, entry) for entry in of_each_day(found, RUN_KINDS)}
+    found = (entry for entry in entries(session.workspace, session.source.name) if entry.as_of <= session.as_of)
+    asked = {str(entry.path): _asked(session, entry) for entry in of_each_day(found, RUN_KINDS)}
     if not asked:
         return pd.DataFrame(columns=["as_of", "target", "propensity", "decile", "run_kind"])
     files = f"read_parquet([{', '.join(map(literal, asked))}], hive_partitioning = true, filename = true)"
@@ -127,27 +133,29 @@ def _history(run: Run, customer_id: str) -> pd.DataFrame:
     return table.assign(target=table["target"].map(asked))
 
 
-def _asked(run: Run, entry: Entry) -> str:
+def _asked(session: Session, entry: Entry) -> str:
     """Name the target of some scores, apart from what is asked now where they were given under another definition."""
-    target = run.snapshots.targets.get(entry.target)
+    target = session.snapshots.targets.get(entry.target)
     if not (entry.definition and target) or entry.definition == target.fingerprint:
         return entry.target
-    then = read_definition(run.workspace, run.source.name, entry.definition)
+    then = read_definition(session.workspace, session.source.name, entry.definition)
     return f"{entry.target} as asked then" + (f" ({then['numbers']['horizon_days']} days)" if then else "")
 
 
-def _levers(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
+def _levers(session: Session, row: Mapping[str, Any]) -> pd.DataFrame:
     """Score the customer again with one feature at a time at its usual value, the strongest features first."""
     columns = ["target", "feature", "found", "propensity", "propensity_if_usual"]
     rows = []
-    for name in run.snapshots.targets:
+    for name in session.snapshots.targets:
         version = row.get(f"{name}_model_version")
         features = (
-            _features(run, str(row["customer_id"])) if version and row.get(f"{name}_propensity") is not None else None
+            _features(session, str(row["customer_id"]))
+            if version and row.get(f"{name}_propensity") is not None
+            else None
         )
         if features is None or features.empty:
             continue
-        model = _model(run, name, str(version))
+        model = _model(session, name, str(version))
         rows += [{"target": name} | lever for lever in levers_of(model, features)]
     return pd.DataFrame(rows, columns=columns)
 
@@ -174,8 +182,8 @@ def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, 
     return found[:SHOWN_LEVERS]
 
 
-def _features(run: Run, customer_id: str) -> pd.DataFrame:
-    path = run.snapshots.features_path(run.as_of)
+def _features(session: Session, customer_id: str) -> pd.DataFrame:
+    path = session.snapshots.features_path(session.as_of)
     if not path.is_file():
         return pd.DataFrame()
     with connect() as connection:
@@ -183,9 +191,9 @@ def _features(run: Run, customer_id: str) -> pd.DataFrame:
         return connection.execute(query).df()
 
 
-def _model(run: Run, target: str, version: str) -> PropensityModel:
+def _model(session: Session, target: str, version: str) -> PropensityModel:
     """Read the model that scored, kept beside the scores: MLflow takes seconds to start."""
-    folder = models_folder(run.output) / target
+    folder = models_folder(session.output) / target
     if (folder / "model.json").is_file():
         return PropensityModel.load(folder)
-    return run.registry.load(run.model_name(target), version)
+    return session.registry.load(session.model_name(target), version)

@@ -16,7 +16,7 @@ from tenure.core.lock import sole_writer
 from tenure.core.memory import memory_budget
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
-from tenure.customers.catalogue import check_facet_settings
+from tenure.customers.catalogue import check_attribute_settings
 from tenure.models.registry.registry import Registry, model_name
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engine_choice import DUCKDB, check_engine
@@ -37,7 +37,7 @@ MANUAL, BACKFILL = "manual", "backfill"
 
 
 @dataclass(frozen=True)
-class Run:
+class Session:
     """One source at one as-of: where it reads, where it writes. ``record`` is the run on disk; None where it was opened by hand."""
 
     workspace: Workspace
@@ -52,7 +52,7 @@ class Run:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
-    def of(cls, workspace: Workspace, record: RunRecord) -> Run:
+    def of(cls, workspace: Workspace, record: RunRecord) -> Session:
         """Open a run by its record, which says all of it.
 
         Raises
@@ -155,20 +155,20 @@ class Run:
         }  # fmt: skip
 
 
-def writes(step: Callable[Concatenate[Run, Given], Made]) -> Callable[Concatenate[Run, Given], Made]:
+def writes(step: Callable[Concatenate[Session, Given], Made]) -> Callable[Concatenate[Session, Given], Made]:
     """Let a step write as ``Run.writing`` says."""
 
     @wraps(step)
-    def alone(run: Run, *args: Given.args, **kwargs: Given.kwargs) -> Made:
-        with run.writing(step.__name__):
-            return step(run, *args, **kwargs)
+    def alone(session: Session, *args: Given.args, **kwargs: Given.kwargs) -> Made:
+        with session.writing(step.__name__):
+            return step(session, *args, **kwargs)
 
     return alone
 
 
 def open_run(
     source: str, *, as_of: str = "", workspace: str = "", quick: bool = False, run: str = "", engine: str = ""
-) -> Run:
+) -> Session:
     """Open a source at an as-of, or the run of that id; the demo company is generated where it is absent. Empty text means the default.
 
     Raises
@@ -180,21 +180,23 @@ def open_run(
     located = Workspace.locate(workspace or None)
     if run:
         record = RunRecord.find(located, source, run)
-        opened = Run.of(located, record)
+        opened = Session.of(located, record)
         if record.is_sealed:  # nothing is added to it any more: what it opened is opened by hand
-            opened = Run(located, opened.source, opened.as_of_given, opened.quick, opened.engine, memory=opened.memory)
+            opened = Session(
+                located, opened.source, opened.as_of_given, opened.quick, opened.engine, memory=opened.memory
+            )
         _check_same(opened, as_of=as_of, quick=quick, engine=engine)
         return opened
     if source == "demo":
         ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
     given = parse_date(as_of) if as_of else None
     described = read_source(located, source)
-    check_facet_settings(described)
+    check_attribute_settings(described)
     targets_of(described)  # what is wrong with its targets is said before anything is staged
-    return Run(located, described, given, quick, check_engine(engine))
+    return Session(located, described, given, quick, check_engine(engine))
 
 
-def _check_same(opened: Run, *, as_of: str, quick: bool, engine: str) -> None:
+def _check_same(opened: Session, *, as_of: str, quick: bool, engine: str) -> None:
     """Refuse parameters that contradict the run they name."""
     given = {"as_of": as_of, "quick": str(quick or ""), "engine": "" if engine == DUCKDB else engine}
     found = {"as_of": str(opened.as_of_given or ""), "quick": str(opened.quick), "engine": opened.engine}
@@ -206,7 +208,7 @@ def _check_same(opened: Run, *, as_of: str, quick: bool, engine: str) -> None:
         raise UsageError(f"Run {opened.run_id}: {'; '.join(wrong)}. Leave these out, or leave 'run' empty.")
 
 
-def ingest(run: Run) -> StagedSource:
+def ingest(session: Session) -> StagedSource:
     """Stage what changed of a source, then match its new records: the first step of every run.
 
     Raises
@@ -216,10 +218,10 @@ def ingest(run: Run) -> StagedSource:
     from tenure.identity.resolve import resolve
     from tenure.sources.contract import RECORDS
 
-    with run.writing("ingest"):
-        staged = run.staged
+    with session.writing("ingest"):
+        staged = session.staged
         if RECORDS in staged.tables:
-            resolve(run.workspace, staged)
+            resolve(session.workspace, staged)
     return staged
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from tenure.snapshots.engines.known_customers import known_customers
-from tenure.steps.opening import Run, writes
+from tenure.steps.opening import Session, writes
 from tenure.steps.results import is_quick, records, review_alerts, saved_records, scoring_outcomes
 
 INDEX = "index.html"
@@ -15,74 +15,74 @@ OTHER_PAGES = ("customers.html", "value.html", "review.html", "audit.html")
 
 
 @writes
-def write_report(run: Run) -> list[Path]:
+def write_report(session: Session) -> list[Path]:
     """Write ``<target>.html`` for each target, ``customers.html``, ``value.html`` and ``index.html``; return the paths, the index first."""
     from tenure.reporting.report import target_page, write_page
     from tenure.reporting.value_page import value_page
 
-    found, scored = records(run), scoring_outcomes(run.output)
+    found, scored = records(session), scoring_outcomes(session.output)
     pages = []
     for record in found:
-        path = run.output / f"{record.target}.csv"
+        path = session.output / f"{record.target}.csv"
         ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
         page = target_page(
-            record, ranked, run.staged, run.as_of, run.training_folder(record.target) / "figures", scored.get(record.target, {})
+            record, ranked, session.staged, session.as_of, session.training_folder(record.target) / "figures", scored.get(record.target, {})
         )  # fmt: skip
-        pages.append(write_page(run.output / f"{record.target}.html", page))
-    pages += write_customers(run)
-    if value := value_page(run.output, run.staged, run.as_of, is_quick=is_quick(run)):
-        pages.append(write_page(run.output / "value.html", value))
-    return [write_index(run), *pages]
+        pages.append(write_page(session.output / f"{record.target}.html", page))
+    pages += write_customers(session)
+    if value := value_page(session.output, session.staged, session.as_of, is_quick=is_quick(session)):
+        pages.append(write_page(session.output / "value.html", value))
+    return [write_index(session), *pages]
 
 
-def write_customers(run: Run) -> list[Path]:
+def write_customers(session: Session) -> list[Path]:
     """Write ``customers.html`` from what scoring left in the output; return its path, nothing where nothing was scored."""
     from pyarrow.parquet import read_schema
 
     from tenure.reporting.customers_page import STANDING, customers_page, read_tables
     from tenure.reporting.report import write_page
 
-    path = run.output / "scored_customers.parquet"
+    path = session.output / "scored_customers.parquet"
     if not path.is_file():
         return []
     shown = [column for column in STANDING if column in read_schema(path).names]
     page = customers_page(
         pd.read_parquet(path, columns=shown),
-        read_tables(run.output),
-        staged=run.staged,
-        as_of=run.as_of,
-        is_quick=is_quick(run),
+        read_tables(session.output),
+        staged=session.staged,
+        as_of=session.as_of,
+        is_quick=is_quick(session),
     )
-    return [write_page(run.output / "customers.html", page)]
+    return [write_page(session.output / "customers.html", page)]
 
 
-def write_index(run: Run) -> Path:
+def write_index(session: Session) -> Path:
     """Write ``index.html``: the page that ties together what there is by now."""
     from tenure.reporting.decision import DECIDES, decide
     from tenure.reporting.report import index_page, write_page
 
-    found = saved_records(run)
-    lists = [(record, run.output / f"{record.target}.csv") for record in found if record.metrics]
+    found = saved_records(session)
+    lists = [(record, session.output / f"{record.target}.csv") for record in found if record.metrics]
     decisions = {
         record.target: decide(pd.read_csv(path, usecols=list(DECIDES)), record.contact_capacity)
         for record, path in lists
         if path.is_file()
     }
-    is_scored = (run.output / "scored_customers.parquet").is_file()
-    customers = len(known_customers(run.staged, run.as_of)) if is_scored else 0
+    is_scored = (session.output / "scored_customers.parquet").is_file()
+    customers = len(known_customers(session.staged, session.as_of)) if is_scored else 0
     index = index_page(
-        found, run.staged, run.as_of, customers, decisions=decisions, alerts=review_alerts(run.output),
-        others=[name for name in OTHER_PAGES if (run.output / name).is_file()], is_quick=is_quick(run),
+        found, session.staged, session.as_of, customers, decisions=decisions, alerts=review_alerts(session.output),
+        others=[name for name in OTHER_PAGES if (session.output / name).is_file()], is_quick=is_quick(session),
     )  # fmt: skip
-    return write_page(run.output / INDEX, index)
+    return write_page(session.output / INDEX, index)
 
 
-def report_summary(run: Run) -> pd.DataFrame:
-    """Show each target's outcome. => target, status, auc, auc_low, auc_high, auc_rule, lift_top_decile, reason"""
-    shown = ("auc", "auc_low", "auc_high", "auc_rule", "lift_top_decile")
+def report_summary(session: Session) -> pd.DataFrame:
+    """Show each target's outcome. => target, status, auc, auc_low, auc_high, auc_heuristic, lift_top_decile, reason"""
+    shown = ("auc", "auc_low", "auc_high", "auc_heuristic", "lift_top_decile")
     return pd.DataFrame(
         [
             {"target": r.target, "status": r.status, **{k: r.metrics.get(k) for k in shown}, "reason": r.reason}
-            for r in records(run)
+            for r in records(session)
         ]
     )

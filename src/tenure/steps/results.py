@@ -10,32 +10,32 @@ from tenure.core.alerts import Alert, load_alerts
 from tenure.core.errors import DamagedError, UnknownNameError
 from tenure.core.stored import read_stored
 from tenure.reporting.record import TrainingRecord
-from tenure.steps.opening import Run
+from tenure.steps.opening import Session
 from tenure.targets.catalogue import all_targets
 
 REVIEW_ALERTS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 
 
-def saved_records(run: Run) -> list[TrainingRecord]:
+def saved_records(session: Session) -> list[TrainingRecord]:
     """Read the records of the targets trained into this run's output, in the order of the targets; a damaged one is none."""
     found = []
-    for folder in (run.training_folder(name) for name in all_targets()):
+    for folder in (session.training_folder(name) for name in all_targets()):
         with suppress(FileNotFoundError, DamagedError):
             found.append(TrainingRecord.load(folder))
     return found
 
 
-def records(run: Run) -> list[TrainingRecord]:
+def records(session: Session) -> list[TrainingRecord]:
     """Read the records as ``saved_records`` does, expecting at least one.
 
     Raises
     ------
     UnknownNameError : nothing was trained into this output.
     """
-    found = saved_records(run)
+    found = saved_records(session)
     if not found:
-        raise UnknownNameError("Training", str(run.output), [], hint="Run 03_train for a target first.")
+        raise UnknownNameError("Training", str(session.output), [], hint="Run 03_train for a target first.")
     return found
 
 
@@ -53,6 +53,6 @@ def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
     return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}
 
 
-def is_quick(run: Run) -> bool:
+def is_quick(session: Session) -> bool:
     """Say whether a run's pages show quick numbers: its own, or those of a quick champion that scored."""
-    return run.quick or any(one["is_quick"] for one in scoring_outcomes(run.output).values())
+    return session.quick or any(one["is_quick"] for one in scoring_outcomes(session.output).values())

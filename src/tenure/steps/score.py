@@ -27,10 +27,10 @@ from tenure.scoring.score import (
     ScoringModel,
     check_scorable,
     score_customers,
-    with_facets,
+    with_attributes,
     write_scores,
 )
-from tenure.steps.opening import Run, writes
+from tenure.steps.opening import Session, writes
 from tenure.steps.parameters import names_in
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, records, saved_records
 from tenure.targets.catalogue import find_target
@@ -79,7 +79,7 @@ class NotScored:
 
 @writes
 def score(
-    run: Run,
+    session: Session,
     versions: dict[str, str] | None = None,
     *,
     targets: str = "",
@@ -93,35 +93,44 @@ def score(
     ------
     TenureError : of all that were to be scored by a champion, none can be: why the first cannot.
     """
-    before = scored_before(run)
-    found = choose_models(run, versions, names_in(targets), before, allow_hindsight=allow_hindsight)
+    before = scored_before(session)
+    found = choose_models(session, versions, names_in(targets), before, allow_hindsight=allow_hindsight)
     chosen = {one.target: one for one in found if isinstance(one, Chosen)}
     others = sorted((one for one in found if isinstance(one, NotScored)), key=lambda one: one.is_refusal)
     if not chosen and versions is None:
-        raise others[0].error if others else _no_champion(run, "no target")
-    run.snapshots.build_features([run.as_of])
+        raise others[0].error if others else _no_champion(session, "no target")
+    session.snapshots.build_features([session.as_of])
     models = {name: one.scoring for name, one in chosen.items()}
-    scores = with_facets(run.snapshots, score_customers(run.snapshots, models, allow_hindsight=allow_hindsight))
-    kind = QUICK if run.quick else run.run_kind
+    scores = with_attributes(
+        session.snapshots, score_customers(session.snapshots, models, allow_hindsight=allow_hindsight)
+    )
+    kind = QUICK if session.quick else session.run_kind
     write_scores(
-        scores, run.output, source=run.source.name, as_of=run.as_of, run_kind=kind, is_hindsight=allow_hindsight
+        scores,
+        session.output,
+        source=session.source.name,
+        as_of=session.as_of,
+        run_kind=kind,
+        is_hindsight=allow_hindsight,
     )
     for one in others:
         # Of a day that was scored before: beside a table that no longer knows them, former scores would mislead.
-        (run.output / f"{one.target}.csv").unlink(missing_ok=True)
-        rmtree(models_folder(run.output) / one.target, ignore_errors=True)
+        (session.output / f"{one.target}.csv").unlink(missing_ok=True)
+        rmtree(models_folder(session.output) / one.target, ignore_errors=True)
     for name, scoring in models.items():
-        scoring.model.save(models_folder(run.output) / name)
+        scoring.model.save(models_folder(session.output) / name)
     append_to_ledger(
-        run.workspace, scores, source=run.source.name, as_of=run.as_of, run_id=run.run_id, run_kind=kind, hindsight=allow_hindsight,
-        scored_at=run.started_at.replace(tzinfo=None),
+        session.workspace, scores, source=session.source.name, as_of=session.as_of, run_id=session.run_id, run_kind=kind, hindsight=allow_hindsight,
+        scored_at=session.started_at.replace(tzinfo=None),
     )  # fmt: skip
-    write_stored(run.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT)
+    write_stored(
+        session.output / SCORING_JSON, {"targets": {one.target: one.document() for one in found}}, SCORING_FORMAT
+    )
     return scores
 
 
 def choose_models(
-    run: Run,
+    session: Session,
     versions: Mapping[str, str] | None,
     wanted: Sequence[str],
     before: Iterable[str],
@@ -138,67 +147,67 @@ def choose_models(
     """
     for name in wanted:
         find_target(name)
-    able = run.snapshots.targets
+    able = session.snapshots.targets
     due = {*wanted, *before}
     asked = due | ({*versions} if versions is not None else set() if wanted else {*able})
     found: list[Chosen | NotScored | None] = []
     for name in [*(name for name in able if name in asked), *sorted(asked - {*able})]:
         version = (versions or {}).get(name)
         if version is None and name in able:
-            version = run.registry.champion(run.model_name(name))
+            version = session.registry.champion(session.model_name(name))
         if version and name in able:
-            found.append(_choose(run, name, version, allow_hindsight=allow_hindsight))
+            found.append(_choose(session, name, version, allow_hindsight=allow_hindsight))
         else:
-            found.append(_nobody(run, name, is_due=name in due))
+            found.append(_nobody(session, name, is_due=name in due))
     return [one for one in found if one]
 
 
-def _choose(run: Run, name: str, version: str, *, allow_hindsight: bool) -> Chosen | NotScored:
-    registered = run.model_name(name)
+def _choose(session: Session, name: str, version: str, *, allow_hindsight: bool) -> Chosen | NotScored:
+    registered = session.model_name(name)
     try:
-        found, model = run.registry.find(registered, version), run.registry.load(registered, version)
+        found, model = session.registry.find(registered, version), session.registry.load(registered, version)
     except (RegistryError, UnknownNameError) as error:
         return NotScored(name, "unusable", error, version)
-    scoring = ScoringModel(model, version, is_quick=run.quick or found.is_quick)
+    scoring = ScoringModel(model, version, is_quick=session.quick or found.is_quick)
     try:
-        check_scorable(run.snapshots, name, scoring, allow_hindsight=allow_hindsight)
+        check_scorable(session.snapshots, name, scoring, allow_hindsight=allow_hindsight)
     except tuple(NOT_SCORABLE) as error:
         return NotScored(name, NOT_SCORABLE[type(error)], error, version)
     return Chosen(name, scoring)
 
 
-def _nobody(run: Run, name: str, *, is_due: bool) -> NotScored | None:
+def _nobody(session: Session, name: str, *, is_due: bool) -> NotScored | None:
     """Say why a target has no version to score with; None where nobody misses it."""
-    record = next((record for record in saved_records(run) if record.target == name), None)
-    if name not in run.snapshots.targets:
-        why = run.snapshots.unavailable_targets.get(name, "nobody defines this target any more")
+    record = next((record for record in saved_records(session) if record.target == name), None)
+    if name not in session.snapshots.targets:
+        why = session.snapshots.unavailable_targets.get(name, "nobody defines this target any more")
         return NotScored(
-            name, "unavailable", NotEnoughDataError(f"{name} on {run.source.name}: {why}."), is_refusal=True
+            name, "unavailable", NotEnoughDataError(f"{name} on {session.source.name}: {why}."), is_refusal=True
         )
     if record and record.status == "refused":
         return NotScored(name, record.code or "too_little_data", NotEnoughDataError(record.reason), is_refusal=True)
     if is_due:
-        return NotScored(name, "no_champion", _no_champion(run, name))
+        return NotScored(name, "no_champion", _no_champion(session, name))
     if record:
         blocked = f"{name}: version {record.version} {record.reason}. Expected a version that passes, for there is no champion."
         return NotScored(name, "blocked", RegistryError(blocked), record.version, is_refusal=True)
     return None
 
 
-def _no_champion(run: Run, name: str) -> RegistryError:
-    asked = f" --targets {name}" if name in run.snapshots.targets else ""
+def _no_champion(session: Session, name: str) -> RegistryError:
+    asked = f" --targets {name}" if name in session.snapshots.targets else ""
     return RegistryError(
-        f"{run.source.name}: {name} has {'no' if asked else 'a'} champion in the MLflow store. "
-        f"Expected a trained model; run 'tenure run {run.source.name}{asked}' first."
+        f"{session.source.name}: {name} has {'no' if asked else 'a'} champion in the MLflow store. "
+        f"Expected a trained model; run 'tenure run {session.source.name}{asked}' first."
     )
 
 
-def scored_before(run: Run) -> dict[str, date]:
+def scored_before(session: Session) -> dict[str, date]:
     """Say as of which day each target was scored last, this day included: by this day's table or by the ledger."""
-    found = dict.fromkeys(scored_in(run.output), run.as_of)
-    if run.run_kind != BACKFILL:
-        found = last_days(run.workspace, run.source.name, (SCHEDULED, QUICK), run.as_of) | found
-    since = min(max(found.values(), default=run.as_of), run.as_of - REMEMBERED)
+    found = dict.fromkeys(scored_in(session.output), session.as_of)
+    if session.run_kind != BACKFILL:
+        found = last_days(session.workspace, session.source.name, (SCHEDULED, QUICK), session.as_of) | found
+    since = min(max(found.values(), default=session.as_of), session.as_of - REMEMBERED)
     return {name: day for name, day in found.items() if day >= since}
 
 
@@ -219,9 +228,9 @@ def scored_in(folder: Path) -> list[str]:
     return [name.removesuffix(VERSION) for name in columns if name.endswith(VERSION)]
 
 
-def run_versions(run: Run) -> dict[str, str]:
+def run_versions(session: Session) -> dict[str, str]:
     """Choose what to score with: the version just trained where it may be promoted, else the champion; empty where there is neither."""
     return {
-        record.target: (record.version if record.status == "trained" else run.registry.champion(run.model_name(record.target)) or "")
-        for record in records(run)
+        record.target: (record.version if record.status == "trained" else session.registry.champion(session.model_name(record.target)) or "")
+        for record in records(session)
     }  # fmt: skip

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tenure.audit.audit import Audit, alarm_lines, audit_study
+from tenure.audit.audit import Audit, alarm_lines, audit_training
 from tenure.core.errors import NotEnoughDataError, RegistryError
 from tenure.core.time_windows import parse_date
 from tenure.features.catalogue import describe
 from tenure.models.model import PropensityModel
 from tenure.models.scorecard import Scorecard, walk
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import Study, study_target
+from tenure.models.training_result import TrainingResult, train_target
 from tenure.models.verdict import Challenger, Verdict, against_champion, judge
 from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, record_of
 from tenure.scoring.ledger import last_scores
 from tenure.scoring.review.drift import LIMIT, stability_index
 from tenure.snapshots.rows import read_rows
-from tenure.steps.opening import Run
+from tenure.steps.opening import Session
 from tenure.targets.catalogue import find_target
 from tenure.targets.definition import answers
 
@@ -39,7 +39,7 @@ class Training:
     """What came of training one target: its record, and where it was trained the study and its figures."""
 
     record: TrainingRecord
-    study: Study | None
+    result: TrainingResult | None
     figures: dict[str, Figure]
 
     def figure(self, name: str) -> Picture | str:
@@ -67,7 +67,7 @@ class Training:
 
 
 def train(
-    run: Run, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7, walk_cutoffs: int = 3
+    session: Session, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7, walk_cutoffs: int = 3
 ) -> Training:
     """Train one target, walk it over earlier cutoffs, audit and judge it, register the version; too little data is a refusal that is recorded, not a crash.
 
@@ -77,38 +77,42 @@ def train(
     """
     find_target(target)
     # Before anything is fitted: what the store would refuse in the end is no work for an hour.
-    run.registry.check_loggable(run.model_name(target))
+    session.registry.check_loggable(session.model_name(target))
     settings = TrainingSettings(seed=seed, tune_trials=tune_trials)
-    settings = settings.quick() if run.quick else settings
+    settings = settings.quick() if session.quick else settings
     given = parse_date(test_cutoff, "test cutoff") if test_cutoff else None
-    with run.writing("train"):
+    with session.writing("train"):
         try:
-            study = study_target(
-                run.snapshots, run.target(target), settings, test_cutoff=given, with_monotone_cost=not run.quick
+            result = train_target(
+                session.snapshots,
+                session.target(target),
+                settings,
+                test_cutoff=given,
+                with_monotone_cost=not session.quick,
             )
         except NotEnoughDataError as error:
-            return _refused(run, target, error)
-        champion = Champion.of(run, study)
+            return _refused(session, target, error)
+        champion = Champion.of(session, result)
         card = walk(
-            run.snapshots, study.target, study.trained.settings, study, cutoffs=1 if run.quick else walk_cutoffs,
+            session.snapshots, result.target, result.trained.settings, result, cutoffs=1 if session.quick else walk_cutoffs,
             champion=champion.comparable,
         )  # fmt: skip
-        audit = audit_study(run.snapshots, study)
-        verdict = _judge(run, study, card, audit, champion)
-        figures = _figures(run, study)
-        version = _register(run, study, verdict, figures)
+        audit = audit_training(session.snapshots, result)
+        verdict = _judge(session, result, card, audit, champion)
+        figures = _figures(session, result)
+        version = _register(session, result, verdict, figures)
         is_champion = champion.version is not None and version.version == champion.version.version
-        record = _record(run, study, verdict, version, card=card, audit=audit, is_champion=is_champion)
-        return Training(record, study, figures)
+        record = _record(session, result, verdict, version, card=card, audit=audit, is_champion=is_champion)
+        return Training(record, result, figures)
 
 
-def _refused(run: Run, target: str, error: NotEnoughDataError) -> Training:
-    known = run.snapshots.targets.get(target)
+def _refused(session: Session, target: str, error: NotEnoughDataError) -> Training:
+    known = session.snapshots.targets.get(target)
     record = TrainingRecord(
         target, "refused", str(error), code="too_little_data" if known else "unavailable", question=known.describe() if known else "",
-        is_quick=run.quick,
+        is_quick=session.quick,
     )  # fmt: skip
-    record.save(run.training_folder(target))
+    record.save(session.training_folder(target))
     return Training(record, None, {})
 
 
@@ -126,21 +130,21 @@ class Champion:
     is_same_model: bool = False
 
     @classmethod
-    def of(cls, run: Run, study: Study) -> Champion:
+    def of(cls, session: Session, result: TrainingResult) -> Champion:
         """Find the champion of a study's target, and read it where it can be read."""
-        version = run.registry.champion_version(run.model_name(study.target.name))
+        version = session.registry.champion_version(session.model_name(result.target.name))
         if version is None:
             return cls()
         about = {"definition": version.definition} if version.definition else None
         model, unreadable = None, ""
         try:
-            model = run.registry.load(version.name, version.version)
+            model = session.registry.load(version.name, version.version)
         except RegistryError as error:
             unreadable = str(error)
         else:
             about = model.about
-        same = None if about is None else answers(about, study.target)
-        return cls(version, model, unreadable, same, version.fingerprint == study.model.fingerprint)
+        same = None if about is None else answers(about, result.target)
+        return cls(version, model, unreadable, same, version.fingerprint == result.model.fingerprint)
 
     @property
     def comparable(self) -> PropensityModel | None:
@@ -148,39 +152,39 @@ class Champion:
         return self.model if self.is_same_question and not self.is_same_model else None
 
 
-def _judge(run: Run, study: Study, card: Scorecard, audit: Audit, champion: Champion) -> Verdict:
-    model = study.model
+def _judge(session: Session, result: TrainingResult, card: Scorecard, audit: Audit, champion: Champion) -> Verdict:
+    model = result.model
     challenger = Challenger(
-        run.model_name(study.target.name), model.fingerprint, str(run.as_of), str(study.plan.test), study.evaluation.metrics["auc"], run.quick
+        session.model_name(result.target.name), model.fingerprint, str(session.as_of), str(result.plan.test), result.evaluation.metrics["auc"], session.quick
     )  # fmt: skip
     standing = against_champion(
         champion.version, challenger, is_same_question=champion.is_same_question, difference=card.difference_to("champion"),
         silent=champion.unreadable or card.silent,
     )  # fmt: skip
     return judge(
-        study.evaluation, standing, alarms=alarm_lines(audit.findings), segments=study.segments,
-        seconds_per_1000_rows=seconds_per_1000_rows(model, study.test), megabytes=model.megabytes, is_quick=run.quick,
+        result.evaluation, standing, alarms=alarm_lines(audit.findings), segments=result.segments,
+        seconds_per_1000_rows=seconds_per_1000_rows(model, result.test), megabytes=model.megabytes, is_quick=session.quick,
     )  # fmt: skip
 
 
-def _register(run: Run, study: Study, verdict: Verdict, figures: Mapping[str, Figure]) -> Version:
+def _register(session: Session, result: TrainingResult, verdict: Verdict, figures: Mapping[str, Figure]) -> Version:
     from tenure.reporting.figures import save_svg
 
-    folder = run.training_folder(study.target.name) / "figures"
-    used = [column for column in run.snapshots.columns if column.name in set(study.model.feature_names)]
-    return run.registry.log_study(
-        study, verdict, name=run.model_name(study.target.name), catalogue=[describe(column) for column in used],
+    folder = session.training_folder(result.target.name) / "figures"
+    used = [column for column in session.snapshots.columns if column.name in set(result.model.feature_names)]
+    return session.registry.log_training(
+        result, verdict, name=session.model_name(result.target.name), catalogue=[describe(column) for column in used],
         figures={key: save_svg(figure, folder / f"{key}.svg") for key, figure in figures.items()},
         tags={
-            "source": run.source.name, "target": study.target.name, "tenure.run_id": run.run_id, "quick": str(run.quick),
-            "run_kind": run.run_kind, "as_of": str(run.as_of),
+            "source": session.source.name, "target": result.target.name, "tenure.run_id": session.run_id, "quick": str(session.quick),
+            "run_kind": session.run_kind, "as_of": str(session.as_of),
         },
     )  # fmt: skip
 
 
 def _record(
-    run: Run,
-    study: Study,
+    session: Session,
+    result: TrainingResult,
     verdict: Verdict,
     version: Version,
     *,
@@ -194,35 +198,35 @@ def _record(
 
     facts = {
         "status": "trained" if verdict.is_promotable or is_champion else "blocked", "reason": verdict.reason, "code": verdict.code,
-        "definition": study.target.fingerprint, "is_first_of_definition": verdict.is_first_of_definition, "model": version.name,
-        "version": version.version, "run_id": version.run_id, "fingerprint": version.fingerprint, "is_quick": run.quick,
+        "definition": result.target.fingerprint, "is_first_of_definition": verdict.is_first_of_definition, "model": version.name,
+        "version": version.version, "run_id": version.run_id, "fingerprint": version.fingerprint, "is_quick": session.quick,
         "unproven_features": audit.unproven,
         "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings],
-                  "alarms": alarm_lines(audit.findings), "solo": audit.solo},
+                  "alarms": alarm_lines(audit.findings), "univariate": audit.univariate},
         "scorecard": card.cutoffs.to_dict("records"), "differences": card.differences.to_dict("records"),
         "drivers": card.drivers.to_dict("records"), "driver_agreement": card.driver_agreement,
     }  # fmt: skip
-    ranking = importance(study.model, study.contributions)
+    ranking = importance(result.model, result.contributions)
     record = record_of(
-        study, verdict, importance=ranking.to_dict("records"), warnings=_score_shift(run, study), facts=facts
+        result, verdict, importance=ranking.to_dict("records"), warnings=_score_shift(session, result), facts=facts
     )
-    folder = run.training_folder(study.target.name)
+    folder = session.training_folder(result.target.name)
     record.save(folder)
-    card_path = write_page(folder / "model_card.md", model_card(record, run.staged, run.as_of))
-    run.registry.attach(version.run_id, card_path, "card")
+    card_path = write_page(folder / "model_card.md", model_card(record, session.staged, session.as_of))
+    session.registry.attach(version.run_id, card_path, "card")
     return record
 
 
-def _score_shift(run: Run, study: Study) -> list[str]:
+def _score_shift(session: Session, result: TrainingResult) -> list[str]:
     """Warn where this version's scores at the as-of are distributed unlike the last ones of the ledger."""
-    former = last_scores(run.workspace, run.source.name, study.target.name, run.as_of)
+    former = last_scores(session.workspace, session.source.name, result.target.name, session.as_of)
     if former is None:
         return []
     scored_on, scores = former
-    table = read_rows(run.snapshots, study.target, [run.as_of], run.snapshots.columns, labels=False)
+    table = read_rows(session.snapshots, result.target, [session.as_of], session.snapshots.columns, labels=False)
     if table.empty or scores.empty:
         return []
-    propensities = pd.Series(study.model.propensities(table))
+    propensities = pd.Series(result.model.propensities(table))
     index, chance = stability_index(scores["propensity"], propensities)
     if index <= max(LIMIT, chance):
         return []
@@ -238,20 +242,20 @@ def seconds_per_1000_rows(model: PropensityModel, table: pd.DataFrame) -> float:
     return min(timeit.repeat(lambda: model.propensities(rows), number=1, repeat=TIMED))
 
 
-def _figures(run: Run, study: Study) -> dict[str, Figure]:
+def _figures(session: Session, result: TrainingResult) -> dict[str, Figure]:
     from tenure.models.explain import driver_contributions
     from tenure.reporting import figures, shap_figures
 
-    by_driver = driver_contributions(study.model, study.contributions)
-    explained = shap_figures.Explained(study.model, study.sample, study.contributions)
-    order = study.sample["propensity"].to_numpy().argsort()
+    by_driver = driver_contributions(result.model, result.contributions)
+    explained = shap_figures.Explained(result.model, result.sample, result.contributions)
+    order = result.sample["propensity"].to_numpy().argsort()
     drawn = {
-        "base_rate": figures.base_rate_over_time(study), "gain": figures.gain(study), "lift": figures.lift(study),
-        "reliability": figures.reliability(study), "value": figures.value_by_contacts(study, run.source.margin_rate),
+        "base_rate": figures.base_rate_over_time(result), "gain": figures.gain(result), "lift": figures.lift(result),
+        "reliability": figures.reliability(result), "value": figures.value_by_contacts(result, session.source.margin_rate),
         "drivers": figures.drivers(by_driver), "beeswarm": shap_figures.beeswarm(explained), "bar": shap_figures.bar(explained),
         "waterfall_high": shap_figures.waterfall(explained, int(order[-1])),
         "waterfall_middle": shap_figures.waterfall(explained, int(order[len(order) // 2])),
     }  # fmt: skip
-    for rank in range(min(2, len(study.model.feature_names))):
+    for rank in range(min(2, len(result.model.feature_names))):
         drawn[f"dependence_{rank + 1}"] = shap_figures.dependence(explained, rank)
     return drawn

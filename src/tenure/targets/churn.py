@@ -1,6 +1,6 @@
 """Churn: a subscription ends."""
 
-from tenure.targets.definition import Condition, Rule, Target
+from tenure.targets.definition import Condition, Heuristic, Target
 
 # Of each subscription: running and paid for, no cancellation pending, and a renewal due inside the outcome window (or no term).
 LIVE = """
@@ -41,13 +41,13 @@ TARGET = Target(
     label_lag_days=14,
     options={"grace_days": 14},
     contact_cost=2.0,
-    rule=Rule(
+    heuristic=Heuristic(
         "30 * coalesce(count_failed_payments_30d, 0) + coalesce(days_since_usage_90d, 90)",
         "thirty for each failed payment of the last 30 days, plus the days since the last usage",
     ),
     revenue="paid_amount_365d",
     monotone={"count_failed_payments": 1, "share_failed_payments": 1},
-    plain_features=(
+    logistic_features=(
         "count_failed_payments_30d",
         "days_since_usage_90d",
         "usage_30d",

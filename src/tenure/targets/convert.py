@@ -1,6 +1,6 @@
 """Convert: a registered or trial customer starts to pay."""
 
-from tenure.targets.definition import Condition, Rule, Target
+from tenure.targets.definition import Condition, Heuristic, Target
 
 TARGET = Target(
     name="convert",
@@ -17,6 +17,6 @@ TARGET = Target(
     horizon_days=30,
     eligible_days=90,
     contact_cost=0.5,
-    rule=Rule("coalesce(usage_30d, 0)", "usage in the last 30 days"),
-    plain_features=("usage_30d", "days_since_usage_90d", "count_logins_30d"),
+    heuristic=Heuristic("coalesce(usage_30d, 0)", "usage in the last 30 days"),
+    logistic_features=("usage_30d", "days_since_usage_90d", "count_logins_30d"),
 )

@@ -43,7 +43,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Heuristic:
     """What a team would rank by without a model: a formula over feature columns, higher is likelier."""
 
     expression: str
@@ -63,7 +63,7 @@ class Target:
     eligible_in_words: str
     eligible: tuple[Condition, ...]
     outcome: Condition
-    rule: Rule
+    heuristic: Heuristic
     positive: str  # how a label of 1 reads: "churned"
     horizon_days: int
     eligible_days: int = 0
@@ -78,8 +78,8 @@ class Target:
     options: Mapping[str, int | str] = field(default_factory=dict)
     # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.
     revenue: str = ""
-    # Feature columns a plain logistic regression uses, the comparison next to the rule.
-    plain_features: tuple[str, ...] = ()
+    # Feature columns a logistic regression uses, the comparison next to the heuristic.
+    logistic_features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for condition, supplied in ((c, OBSERVED_COLUMNS) for c in self.eligible):
@@ -177,10 +177,10 @@ class Target:
             "eligible_in_words",
             "eligible",
             "outcome",
-            "rule",
+            "heuristic",
             "positive",
             "options",
-            "plain_features",
+            "logistic_features",
             "revenue",
             "monotone",
         }

@@ -1,6 +1,6 @@
 """Lapse: an active buyer stops buying."""
 
-from tenure.targets.definition import Condition, Rule, Target
+from tenure.targets.definition import Condition, Heuristic, Target
 
 TARGET = Target(
     name="lapse",
@@ -11,12 +11,12 @@ TARGET = Target(
     positive="lapsed",
     horizon_days=90,
     eligible_days=180,
-    rule=Rule(
+    heuristic=Heuristic(
         "days_since_order / coalesce(nullif(usual_order_gap_days, 0), 30)",
         "days since the last order, divided by the customer's usual gap (30 days where there is none yet)",
     ),
     revenue="order_amount_365d - returned_amount_365d",
-    plain_features=(
+    logistic_features=(
         "days_since_order",
         "count_orders_90d",
         "count_orders_365d",

@@ -1,7 +1,7 @@
 """Upsell: a subscriber moves to a higher tier or buys an add-on."""
 
 from tenure.targets.churn import LIVE
-from tenure.targets.definition import Condition, Rule, Target
+from tenure.targets.definition import Condition, Heuristic, Target
 
 TARGET = Target(
     name="upsell",
@@ -18,7 +18,7 @@ TARGET = Target(
     options={"top_plan": ""},
     save_rate=0.1,
     contact_cost=1.0,
-    rule=Rule("usage_of_allowance_30d", "share of the month's allowance used in the last 30 days"),
+    heuristic=Heuristic("usage_of_allowance_30d", "share of the month's allowance used in the last 30 days"),
     revenue="paid_amount_365d",
-    plain_features=("usage_of_allowance_30d", "usage_30d", "usage_90d", "subscription_tenure_days", "monthly_price"),
+    logistic_features=("usage_of_allowance_30d", "usage_30d", "usage_90d", "subscription_tenure_days", "monthly_price"),
 )

@@ -40,7 +40,7 @@ def shop(root, **more):
 def score(root, as_of, propensity, kind="scheduled", at="2024-04-01", rule=0.0, target=LAPSE, customers=CUSTOMERS):
     """Append to the ledger what a target said of all hundred."""
     table = pd.DataFrame({"customer_id": CUSTOMERS, "propensity": propensity, "decile": np.arange(100) // 10 + 1})
-    table = table.assign(rule_score=rule, model_version="1")[table["customer_id"].isin(customers)]
+    table = table.assign(heuristic_score=rule, model_version="1")[table["customer_id"].isin(customers)]
     append_to_ledger(
         Workspace(root), Scores(pd.DataFrame(), {"lapse": table}, targets={"lapse": target} if target else {}), source="shop",
         as_of=as_of, run_id="r", run_kind=kind, scored_at=datetime.fromisoformat(at),
@@ -72,7 +72,7 @@ def test_whom_the_rule_knows_nothing_of_stands_in_its_middle_as_in_training(tmp_
     # Every odd customer lapses, and the rule says so; of the others it knows half. In the middle, which is 1, these tie.
     score(tmp_path, SCORED, 0.5, rule=[[0.0, 1.0, np.nan, 1.0][n % 4] for n in range(100)])
     (promise,) = find_promises(shop(tmp_path))
-    assert promise.to_rule.value == pytest.approx(0.5 - 0.75)
+    assert promise.to_heuristic.value == pytest.approx(0.5 - 0.75)
 
 
 def test_contacted_customers_are_left_out_and_controls_are_not(tmp_path):

@@ -18,7 +18,7 @@ from tenure.snapshots.engines.bucket_plan import plan_table
 from tenure.sources.fetch import fetch_source
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
-from tenure.targets.definition import Condition, Rule, Target
+from tenure.targets.definition import Condition, Heuristic, Target
 
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount discount channel"
 ALWAYS, NEVER = 0, 10**18
@@ -160,7 +160,7 @@ def test_who_is_asked_comes_to_the_same_customers_and_knows_no_late_fact(tmp_pat
     bought = Condition("order_lines", "count(*) filter (where quantity > 0) > 0", days="eligible_days")
     kept = Condition("order_lines", "count(*) filter (where quantity < 0) = 0", when_no_rows=True)
     target = Target(
-        "keeper", "Asked?", "bought lately, sent nothing back", (bought, kept), bought, Rule("1", "all alike"), "kept",
+        "keeper", "Asked?", "bought lately, sent nothing back", (bought, kept), bought, Heuristic("1", "all alike"), "kept",
         horizon_days=30, eligible_days=30,
     )  # fmt: skip
     cutoffs = [date(2024, 4, 1), date(2024, 4, 2)]

@@ -19,8 +19,8 @@ from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
 from tenure.models.explain import reasons
 from tenure.models.settings import TrainingSettings
-from tenure.models.study import meaning_of
 from tenure.models.train import train_model
+from tenure.models.training_result import meaning_of
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engine_choice import open_engine
 from tenure.sources.readers.spark_session import spark_session

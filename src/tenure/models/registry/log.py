@@ -16,11 +16,11 @@ from tenure.models.verdict import Verdict
 from tenure.models.version import FROM_RUN
 
 if TYPE_CHECKING:
-    from tenure.models.study import Study
+    from tenure.models.training_result import TrainingResult
 
 
 def log_training(
-    study: Study,
+    result: TrainingResult,
     verdict: Verdict,
     *,
     experiment: str,
@@ -35,21 +35,21 @@ def log_training(
     """
     import mlflow
 
-    with mlflow.start_run(experiment_id=experiment, run_name=f"{name} {study.plan.test}", tags=dict(tags)):
-        mlflow.log_params(_parameters(study))
-        mlflow.log_metrics({f"test_{key}": value for key, value in study.evaluation.metrics.items()})
+    with mlflow.start_run(experiment_id=experiment, run_name=f"{name} {result.plan.test}", tags=dict(tags)):
+        mlflow.log_params(_parameters(result))
+        mlflow.log_metrics({f"test_{key}": value for key, value in result.evaluation.metrics.items()})
         counts: dict[str, float] = {
-            "trees": study.trained.trees,
-            "fitting_rows": study.fitting_rows,
-            "fitting_positives": study.fitting_positives,
+            "trees": result.trained.trees,
+            "fitting_rows": result.fitting_rows,
+            "fitting_positives": result.fitting_positives,
         }
         mlflow.log_metrics(counts)
-        _log_dataset(study)
+        _log_dataset(result)
         mlflow.log_dict({"features": list(catalogue)}, "features.json")
         mlflow.log_dict({"gates": [asdict(gate) for gate in verdict.gates]}, "verdict.json")
         for path in figures.values():
             mlflow.log_artifact(str(path), "figures")
-        return log_model(study.model)
+        return log_model(result.model)
 
 
 def log_model(model: PropensityModel) -> str:
@@ -79,42 +79,42 @@ def log_model(model: PropensityModel) -> str:
     return str(logged.model_uri)
 
 
-def _log_dataset(study: Study) -> None:
+def _log_dataset(result: TrainingResult) -> None:
     import mlflow
     from mlflow.data.pandas_dataset import from_pandas
 
-    about = study.model.about
+    about = result.model.about
     # No row goes to the store: the dataset is its name, its digest and its columns.
-    columns = study.test[study.model.feature_names].head(0)
-    name = f"{about['source']}-{about['target']}-{study.plan.test}"
+    columns = result.test[result.model.feature_names].head(0)
+    name = f"{about['source']}-{about['target']}-{result.plan.test}"
     dataset = from_pandas(columns, name=name, digest=about["data"][:32])
     mlflow.log_input(dataset, context="training")
 
 
-def _parameters(study: Study) -> dict[str, Any]:
-    about = study.model.about
+def _parameters(result: TrainingResult) -> dict[str, Any]:
+    about = result.model.about
     kept = {
         key: about[key]
         for key in ("source", "target", "horizon_days", "lead_days", "label_lag_days", "test_cutoff", "fitted_through")
     }
-    settings = study.trained.settings.as_parameters()
+    settings = result.trained.settings.as_parameters()
     return {
         **kept,
         **settings,
         "fitting_cutoffs": len(about["fitting_cutoffs"]),
-        "features": len(study.model.feature_names),
+        "features": len(result.model.feature_names),
     }
 
 
-def version_tags(study: Study, verdict: Verdict, run_tags: Mapping[str, str]) -> dict[str, str]:
+def version_tags(result: TrainingResult, verdict: Verdict, run_tags: Mapping[str, str]) -> dict[str, str]:
     """Give the tags by which a version is judged and shown without its run: metrics, cutoffs, verdict, gates."""
-    metrics = {key: f"{study.evaluation.metrics[key]:.4f}" for key in ("auc", "auc_low", "auc_high", "auc_rule")}
+    metrics = {key: f"{result.evaluation.metrics[key]:.4f}" for key in ("auc", "auc_low", "auc_high", "auc_heuristic")}
     return {
         **{f"tenure.test_{key}": value for key, value in metrics.items()},
         **{f"tenure.{key}": run_tags[key] for key in FROM_RUN if key in run_tags},
-        "tenure.definition": study.model.about["definition"],
-        "tenure.test_cutoff": str(study.plan.test),
-        "tenure.fitted_through": study.model.about["fitted_through"],
+        "tenure.definition": result.model.about["definition"],
+        "tenure.test_cutoff": str(result.plan.test),
+        "tenure.fitted_through": result.model.about["fitted_through"],
         "tenure.is_first_of_definition": str(verdict.is_first_of_definition),
         "tenure.verdict": "promotable" if verdict.is_promotable else "blocked",
         "tenure.verdict_reason": verdict.reason[:4000],

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-    from tenure.models.study import Study
+    from tenure.models.training_result import TrainingResult
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 # How MLflow answers who asks for a model, a version or an alias that is not there.
@@ -56,9 +56,9 @@ class Registry(OwnedStore):
         with self.client() as client:
             client.search_experiments(max_results=1)
 
-    def log_study(
+    def log_training(
         self,
-        study: Study,
+        result: TrainingResult,
         verdict: Verdict,
         *,
         name: str,
@@ -72,24 +72,24 @@ class Registry(OwnedStore):
         """
         import mlflow
 
-        fingerprint = study.model.fingerprint
+        fingerprint = result.model.fingerprint
         with self.client() as client:
             experiment = self._experiment(client, name)
             if existing := self._same_content(name, fingerprint):
                 # Judged anew, it may pass what it once did not: the champion of then may be gone. To be champion already proves nothing.
                 if verdict.is_promotable and verdict.standing.code != "same_model":
-                    for key, value in version_tags(study, verdict, tags).items():
+                    for key, value in version_tags(result, verdict, tags).items():
                         client.set_model_version_tag(name, existing.version, key, value)
                 return existing
             model_uri = log_training(
-                study, verdict, experiment=experiment, name=name, figures=figures, catalogue=catalogue, tags=tags
+                result, verdict, experiment=experiment, name=name, figures=figures, catalogue=catalogue, tags=tags
             )
             self._ensure_model(client, name)
             # MLflow tells of it on standard error, which a notebook would show as if something were wrong.
             with redirect_stderr(StringIO()):
                 # With all its tags at once: a version is never seen without its verdict.
                 created = mlflow.register_model(
-                    model_uri, name, tags={FINGERPRINT_TAG: fingerprint, **version_tags(study, verdict, tags)}
+                    model_uri, name, tags={FINGERPRINT_TAG: fingerprint, **version_tags(result, verdict, tags)}
                 )
             client.set_registered_model_alias(name, CHALLENGER, created.version)
         return self.find(name, str(created.version))

@@ -34,8 +34,8 @@ AboutOf = Callable[[str, str, str], Mapping[str, Any] | None]
 class Promise:
     """One target's scores of one as-of, next to what came true.
 
-    ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_rule`` (AUC minus the
-    rule's, paired) are None with fewer than two of either outcome. ``deciles``: decile, customers, expected, low, high, realised, lift.
+    ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC minus the
+    heuristic's, paired) are None with fewer than two of either outcome. ``deciles``: decile, customers, expected, low, high, realised, lift.
     ``is_current``: the target still asks what it asked then, by its ``definition``.
     """
 
@@ -52,7 +52,7 @@ class Promise:
     realised_low: float
     realised_high: float
     auc: Auc | None
-    to_rule: Auc | None
+    to_heuristic: Auc | None
     calibration_slope: float | None
     deciles: pd.DataFrame
     definition: str
@@ -160,7 +160,7 @@ def _compare(
         expected=float(propensities.sum()), expected_low=low, expected_high=high,
         realised=realised, realised_low=float(share.low), realised_high=float(share.high),
         auc=auc_with_interval(outcomes, propensities) if has_both else None,
-        to_rule=auc_difference(outcomes, propensities, as_ranking(joined["rule_score"])) if has_both else None,
+        to_heuristic=auc_difference(outcomes, propensities, as_ranking(joined["heuristic_score"])) if has_both else None,
         calibration_slope=calibration_line(outcomes, propensities)["calibration_slope"] if has_both else None,
         deciles=_by_decile(joined),
         definition=target.fingerprint, horizon_days=target.horizon_days, is_current=is_current,
@@ -210,7 +210,7 @@ def promise_table(promises: Sequence[Promise]) -> pd.DataFrame:
 
 
 def promise_alerts(promises: Sequence[Promise]) -> list[Alert]:
-    """Say which champions should be retrained: two independent promises missed the same way, or a ranking below the rule's.
+    """Say which champions should be retrained: two independent promises missed the same way, or a ranking below the heuristic's.
 
     Those of an earlier definition accuse no champion of today's.
     """
@@ -228,9 +228,9 @@ def _alerts_of(promises: Sequence[Promise], target: str) -> Iterator[Alert]:
             f"promised {'too much' if last.is_too_high else 'too little'} at {former[-1].as_of} and at {last.as_of}: {last.expected:.0f} expected "
             f"({last.expected_low:.0f}-{last.expected_high:.0f}), {last.realised} came true. Retrain with 'tenure run'.",
         )  # fmt: skip
-    if last.to_rule and last.to_rule.high < 0:
+    if last.to_heuristic and last.to_heuristic.high < 0:
         yield Alert(
             "error", target,
-            f"ranked worse than its rule at {last.as_of} (AUC {last.to_rule.value:+.3f}, {last.to_rule.low:+.3f} to {last.to_rule.high:+.3f}). "
+            f"ranked worse than its heuristic at {last.as_of} (AUC {last.to_heuristic.value:+.3f}, {last.to_heuristic.low:+.3f} to {last.to_heuristic.high:+.3f}). "
             "Do not act on its list; retrain with 'tenure run', or roll back.",
         )  # fmt: skip

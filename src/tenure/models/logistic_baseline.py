@@ -20,7 +20,7 @@ from tenure.models.train import TrainedModel
 QUANTILES = 100
 
 
-def train_plain(
+def train_logistic(
     table: pd.DataFrame,
     labels: np.ndarray,
     customers: np.ndarray,

@@ -18,8 +18,8 @@ from tenure.models.choice import Choice, choose_model
 from tenure.models.cross_fit import grouped_folds
 from tenure.models.evaluate import Auc, Evaluation, auc_difference, evaluate, expected_half_width, rate_shift
 from tenure.models.kept_fits import KeptFits
+from tenure.models.logistic_baseline import train_logistic
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.models.plain import train_plain
 from tenure.models.segments import evaluate_segments
 from tenure.models.settings import TrainingSettings
 from tenure.models.sufficiency import check_positives
@@ -32,10 +32,10 @@ SAMPLE_ROWS = 1500
 
 
 @dataclass(frozen=True)
-class Study:
+class TrainingResult:
     """A trained model with all that speaks for or against it.
 
-    ``test``: customer_id, cutoff, label, propensity, plain_propensity, rule_score, revenue and the features, one row per eligible customer at
+    ``test``: customer_id, cutoff, label, propensity, logistic_propensity, heuristic_score, revenue and the features, one row per eligible customer at
     the test cutoff. ``choice``: trees or logistic regression, and why. ``monotone_cost``: out-of-fold AUC of the trees less that of
     trees without the target's monotone constraints, on a few folds; None where there is none, or nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
     eligible, positives, base_rate. ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was drawn from. ``segments`` as ``evaluate_segments`` gives them.
@@ -80,14 +80,14 @@ class Study:
         return self.trained.model
 
 
-def study_target(
+def train_target(
     snapshots: Snapshots,
     target: Target,
     settings: TrainingSettings,
     *,
     test_cutoff: date | None = None,
     with_monotone_cost: bool = False,
-) -> Study:
+) -> TrainingResult:
     """Fit on the fitting cutoffs, choose the form out of fold, test once at the test cutoff.
 
     Raises
@@ -105,12 +105,12 @@ def study_target(
         snapshots, target, [plan.test], snapshots.columns, max_rows=rows_that_fit(len(snapshots.columns), snapshots.memory), seed=settings.seed
     )  # fmt: skip
     test.insert(3, "propensity", fit.choice.trained.model.propensities(test))
-    test.insert(4, "plain_propensity", fit.plain.model.propensities(test))
+    test.insert(4, "logistic_propensity", fit.logistic.model.propensities(test))
     evaluation = evaluate(
-        test["label"].to_numpy(), test["propensity"].to_numpy(), test["rule_score"].to_numpy(), test["plain_propensity"].to_numpy(),
+        test["label"].to_numpy(), test["propensity"].to_numpy(), test["heuristic_score"].to_numpy(), test["logistic_propensity"].to_numpy(),
         capacity=target.contact_capacity,
     )  # fmt: skip
-    return Study(
+    return TrainingResult(
         target=target, plan=plan, choice=fit.choice, monotone_cost=fit.monotone_cost, evaluation=evaluation, test=test,
         fitting_texts=fit.texts, funnel=funnel, segments=evaluate_segments(test, _segment_columns(fit.columns)),
         fitting_rows=fit.rows, fitting_customers=fit.customers, fitting_positives=fit.positives,
@@ -123,7 +123,7 @@ class _Fit:
     """What came of the fitting block; its table is gone before the test cutoff's is read."""
 
     choice: Choice
-    plain: TrainedModel
+    logistic: TrainedModel
     monotone_cost: Auc | None
     columns: list[FeatureColumn]
     dropped: list[str]
@@ -156,19 +156,21 @@ def _fit(
             fitting, labels, customers, meanings, settings, monotone=monotone, folds=folds(), with_unconstrained=with_cost
         )  # fmt: skip
         trees = kept.keep(trained, *made_with)
-    made_plain_with = ("logistic regression", settings, meanings, sorted(target.plain_features))
-    plain = kept.find(*made_plain_with)
-    if plain is None:
-        handful = [meaning for meaning in meanings if meaning.name in target.plain_features]
-        plain = kept.keep(train_plain(fitting, labels, customers, handful, settings, folds=folds()), *made_plain_with)
+    made_logistic_with = ("logistic regression", settings, meanings, sorted(target.logistic_features))
+    logistic = kept.find(*made_logistic_with)
+    if logistic is None:
+        handful = [meaning for meaning in meanings if meaning.name in target.logistic_features]
+        logistic = kept.keep(
+            train_logistic(fitting, labels, customers, handful, settings, folds=folds()), *made_logistic_with
+        )
     cost = None
     if trees.unconstrained is not None:
         seen = ~np.isnan(trees.unconstrained)
         cost = auc_difference(labels[seen], trees.out_of_fold[seen], trees.unconstrained[seen], customers[seen])
     about = _about(snapshots, target, plan)
-    trees, plain = trees.told(about), plain.told(about)
+    trees, logistic = trees.told(about), logistic.told(about)
     return _Fit(
-        choice=choose_model(trees, plain, labels, customers), plain=plain, monotone_cost=cost, columns=useful, dropped=dropped,
+        choice=choose_model(trees, logistic, labels, customers), logistic=logistic, monotone_cost=cost, columns=useful, dropped=dropped,
         texts=fitting[["cutoff", "label", *_texts(fitting, useful)]].copy(), rows=len(fitting),
         customers=int(fitting["customer_id"].nunique()), positives=int(labels.sum()),
     )  # fmt: skip
@@ -184,38 +186,38 @@ def _monotone(target: Target, columns: Sequence[FeatureColumn]) -> dict[str, int
     }
 
 
-def cautions(study: Study) -> list[str]:
+def cautions(result: TrainingResult) -> list[str]:
     """Say what a reader of the numbers must know: how wide an interval so few rows allow, and whether the base rate moved."""
-    e = study.evaluation
+    e = result.evaluation
     width = expected_half_width(e.positives, e.rows - e.positives)
     lines = [
         f"With {e.positives:,} positives among {e.rows:,} customers the 95 % interval of an AUC near .75 reaches {width:.3f} either way, "
         "whatever the model."
     ]
     for what, rows, eligible in (
-        ("Fitted", study.fitting_rows, study.fitting_eligible), ("Tested", e.rows, study.test_eligible)
+        ("Fitted", result.fitting_rows, result.fitting_eligible), ("Tested", e.rows, result.test_eligible)
     ):  # fmt: skip
         if rows < eligible:
             lines.append(
                 f"{what} on a seeded sample, {rows:,} of {eligible:,} rows (customer and cutoff): customers are drawn, each with the same chance and all "
-                f"its cutoffs, so every row weighs the same. What bounds it: TENURE_MEMORY, and {study.trained.settings.max_customers:,} customers to fit on."
+                f"its cutoffs, so every row weighs the same. What bounds it: TENURE_MEMORY, and {result.trained.settings.max_customers:,} customers to fit on."
             )
-    lines.append(study.choice.reason)
-    if study.monotone_cost is not None:
-        c = study.monotone_cost
+    lines.append(result.choice.reason)
+    if result.monotone_cost is not None:
+        c = result.monotone_cost
         held = ", ".join(
-            f"{name} {'only raises' if way > 0 else 'only lowers'}" for name, way in study.target.monotone.items()
+            f"{name} {'only raises' if way > 0 else 'only lowers'}" for name, way in result.target.monotone.items()
         )
         lines.append(
-            f"Held monotone: {held}. Out of fold, on {UNCONSTRAINED_FOLDS} of the {study.trained.settings.folds} folds, this moves the AUC of the trees by {c.value:+.4f} (95 % interval {c.low:+.4f} to {c.high:+.4f})."
+            f"Held monotone: {held}. Out of fold, on {UNCONSTRAINED_FOLDS} of the {result.trained.settings.folds} folds, this moves the AUC of the trees by {c.value:+.4f} (95 % interval {c.low:+.4f} to {c.high:+.4f})."
         )
-    before = study.funnel[study.funnel["cutoff"].isin(study.plan.fitting)]
+    before = result.funnel[result.funnel["cutoff"].isin(result.plan.fitting)]
     rate = before["positives"].sum() / max(before["eligible"].sum(), 1)
     last = before.iloc[-1]
     chance = rate_shift(e.positives, e.rows, int(last["positives"]), int(last["eligible"]))
     if chance < 0.01:
         lines.append(
-            f"The base rate moved: {e.metrics['base_rate']:.1%} at {study.plan.test}, {last['base_rate']:.1%} at {last['cutoff']} and {rate:.1%} over all "
+            f"The base rate moved: {e.metrics['base_rate']:.1%} at {result.plan.test}, {last['base_rate']:.1%} at {last['cutoff']} and {rate:.1%} over all "
             f"fitting cutoffs (p = {chance:.2g}). Propensities promise the former level."
         )
     return lines

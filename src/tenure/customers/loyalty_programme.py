@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import DefinitionError
-from tenure.customers.facet import Facet, FacetColumn
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.snapshots.engines.facts_at import FactsAt
 
 PACE_DAYS = 90
@@ -16,7 +16,7 @@ MONTH_DAYS = 30
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Add up the points, take the newest tier, and look how far the next one is. => customer_id and the facet's columns"""
+    """Add up the points, take the newest tier, and look how far the next one is. => customer_id and the attribute's columns"""
     table = facts.query(
         f"""
         SELECT customer_id, arg_max(tier, row(occurred_at, known_at, event <> 'earned', tier)) FILTER (WHERE tier IS NOT NULL) AS loyalty_tier,
@@ -26,7 +26,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
                      * {MONTH_DAYS} / {PACE_DAYS}, 1) AS loyalty_pace
         FROM loyalty GROUP BY customer_id ORDER BY customer_id"""
     )
-    names, needed = _tiers(FACET.settings_of(facts.source))
+    names, needed = _tiers(ATTRIBUTE.settings_of(facts.source))
     reached = np.searchsorted(needed, table["loyalty_points_earned"], side="right")
     if names:
         table["loyalty_tier"] = pd.Series([None, *names], dtype="str").take(reached).to_numpy()
@@ -41,7 +41,7 @@ def _tiers(settings: dict[str, Any]) -> tuple[list[str], list[float]]:
     tiers = settings["tiers"]
     if any(isinstance(points, bool) or not isinstance(points, int | float) or points < 0 for points in tiers.values()):
         raise DefinitionError(
-            f"[facets.programme] tiers is {tiers}. Expected points, not negative, by tier, as in {{ silver = 500 }}."
+            f"[attributes.loyalty_programme] tiers is {tiers}. Expected points, not negative, by tier, as in {{ silver = 500 }}."
         )
     ordered = sorted(tiers.items(), key=lambda tier: tier[1])
     return [name for name, _ in ordered], [float(points) for _, points in ordered]
@@ -61,17 +61,17 @@ def tiers(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-FACET = Facet(
-    name="programme",
+ATTRIBUTE = CustomerAttribute(
+    name="loyalty_programme",
     tables=("loyalty",),
     columns=(
-        FacetColumn("loyalty_points", "points", "Points earned less points redeemed."),
-        FacetColumn("loyalty_points_earned", "points", "Points ever earned: what counts towards a tier."),
-        FacetColumn("loyalty_tier", "", "The tier that the earned points reach where the source sets tiers, else the newest that was told."),
-        FacetColumn("loyalty_pace", "points a month", "Points earned per 30 days, over the last 90."),
-        FacetColumn("loyalty_next_tier", "", "The next tier; empty at the top, and where the source sets no tiers."),
-        FacetColumn("loyalty_points_to_next", "points", "Points that are missing for the next tier."),
-        FacetColumn("loyalty_days_to_next", "days", "Days until the next tier at this pace; empty where nothing was earned in the last 90."),
+        AttributeColumn("loyalty_points", "points", "Points earned less points redeemed."),
+        AttributeColumn("loyalty_points_earned", "points", "Points ever earned: what counts towards a tier."),
+        AttributeColumn("loyalty_tier", "", "The tier that the earned points reach where the source sets tiers, else the newest that was told."),
+        AttributeColumn("loyalty_pace", "points a month", "Points earned per 30 days, over the last 90."),
+        AttributeColumn("loyalty_next_tier", "", "The next tier; empty at the top, and where the source sets no tiers."),
+        AttributeColumn("loyalty_points_to_next", "points", "Points that are missing for the next tier."),
+        AttributeColumn("loyalty_days_to_next", "days", "Days until the next tier at this pace; empty where nothing was earned in the last 90."),
     ),
     build=build,
     details=tiers,

@@ -16,7 +16,7 @@ AHEAD_OF_NEXT = 0.10
 TELLING = 0.05
 
 
-def solo_aucs(
+def univariate_aucs(
     fitting: pd.DataFrame, labels: np.ndarray, test: pd.DataFrame, test_labels: np.ndarray, names: Sequence[str]
 ) -> pd.DataFrame:
     """Rank features by the AUC each reaches alone at the test cutoff. => feature, auc (.5 to 1), descending
@@ -26,12 +26,12 @@ def solo_aucs(
     A number ranks by its value, unknown as the lowest or the highest, in the better direction; a text by the label rate of
     its level among the fitting rows.
     """
-    rows = [(name, _solo(fitting.get(name), labels, test[name], test_labels)) for name in names]
+    rows = [(name, _univariate(fitting.get(name), labels, test[name], test_labels)) for name in names]
     table = pd.DataFrame(rows, columns=["feature", "auc"])
     return table.sort_values(["auc", "feature"], ascending=[False, True], ignore_index=True)
 
 
-def _solo(fitting: pd.Series | None, labels: np.ndarray, test: pd.Series, test_labels: np.ndarray) -> float:
+def _univariate(fitting: pd.Series | None, labels: np.ndarray, test: pd.Series, test_labels: np.ndarray) -> float:
     if fitting is not None:
         rates = pd.Series(labels).groupby(fitting.fillna("(unknown)").to_numpy()).mean()
         scores = test.fillna("(unknown)").map(rates).astype(float).fillna(float(labels.mean())).to_numpy()
@@ -49,8 +49,8 @@ def _either_way(labels: np.ndarray, scores: np.ndarray) -> float:
     return max(auc, 1 - auc)
 
 
-def solo_findings(ranked: pd.DataFrame, cutoff: object) -> list[Finding]:
-    """Name the features with a solo AUC of at least .95 that lie .10 above the best of the others."""
+def univariate_findings(ranked: pd.DataFrame, cutoff: object) -> list[Finding]:
+    """Name the features with a univariate AUC of at least .95 that lie .10 above the best of the others."""
     suspicious = ranked[ranked["auc"] >= SUSPICIOUS_AUC]
     others = ranked[ranked["auc"] < SUSPICIOUS_AUC]["auc"]
     best_other = float(others.max()) if len(others) else 0.5

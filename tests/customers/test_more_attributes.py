@@ -24,7 +24,7 @@ POINTS = (
     "ana 2024-05-02 2024-05-02 redeemed 100",
     "bob 2024-01-01 2024-01-01 earned 500",
 )
-TIERS = "[facets.programme]\ntiers = { gold = 1500, silver = 500 }"
+TIERS = "[attributes.loyalty_programme]\ntiers = { gold = 1500, silver = 500 }"
 
 
 def test_distance_and_pace_to_the_next_tier(tmp_path):
@@ -41,7 +41,7 @@ def test_distance_and_pace_to_the_next_tier(tmp_path):
 
 def test_tiers_that_are_no_points_are_refused(tmp_path):
     with pytest.raises(DefinitionError, match="Expected points, not negative, by tier"):
-        view(tmp_path, '[facets.programme]\ntiers = { gold = "much" }', loyalty=POINTS)
+        view(tmp_path, '[attributes.loyalty_programme]\ntiers = { gold = "much" }', loyalty=POINTS)
 
 
 LINES = (
@@ -69,7 +69,7 @@ def test_who_spends_more_above_their_main_brand_of_late_is_ready_for_the_next(tm
 
 def test_a_ladder_that_names_an_unknown_brand_is_refused(tmp_path):
     with pytest.raises(DefinitionError, match="ladder names Finest"):
-        view(tmp_path, '[facets.brands]\nladder = ["Plain", "Finest"]', order_lines=LINES)
+        view(tmp_path, '[attributes.brands]\nladder = ["Plain", "Finest"]', order_lines=LINES)
 
 
 @pytest.fixture

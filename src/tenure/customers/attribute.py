@@ -1,4 +1,4 @@
-"""What a facet is: something said of a customer beside the scores, from what was known at the as-of. One small file each."""
+"""What a attribute is: something said of a customer beside the scores, from what was known at the as-of. One small file each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tenure.sources.source import Source
 
 
 @dataclass(frozen=True)
-class FacetColumn:
+class AttributeColumn:
     """One column of ``scored_customers``, as the data dictionary prints it. ``unit`` is empty for text."""
 
     name: str
@@ -23,23 +23,23 @@ class FacetColumn:
 
 
 @dataclass(frozen=True)
-class Facet:
+class CustomerAttribute:
     """Some columns of a customer, one row each.
 
     ``build`` takes the facts known at the as-of and the customers as far as they are told (customer_id, the scores, the
-    columns of the facets named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
+    columns of the attributes named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
     ``columns_in`` names further columns, where the source decides which there are.
     ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers have
-    the columns of every facet.
-    ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[facets.<name>]``.
+    the columns of every attribute.
+    ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[attributes.<name>]``.
     """
 
     name: str
     tables: tuple[str, ...]  # staged tables it cannot be told without
-    columns: tuple[FacetColumn, ...]
+    columns: tuple[AttributeColumn, ...]
     build: Callable[[FactsAt, pd.DataFrame], pd.DataFrame]
     after: tuple[str, ...] = ()
-    columns_in: Callable[[FactsAt], tuple[FacetColumn, ...]] | None = None
+    columns_in: Callable[[FactsAt], tuple[AttributeColumn, ...]] | None = None
     details: Callable[[FactsAt, pd.DataFrame], Mapping[str, pd.DataFrame]] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,8 +50,8 @@ class Facet:
         ------
         DefinitionError : the source's TOML names a setting that does not exist, or gives a value of another kind.
         """
-        own = source.facets.get(self.name, {})
-        place = f"{source.where} [facets.{self.name}]"
+        own = source.attributes.get(self.name, {})
+        place = f"{source.where} [attributes.{self.name}]"
         for key, value in own.items():
             if key not in self.settings:
                 raise DefinitionError(f"{place}: {UnknownNameError('Key', key, self.settings)}")
