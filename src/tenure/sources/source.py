@@ -88,6 +88,8 @@ class Source:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
+    # Where its raw files lie, and what it brings of targets, attributes, estimators and readers.
+    folder: Path | None = field(default=None, repr=False, compare=False)
 
     @property
     def meaning(self) -> str:
@@ -112,12 +114,12 @@ def read_source(workspace: Workspace, name: str) -> Source:
     folder = workspace.raw(name)
     own = folder / "source.toml"
     if own.is_file():
-        return parse_source(_read_text(own), name=name, where=str(own))
+        return replace(parse_source(_read_text(own), name=name, where=str(own)), folder=folder)
     if name in bundled_source_names():
         text = (files("tenure.sources") / "bundled" / f"{name}.toml").read_text(encoding="utf-8")
-        return parse_source(text, name=name, where=f"bundled {name}.toml")
+        return replace(parse_source(text, name=name, where=f"bundled {name}.toml"), folder=folder)
     if folder.is_dir():
-        return parse_source("", name=name, where=f"{folder} (no source.toml)")
+        return replace(parse_source("", name=name, where=f"{folder} (no source.toml)"), folder=folder)
     present = [p.name for p in (workspace.data / "raw").glob("*") if p.is_dir() and not p.name.startswith(".")]
     raise UnknownNameError(
         "Source", name, {*bundled_source_names(), *present}, hint=f"Put files and a source.toml into {folder}."

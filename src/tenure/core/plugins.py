@@ -1,0 +1,88 @@
+"""What others bring: definitions in files of a source's own folder, and in installed packages by their entry points.
+
+A package names each in ``pyproject.toml``, as in ``[project.entry-points."tenure.targets"] winback = "shop.winback:TARGET"``;
+a file ``data/raw/<source>/targets/winback.py`` holds a ``TARGET``.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, Literal
+
+from tenure.core.errors import DefinitionError, describe_unforeseen
+from tenure.core.hashing import digest, fingerprint_file
+
+Kind = Literal["readers", "estimators", "targets", "attributes"]
+# What a file of each kind holds.
+HOLDS: dict[Kind, str] = {
+    "readers": "READER",
+    "estimators": "ESTIMATOR",
+    "targets": "TARGET",
+    "attributes": "ATTRIBUTE",
+}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """``where`` says for messages who brings it; ``code`` names its code: a result made with it depends on that."""
+
+    name: str
+    value: Any
+    where: str
+    code: str
+
+
+def plugins(kind: Kind, folder: Path | None = None) -> dict[str, Plugin]:
+    """Find what installed packages bring of a kind, and the files of it in a source's ``folder``, by name.
+
+    Raises
+    ------
+    DefinitionError : one cannot be imported, holds nothing of its kind, or two have one name.
+    """
+    found: dict[str, Plugin] = {}
+    brought = [_of_package(point) for point in sorted(entry_points(group=f"tenure.{kind}"), key=lambda e: e.name)]
+    files = sorted((folder / kind).glob("*.py")) if folder else []
+    for plugin in [*brought, *(_of_file(path, HOLDS[kind]) for path in files if not path.name.startswith("_"))]:
+        if plugin.name in found:
+            places = f"{found[plugin.name].where} and {plugin.where}"
+            raise DefinitionError(f"{places} both bring {plugin.name!r}. Expected one; rename or remove the other.")
+        found[plugin.name] = plugin
+    return found
+
+
+def _of_package(point: EntryPoint) -> Plugin:
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package"
+    where = f"{package} (entry point {point.group}: {point.name})"
+    try:
+        value = point.load()
+        spec = find_spec(point.module)
+    except Exception as error:  # whatever their module raises, it is theirs to mend
+        raise DefinitionError(f"{where} cannot be loaded: {describe_unforeseen(error)}. Mend or remove it.") from error
+    source = Path(spec.origin) if spec and spec.origin else None
+    code = fingerprint_file(source) if source and source.is_file() else package
+    return Plugin(point.name, value, where, digest(package, code))
+
+
+def _of_file(path: Path, holds: str) -> Plugin:
+    code = fingerprint_file(path)
+    # One name for one content: a file that was changed is another module.
+    name = f"tenure_plugin_{path.stem}_{code}"
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise DefinitionError(f"{path} is no Python file. Expected one that holds a {holds}.")
+        module = sys.modules[name] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # as above
+            del sys.modules[name]
+            raise DefinitionError(
+                f"{path} cannot be loaded: {describe_unforeseen(error)}. Mend or remove it."
+            ) from error
+    if not hasattr(sys.modules[name], holds):
+        raise DefinitionError(f"{path} holds no {holds}. Expected one; a file that is none begins with '_'.")
+    return Plugin(path.stem, getattr(sys.modules[name], holds), str(path), code)
