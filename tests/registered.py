@@ -12,6 +12,7 @@ from tenure.models.registry.registry import Registry
 from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 from tenure.models.version import FINGERPRINT_TAG
+from tenure.targets.catalogue import all_targets
 
 NAME = "shop-lapse"
 
@@ -46,3 +47,21 @@ def artefacts(workspace, name=NAME):
     return sorted(
         (workspace.mlruns / "artifacts" / name).glob("models/*/artifacts"), key=lambda path: path.stat().st_ctime_ns
     )
+
+
+def make_champion(workspace, name, feature):
+    """Register a small model of one feature and make it the champion."""
+    generator = np.random.default_rng(5)
+    table = pd.DataFrame({feature: generator.poisson(1.0, 200).astype(float)})
+    labels = (generator.random(200) < 0.1 + 0.2 * table[feature]).astype(int).to_numpy()
+    meanings = (FeatureMeaning(feature, feature, "count", f"{feature}{{s}}", f"{feature}."),)
+    model = train_model(table, labels, np.arange(200), meanings, TrainingSettings(max_trees=5, folds=3)).model
+    asked = all_targets()[name.partition("-")[2]].fingerprint
+    fitted = {"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"]}
+    model = replace(model, about=fitted | {"definition": asked})
+    registry = Registry(workspace)
+    registry.check()
+    with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, name)):
+        tags = {FINGERPRINT_TAG: model.fingerprint, "tenure.verdict": "promotable"}
+        mlflow.register_model(log_model(model), name, tags=tags)
+    registry.promote(name, "1")

@@ -1,16 +1,21 @@
-"""The order in which rooms may import each other is the architecture: a wrong import fails here."""
+"""The order in which rooms may import each other is the architecture: a wrong import fails here, and so does a wrong plan."""
 
 import ast
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "tenure"
-# Each room imports itself and what stands before it.
-ROOMS = (
-    "core", "sources", "demo", "identity", "features", "targets", "snapshots", "models", "customers", "audit",
-    "scoring", "reporting", "steps", "privacy", "runs", "cli",
-)  # fmt: skip
+ARCHITECTURE = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+# The plan: each room imports itself and what stands before it. => room: what it imports
+PLAN = {
+    room: re.findall(r"\w+", imported)
+    for room, imported in re.findall(r"^\| (\w+) \| [^|]* \|([^|]*)\|$", ARCHITECTURE, flags=re.MULTILINE)
+    if (SOURCE / room).is_dir()
+}
+ROOMS = tuple(PLAN)
 # Where a replaceable package may be named.
 HOMES = {
     "mlflow": ("models/registry/",),
@@ -35,7 +40,9 @@ def imports(path: Path) -> set[str]:
 
 
 FILES = sorted(path for room in ROOMS for path in (SOURCE / room).rglob("*.py"))
-MODULES = {".".join(path.relative_to(SOURCE.parent).with_suffix("").parts): path for path in FILES}
+MODULES = {
+    ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES
+}
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -60,12 +67,8 @@ def test_a_room_imports_itself_and_what_stands_before_it(path):
 
 
 def test_no_two_folders_import_each_other_inside_a_room_either():
-    folders = {
-        (name.rpartition(".")[0], used.rpartition(".")[0])
-        for name in MODULES
-        for used in imported_modules(MODULES[name])
-    }
-    assert sorted((a, b) for a, b in folders if a < b and (b, a) in folders) == []
+    folders = {(path.parent, MODULES[used].parent) for path in FILES for used in imported_modules(path)}
+    assert [(str(a), str(b)) for a, b in sorted(folders) if a < b and (b, a) in folders] == []
 
 
 def test_no_file_imports_itself_by_way_of_others():
@@ -81,3 +84,22 @@ def test_a_replaceable_package_has_one_home(package):
     users = {str(p.relative_to(SOURCE)) for p in FILES if package in {m.split(".")[0] for m in imports(p)}}
     assert users
     assert [user for user in sorted(users) if not user.startswith(HOMES[package])] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_plan_draws_the_arrows_there_are(room):
+    used = {name.split(".")[1] for path in (SOURCE / room).rglob("*.py") for name in imported_modules(path)}
+    assert PLAN[room] == [other for other in ROOMS if other in used - {room}]
+    assert room in ARCHITECTURE.split("| room |")[0], "the drawing shows every room"
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        set(re.findall(r"`(tenure\.[\w.]+)`", ARCHITECTURE))
+        - {f"tenure.{kind}" for kind in ("readers", "estimators", "targets", "attributes")}
+    ),
+)
+def test_the_sequence_names_functions_that_exist(name):
+    module, _, function = name.rpartition(".")
+    assert callable(getattr(import_module(module), function))

@@ -10,9 +10,8 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from test_lost_features import make_champion
 
-from registered import NAME, artefacts, customers, register, small_model
+from registered import NAME, artefacts, customers, make_champion, register, small_model
 from tenure.core.errors import RegistryError, StoredFormatError
 from tenure.core.workspace import Workspace
 from tenure.models.estimators.forms import Linear

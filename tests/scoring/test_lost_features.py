@@ -2,24 +2,16 @@
 
 from dataclasses import replace
 
-import mlflow
-import numpy as np
-import pandas as pd
 import pytest
 
+from registered import make_champion
 from tenure.core.errors import DataContractError, NotEnoughDataError, RegistryError
 from tenure.core.workspace import Workspace
-from tenure.models.model import FeatureMeaning
-from tenure.models.registry.log import log_model
 from tenure.models.registry.registry import Registry
-from tenure.models.settings import TrainingSettings
-from tenure.models.train import train_model
-from tenure.models.version import FINGERPRINT_TAG
 from tenure.steps.opening import open_run
 from tenure.steps.results import scoring_outcomes
 from tenure.steps.review import review_run
 from tenure.steps.score import score
-from tenure.targets.catalogue import all_targets
 
 
 @pytest.fixture
@@ -34,24 +26,6 @@ def workspace(tmp_path, monkeypatch):
     )
     make_champion(workspace, "shop-lapse", "count_failed_payments_90d")
     return workspace
-
-
-def make_champion(workspace, name, feature):
-    """Register a small model of one feature and make it the champion."""
-    generator = np.random.default_rng(5)
-    table = pd.DataFrame({feature: generator.poisson(1.0, 200).astype(float)})
-    labels = (generator.random(200) < 0.1 + 0.2 * table[feature]).astype(int).to_numpy()
-    meanings = (FeatureMeaning(feature, feature, "count", f"{feature}{{s}}", f"{feature}."),)
-    model = train_model(table, labels, np.arange(200), meanings, TrainingSettings(max_trees=5, folds=3)).model
-    asked = all_targets()[name.partition("-")[2]].fingerprint
-    fitted = {"fitted_through": "2024-06-01", "test_cutoff": "2024-06-01", "fitting_cutoffs": ["2024-03-01"]}
-    model = replace(model, about=fitted | {"definition": asked})
-    registry = Registry(workspace)
-    registry.check()
-    with registry.client() as client, mlflow.start_run(experiment_id=registry._experiment(client, name)):
-        tags = {FINGERPRINT_TAG: model.fingerprint, "tenure.verdict": "promotable"}
-        mlflow.register_model(log_model(model), name, tags=tags)
-    registry.promote(name, "1")
 
 
 @pytest.fixture
