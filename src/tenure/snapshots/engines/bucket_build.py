@@ -14,7 +14,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tenure.core.sql import quoted
-from tenure.snapshots.engines.bucket_plan import Part, TablePlan, digits, fill, measures_of
+from tenure.snapshots.engines.bucket_plan import DAY, Part, TablePlan, digits, fill, measures_of
 from tenure.snapshots.engines.bucket_rows import EPOCH, Chunks, read_chunks, to_day
 from tenure.snapshots.engines.buckets import NONE, Buckets, Rows, merge
 
@@ -121,7 +121,7 @@ def _restored(parts: Sequence[Part], window: int | str, number: int) -> str:
     if part.how in NONE:
         value = f"nullif({value}, {NONE[part.how]})"
     kind = part.measure.kind
-    if kind == "DATE":
+    if kind == DAY:
         return f"(cutoff_day - {value})"
     scale = digits(kind)[1]
     if scale:

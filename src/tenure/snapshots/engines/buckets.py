@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tenure.snapshots.engines.bucket_plan import Measure, Part
+from tenure.snapshots.engines.bucket_plan import DAY, Measure, Part
 
 Whole = npt.NDArray[np.int64]
 # The cell of a value that no cutoff has seen yet.
@@ -129,7 +129,7 @@ class _Cells:
         self._how, self._buckets, self._customers = part.how, buckets, customers
         measured = rows.measures[part.measure]
         self._present = measured.present
-        values = rows.day if part.measure.kind == "DATE" else measured.values
+        values = rows.day if part.measure.kind == DAY else measured.values
         self._values = NO_VALUES if values is None else values  # only counts have none
         self._cell = cells
         self._cells = np.full(len(buckets) * customers, NONE.get(part.how, 0), dtype=np.int64)
