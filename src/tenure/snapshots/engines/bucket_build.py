@@ -17,6 +17,7 @@ from tenure.core.sql import quoted
 from tenure.snapshots.engines.bucket_plan import DAY, Part, TablePlan, digits, fill, measures_of
 from tenure.snapshots.engines.bucket_rows import EPOCH, Chunks, read_chunks, to_day
 from tenure.snapshots.engines.buckets import NONE, Buckets, Rows, merge
+from tenure.snapshots.engines.duckdb_session import types_of
 
 # Chunks merged at once; numpy leaves the interpreter's lock while it works.
 THREADS = 2
@@ -47,8 +48,7 @@ def build_bucketed(
     buckets = Buckets.cut([to_day(cutoff) for cutoff in cutoffs], {w for asked in plan.windows.values() for w in asked})
     size = int(np.clip(CHUNK_BYTES // (8 * len(buckets) * len(plan.parts)), 1, MOST_CUSTOMERS))
     connection.register("merged", _merged([], ids[:0], plan, buckets))
-    described = connection.sql(_columns(plan))
-    kinds = dict(zip(described.columns, map(str, described.types), strict=True))
+    kinds = types_of(connection, _columns(plan))
     columns = _stored(plan, kinds)
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS {columns}")
     for firsts, chunks in read_chunks(connection, plan, facts, rows, ids, buckets, size):
@@ -91,10 +91,11 @@ def _columns(plan: TablePlan) -> str:
         window = entry.column.window_days or "ever"
         sql = fill(entry.formula, partial(_restored, plan.parts, window))
         selected.append(f"CASE WHEN p0_{window} > 0 THEN {sql} END AS {quoted(entry.column.name)}")
-    return (
-        f"SELECT customer_id, DATE '{EPOCH}' + cutoff_day AS cutoff, {', '.join(selected)} FROM merged "
-        f"WHERE p0_{longest or 'ever'} > 0"
-    )
+    return f"""
+        SELECT customer_id, DATE '{EPOCH}' + cutoff_day AS cutoff, {", ".join(selected)}
+        FROM merged
+        WHERE p0_{longest or "ever"} > 0
+    """
 
 
 def _stored(plan: TablePlan, kinds: Mapping[str, str]) -> str:
@@ -102,10 +103,7 @@ def _stored(plan: TablePlan, kinds: Mapping[str, str]) -> str:
     casts = []
     for entry in plan.bucketed:
         name, kind = quoted(entry.column.name), kinds[entry.column.name]
-        if isinstance(entry.formula, exp.Placeholder) and plan.parts[int(entry.formula.name)].how in (
-            "count",
-            "distinct",
-        ):
+        if isinstance(entry.formula, exp.Placeholder) and plan.parts[int(entry.formula.name)].is_count:
             kind = "INTEGER"
         elif kind in ("BIGINT", "HUGEINT") or kind.startswith("DECIMAL"):
             kind = "DOUBLE"
@@ -116,7 +114,7 @@ def _stored(plan: TablePlan, kinds: Mapping[str, str]) -> str:
 def _restored(parts: Sequence[Part], window: int | str, number: int) -> str:
     """Give a merged whole number the type that the same aggregate has on the direct path."""
     part, value = parts[number], f"p{number}_{window}"
-    if part.how in ("count", "distinct"):
+    if part.is_count:
         return value
     if part.how in NONE:
         value = f"nullif({value}, {NONE[part.how]})"

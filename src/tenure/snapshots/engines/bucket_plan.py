@@ -46,6 +46,10 @@ class Part:
     how: How
     measure: Measure
 
+    @property
+    def is_count(self) -> bool:
+        return self.how in ("count", "distinct")
+
 
 MakePart = Callable[[How, Measure], exp.Expression]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, timedelta
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -122,19 +122,21 @@ def _read(
     measures = measures_of(plan.parts)
     connection.register("numbered", pa.table({"customer_id": ids, "number": np.arange(len(ids), dtype=np.int32)}))
     selected = "".join(f", {sql}" for sql in _measured(plan, measures))
-    since = (
-        f" AND occurred_at >= DATE '{to_date(int(buckets.cutoffs[0]) - plan.longest_window)}'"
-        if plan.longest_window
-        else ""
-    )
-    last = f"DATE '{to_date(int(buckets.cutoffs[-1]))}'"
-    query = (
-        f"SELECT number, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE))::INTEGER AS day, "
-        f"date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known{selected} "
-        f"FROM (SELECT *, isodow(occurred_at) AS weekday, hour(occurred_at) AS hour FROM {facts} "
-        f"WHERE occurred_at < {last} AND known_at < {last}{since}) "
-        f"JOIN numbered USING (customer_id)"
-    )
+    first, last = (to_date(int(buckets.cutoffs[place])) for place in (0, -1))
+    since = f"AND occurred_at >= DATE '{first - timedelta(plan.longest_window)}'" if plan.longest_window else ""
+    query = f"""
+        SELECT
+            number,
+            date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE))::INTEGER AS day,
+            date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known
+            {selected}
+        FROM (
+            SELECT *
+            FROM {facts}
+            WHERE occurred_at < DATE '{last}' AND known_at < DATE '{last}' {since}
+        )
+        JOIN numbered USING (customer_id)
+    """
     for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
         yield _rows(batch, measures, buckets)
     connection.unregister("numbered")

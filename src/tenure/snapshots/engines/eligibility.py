@@ -58,7 +58,11 @@ def population(targets: Sequence[Target], answers: Callable[[Asked], str], named
     """
     parts = [f"SELECT customer_id, cutoff, {literal(t.name)} AS target FROM ({_eligible(t, answers)})" for t in targets]
     flags = ", ".join(f"bool_or(target = {literal(t.name)}) AS {named('eligible__' + t.name)}" for t in targets)
-    return f"SELECT customer_id, cutoff, {flags} FROM ({' UNION ALL '.join(parts)}) GROUP BY customer_id, cutoff"
+    return f"""
+        SELECT customer_id, cutoff, {flags}
+        FROM ({" UNION ALL ".join(parts)})
+        GROUP BY customer_id, cutoff
+    """
 
 
 def _eligible(target: Target, answers: Callable[[Asked], str]) -> str:
@@ -66,14 +70,13 @@ def _eligible(target: Target, answers: Callable[[Asked], str]) -> str:
 
     Who has no rows where a condition says yes to that is kept by taking away those whose rows say no.
     """
-    kept, taken = [], []
+    kept: list[str] = []
+    taken: list[str] = []
     for condition in target.eligible:
         asked = Asked.of(target, condition)
         rows = answers(asked)
         if asked.per:
             rows = f"SELECT customer_id, cutoff, bool_or(yes) AS yes FROM ({rows}) GROUP BY customer_id, cutoff"
-        if condition.when_no_rows:
-            taken.append(f"(SELECT customer_id, cutoff FROM ({rows}) WHERE NOT yes)")
-        else:
-            kept.append(f"(SELECT customer_id, cutoff FROM ({rows}) WHERE yes)")
+        sets, answer = (taken, "NOT yes") if condition.when_no_rows else (kept, "yes")
+        sets.append(f"(SELECT customer_id, cutoff FROM ({rows}) WHERE {answer})")
     return " EXCEPT ".join([f"({' INTERSECT '.join(kept)})", *taken])

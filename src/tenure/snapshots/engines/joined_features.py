@@ -31,7 +31,11 @@ def joined_features(
     joined = " ".join(f"LEFT JOIN (SELECT * FROM {name} {at}) USING (customer_id, cutoff)" for name in joins)
     flags = ", ".join(quoted("eligible__" + target.name) for target in targets)
     base = [f"{_outgoing(c, kinds[c.name])} AS {quoted(c.name)}" for c in columns if not c.is_row_wise]
-    query = f"SELECT customer_id, cutoff, {', '.join([flags, *base])} FROM (SELECT * FROM population {at}) {joined}"
+    query = f"""
+        SELECT customer_id, cutoff, {", ".join([flags, *base])}
+        FROM (SELECT * FROM population {at})
+        {joined}
+    """
     for level in row_wise_levels(columns):
         query = f"SELECT *, {', '.join(map(_row_wise, level))} FROM ({query})"
     order = ", ".join(["customer_id", "cutoff", flags, *(quoted(column.name) for column in columns)])
@@ -69,4 +73,9 @@ def _outgoing(column: FeatureColumn, kind: str) -> str:
 
 def rounded(value: str) -> str:
     digits = f"CAST({SIGNIFICANT_DIGITS - 1} - floor(log10(abs({value}))) AS INTEGER)"
-    return f"CASE WHEN {value} = 0 OR NOT isfinite({value}) THEN nullif({value}, CAST('nan' AS DOUBLE)) ELSE round({value}, {digits}) END"
+    return f"""
+        CASE
+            WHEN {value} = 0 OR NOT isfinite({value}) THEN nullif({value}, CAST('nan' AS DOUBLE))
+            ELSE round({value}, {digits})
+        END
+    """

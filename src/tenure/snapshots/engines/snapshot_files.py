@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.sql import literal
+from tenure.core.sql import literal, quoted
 from tenure.features.definition import FeatureColumn
+from tenure.snapshots.engines.duckdb_session import parquet
 from tenure.snapshots.engines.joined_features import joined_features
 from tenure.targets.definition import Target
 
@@ -46,13 +47,38 @@ def write_snapshots(
             for cutoff in batch:
                 with replaced_file(paths[cutoff]) as fresh:
                     own.execute(
-                        f"COPY (SELECT * FROM {rows} WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
-                        f"TO {literal(str(fresh))} (FORMAT parquet, COMPRESSION zstd)"
+                        f"""
+                        COPY (
+                            SELECT *
+                            FROM {rows}
+                            WHERE cutoff = DATE '{cutoff}'
+                            ORDER BY customer_id
+                        ) TO {literal(str(fresh))} (FORMAT parquet, COMPRESSION zstd)
+                        """
                     )
 
     # A sorted file is written by one thread.
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(write, _batches(connection, cutoffs)))
+
+
+def write_labels(
+    connection: duckdb.DuckDBPyConnection, target: Target, outcome: str, snapshot: Path, path: Path
+) -> None:
+    """Write the labels of the customers whom a snapshot has as eligible: customer_id, label; in the order of customer_id.
+
+    ``outcome`` gives the SQL of ``customer_id, label`` of those who have rows in the outcome window.
+    """
+    connection.execute(
+        f"""
+        COPY (
+            SELECT customer_id, CAST(coalesce(outcome.label, {int(target.outcome.when_no_rows)}) AS TINYINT) AS label
+            FROM (SELECT customer_id FROM {parquet(snapshot)} WHERE {quoted(f"eligible__{target.name}")})
+            LEFT JOIN ({outcome}) outcome USING (customer_id)
+            ORDER BY customer_id
+        ) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)
+        """
+    )
 
 
 def _batches(connection: duckdb.DuckDBPyConnection, cutoffs: Sequence[date]) -> Iterator[list[date]]:
