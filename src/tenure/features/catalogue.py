@@ -107,8 +107,8 @@ def available_columns(
 ) -> tuple[list[FeatureColumn], list[str]]:
     """List the feature columns a source can answer, and say in one line each what it cannot.
 
-    ``staged_columns`` maps each staged table that has rows to its columns, ``empty_columns`` to those without a value in
-    any row. A feature on a missing table or an empty column, or one made of such a feature, is left out: it is never
+    ``staged_columns`` maps each staged table that has rows to its columns, ``empty_columns`` to those without a value
+    in any row. A feature on a missing table or an empty column, or one made of such a feature, is left out: it is never
     silently zero.
 
     Raises
@@ -138,7 +138,7 @@ def available_columns(
 
 
 def _answered(view: FeatureView, empty: Collection[str]) -> tuple[FeatureView, list[str]]:
-    """Part a view's features into those its filled columns answer, and one line for each set of empty columns that others need."""
+    """Split a view into the features its filled columns answer, and a line for each set of empty columns needed."""
     by_lacking: dict[tuple[str, ...], list[Feature]] = {}
     for feature in view.features:
         needed = columns_needed(parse_expression(feature.expression, feature.name))

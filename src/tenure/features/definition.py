@@ -128,8 +128,8 @@ class FeatureColumn:
             number = math.nan
         if not math.isfinite(number):
             raise DefinitionError(
-                f"Feature {self.name}: when_no_rows is {self.when_no_rows!r}. Expected a number, as the feature is one; "
-                "leave it out for unknown."
+                f"Feature {self.name}: when_no_rows is {self.when_no_rows!r}. "
+                "Expected a number, as the feature is one; leave it out for unknown."
             )
         return number
 

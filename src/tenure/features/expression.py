@@ -89,8 +89,9 @@ def check_columns(parsed: exp.Expression, allowed: Iterable[str], place: str) ->
     for column in used:
         if column in DATE_COLUMNS:
             raise LeakageError(
-                f"{place}: the expression names {column}. Expected {' or '.join((*OBSERVED_COLUMNS, *OUTCOME_COLUMNS))}: the engine "
-                "cuts the window, so that no definition can look past the cutoff."
+                f"{place}: the expression names {column}. "
+                f"Expected {' or '.join((*OBSERVED_COLUMNS, *OUTCOME_COLUMNS))}: the engine cuts the window, "
+                "so that no definition can look past the cutoff."
             )
         if column not in set(allowed):
             raise UnknownNameError(f"{place}: column", column, allowed)

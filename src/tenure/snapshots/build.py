@@ -38,7 +38,10 @@ MAX_FITTING_CUTOFFS = 24
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The snapshots of one staged source, seen from one as-of. ``engine`` builds what is missing; a file's key does not name it."""
+    """The snapshots of one staged source, seen from one as-of.
+
+    ``engine`` builds what is missing; a file's key does not name it.
+    """
 
     workspace: Workspace
     staged: StagedSource
@@ -103,11 +106,15 @@ class Snapshots:
         )
         if plan is None or not plan.fitting:
             span = 2 * (target.lead_days + target.horizon_days + target.label_lag_days) + min_history + 31
+            lacking = "matured cutoff"
+            if plan is not None:
+                lacking = f"fitting cutoff whose outcomes were certain at the test cutoff {plan.test}"
             raise NotEnoughDataError(
-                f"{target.name} on {source.name}: the history from {start} to {self.as_of} ({(self.as_of - start).days} days) leaves "
-                f"{'no matured cutoff' if plan is None else f'no fitting cutoff whose outcomes were certain at the test cutoff {plan.test}'}. "
-                f"Expected about {span} days: {min_history} of history, then horizon ({target.horizon_days}) and label lag "
-                f'({target.label_lag_days}) twice. Bring more history, shorten horizon_days, or set cutoff_grid = "week" in the source.'
+                f"{target.name} on {source.name}: the history from {start} to {self.as_of} "
+                f"({(self.as_of - start).days} days) leaves no {lacking}. Expected about {span} days: "
+                f"{min_history} of history, then horizon ({target.horizon_days}) and label lag "
+                f"({target.label_lag_days}) twice. Bring more history, shorten horizon_days, "
+                'or set cutoff_grid = "week" in the source.'
             )
         return plan
 
@@ -150,7 +157,10 @@ class Snapshots:
         return self._folder / "labels" / target.name / f"{cutoff}-seen-{self.as_of}-{key}.parquet"
 
     def _features_key(self, cutoff: date) -> str:
-        """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff. Later facts leave it as it is."""
+        """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff.
+
+        Later facts leave it as it is.
+        """
         facts, persons = self._known_facts.digest(cutoff), identity_digest(self.staged.identity_events, cutoff)
         return digest(str(ENGINE_VERSION), facts, self._definitions, *([persons] if persons else []))
 
@@ -164,7 +174,9 @@ class Snapshots:
         return digest(repr(self.columns), repr(asked))
 
     def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
-        """Build the snapshots that are missing; return how many were built and how many reused. A build that is killed keeps what it finished.
+        """Build the snapshots that are missing; return how many were built and how many reused.
+
+        A build that is killed keeps what it finished.
 
         Raises
         ------
@@ -207,9 +219,9 @@ class Snapshots:
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def label(self, target: Target, scored: Mapping[date, Iterable[str]]) -> Iterator[tuple[date, pd.DataFrame]]:
-        """Label those who were scored at some cutoffs, by a definition that need not be the source's own. => cutoff, (customer_id, label)
+        """Label those who were scored at some cutoffs, by a definition that need not be the source's own.
 
-        Who stands in no fact any more has no outcome, and no label.
+        => by cutoff: customer_id, label. Customers whom no fact names any more have no outcome, and no label.
 
         Raises
         ------
@@ -232,8 +244,8 @@ class Snapshots:
         for cutoff in cutoffs:
             if not target.window.is_matured(cutoff, self.as_of):
                 raise NotEnoughDataError(
-                    f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, after the as-of "
-                    f"{self.as_of}. Expected a matured cutoff; choose an earlier one."
+                    f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, "
+                    f"after the as-of {self.as_of}. Expected a matured cutoff; choose an earlier one."
                 )
 
 
@@ -243,7 +255,10 @@ def digest(*parts: str, size: int = 8) -> str:
 
 
 def _drop_outdated(path: Path, keep: str) -> None:
-    """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them. What begins with ``keep`` stays."""
+    """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them.
+
+    What begins with ``keep`` stays.
+    """
     for other in path.parent.glob(f"{path.name[:10]}-*.parquet"):
         if not other.name.startswith(keep):
             other.unlink()

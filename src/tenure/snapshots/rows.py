@@ -29,10 +29,12 @@ def read_rows(
 ) -> pd.DataFrame:
     """Read a target's snapshots, stacked; what is missing is built first.
 
-    => customer_id, cutoff, [label,] heuristic_score, revenue, feature columns; one row per eligible customer and cutoff,
-    in that order. ``heuristic_score`` is what the target's heuristic ranks by; ``revenue`` is what the customer brought, in the source's currency.
-    Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read, each with all its cutoffs: every
-    customer has the same chance, so rows keep their weight of one.
+    => customer_id, cutoff, [label,] heuristic_score, revenue, feature columns; one row per eligible customer and
+    cutoff, ordered by cutoff, then customer.
+
+    ``heuristic_score`` is what the target's heuristic ranks by; ``revenue`` is what the customer brought, in the
+    source's currency. Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read,
+    each with all its cutoffs: every customer has the same chance, so rows keep their weight of one.
 
     Raises
     ------
@@ -62,7 +64,10 @@ def read_rows(
 def read_in_chunks(
     snapshots: Snapshots, target: Target, cutoff: date, columns: Sequence[FeatureColumn], rows: int
 ) -> Iterator[pd.DataFrame]:
-    """Read one cutoff as ``read_rows`` does, without labels, so many rows at a time: not all customers need fit into memory."""
+    """Read one cutoff as ``read_rows`` does, without labels, so many ``rows`` at a time.
+
+    Not all customers need fit into memory.
+    """
     snapshots.build_features([cutoff])
     query = _asked(snapshots, target, cutoff, columns, labels=False)
     with connect() as connection:

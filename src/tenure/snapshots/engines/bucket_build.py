@@ -1,4 +1,4 @@
-"""Staged facts to feature columns by way of buckets: DuckDB reads and writes, numpy merges, some customers at a time."""
+"""Staged facts to feature columns by buckets: DuckDB reads and writes, numpy merges, some customers at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def build_bucketed(
     cutoffs: Sequence[date],
     name: str,
 ) -> dict[str, str]:
-    """Write a table's bucketed aggregates into the table ``name``: customer_id, cutoff, one column each; return their types on the direct path.
+    """Write a table's bucketed aggregates into the table ``name``; return the types they have on the direct path.
+
+    => customer_id, cutoff, one column for each aggregate; one row per customer and cutoff
 
     A customer has a row at a cutoff where a window holds one; where another window holds none, its columns are null.
     ``facts`` gives the table's rows, ``rows`` says how many; ``customers`` gives the customer_id of those to look at.
@@ -76,7 +78,10 @@ def _ahead(work: Callable[[int], pa.Table], arguments: Sequence[int]) -> Iterato
 
 
 def _merged(pieces: Sequence[Rows], ids: pa.ChunkedArray, plan: TablePlan, buckets: Buckets) -> pa.Table:
-    """Merge one chunk. => customer_id, cutoff_day, and p<part>_<window> as whole numbers; one row per cutoff and customer"""
+    """Merge one chunk.
+
+    => customer_id, cutoff_day, p<part>_<window> ... as whole numbers; one row per cutoff and customer
+    """
     rows = Rows.joined(pieces) if pieces else Rows.none(measures_of(plan.parts))
     merged = merge(rows, len(ids), plan.parts, plan.windows, buckets)
     columns = {f"p{part}_{window or 'ever'}": values.reshape(-1) for (part, window), values in merged.items()}
@@ -85,7 +90,7 @@ def _merged(pieces: Sequence[Rows], ids: pa.ChunkedArray, plan: TablePlan, bucke
 
 
 def _columns(plan: TablePlan) -> str:
-    """Give the SQL from merged parts to columns; where a window holds no row, a column is null: absence is stated later."""
+    """Give the SQL from merged parts to columns; null where a window holds no row: absence is stated later."""
     selected, longest = [], plan.windows[0][-1]
     for entry in plan.bucketed:
         window = entry.column.window_days or "ever"
@@ -99,7 +104,10 @@ def _columns(plan: TablePlan) -> str:
 
 
 def _stored(plan: TablePlan, kinds: Mapping[str, str]) -> str:
-    """Give the SQL of the columns in half the room: exact numbers leave the engine as DOUBLE anyway, and counts have few digits."""
+    """Give the SQL of the columns in half the room.
+
+    Exact numbers leave the engine as DOUBLE anyway, and counts have few digits.
+    """
     casts = []
     for entry in plan.bucketed:
         name, kind = quoted(entry.column.name), kinds[entry.column.name]

@@ -1,14 +1,15 @@
-"""Which features can be built from buckets of time, and of which parts: read off their expressions, never off their names.
+"""Which features can be built from buckets of time, and of which parts: read off their expressions, not their names.
 
-All windows of all cutoffs cut a customer's history into disjoint buckets of days. An aggregate that merges is taken once
-per bucket, then merged over the buckets of each window: counts, sums, minima, maxima, means (sum and count), any and all,
-the first and last day, and distinct counts by the last sighting of each value. What does not merge (medians, deviations,
-states, sums of floats, arguments that change with age) is built directly, row by row and window by window.
+All windows of all cutoffs cut a customer's history into disjoint buckets of days. An aggregate that merges is taken
+once per bucket, then merged over the buckets of each window: counts, sums, minima, maxima, means (sum and count), any
+and all, the first and last day, and distinct counts by the last sighting of each value. What does not merge (medians,
+deviations, states, sums of floats, arguments that change with age) is built directly, row by row and window by window.
 
-A snapshot's cutoff must come to the same bits whichever cutoffs are built with it, alone or with twenty others: the audit
-compares such snapshots. So only exact arithmetic is bucketed: integers, decimals of up to 18 digits as integers of their
-last digit, days. Their merges know no order; the same final expression then runs over the same exact aggregates as on the
-direct path. Distinct texts are told apart by 64 bits of hash: four million rows hold a false match with a chance of 4e-7, each time the same.
+A snapshot's cutoff must come to the same bits whichever cutoffs are built with it, alone or with twenty others: the
+audit compares such snapshots. So only exact arithmetic is bucketed: integers, decimals of up to 18 digits as integers
+of their last digit, days. Their merges know no order; the same final expression then runs over the same exact
+aggregates as on the direct path. Distinct texts are told apart by 64 bits of hash: four million rows hold a false match
+with a chance of 4e-7, each time the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Staged facts as numpy rows, some customers at a time: read once, and what memory cannot hold waits on disk for its turn."""
+"""Staged facts as numpy rows, some customers at a time: read once; what memory cannot hold waits on disk."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def read_chunks(
     buckets: Buckets,
     size: int,
 ) -> Iterator[tuple[list[int], Chunks]]:
-    """Read the facts of the customers ``ids``, numbered by their places; yield as many chunks of ``size`` of them as fit into memory.
+    """Read the facts of the customers ``ids``, numbered by their places, in chunks of ``size`` customers.
 
-    => the chunks' first customers, and their rows, in which customers are numbered within the chunk
+    => as many chunks as fit into memory: their first customers; their rows, numbering customers within the chunk
     """
     held = rows * (ROW_BYTES + sum(_bytes_of(measure) for measure in measures_of(plan.parts)))
     turns = max(1, -(-held // (engine_memory() // 2)))

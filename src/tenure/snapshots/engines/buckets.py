@@ -1,4 +1,4 @@
-"""Merging exact measures over disjoint buckets of days: whole numbers in, whole numbers out, in no order that matters."""
+"""Merging exact measures over disjoint buckets of days: whole numbers in, whole numbers out; no order matters."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Rows:
-    """Facts of some customers, numbered from 0: the day each occurred, the first cutoff that may see it, its measures."""
+    """Facts of some customers, numbered from 0: the day each occurred, the first cutoff that sees it, its measures."""
 
     customer: npt.NDArray[np.int32]
     day: npt.NDArray[np.int32]

@@ -1,7 +1,8 @@
 """Aggregates over a customer's distinct days, in two steps: rows to days, then days to numbers.
 
-An engine that takes ``sum(distinct f(age_days))`` keeps a set of values per customer, cutoff and column, and that is what takes the
-time. One grouping by day serves all of a window's columns; where different days have different values, nothing is left to tell apart.
+An engine that takes ``sum(distinct f(age_days))`` keeps a set of values per customer, cutoff and column, and that is
+what takes the time. One grouping by day serves all of a window's columns; where different days have different values,
+nothing is left to tell apart.
 """
 
 from __future__ import annotations

@@ -62,7 +62,10 @@ class DuckDBEngine:
                     self._connection.execute(f"DROP TABLE {name}")
 
     def _batches(self, columns: Sequence[FeatureColumn], cutoffs: Sequence[date]) -> list[Sequence[date]]:
-        """Split the cutoffs so that the features of those built at once fit into memory: reading facts anew costs less than spilling."""
+        """Split the cutoffs so that the features of those built at once fit into memory.
+
+        Reading facts anew costs less than spilling.
+        """
         tables = sorted({column.table for column in columns if not column.is_row_wise})
         if len(cutoffs) == 1 or not tables:
             return [cutoffs]

@@ -32,8 +32,9 @@ def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnect
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise RunError(
-                f"The engine needs more than the {engine_memory() >> 20:,} MiB it may hold ({str(error).splitlines()[0]}). Expected a query that "
-                "can spill: set TENURE_MEMORY higher (the engine takes half), or build fewer cutoffs at once."
+                f"The engine needs more than the {engine_memory() >> 20:,} MiB it may hold "
+                f"({str(error).splitlines()[0]}). Expected a query that can spill: set TENURE_MEMORY higher "
+                "(the engine takes half), or build fewer cutoffs at once."
             ) from error
         finally:
             connection.close()

@@ -13,7 +13,7 @@ from tenure.targets.definition import Condition, Target
 
 @dataclass(frozen=True)
 class Asked:
-    """A condition with its target's numbers filled in: a yes or no of a customer at a cutoff, aggregated as features are.
+    """A condition with its target's numbers filled in: a yes or no of a customer at a cutoff, aggregated like features.
 
     ``per`` names the column for each of whose values it is asked; ``place`` says in messages whose condition it is.
     """
@@ -54,7 +54,7 @@ def asked_of(targets: Iterable[Target]) -> list[Asked]:
 def population(targets: Sequence[Target], answers: Callable[[Asked], str], named: Callable[[str], str]) -> str:
     """Give the SQL of ``customer_id, cutoff, eligible__<target> ...``: one row per customer who may be asked anything.
 
-    ``answers`` gives a condition's ``customer_id, cutoff, yes`` of the customers who have rows; ``named`` quotes a name.
+    ``answers`` gives a condition's ``customer_id, cutoff, yes`` of the customers with rows; ``named`` quotes a name.
     """
     parts = [f"SELECT customer_id, cutoff, {literal(t.name)} AS target FROM ({_eligible(t, answers)})" for t in targets]
     flags = ", ".join(f"bool_or(target = {literal(t.name)}) AS {named('eligible__' + t.name)}" for t in targets)

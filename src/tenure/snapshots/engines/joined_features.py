@@ -1,4 +1,7 @@
-"""Aggregates of several tables to rows of features, in DuckDB's SQL: joined, absence stated, formulas over features added, floats rounded."""
+"""Aggregates of several tables to rows of features, in DuckDB's SQL.
+
+They are joined, absence is stated, formulas over features are added, and floats are rounded.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,14 @@ def joined_features(
     joins: Mapping[str, Mapping[str, str]],
     cutoffs: Sequence[date],
 ) -> str:
-    """Join the aggregates of some cutoffs to their population, say what absence means, then add the row-wise features in their order.
+    """Give the SQL of the features of some cutoffs: customer_id, cutoff, eligible__<target> ..., feature columns.
 
+    It joins the aggregates to the population, says what absence means, then adds the row-wise features in their order.
     ``joins`` maps each table of aggregates to its columns, by name, and their types.
+
+    Raises
+    ------
+    DefinitionError : row-wise features need each other.
     """
     kinds = {name: kind for table in joins.values() for name, kind in table.items()}
     at = "WHERE cutoff IN (" + ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs) + ")"

@@ -50,7 +50,10 @@ def contacted_customers(staged: StagedSource, as_of: date, first: date, end: dat
 
 
 def rows_per_day(staged: StagedSource, as_of: date) -> dict[str, pd.Series]:
-    """Count each table's rows by the day they were known, before the as-of: table => rows by date, days without any left out."""
+    """Count each table's rows by the day they were known, before the as-of.
+
+    => by table: rows by date, days without any left out
+    """
     with connect() as connection:
         counts = {
             table: connection.execute(

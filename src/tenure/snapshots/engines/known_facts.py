@@ -29,7 +29,7 @@ class KnownFacts:
     tables: dict[str, dict[str, Any]]
 
     def digest(self, cutoff: date) -> str:
-        """Give one text for all rows that may be seen at a cutoff: other rows, another text (but for a chance of 2^-64)."""
+        """Give one text for all rows a cutoff may see: other rows, another text (but for a chance of 2^-64)."""
         seen = []
         for name, (days, rows, hashes) in self._running.items():
             before = bisect_left(days, cutoff.isoformat())
@@ -38,7 +38,7 @@ class KnownFacts:
 
     @cached_property
     def _running(self) -> dict[str, tuple[list[str], list[int], list[int]]]:
-        """Each table's days in order, with the rows and the hashes summed before each of them, and before no more: a digest is asked often."""
+        """Each table's days in order, and the rows and hashes summed before each of them: a digest is asked often."""
         running = {}
         for name, table in sorted(self.tables.items()):
             days = sorted(table["days"])

@@ -1,4 +1,4 @@
-"""Aggregates, whichever engine built them, to one sorted snapshot file per cutoff: joined, filled and rounded by one DuckDB."""
+"""Aggregates, whichever engine built them, to files: joined, filled, rounded and sorted by one DuckDB."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_snapshots(
     cutoffs: Sequence[date],
     paths: Mapping[date, Path],
 ) -> None:
-    """Write one file per cutoff from the relations ``population`` and ``aggregates`` of a connection; each is there once it is whole.
+    """Write one file per cutoff from the relations ``population`` and ``aggregates``; each is there once it is whole.
 
     customer_id, cutoff, eligible__<target> ..., feature columns; in the order of customer_id.
     """
@@ -65,7 +65,7 @@ def write_snapshots(
 def write_labels(
     connection: duckdb.DuckDBPyConnection, target: Target, outcome: str, snapshot: Path, path: Path
 ) -> None:
-    """Write the labels of the customers whom a snapshot has as eligible: customer_id, label; in the order of customer_id.
+    """Write the labels of a snapshot's eligible customers: customer_id, label; in the order of customer_id.
 
     ``outcome`` gives the SQL of ``customer_id, label`` of those who have rows in the outcome window.
     """
@@ -82,7 +82,7 @@ def write_labels(
 
 
 def _batches(connection: duckdb.DuckDBPyConnection, cutoffs: Sequence[date]) -> Iterator[list[date]]:
-    """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates themselves can spill."""
+    """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates can spill."""
     rows = dict(connection.execute("SELECT cutoff, count(*) FROM population GROUP BY cutoff").fetchall())
     batch: list[date] = []
     for cutoff in cutoffs:

@@ -21,8 +21,8 @@ from tenure.targets.definition import Target
 class StagedFacts:
     """Staged tables as relations of a DuckDB.
 
-    Every query joins facts to the temporary table ``cutoffs`` in one of two ways: ``observed`` (known before the cutoff)
-    and ``outcome`` (in the outcome window, known before the as-of).
+    Every query joins facts to the temporary table ``cutoffs`` in one of two ways: ``observed`` (known before the
+    cutoff) and ``outcome`` (in the outcome window, known before the as-of).
     """
 
     def __init__(self, staged: StagedSource, connection: duckdb.DuckDBPyConnection) -> None:
@@ -87,7 +87,10 @@ class StagedFacts:
         """
 
     def unify_customers(self, cutoff: date) -> None:
-        """Read facts from here on as those of the persons known before a cutoff; all cutoffs built at once know the same ones."""
+        """Read facts from here on as those of the persons known before a cutoff.
+
+        All cutoffs built at once know the same persons.
+        """
         mapping = identity_before(self._staged.identity_events, cutoff)
         self._has_persons = bool(mapping)
         if mapping:
@@ -141,7 +144,10 @@ def tables_with_rows(staged: StagedSource, as_of: date | None = None) -> dict[st
 
 
 def empty_columns(staged: StagedSource, as_of: date) -> dict[str, set[str]]:
-    """Map each staged table to its columns without a value in any row known before the as-of; an order line lacks what no product tells it."""
+    """Map each staged table to its columns without a value in any row known before the as-of.
+
+    An order line lacks a product's column where no product has it.
+    """
     empty = {name: set(table.columns).difference(table.filled_before(as_of)) for name, table in staged.tables.items()}
     if "order_lines" in empty:
         products = staged.tables.get("products")

@@ -1,4 +1,4 @@
-"""Definitions and cutoffs to tables, on Spark: the same definitions as on DuckDB, the same numbers, for who outgrew one machine.
+"""Definitions and cutoffs to tables, on Spark, where one machine is not enough: DuckDB's definitions, DuckDB's numbers.
 
 Spark reads the facts and comes to one row per customer and cutoff. What is then done to such rows (joined, filled,
 rounded, formulas over features) DuckDB does for both engines, so that it cannot differ.
@@ -140,8 +140,8 @@ class SparkEngine:
                 return
         except AnalysisException as error:
             raise DefinitionError(
-                f"Spark cannot compute {name}: {first_line(error)} Expected columns and types that every expression of it can "
-                "take; mend the definition it names, or run with --engine duckdb."
+                f"Spark cannot compute {name}: {first_line(error)} Expected columns and types that every expression "
+                "of it can take; mend the definition it names, or run with --engine duckdb."
             ) from error
         except PySparkException as error:
             raise RunError(f"Spark gave up on {name}: {first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""The rows of one staged source that a cutoff, or an as-of, may see: the questions of ``staged_facts``, in Spark's SQL."""
+"""The rows of one staged source that a cutoff, or an as-of, may see: ``staged_facts`` in Spark's SQL."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SparkFacts:
         self._persons: DataFrame | None = None
 
     def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
-        """Ask for these cutoffs from here on, of the persons known before them; all built at once know the same ones."""
+        """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once."""
         self._unify_customers(cutoffs[0])
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
         self.view("cutoffs", self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
@@ -97,8 +97,8 @@ class SparkFacts:
             table.schema  # noqa: B018 -- through Spark Connect nothing is looked at before it is asked for
         except PySparkException as error:
             raise RunError(
-                f"Spark cannot read {path}: {first_line(error)} Expected the workspace on a disk that every executor sees "
-                "under the same path."
+                f"Spark cannot read {path}: {first_line(error)} "
+                "Expected the workspace on a disk that every executor sees under the same path."
             ) from error
         return table
 
