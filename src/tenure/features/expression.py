@@ -64,6 +64,11 @@ def columns_needed(parsed: exp.Expression) -> tuple[str, ...]:
     """List the columns without whose values an expression says nothing: all it names but where it does without them.
 
     It does so, of one row, in ``x is null``, in ``coalesce``, in a case and beside an ``or``.
+
+    Examples
+    --------
+    >>> columns_needed(parse_expression("sum(coalesce(discount, 0) * quantity)", "an example"))
+    ('quantity',)
     """
     return tuple(dict.fromkeys(column.name for column in parsed.find_all(exp.Column) if not _is_optional(column)))
 

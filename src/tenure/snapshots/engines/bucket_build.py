@@ -16,7 +16,7 @@ from sqlglot import exp
 from tenure.core.sql import quoted
 from tenure.snapshots.engines.bucket_plan import DAY, Part, TablePlan, digits, fill, measures_of
 from tenure.snapshots.engines.bucket_rows import EPOCH, Chunks, read_chunks, to_day
-from tenure.snapshots.engines.buckets import NONE, Buckets, Rows, merge
+from tenure.snapshots.engines.buckets import NONE, Buckets, merge, rows_schema
 from tenure.snapshots.engines.duckdb_session import types_of
 
 # Chunks merged at once; numpy leaves the interpreter's lock while it works.
@@ -77,12 +77,12 @@ def _ahead(work: Callable[[int], pa.Table], arguments: Sequence[int]) -> Iterato
             yield waiting.popleft().result()
 
 
-def _merged(pieces: Sequence[Rows], ids: pa.ChunkedArray, plan: TablePlan, buckets: Buckets) -> pa.Table:
+def _merged(pieces: Sequence[pa.RecordBatch], ids: pa.ChunkedArray, plan: TablePlan, buckets: Buckets) -> pa.Table:
     """Merge one chunk.
 
     => customer_id, cutoff_day, p<part>_<window> ... as whole numbers; one row per cutoff and customer
     """
-    rows = Rows.joined(pieces) if pieces else Rows.none(measures_of(plan.parts))
+    rows = pa.Table.from_batches(pieces, rows_schema(measures_of(plan.parts))).combine_chunks()
     merged = merge(rows, len(ids), plan.parts, plan.windows, buckets)
     columns = {f"p{part}_{window or 'ever'}": values.reshape(-1) for (part, window), values in merged.items()}
     customers = pa.chunked_array(ids.chunks * len(buckets.cutoffs), ids.type)
