@@ -63,7 +63,9 @@ def tenure(facts: Path, out: Path, *, buckets: bool = True) -> None:
     from tenure.sources.staged_source import StagedSource, TableSummary
     from tenure.targets.definition import Condition, Heuristic, Target
 
-    features = tuple(Feature(name, sql, WINDOWS, None, "number", "-", "") for name, sql in FEATURES.items())
+    features = tuple(
+        Feature(name, sql, windows_days=WINDOWS, unit="number", meaning="-") for name, sql in FEATURES.items()
+    )
     columns = list(columns_of_view(FeatureView("order_lines", "orders", features)))
     asked = Condition("order_lines", "count(*) > 0", days="eligible_days")
     target = Target(

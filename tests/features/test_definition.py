@@ -19,7 +19,8 @@ ALL = dict.fromkeys(STAGED_TABLES, ())
 
 
 def view(expression: str) -> FeatureView:
-    return FeatureView("payments", "payments", (Feature("x", expression, (30,), 0, "count", "A test.", "x"),))
+    feature = Feature("x", expression, windows_days=(30,), when_no_rows=0, unit="count", meaning="A test.", noun="x")
+    return FeatureView("payments", "payments", (feature,))
 
 
 @pytest.mark.parametrize("expression", ["max(occurred_at)", "count(*) filter (where known_at > DATE '2024-01-01')"])

@@ -14,11 +14,11 @@ from tenure.features.definition import (
     Feature,
     FeatureColumn,
     FeatureView,
-    RowFeature,
     Unit,
     columns_of_view,
 )
 from tenure.features.expression import columns_needed, parse_expression
+from tenure.features.row_wise import ROW_FEATURES
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import Source
 
@@ -33,17 +33,10 @@ def feature_views() -> tuple[FeatureView, ...]:
     return tuple(import_module(f"{package}.{table}").VIEW for table in STAGED_TABLES if table in modules)
 
 
-def row_features() -> tuple[RowFeature, ...]:
-    """List the row-wise features, in the order of their definition."""
-    from tenure.features.row_wise import ROW_FEATURES
-
-    return ROW_FEATURES
-
-
 def feature_names(source: Source) -> set[str]:
     """Name every feature of the catalogue and of the source's own TOML, whichever the source can answer."""
     catalogue = {feature.name for view in feature_views() for feature in view.features}
-    return catalogue | {f.name for f in row_features()} | {str(entry.get("name")) for entry in source.features}
+    return catalogue | {feature.name for feature in ROW_FEATURES} | {str(own.get("name")) for own in source.features}
 
 
 def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) -> tuple[FeatureView, ...]:
@@ -62,17 +55,13 @@ def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) 
             raise DefinitionError(f"{place}: missing {missing}, unknown {unknown}. Expected {', '.join(_TOML_KEYS)}.")
         if wrong := _of_another_kind(entry):
             raise DefinitionError(f"{place}: {'; '.join(wrong)}.")
-        table = entry["table"]
-        feature = Feature(
-            name=entry["name"], expression=entry["expression"], windows_days=tuple(entry["windows_days"]) or (EVER,),
-            when_no_rows=entry.get("when_no_rows"), unit=entry["unit"], meaning=entry["meaning"],
-            noun=entry.get("noun", entry["name"].replace("_", " ")), driver=entry.get("driver", table),
-        )  # fmt: skip
+        table, name = entry["table"], entry["name"]
+        given = {"noun": name.replace("_", " "), "driver": table} | entry
+        given["windows_days"] = tuple(entry["windows_days"]) or (EVER,)
+        feature = Feature(**{key: value for key, value in given.items() if key != "table"})
         views.append(FeatureView(table, table, (feature,), extra_columns=staged_columns.get(table, ())))
-    attributes = _attributes(staged_columns.get("customers", ()))
-    if attributes:
-        views.append(_attribute_view(attributes))
-    return tuple(views)
+    attributes = _attribute_view(staged_columns.get("customers", ()))
+    return (*views, attributes) if attributes.features else tuple(views)
 
 
 def _of_another_kind(entry: Mapping[str, Any]) -> list[str]:
@@ -93,21 +82,23 @@ def _of_another_kind(entry: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def _attributes(columns: Iterable[str]) -> tuple[str, ...]:
-    # Consent travels with the scores; it does not explain them.
-    return tuple(
-        c for c in columns if c not in ("customer_id", "occurred_at", "known_at") and not c.startswith("consent_")
+def _attribute_view(columns: Iterable[str]) -> FeatureView:
+    """Make a feature of each attribute of a customer. Consent travels with the scores; it does not explain them."""
+    attributes = tuple(
+        name
+        for name in columns
+        if name not in ("customer_id", "occurred_at", "known_at") and not name.startswith("consent_")
     )
-
-
-def _attribute_view(attributes: tuple[str, ...]) -> FeatureView:
     features = tuple(
         Feature(
-            f"customer_{name}", f'latest("{name}")', (EVER,), None, "category",
-            f"The customer's {name.replace('_', ' ')}, as known at the cutoff.", name.replace("_", " "), "who they are",
+            f"customer_{name}",
+            f'latest("{name}")',
+            unit="category",
+            meaning=f"The customer's {name.replace('_', ' ')}, as known at the cutoff.",
+            noun=name.replace("_", " "),
         )
         for name in attributes
-    )  # fmt: skip
+    )
     return FeatureView("customers", "who they are", features, extra_columns=attributes)
 
 
@@ -116,8 +107,8 @@ def available_columns(
 ) -> tuple[list[FeatureColumn], list[str]]:
     """List the feature columns a source can answer, and say in one line each what it cannot.
 
-    ``staged_columns`` maps each staged table that has rows to its columns, ``empty_columns`` to those without a value in
-    any row. A feature on a missing table or an empty column, or one made of such a feature, is left out: it is never
+    ``staged_columns`` maps each staged table that has rows to its columns, ``empty_columns`` to those without a value
+    in any row. A feature on a missing table or an empty column, or one made of such a feature, is left out: it is never
     silently zero.
 
     Raises
@@ -138,20 +129,16 @@ def available_columns(
             if column.name in columns:
                 raise DefinitionError(f"Feature column {column.name} is defined twice. Rename one.")
             columns[column.name] = column
-    for feature in row_features():
-        lacking = [name for name in feature.inputs if name not in columns]
-        if lacking:
+    for feature in ROW_FEATURES:
+        if lacking := [name for name in feature.inputs if name not in columns]:
             unavailable.append(f"{feature.name}: needs {', '.join(lacking)}")
-            continue
-        columns[feature.name] = FeatureColumn(
-            name=feature.name, table="", expression=feature.expression, window_days=None, when_no_rows=feature.when_no_rows,
-            unit=feature.unit, meaning=feature.meaning, noun=feature.noun, driver=feature.driver, inputs=feature.inputs,
-        )  # fmt: skip
+        else:
+            columns[feature.name] = feature
     return list(columns.values()), unavailable
 
 
 def _answered(view: FeatureView, empty: Collection[str]) -> tuple[FeatureView, list[str]]:
-    """Part a view's features into those its filled columns answer, and one line for each set of empty columns that others need."""
+    """Split a view into the features its filled columns answer, and a line for each set of empty columns needed."""
     by_lacking: dict[tuple[str, ...], list[Feature]] = {}
     for feature in view.features:
         needed = columns_needed(parse_expression(feature.expression, feature.name))
@@ -180,15 +167,14 @@ def tables_of(column: FeatureColumn, columns: Mapping[str, FeatureColumn]) -> se
 
 def describe(column: FeatureColumn) -> dict[str, Any]:
     """Return a column's entry in the data dictionary."""
-    window = (
-        "row-wise"
-        if column.is_row_wise
-        else "whole history"
-        if column.window_days is None
-        else f"{column.window_days} days"
-    )
+    window = "whole history" if column.window_days is None else f"{column.window_days} days"
     return {
-        "feature": column.name, "driver": column.driver, "table": column.table, "window": window, "unit": column.unit,
-        "when_no_rows": "unknown" if column.when_no_rows is None else column.when_no_rows, "meaning": column.meaning,
+        "feature": column.name,
+        "driver": column.driver,
+        "table": column.table,
+        "window": "row-wise" if column.is_row_wise else window,
+        "unit": column.unit,
+        "when_no_rows": "unknown" if column.when_no_rows is None else column.when_no_rows,
+        "meaning": column.meaning,
         "expression": column.expression,
-    }  # fmt: skip
+    }

@@ -1,6 +1,6 @@
 """Features of contacts: how much we sent. Not what it brought: billing and behaviour say that."""
 
-from tenure.features.definition import EVER, Feature, FeatureView
+from tenure.features.definition import Feature, FeatureView
 
 SENT = "filter (where arm is null or arm = 'treated')"
 
@@ -8,10 +8,15 @@ VIEW = FeatureView(
     table="contacts",
     driver="contacts",
     features=(
-        Feature("count_contacts", f"count(*) {SENT}", (30, 90), 0, "count", "Messages and offers sent.", "contact{s}"),
         Feature(
-            "days_since_contact", f"min(age_days) {SENT}", (EVER,), None, "days",
-            "Days since we last wrote.", "since we last wrote",
+            "count_contacts", f"count(*) {SENT}",
+            windows_days=(30, 90), when_no_rows=0, unit="count",
+            meaning="Messages and offers sent.", noun="contact{s}",
+        ),
+        Feature(
+            "days_since_contact", f"min(age_days) {SENT}",
+            unit="days", meaning="Days since we last wrote.",
+            noun="since we last wrote",
         ),
     ),
 )  # fmt: skip

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from tenure.core.errors import DefinitionError
@@ -36,19 +36,26 @@ class Feature:
 
     Parameters
     ----------
-    expression : over the table's columns and ``age_days`` (1 = yesterday), ``weekday`` (1 = Monday), ``hour``; never a date.
+    expression : over the table's columns and ``age_days`` (1 = yesterday), ``weekday`` (1 = Monday), ``hour``;
+        never a date.
     windows_days : one column per window ``[cutoff - n, cutoff)``; ``EVER`` for a state.
     when_no_rows : what absence means; None is unknown.
     noun : how a reason reads it: "failed payment{s}", or "categor{ies|y}"; empty where no sentence would help a reader.
+    driver : what it counts for; empty for that of its view.
+
+    Raises
+    ------
+    DefinitionError : no window, or an expression that is not readable, calls what is not allowed or does not aggregate.
     """
 
     name: str
     expression: str
-    windows_days: tuple[int | None, ...]
-    when_no_rows: float | str | None
+    _: KW_ONLY
+    windows_days: tuple[int | None, ...] = (EVER,)
+    when_no_rows: float | str | None = None
     unit: Unit
     meaning: str
-    noun: str
+    noun: str = ""
     driver: str = ""
 
     def __post_init__(self) -> None:
@@ -61,37 +68,13 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class RowFeature:
-    """A ratio, trend or other formula over a customer's other features; null where an input is.
-
-    ``expression`` names feature columns (``count_orders_90d``); divide through ``nullif``, zero is no number to divide by.
-    """
-
-    name: str
-    expression: str
-    unit: Unit
-    meaning: str
-    noun: str
-    driver: str
-    when_no_rows: float | None = None
-
-    def __post_init__(self) -> None:
-        if is_aggregate(parse_expression(self.expression, f"Feature {self.name}")):
-            raise DefinitionError(f"Feature {self.name}: aggregates. Expected a formula over other features.")
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return columns_of(parse_expression(self.expression, f"Feature {self.name}"))
-
-
-@dataclass(frozen=True)
 class FeatureView:
     """The features of one staged table."""
 
     table: str
     driver: str
     features: tuple[Feature, ...]
-    extra_columns: tuple[str, ...] = field(default=())
+    extra_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         allowed = self.allowed_columns
@@ -145,19 +128,69 @@ class FeatureColumn:
             number = math.nan
         if not math.isfinite(number):
             raise DefinitionError(
-                f"Feature {self.name}: when_no_rows is {self.when_no_rows!r}. Expected a number, as the feature is one; leave it out for unknown."
+                f"Feature {self.name}: when_no_rows is {self.when_no_rows!r}. "
+                "Expected a number, as the feature is one; leave it out for unknown."
             )
         return number
 
 
-def columns_of_view(view: FeatureView) -> Iterable[FeatureColumn]:
-    """Spell a view out into its columns, in the order of the entries."""
+def columns_of_view(view: FeatureView) -> Iterator[FeatureColumn]:
+    """Give the columns of a view's features, one per window.
+
+    Examples
+    --------
+    >>> orders = Feature("count_orders", "count(*)", windows_days=(30, 90), unit="count", meaning="Orders.")
+    >>> [column.name for column in columns_of_view(FeatureView("order_lines", "orders", (orders,)))]
+    ['count_orders_30d', 'count_orders_90d']
+    """
     for feature in view.features:
         for window in feature.windows_days:
             # Next to windows the whole history is a total, and says so.
             total = " in all" if feature.noun and window is EVER and len(feature.windows_days) > 1 else ""
             yield FeatureColumn(
-                name=column_name(feature.name, window), table=view.table, expression=feature.expression, window_days=window,
-                when_no_rows=feature.when_no_rows, unit=feature.unit, meaning=feature.meaning, noun=feature.noun + total,
+                name=column_name(feature.name, window),
+                table=view.table,
+                expression=feature.expression,
+                window_days=window,
+                when_no_rows=feature.when_no_rows,
+                unit=feature.unit,
+                meaning=feature.meaning,
+                noun=feature.noun + total,
                 driver=feature.driver or view.driver,
-            )  # fmt: skip
+            )
+
+
+def row_feature(
+    name: str,
+    expression: str,
+    *,
+    unit: Unit,
+    meaning: str,
+    driver: str,
+    noun: str = "",
+    when_no_rows: float | None = None,
+) -> FeatureColumn:
+    """Define a ratio, trend or other formula over a customer's other features; null where an input is.
+
+    ``expression`` names feature columns (``count_orders_90d``); divide through ``nullif``, zero is no number to divide
+    by.
+
+    Raises
+    ------
+    DefinitionError : the expression is not readable, calls what is not allowed, or aggregates.
+    """
+    parsed = parse_expression(expression, f"Feature {name}")
+    if is_aggregate(parsed):
+        raise DefinitionError(f"Feature {name}: aggregates. Expected a formula over other features.")
+    return FeatureColumn(
+        name=name,
+        table="",
+        expression=expression,
+        window_days=None,
+        when_no_rows=when_no_rows,
+        unit=unit,
+        meaning=meaning,
+        noun=noun,
+        driver=driver,
+        inputs=columns_of(parsed),
+    )

@@ -1,22 +1,50 @@
 """Features of engagement: opens, clicks, visits, logins, and silence."""
 
-from tenure.features.definition import EVER, Feature, FeatureView
+from tenure.features.definition import Feature, FeatureView
 
 VIEW = FeatureView(
     table="engagement",
     driver="engagement",
     features=(
-        Feature("count_acts", "count(*)", (7, 30, 90, 180), 0, "count", "Activities on any channel.", "activit{ies|y} on any channel"),
-        Feature("count_opens", "count(*) filter (where kind = 'open')", (30, 90), 0, "count", "E-mails opened.", "e-mail{s} opened"),
-        Feature("count_clicks", "count(*) filter (where kind = 'click')", (30, 90), 0, "count", "Clicks.", "click{s}"),
-        Feature("count_visits", "count(*) filter (where kind = 'visit')", (30, 90), 0, "count", "Visits.", "visit{s}"),
-        Feature("count_logins", "count(*) filter (where kind = 'login')", (30, 90), 0, "count", "Logins.", "login{s}"),
-        Feature("count_searches", "count(*) filter (where kind = 'search')", (30, 90), 0, "count", "Searches.", "search{es|}"),
         Feature(
-            "count_engaged_days", "count(distinct age_days)", (30, 90), 0, "count", "Days with any activity.", "active day{s}",
+            "count_acts", "count(*)",
+            windows_days=(7, 30, 90, 180), when_no_rows=0, unit="count",
+            meaning="Activities on any channel.", noun="activit{ies|y} on any channel",
         ),
         Feature(
-            "days_since_act", "min(age_days)", (EVER,), None, "days", "Days since the last activity.", "since the last activity", "silence",
+            "count_opens", "count(*) filter (where kind = 'open')",
+            windows_days=(30, 90), when_no_rows=0, unit="count",
+            meaning="E-mails opened.", noun="e-mail{s} opened",
+        ),
+        Feature(
+            "count_clicks", "count(*) filter (where kind = 'click')",
+            windows_days=(30, 90), when_no_rows=0, unit="count",
+            meaning="Clicks.", noun="click{s}",
+        ),
+        Feature(
+            "count_visits", "count(*) filter (where kind = 'visit')",
+            windows_days=(30, 90), when_no_rows=0, unit="count",
+            meaning="Visits.", noun="visit{s}",
+        ),
+        Feature(
+            "count_logins", "count(*) filter (where kind = 'login')",
+            windows_days=(30, 90), when_no_rows=0, unit="count",
+            meaning="Logins.", noun="login{s}",
+        ),
+        Feature(
+            "count_searches", "count(*) filter (where kind = 'search')",
+            windows_days=(30, 90), when_no_rows=0, unit="count",
+            meaning="Searches.", noun="search{es|}",
+        ),
+        Feature(
+            "count_engaged_days", "count(distinct age_days)",
+            windows_days=(30, 90), when_no_rows=0, unit="count",
+            meaning="Days with any activity.", noun="active day{s}",
+        ),
+        Feature(
+            "days_since_act", "min(age_days)",
+            unit="days", meaning="Days since the last activity.",
+            noun="since the last activity", driver="silence",
         ),
     ),
 )  # fmt: skip

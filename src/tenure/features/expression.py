@@ -64,6 +64,11 @@ def columns_needed(parsed: exp.Expression) -> tuple[str, ...]:
     """List the columns without whose values an expression says nothing: all it names but where it does without them.
 
     It does so, of one row, in ``x is null``, in ``coalesce``, in a case and beside an ``or``.
+
+    Examples
+    --------
+    >>> columns_needed(parse_expression("sum(coalesce(discount, 0) * quantity)", "an example"))
+    ('quantity',)
     """
     return tuple(dict.fromkeys(column.name for column in parsed.find_all(exp.Column) if not _is_optional(column)))
 
@@ -89,8 +94,9 @@ def check_columns(parsed: exp.Expression, allowed: Iterable[str], place: str) ->
     for column in used:
         if column in DATE_COLUMNS:
             raise LeakageError(
-                f"{place}: the expression names {column}. Expected {' or '.join((*OBSERVED_COLUMNS, *OUTCOME_COLUMNS))}: the engine "
-                "cuts the window, so that no definition can look past the cutoff."
+                f"{place}: the expression names {column}. "
+                f"Expected {' or '.join((*OBSERVED_COLUMNS, *OUTCOME_COLUMNS))}: the engine cuts the window, "
+                "so that no definition can look past the cutoff."
             )
         if column not in set(allowed):
             raise UnknownNameError(f"{place}: column", column, allowed)

@@ -1,6 +1,6 @@
 """Features of payments: failed ones first. Billing is the truth about a customer."""
 
-from tenure.features.definition import EVER, Feature, FeatureView
+from tenure.features.definition import Feature, FeatureView
 
 FAILED = "filter (where status = 'failed')"
 PAID = "filter (where status = 'succeeded')"
@@ -10,35 +10,44 @@ VIEW = FeatureView(
     driver="payments",
     features=(
         Feature(
-            "count_failed_payments", f"count(*) {FAILED}", (30, 90, 180, 365), 0, "count",
-            "Payment attempts that failed.", "failed payment{s}", "failed payments",
+            "count_failed_payments", f"count(*) {FAILED}",
+            windows_days=(30, 90, 180, 365), when_no_rows=0, unit="count",
+            meaning="Payment attempts that failed.", noun="failed payment{s}", driver="failed payments",
         ),
         Feature(
-            "share_failed_payments", f"count(*) {FAILED} / nullif(count(*), 0)", (90, 365), None, "share",
-            "Failed attempts among all attempts.", "of payment attempts failed", "failed payments",
+            "share_failed_payments", f"count(*) {FAILED} / nullif(count(*), 0)",
+            windows_days=(90, 365), unit="share",
+            meaning="Failed attempts among all attempts.", noun="of payment attempts failed", driver="failed payments",
         ),
         Feature(
-            "days_since_failed_payment", f"min(age_days) {FAILED}", (EVER,), None, "days",
-            "Days since a payment last failed.", "since a payment failed", "failed payments",
+            "days_since_failed_payment", f"min(age_days) {FAILED}",
+            unit="days", meaning="Days since a payment last failed.",
+            noun="since a payment failed", driver="failed payments",
         ),
         Feature(
-            "latest_payment_status", "latest(status)", (90,), None, "category",
-            "How the last attempt went.", "last payment attempt", "failed payments",
+            "latest_payment_status", "latest(status)",
+            windows_days=(90,), unit="category",
+            meaning="How the last attempt went.", noun="last payment attempt", driver="failed payments",
         ),
         Feature(
-            "count_payments", f"count(*) {PAID}", (90, 365), 0, "count", "Payments that succeeded.", "payment{s}", "payments",
+            "count_payments", f"count(*) {PAID}",
+            windows_days=(90, 365), when_no_rows=0, unit="count",
+            meaning="Payments that succeeded.", noun="payment{s}", driver="payments",
         ),
         Feature(
-            "paid_amount", f"sum(amount) {PAID}", (30, 90, 365), 0, "currency",
-            "Amount paid.", "paid", "payments",
+            "paid_amount", f"sum(amount) {PAID}",
+            windows_days=(30, 90, 365), when_no_rows=0, unit="currency",
+            meaning="Amount paid.", noun="paid", driver="payments",
         ),
         Feature(
-            "days_since_payment", f"min(age_days) {PAID}", (EVER,), None, "days",
-            "Days since the last payment that succeeded.", "since the last payment", "payments",
+            "days_since_payment", f"min(age_days) {PAID}",
+            unit="days", meaning="Days since the last payment that succeeded.",
+            noun="since the last payment", driver="payments",
         ),
         Feature(
-            "count_refunds", "count(*) filter (where status in ('refunded', 'charged_back'))", (90, 365), 0, "count",
-            "Refunds and chargebacks.", "refund{s} or chargeback{s}", "refunds",
+            "count_refunds", "count(*) filter (where status in ('refunded', 'charged_back'))",
+            windows_days=(90, 365), when_no_rows=0, unit="count",
+            meaning="Refunds and chargebacks.", noun="refund{s} or chargeback{s}", driver="refunds",
         ),
     ),
 )  # fmt: skip

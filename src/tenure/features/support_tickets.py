@@ -1,22 +1,37 @@
 """Features of support: how often something went wrong, and whether it was put right."""
 
-from tenure.features.definition import EVER, Feature, FeatureView
+from tenure.features.definition import Feature, FeatureView
 
 VIEW = FeatureView(
     table="support_tickets",
     driver="support",
     features=(
-        Feature("count_tickets", "count(*) filter (where event = 'opened')", (30, 90, 365), 0, "count", "Tickets opened.", "ticket{s} opened"),
+        Feature(
+            "count_tickets", "count(*) filter (where event = 'opened')",
+            windows_days=(30, 90, 365), when_no_rows=0, unit="count",
+            meaning="Tickets opened.", noun="ticket{s} opened",
+        ),
         Feature(
             "count_open_tickets",
-            "greatest(count(*) filter (where event in ('opened', 'reopened')) - count(*) filter (where event = 'resolved'), 0)",
-            (EVER,), 0, "count", "Tickets opened, or opened again, and not resolved since.", "ticket{s} not resolved",
+            "greatest(count(*) filter (where event in ('opened', 'reopened')) "
+            "- count(*) filter (where event = 'resolved'), 0)",
+            when_no_rows=0, unit="count",
+            meaning="Tickets opened, or opened again, and not resolved since.", noun="ticket{s} not resolved",
         ),
-        Feature("count_reopened", "count(*) filter (where event = 'reopened')", (365,), 0, "count", "Tickets reopened.", "ticket{s} reopened"),
         Feature(
-            "days_since_ticket", "min(age_days) filter (where event = 'opened')", (EVER,), None, "days",
-            "Days since the last ticket.", "since the last ticket",
+            "count_reopened", "count(*) filter (where event = 'reopened')",
+            windows_days=(365,), when_no_rows=0, unit="count",
+            meaning="Tickets reopened.", noun="ticket{s} reopened",
         ),
-        Feature("latest_ticket_topic", "latest(topic)", (365,), "none", "category", "Topic of the last ticket.", "last ticket's topic"),
+        Feature(
+            "days_since_ticket", "min(age_days) filter (where event = 'opened')",
+            unit="days", meaning="Days since the last ticket.",
+            noun="since the last ticket",
+        ),
+        Feature(
+            "latest_ticket_topic", "latest(topic)",
+            windows_days=(365,), when_no_rows="none", unit="category",
+            meaning="Topic of the last ticket.", noun="last ticket's topic",
+        ),
     ),
 )  # fmt: skip

@@ -1,35 +1,46 @@
 """Features of usage: how much, how regularly, and since when silent."""
 
-from tenure.features.definition import EVER, Feature, FeatureView
+from tenure.features.definition import Feature, FeatureView
 
 VIEW = FeatureView(
     table="usage",
     driver="usage",
     features=(
-        Feature("usage", "sum(quantity)", (7, 30, 60, 90, 180), 0, "number", "Usage, added up.", "unit{s} used", "usage level"),
         Feature(
-            "count_usage_days", "count(distinct age_days)", (7, 30, 90), 0, "count",
-            "Days with any usage.", "day{s} with usage", "usage regularity",
+            "usage", "sum(quantity)",
+            windows_days=(7, 30, 60, 90, 180), when_no_rows=0, unit="number",
+            meaning="Usage, added up.", noun="unit{s} used", driver="usage level",
         ),
         Feature(
-            "days_since_usage", "min(age_days)", (90,), None, "days",
-            "Days since the last usage.", "since the last usage", "usage silence",
+            "count_usage_days", "count(distinct age_days)",
+            windows_days=(7, 30, 90), when_no_rows=0, unit="count",
+            meaning="Days with any usage.", noun="day{s} with usage", driver="usage regularity",
         ),
         Feature(
-            "first_usage_days", "max(age_days)", (EVER,), None, "days",
-            "Days since the first usage.", "since the first usage", "tenure",
+            "days_since_usage", "min(age_days)",
+            windows_days=(90,), unit="days",
+            meaning="Days since the last usage.", noun="since the last usage", driver="usage silence",
         ),
         Feature(
-            "highest_usage_day", "max(quantity)", (30, 90), 0, "number",
-            "Usage of the busiest day.", "unit{s} used on the busiest day", "usage level",
+            "first_usage_days", "max(age_days)",
+            unit="days", meaning="Days since the first usage.",
+            noun="since the first usage", driver="tenure",
         ),
         Feature(
-            "usage_deviation", "stddev(quantity)", (90,), None, "number",
-            "Standard deviation of usage on days with usage.", "usual spread of daily usage", "usage regularity",
+            "highest_usage_day", "max(quantity)",
+            windows_days=(30, 90), when_no_rows=0, unit="number",
+            meaning="Usage of the busiest day.", noun="unit{s} used on the busiest day", driver="usage level",
         ),
         Feature(
-            "weekend_usage_share", "sum(quantity) filter (where weekday >= 6) / nullif(sum(quantity), 0)", (90,), None, "share",
-            "Share of usage on weekends.", "of usage on weekends", "usage regularity",
+            "usage_deviation", "stddev(quantity)",
+            windows_days=(90,), unit="number",
+            meaning="Standard deviation of usage on days with usage.",
+            noun="usual spread of daily usage", driver="usage regularity",
+        ),
+        Feature(
+            "weekend_usage_share", "sum(quantity) filter (where weekday >= 6) / nullif(sum(quantity), 0)",
+            windows_days=(90,), unit="share",
+            meaning="Share of usage on weekends.", noun="of usage on weekends", driver="usage regularity",
         ),
     ),
 )  # fmt: skip

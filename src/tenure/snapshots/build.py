@@ -38,7 +38,10 @@ MAX_FITTING_CUTOFFS = 24
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The snapshots of one staged source, seen from one as-of. ``engine`` builds what is missing; a file's key does not name it."""
+    """The snapshots of one staged source, seen from one as-of.
+
+    ``engine`` builds what is missing; a file's key does not name it.
+    """
 
     workspace: Workspace
     staged: StagedSource
@@ -47,35 +50,36 @@ class Snapshots:
     memory: int | None = None  # bytes a training may take; None: as the environment says
 
     @cached_property
+    def _tables(self) -> dict[str, tuple[str, ...]]:
+        return tables_with_rows(self.staged, self.as_of)
+
+    @cached_property
     def targets(self) -> dict[str, Target]:
         """The targets this source can answer, with its own numbers."""
-        tables = tables_with_rows(self.staged, self.as_of)
-        return {n: t for n, t in targets_of(self.staged.source).items() if not missing_tables(t, tables)}
+        return {n: t for n, t in targets_of(self.staged.source).items() if not missing_tables(t, self._tables)}
 
     @cached_property
     def unavailable_targets(self) -> dict[str, str]:
         """The targets it cannot answer, and why, in one line each."""
-        tables = tables_with_rows(self.staged, self.as_of)
-        lacking = {n: missing_tables(t, tables) for n, t in targets_of(self.staged.source).items()}
         return {
             name: f"needs {', '.join(missing)}, which the source does not have as of {self.as_of}"
-            for name, missing in lacking.items()
-            if missing
+            for name, target in targets_of(self.staged.source).items()
+            if (missing := missing_tables(target, self._tables))
         }
 
     @cached_property
     def columns(self) -> list[FeatureColumn]:
+        """The columns of the features this source can answer."""
         return self._features[0]
 
-    @cached_property
+    @property
     def unavailable_features(self) -> list[str]:
+        """What it cannot answer, in one line each."""
         return self._features[1]
 
     @cached_property
     def _features(self) -> tuple[list[FeatureColumn], list[str]]:
-        return available_columns(
-            self.staged.source, tables_with_rows(self.staged, self.as_of), empty_columns(self.staged, self.as_of)
-        )
+        return available_columns(self.staged.source, self._tables, empty_columns(self.staged, self.as_of))
 
     def history_start(self, target: Target) -> date:
         """First day of the tables the target is asked of."""
@@ -92,16 +96,25 @@ class Snapshots:
         start = self.history_start(target)
         min_history = source.min_history_days or max(MIN_HISTORY_DAYS, target.eligible_days)
         plan = plan_cutoffs(
-            history_start=start, as_of=self.as_of, window=target.window, min_history_days=min_history,
-            grid=source.cutoff_grid, test_cutoff=test_cutoff, max_fitting=MAX_FITTING_CUTOFFS,
-        )  # fmt: skip
+            history_start=start,
+            as_of=self.as_of,
+            window=target.window,
+            min_history_days=min_history,
+            grid=source.cutoff_grid,
+            test_cutoff=test_cutoff,
+            max_fitting=MAX_FITTING_CUTOFFS,
+        )
         if plan is None or not plan.fitting:
             span = 2 * (target.lead_days + target.horizon_days + target.label_lag_days) + min_history + 31
+            lacking = "matured cutoff"
+            if plan is not None:
+                lacking = f"fitting cutoff whose outcomes were certain at the test cutoff {plan.test}"
             raise NotEnoughDataError(
-                f"{target.name} on {source.name}: the history from {start} to {self.as_of} ({(self.as_of - start).days} days) leaves "
-                f"{'no matured cutoff' if plan is None else f'no fitting cutoff whose outcomes were certain at the test cutoff {plan.test}'}. "
-                f"Expected about {span} days: {min_history} of history, then horizon ({target.horizon_days}) and label lag "
-                f'({target.label_lag_days}) twice. Bring more history, shorten horizon_days, or set cutoff_grid = "week" in the source.'
+                f"{target.name} on {source.name}: the history from {start} to {self.as_of} "
+                f"({(self.as_of - start).days} days) leaves no {lacking}. Expected about {span} days: "
+                f"{min_history} of history, then horizon ({target.horizon_days}) and label lag "
+                f"({target.label_lag_days}) twice. Bring more history, shorten horizon_days, "
+                'or set cutoff_grid = "week" in the source.'
             )
         return plan
 
@@ -127,29 +140,29 @@ class Snapshots:
         name = self.staged.source.name
         return sole_writer(self.workspace, name, f"building snapshots of {name}")
 
+    @property
+    def _folder(self) -> Path:
+        return self.workspace.snapshots(self.staged.source.name)
+
     def features_path(self, cutoff: date) -> Path:
-        return (
-            self.workspace.snapshots(self.staged.source.name)
-            / "features"
-            / f"{cutoff}-{self._features_key(cutoff)}.parquet"
-        )
+        return self._folder / "features" / f"{cutoff}-{self._features_key(cutoff)}.parquet"
 
     @property
     def build_path(self) -> Path:
         """Where the last build says what its parts took."""
-        return self.workspace.snapshots(self.staged.source.name) / "last_build.json"
+        return self._folder / "last_build.json"
 
     def labels_path(self, target: Target, cutoff: date) -> Path:
         key = digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), repr(target), str(self.as_of))
-        folder = self.workspace.snapshots(self.staged.source.name) / "labels" / target.name
-        return folder / f"{cutoff}-seen-{self.as_of}-{key}.parquet"
+        return self._folder / "labels" / target.name / f"{cutoff}-seen-{self.as_of}-{key}.parquet"
 
     def _features_key(self, cutoff: date) -> str:
-        """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff. Later facts leave it as it is."""
-        persons = identity_digest(self.staged.identity_events, cutoff)
-        return digest(
-            str(ENGINE_VERSION), self._known_facts.digest(cutoff), self._definitions, *filter(None, [persons])
-        )
+        """Name what a snapshot is made of: the definitions, and the facts seen at its cutoff.
+
+        Later facts leave it as it is.
+        """
+        facts, persons = self._known_facts.digest(cutoff), identity_digest(self.staged.identity_events, cutoff)
+        return digest(str(ENGINE_VERSION), facts, self._definitions, *([persons] if persons else []))
 
     @cached_property
     def _known_facts(self) -> KnownFacts:
@@ -161,7 +174,9 @@ class Snapshots:
         return digest(repr(self.columns), repr(asked))
 
     def build_features(self, cutoffs: Iterable[date]) -> dict[str, int]:
-        """Build the snapshots that are missing; return how many were built and how many reused. A build that is killed keeps what it finished.
+        """Build the snapshots that are missing; return how many were built and how many reused.
+
+        A build that is killed keeps what it finished.
 
         Raises
         ------
@@ -204,9 +219,9 @@ class Snapshots:
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
 
     def label(self, target: Target, scored: Mapping[date, Iterable[str]]) -> Iterator[tuple[date, pd.DataFrame]]:
-        """Label those who were scored at some cutoffs, by a definition that need not be the source's own. => cutoff, (customer_id, label)
+        """Label those who were scored at some cutoffs, by a definition that need not be the source's own.
 
-        Who stands in no fact any more has no outcome, and no label.
+        => by cutoff: customer_id, label. Customers whom no fact names any more have no outcome, and no label.
 
         Raises
         ------
@@ -229,8 +244,8 @@ class Snapshots:
         for cutoff in cutoffs:
             if not target.window.is_matured(cutoff, self.as_of):
                 raise NotEnoughDataError(
-                    f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, after the as-of "
-                    f"{self.as_of}. Expected a matured cutoff; choose an earlier one."
+                    f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, "
+                    f"after the as-of {self.as_of}. Expected a matured cutoff; choose an earlier one."
                 )
 
 
@@ -240,7 +255,10 @@ def digest(*parts: str, size: int = 8) -> str:
 
 
 def _drop_outdated(path: Path, keep: str) -> None:
-    """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them. What begins with ``keep`` stays."""
+    """Remove earlier versions of the same cutoff: their inputs are gone, nothing could reuse them.
+
+    What begins with ``keep`` stays.
+    """
     for other in path.parent.glob(f"{path.name[:10]}-*.parquet"):
         if not other.name.startswith(keep):
             other.unlink()

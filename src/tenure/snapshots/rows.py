@@ -11,7 +11,7 @@ from tenure.core.sql import literal, quoted
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.duckdb_session import connect, parquet
 from tenure.snapshots.engines.known_customers import count_known_customers
 from tenure.targets.definition import Target
 
@@ -29,10 +29,12 @@ def read_rows(
 ) -> pd.DataFrame:
     """Read a target's snapshots, stacked; what is missing is built first.
 
-    => customer_id, cutoff, [label,] heuristic_score, revenue, feature columns; one row per eligible customer and cutoff,
-    in that order. ``heuristic_score`` is what the target's heuristic ranks by; ``revenue`` is what the customer brought, in the source's currency.
-    Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read, each with all its cutoffs: every
-    customer has the same chance, so rows keep their weight of one.
+    => customer_id, cutoff, [label,] heuristic_score, revenue, feature columns; one row per eligible customer and
+    cutoff, ordered by cutoff, then customer.
+
+    ``heuristic_score`` is what the target's heuristic ranks by; ``revenue`` is what the customer brought, in the
+    source's currency. Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read,
+    each with all its cutoffs: every customer has the same chance, so rows keep their weight of one.
 
     Raises
     ------
@@ -40,17 +42,20 @@ def read_rows(
     """
     snapshots.build_features(cutoffs)
     stacked = " UNION ALL ".join(_asked(snapshots, target, cutoff, columns, labels=labels) for cutoff in cutoffs)
-    if max_customers or max_rows:
-        drawn = "row_number() OVER drawn AS place, sum(rows) OVER drawn AS rows"
-        asked = f"SELECT customer_id, count(*) AS rows FROM ({stacked}) GROUP BY customer_id"
-        within = " AND ".join(
-            f"{what} <= {most}" for what, most in (("place", max_customers), ("rows", max_rows)) if most
-        )
-        sample = (
-            f"SELECT customer_id FROM (SELECT customer_id, {drawn} FROM ({asked}) "
-            f"WINDOW drawn AS (ORDER BY hash(customer_id || '{seed}'), customer_id ROWS UNBOUNDED PRECEDING)) WHERE {within}"
-        )
-        stacked = f"SELECT * FROM ({stacked}) WHERE customer_id IN ({sample})"
+    limits = [f"row_number() OVER drawn <= {max_customers}"] if max_customers else []
+    limits += [f"sum(count(*)) OVER drawn <= {max_rows}"] if max_rows else []
+    if limits:
+        stacked = f"""
+            SELECT *
+            FROM ({stacked})
+            SEMI JOIN (
+                SELECT customer_id
+                FROM ({stacked})
+                GROUP BY customer_id
+                WINDOW drawn AS (ORDER BY hash(customer_id || '{seed}'), customer_id ROWS UNBOUNDED PRECEDING)
+                QUALIFY {" AND ".join(limits)}
+            ) USING (customer_id)
+        """
     with connect() as connection:
         table: pd.DataFrame = connection.execute(f"SELECT * FROM ({stacked}) ORDER BY cutoff, customer_id").df()
     return table
@@ -59,7 +64,10 @@ def read_rows(
 def read_in_chunks(
     snapshots: Snapshots, target: Target, cutoff: date, columns: Sequence[FeatureColumn], rows: int
 ) -> Iterator[pd.DataFrame]:
-    """Read one cutoff as ``read_rows`` does, without labels, so many rows at a time: not all customers need fit into memory."""
+    """Read one cutoff as ``read_rows`` does, without labels, so many ``rows`` at a time.
+
+    Not all customers need fit into memory.
+    """
     snapshots.build_features([cutoff])
     query = _asked(snapshots, target, cutoff, columns, labels=False)
     with connect() as connection:
@@ -75,17 +83,19 @@ def _asked(
     join = ""
     if labels:
         snapshots.build_labels(target, [cutoff])
-        join = f"JOIN read_parquet({literal(str(snapshots.labels_path(target, cutoff)))}) outcome USING (customer_id)"
-    selected = ", ".join(
-        [
-            "customer_id", "cutoff", *(["label"] if labels else []),
-            f"CAST({over_known_columns(target.fill(target.heuristic.expression), known)} AS DOUBLE) AS heuristic_score",
-            f"coalesce(CAST({over_known_columns(target.revenue or 'NULL', known)} AS DOUBLE), 0) AS revenue",
-            *(quoted(column.name) for column in columns),
-        ]
-    )  # fmt: skip
-    snapshot = f"read_parquet({literal(str(snapshots.features_path(cutoff)))}) snapshot"
-    return f"SELECT {selected} FROM {snapshot} {join} WHERE {quoted('eligible__' + target.name)}"
+        join = f"JOIN {parquet(snapshots.labels_path(target, cutoff))} outcome USING (customer_id)"
+    return f"""
+        SELECT
+            customer_id,
+            cutoff,
+            {"label," if labels else ""}
+            CAST({over_known_columns(target.fill(target.heuristic.expression), known)} AS DOUBLE) AS heuristic_score,
+            coalesce(CAST({over_known_columns(target.revenue or "NULL", known)} AS DOUBLE), 0) AS revenue,
+            {", ".join(quoted(column.name) for column in columns)}
+        FROM {parquet(snapshots.features_path(cutoff))} snapshot
+        {join}
+        WHERE {quoted(f"eligible__{target.name}")}
+    """
 
 
 def count_rows(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> int:
@@ -94,8 +104,8 @@ def count_rows(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) ->
     if not there:
         return 0
     paths = ", ".join(literal(str(path)) for path in there)
+    query = f"SELECT count(*) FROM read_parquet([{paths}]) WHERE {quoted(f'eligible__{target.name}')}"
     with connect() as connection:
-        query = f"SELECT count(*) FILTER (WHERE {quoted('eligible__' + target.name)}) FROM read_parquet([{paths}])"
         return int(connection.execute(query).fetchall()[0][0])
 
 
@@ -108,9 +118,9 @@ def count_funnel(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) 
     known = count_known_customers(snapshots.staged, cutoffs)
     with connect() as connection:
         for cutoff in cutoffs:
-            eligible, positives = connection.execute(
-                f"SELECT count(*), coalesce(sum(label), 0) FROM read_parquet({literal(str(snapshots.labels_path(target, cutoff)))})"
-            ).fetchall()[0]
+            labels = parquet(snapshots.labels_path(target, cutoff))
+            query = f"SELECT count(*), coalesce(sum(label), 0) FROM {labels}"
+            eligible, positives = connection.execute(query).fetchall()[0]
             rows.append((cutoff, known[cutoff], int(eligible), int(positives)))
     table = pd.DataFrame(rows, columns=["cutoff", "known", "eligible", "positives"])
     table["base_rate"] = table["positives"] / table["eligible"].clip(lower=1)

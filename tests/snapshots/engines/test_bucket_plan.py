@@ -46,7 +46,10 @@ def assert_same_bits(snapshots, folder, cutoffs, monkeypatch):
 
 
 def columns_of(*expressions, windows=(28, None)):
-    features = tuple(Feature(f"f{n}", sql, windows, None, "number", "A test.", "") for n, sql in enumerate(expressions))
+    features = tuple(
+        Feature(f"f{n}", sql, windows_days=windows, unit="number", meaning="A test.")
+        for n, sql in enumerate(expressions)
+    )
     return list(columns_of_view(FeatureView("order_lines", "orders", features)))
 
 

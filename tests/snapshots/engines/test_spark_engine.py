@@ -69,7 +69,8 @@ def with_columns(snapshots, choose):
 def with_features(snapshots, table, *features):
     """The same snapshots with some more features of one table; (name, expression, windows, when_no_rows) each."""
     entries = tuple(
-        Feature(name, sql, windows, absent, "number", "A test.", "") for name, sql, windows, absent in features
+        Feature(name, sql, windows_days=windows, when_no_rows=absent, unit="number", meaning="A test.")
+        for name, sql, windows, absent in features
     )
     view = FeatureView(table, table, entries, extra_columns=snapshots.staged.tables[table].columns)
     more = Snapshots(snapshots.workspace, snapshots.staged, snapshots.as_of)

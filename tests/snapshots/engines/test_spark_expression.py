@@ -3,14 +3,15 @@
 import pytest
 
 from tenure.core.errors import DefinitionError
-from tenure.features.catalogue import feature_views, row_features
+from tenure.features.catalogue import feature_views
 from tenure.features.expression import parse_expression
+from tenure.features.row_wise import ROW_FEATURES
 from tenure.snapshots.engines.spark.expression import to_spark, way_of, within
 from tenure.targets.catalogue import all_targets
 
 DEFINITIONS = {
     **{f.name: f.expression for view in feature_views() for f in view.features},
-    **{f.name: f.expression for f in row_features()},
+    **{f.name: f.expression for f in ROW_FEATURES},
     **{
         f"{t.name} {n}": t.fill(c.expression)
         for t in all_targets().values()

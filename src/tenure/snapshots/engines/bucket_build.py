@@ -1,4 +1,4 @@
-"""Staged facts to feature columns by way of buckets: DuckDB reads and writes, numpy merges, some customers at a time."""
+"""Staged facts to feature columns by buckets: DuckDB reads and writes, numpy merges, some customers at a time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tenure.core.sql import quoted
-from tenure.snapshots.engines.bucket_plan import Part, TablePlan, digits, fill, measures_of
+from tenure.snapshots.engines.bucket_plan import DAY, Part, TablePlan, digits, fill, measures_of
 from tenure.snapshots.engines.bucket_rows import EPOCH, Chunks, read_chunks, to_day
-from tenure.snapshots.engines.buckets import NONE, Buckets, Rows, merge
+from tenure.snapshots.engines.buckets import NONE, Buckets, merge, rows_schema
+from tenure.snapshots.engines.duckdb_session import types_of
 
 # Chunks merged at once; numpy leaves the interpreter's lock while it works.
 THREADS = 2
@@ -34,7 +35,9 @@ def build_bucketed(
     cutoffs: Sequence[date],
     name: str,
 ) -> dict[str, str]:
-    """Write a table's bucketed aggregates into the table ``name``: customer_id, cutoff, one column each; return their types on the direct path.
+    """Write a table's bucketed aggregates into the table ``name``; return the types they have on the direct path.
+
+    => customer_id, cutoff, one column for each aggregate; one row per customer and cutoff
 
     A customer has a row at a cutoff where a window holds one; where another window holds none, its columns are null.
     ``facts`` gives the table's rows, ``rows`` says how many; ``customers`` gives the customer_id of those to look at.
@@ -47,8 +50,7 @@ def build_bucketed(
     buckets = Buckets.cut([to_day(cutoff) for cutoff in cutoffs], {w for asked in plan.windows.values() for w in asked})
     size = int(np.clip(CHUNK_BYTES // (8 * len(buckets) * len(plan.parts)), 1, MOST_CUSTOMERS))
     connection.register("merged", _merged([], ids[:0], plan, buckets))
-    described = connection.sql(_columns(plan))
-    kinds = dict(zip(described.columns, map(str, described.types), strict=True))
+    kinds = types_of(connection, _columns(plan))
     columns = _stored(plan, kinds)
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS {columns}")
     for firsts, chunks in read_chunks(connection, plan, facts, rows, ids, buckets, size):
@@ -75,9 +77,12 @@ def _ahead(work: Callable[[int], pa.Table], arguments: Sequence[int]) -> Iterato
             yield waiting.popleft().result()
 
 
-def _merged(pieces: Sequence[Rows], ids: pa.ChunkedArray, plan: TablePlan, buckets: Buckets) -> pa.Table:
-    """Merge one chunk. => customer_id, cutoff_day, and p<part>_<window> as whole numbers; one row per cutoff and customer"""
-    rows = Rows.joined(pieces) if pieces else Rows.none(measures_of(plan.parts))
+def _merged(pieces: Sequence[pa.RecordBatch], ids: pa.ChunkedArray, plan: TablePlan, buckets: Buckets) -> pa.Table:
+    """Merge one chunk.
+
+    => customer_id, cutoff_day, p<part>_<window> ... as whole numbers; one row per cutoff and customer
+    """
+    rows = pa.Table.from_batches(pieces, rows_schema(measures_of(plan.parts))).combine_chunks()
     merged = merge(rows, len(ids), plan.parts, plan.windows, buckets)
     columns = {f"p{part}_{window or 'ever'}": values.reshape(-1) for (part, window), values in merged.items()}
     customers = pa.chunked_array(ids.chunks * len(buckets.cutoffs), ids.type)
@@ -85,27 +90,28 @@ def _merged(pieces: Sequence[Rows], ids: pa.ChunkedArray, plan: TablePlan, bucke
 
 
 def _columns(plan: TablePlan) -> str:
-    """Give the SQL from merged parts to columns; where a window holds no row, a column is null: absence is stated later."""
+    """Give the SQL from merged parts to columns; null where a window holds no row: absence is stated later."""
     selected, longest = [], plan.windows[0][-1]
     for entry in plan.bucketed:
         window = entry.column.window_days or "ever"
         sql = fill(entry.formula, partial(_restored, plan.parts, window))
         selected.append(f"CASE WHEN p0_{window} > 0 THEN {sql} END AS {quoted(entry.column.name)}")
-    return (
-        f"SELECT customer_id, DATE '{EPOCH}' + cutoff_day AS cutoff, {', '.join(selected)} FROM merged "
-        f"WHERE p0_{longest or 'ever'} > 0"
-    )
+    return f"""
+        SELECT customer_id, DATE '{EPOCH}' + cutoff_day AS cutoff, {", ".join(selected)}
+        FROM merged
+        WHERE p0_{longest or "ever"} > 0
+    """
 
 
 def _stored(plan: TablePlan, kinds: Mapping[str, str]) -> str:
-    """Give the SQL of the columns in half the room: exact numbers leave the engine as DOUBLE anyway, and counts have few digits."""
+    """Give the SQL of the columns in half the room.
+
+    Exact numbers leave the engine as DOUBLE anyway, and counts have few digits.
+    """
     casts = []
     for entry in plan.bucketed:
         name, kind = quoted(entry.column.name), kinds[entry.column.name]
-        if isinstance(entry.formula, exp.Placeholder) and plan.parts[int(entry.formula.name)].how in (
-            "count",
-            "distinct",
-        ):
+        if isinstance(entry.formula, exp.Placeholder) and plan.parts[int(entry.formula.name)].is_count:
             kind = "INTEGER"
         elif kind in ("BIGINT", "HUGEINT") or kind.startswith("DECIMAL"):
             kind = "DOUBLE"
@@ -116,12 +122,12 @@ def _stored(plan: TablePlan, kinds: Mapping[str, str]) -> str:
 def _restored(parts: Sequence[Part], window: int | str, number: int) -> str:
     """Give a merged whole number the type that the same aggregate has on the direct path."""
     part, value = parts[number], f"p{number}_{window}"
-    if part.how in ("count", "distinct"):
+    if part.is_count:
         return value
     if part.how in NONE:
         value = f"nullif({value}, {NONE[part.how]})"
     kind = part.measure.kind
-    if kind == "DATE":
+    if kind == DAY:
         return f"(cutoff_day - {value})"
     scale = digits(kind)[1]
     if scale:

@@ -1,28 +1,29 @@
-"""Which features can be built from buckets of time, and of which parts: read off their expressions, never off their names.
+"""Which features can be built from buckets of time, and of which parts: read off their expressions, not their names.
 
-All windows of all cutoffs cut a customer's history into disjoint buckets of days. An aggregate that merges is taken once
-per bucket, then merged over the buckets of each window: counts, sums, minima, maxima, means (sum and count), any and all,
-the first and last day, and distinct counts by the last sighting of each value. What does not merge (medians, deviations,
-states, sums of floats, arguments that change with age) is built directly, row by row and window by window.
+All windows of all cutoffs cut a customer's history into disjoint buckets of days. An aggregate that merges is taken
+once per bucket, then merged over the buckets of each window: counts, sums, minima, maxima, means (sum and count), any
+and all, the first and last day, and distinct counts by the last sighting of each value. What does not merge (medians,
+deviations, states, sums of floats, arguments that change with age) is built directly, row by row and window by window.
 
-A snapshot's cutoff must come to the same bits whichever cutoffs are built with it, alone or with twenty others: the audit
-compares such snapshots. So only exact arithmetic is bucketed: integers, decimals of up to 18 digits as integers of their
-last digit, days. Their merges know no order; the same final expression then runs over the same exact aggregates as on the
-direct path. Distinct texts are told apart by 64 bits of hash: four million rows hold a false match with a chance of 4e-7, each time the same.
+A snapshot's cutoff must come to the same bits whichever cutoffs are built with it, alone or with twenty others: the
+audit compares such snapshots. So only exact arithmetic is bucketed: integers, decimals of up to 18 digits as integers
+of their last digit, days. Their merges know no order; the same final expression then runs over the same exact
+aggregates as on the direct path. Distinct texts are told apart by 64 bits of hash: four million rows hold a false match
+with a chance of 4e-7, each time the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, Protocol
 
 from sqlglot import exp
 
-from tenure.features.expression import STATE_FUNCTIONS, columns_of, parse_expression
+from tenure.features.expression import columns_of, parse_expression
 
 AGE = "age_days"
+DAY = "DATE"  # the type of a row's day, which stands for its age
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN")
 How = Literal["count", "sum", "min", "max", "distinct"]
 
@@ -33,7 +34,7 @@ class Measure:
 
     argument: str = ""
     condition: str = ""
-    kind: str = "BOOLEAN"  # DuckDB's type of the argument; DATE: the row's day
+    kind: str = "BOOLEAN"  # DuckDB's type of the argument; DAY: the row's day
 
 
 ROW = Measure()
@@ -45,6 +46,13 @@ class Part:
 
     how: How
     measure: Measure
+
+    @property
+    def is_count(self) -> bool:
+        return self.how in ("count", "distinct")
+
+
+MakePart = Callable[[How, Measure], exp.Expression]
 
 
 class Aggregate(Protocol):
@@ -108,7 +116,7 @@ def plan_table(table: str, columns: Sequence[Aggregate], type_of: Callable[[str]
         parsed = parse_expression(column.expression, column.name)
         try:
             needed = dict(parts)
-            formula = _formula(parsed, partial(_number, needed), type_of)
+            formula = _formula(parsed, needed, type_of)
         except DoesNotMerge as why:
             direct[column.name] = str(why)
         else:
@@ -131,75 +139,100 @@ def fill(formula: exp.Expression, sql_of: Callable[[int], str]) -> str:
     return str(formula.transform(put).sql(dialect="duckdb"))
 
 
-def _number(parts: dict[Part, int], part: Part) -> int:
-    """Return a part's number, the next one if it is new."""
-    return parts.setdefault(part, len(parts))
+def _formula(parsed: exp.Expression, parts: dict[Part, int], type_of: Callable[[str], str]) -> exp.Expression:
+    """Replace each aggregate by a formula over its parts; a new part gets the next number in ``parts``."""
 
+    def part(how: How, measure: Measure) -> exp.Expression:
+        return exp.Placeholder(this=str(parts.setdefault(Part(how, measure), len(parts))))
 
-def _formula(node: exp.Expression, number_of: Callable[[Part], int], type_of: Callable[[str], str]) -> exp.Expression:
-    """Replace each aggregate by a formula over its parts."""
+    def merged(found: exp.Expression) -> exp.Expression:
+        if isinstance(found, exp.Filter):
+            return _merged(found.this, found.expression.this, part, type_of)
+        return _merged(found, None, part, type_of) if isinstance(found, exp.AggFunc | exp.Anonymous) else found
 
-    def lower(found: exp.Expression) -> exp.Expression:
-        if not isinstance(found, exp.Filter | exp.AggFunc | exp.Anonymous):
-            return found
-        condition = found.expression.this if isinstance(found, exp.Filter) else None
-        aggregate = found.this if isinstance(found, exp.Filter) else found
-        return _merged(aggregate, condition, number_of, type_of)
-
-    return node.transform(lower)
+    return parsed.transform(merged)
 
 
 def _merged(
-    aggregate: exp.Expression,
-    condition: exp.Expression | None,
-    number_of: Callable[[Part], int],
-    type_of: Callable[[str], str],
+    aggregate: exp.Expression, condition: exp.Expression | None, part: MakePart, type_of: Callable[[str], str]
 ) -> exp.Expression:
-    where = condition.sql(dialect="duckdb") if condition is not None else ""
-    if condition is not None and AGE in columns_of(condition):
-        raise DoesNotMerge("its condition changes with age")
-    name = aggregate.sql_name().lower() if isinstance(aggregate, exp.AggFunc) else aggregate.name.lower()
-    argument = aggregate.expressions[0] if name in STATE_FUNCTIONS else aggregate.this
-    is_distinct = isinstance(argument, exp.Distinct)
+    argument, is_distinct = aggregate.this, isinstance(aggregate.this, exp.Distinct)
     if is_distinct and len(argument.expressions) == 1:
         argument = argument.expressions[0]
-    if not isinstance(aggregate, exp.Count | exp.Sum | exp.Avg | exp.Min | exp.Max | exp.LogicalOr | exp.LogicalAnd):
-        raise DoesNotMerge(f"{name} does not merge")
-    if isinstance(argument, exp.Order | exp.Distinct):
-        raise DoesNotMerge(f"{name} of more than plain values does not merge")
-    is_extreme = isinstance(aggregate, exp.Min | exp.Max)
-    if is_distinct and not (is_extreme or isinstance(aggregate, exp.Count)):
-        raise DoesNotMerge(f"{name} of distinct values does not merge")
-
-    def part(how: How, measure: Measure) -> exp.Expression:
-        return exp.Placeholder(this=str(number_of(Part(how, measure))))
-
+    is_day = isinstance(argument, exp.Column) and argument.name == AGE
+    _check_merges(aggregate, argument, condition, is_distinct=is_distinct, is_day=is_day)
+    where = condition.sql(dialect="duckdb") if condition is not None else ""
     if isinstance(argument, exp.Star):
         return part("count", Measure("", where))
     sql = argument.sql(dialect="duckdb")
-    if isinstance(argument, exp.Column) and argument.name == AGE:
-        day = Measure("", where, "DATE")
-        if is_extreme:
-            # The oldest row lies on the first day: ages and days run opposite ways.
-            return part("max" if isinstance(aggregate, exp.Min) else "min", day)
-        if isinstance(aggregate, exp.Count):
-            return part("distinct", day) if is_distinct else part("count", Measure("", where))
-    if AGE in columns_of(argument):
+    measure = Measure("", where, DAY) if is_day else Measure(sql, where, type_of(sql))
+    if isinstance(aggregate, exp.Count) and is_distinct:
+        return part("distinct", measure)
+    if not (is_day or isinstance(aggregate, exp.Count) or is_exact(measure.kind)):
+        raise DoesNotMerge(f"{_name(aggregate)} of {measure.kind} is not exact")
+    return RULES[type(aggregate)](part, measure)
+
+
+def _check_merges(
+    aggregate: exp.Expression,
+    argument: exp.Expression,
+    condition: exp.Expression | None,
+    *,
+    is_distinct: bool,
+    is_day: bool,
+) -> None:
+    is_ranking = isinstance(aggregate, exp.Count | exp.Min | exp.Max)
+    if condition is not None and AGE in columns_of(condition):
+        raise DoesNotMerge("its condition changes with age")
+    if type(aggregate) not in RULES:
+        raise DoesNotMerge(f"{_name(aggregate)} does not merge")
+    if isinstance(argument, exp.Order | exp.Distinct):
+        raise DoesNotMerge(f"{_name(aggregate)} of more than plain values does not merge")
+    if is_distinct and not is_ranking:
+        raise DoesNotMerge(f"{_name(aggregate)} of distinct values does not merge")
+    if AGE in columns_of(argument) and not (is_day and is_ranking):
         raise DoesNotMerge("its argument changes with age")
-    measure = Measure(sql, where, type_of(sql))
-    if isinstance(aggregate, exp.Count):
-        return part("distinct" if is_distinct else "count", measure)
-    if not is_exact(measure.kind):
-        raise DoesNotMerge(f"{name} of {measure.kind} is not exact")
-    if isinstance(aggregate, exp.LogicalOr | exp.LogicalAnd):
-        return exp.cast(part("max" if isinstance(aggregate, exp.LogicalOr) else "min", measure), "BOOLEAN")
-    if is_extreme:
-        return part("min" if isinstance(aggregate, exp.Min) else "max", measure)
+
+
+def _name(aggregate: exp.Expression) -> str:
+    return (aggregate.sql_name() if isinstance(aggregate, exp.AggFunc) else aggregate.name).lower()
+
+
+def _count(part: MakePart, measure: Measure) -> exp.Expression:
+    # Every row has a day: counting days is counting rows.
+    return part("count", Measure("", measure.condition) if measure.kind == DAY else measure)
+
+
+def _sum(part: MakePart, measure: Measure) -> exp.Expression:
     # A sum over no value is unknown, not zero.
-    total = exp.case().when(exp.GT(this=part("count", measure), expression=exp.Literal.number(0)), part("sum", measure))
-    if isinstance(aggregate, exp.Sum):
-        return total
-    return exp.paren(exp.Div(this=exp.cast(total, "DOUBLE"), expression=part("count", measure)))
+    has_values = exp.GT(this=part("count", measure), expression=exp.Literal.number(0))
+    return exp.case().when(has_values, part("sum", measure))
+
+
+def _mean(part: MakePart, measure: Measure) -> exp.Expression:
+    total = exp.cast(_sum(part, measure), "DOUBLE")
+    return exp.paren(exp.Div(this=total, expression=part("count", measure)))
+
+
+def _least(part: MakePart, measure: Measure) -> exp.Expression:
+    # The oldest row lies on the first day: ages and days run opposite ways.
+    return part("max" if measure.kind == DAY else "min", measure)
+
+
+def _greatest(part: MakePart, measure: Measure) -> exp.Expression:
+    return part("min" if measure.kind == DAY else "max", measure)
+
+
+# How each aggregate that merges is made of its parts.
+RULES: dict[type[exp.Expr], Callable[[MakePart, Measure], exp.Expression]] = {
+    exp.Count: _count,
+    exp.Sum: _sum,
+    exp.Avg: _mean,
+    exp.Min: _least,
+    exp.Max: _greatest,
+    exp.LogicalOr: lambda part, measure: exp.cast(part("max", measure), "BOOLEAN"),
+    exp.LogicalAnd: lambda part, measure: exp.cast(part("min", measure), "BOOLEAN"),
+}
 
 
 def is_exact(kind: str) -> bool:

@@ -1,14 +1,15 @@
-"""Merging exact measures over disjoint buckets of days: whole numbers in, whole numbers out, in no order that matters."""
+"""Merging exact measures over disjoint buckets of days: whole numbers in, whole numbers out; no order matters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from tenure.snapshots.engines.bucket_plan import Measure, Part
+from tenure.snapshots.engines.bucket_plan import Measure, Part, measures_of
 
 Whole = npt.NDArray[np.int64]
 # The cell of a value that no cutoff has seen yet.
@@ -48,69 +49,34 @@ class Buckets:
         return int(np.searchsorted(self.edges, cutoff, side="left")) + 1
 
 
-@dataclass(frozen=True)
-class Values:
-    """One measure's values, and which rows have one; ``values`` is None where only that is asked."""
+def rows_schema(measures: Sequence[Measure]) -> pa.Schema:
+    """Name the columns of facts of some customers, numbered from 0.
 
-    present: npt.NDArray[np.bool_]
-    values: Whole | None = None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Facts of some customers, numbered from 0: the day each occurred, the first cutoff that may see it, its measures."""
-
-    customer: npt.NDArray[np.int32]
-    day: npt.NDArray[np.int32]
-    seen: npt.NDArray[np.int16]
-    measures: Mapping[Measure, Values]
-
-    def take(self, places: npt.NDArray[np.int64] | slice) -> Rows:
-        """Give some of the rows: of a slice no copy is made."""
-        measures = {
-            measure: Values(v.present[places], None if v.values is None else v.values[places])
-            for measure, v in self.measures.items()
-        }
-        return Rows(self.customer[places], self.day[places], self.seen[places], measures)
-
-    @classmethod
-    def none(cls, measures: Iterable[Measure]) -> Rows:
-        values = {measure: Values(np.empty(0, np.bool_), NO_VALUES) for measure in measures}
-        return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int16), values)
-
-    @classmethod
-    def joined(cls, pieces: Sequence[Rows]) -> Rows:
-        measures = {}
-        for measure, first in pieces[0].measures.items():
-            values = [piece.measures[measure].values for piece in pieces]
-            measures[measure] = Values(
-                np.concatenate([piece.measures[measure].present for piece in pieces]),
-                None if first.values is None else np.concatenate([v for v in values if v is not None]),
-            )
-        return cls(
-            np.concatenate([piece.customer for piece in pieces]),
-            np.concatenate([piece.day for piece in pieces]),
-            np.concatenate([piece.seen for piece in pieces]),
-            measures,
-        )
+    => customer, day (it occurred), seen (the first cutoff that sees it), m0 ... (each measure: its whole number, null
+    where it has none; a flag where it is only counted)
+    """
+    kinds = [pa.int64() if measure.argument else pa.bool_() for measure in measures]
+    fixed = [("customer", pa.int32()), ("day", pa.int32()), ("seen", pa.int16())]
+    return pa.schema([*fixed, *((f"m{number}", kind) for number, kind in enumerate(kinds))])
 
 
 def merge(
-    rows: Rows, customers: int, parts: Sequence[Part], windows: Mapping[int, Sequence[int | None]], buckets: Buckets
+    rows: pa.Table, customers: int, parts: Sequence[Part], windows: Mapping[int, Sequence[int | None]], buckets: Buckets
 ) -> dict[tuple[int, int | None], Whole]:
     """Merge the parts over each window of each cutoff. => (part, window): cutoffs x customers
 
     Rows join their bucket when the first cutoff that knows them comes up, so that none is seen too early.
     """
-    rows = rows.take(np.argsort(rows.seen, kind="stable"))
-    starts = np.searchsorted(rows.seen, np.arange(len(buckets.cutoffs) + 1))
-    cells = buckets.of(rows.day) * customers + rows.customer
-    merging = {
-        number: (_LastSightings if parts[number].how == "distinct" else _Cells)(
-            parts[number], rows, cells, customers, buckets
-        )
-        for number in windows
-    }
+    rows = rows.take(pa.array(np.argsort(rows["seen"].to_numpy(), kind="stable")))
+    starts = np.searchsorted(rows["seen"].to_numpy(), np.arange(len(buckets.cutoffs) + 1))
+    cells = buckets.of(rows["day"].to_numpy()) * customers + rows["customer"].to_numpy()
+    measures = measures_of(parts)
+    merging = {}
+    for number in windows:
+        part = parts[number]
+        kind = _LastSightings if part.how == "distinct" else _Cells
+        measured = rows[f"m{measures.index(part.measure)}"]
+        merging[number] = kind(part, rows, measured, cells, customers, buckets)
     shape = (len(buckets.cutoffs), customers)
     merged = {(number, window): np.empty(shape, np.int64) for number, asked in windows.items() for window in asked}
     for place, cutoff in enumerate(buckets.cutoffs):
@@ -125,13 +91,17 @@ def merge(
 class _Cells:
     """One number per bucket and customer."""
 
-    def __init__(self, part: Part, rows: Rows, cells: Whole, customers: int, buckets: Buckets) -> None:
+    def __init__(
+        self, part: Part, rows: pa.Table, measured: pa.ChunkedArray, cells: Whole, customers: int, buckets: Buckets
+    ) -> None:
         self._how, self._buckets, self._customers = part.how, buckets, customers
-        measured = rows.measures[part.measure]
-        self._present = measured.present
-        values = rows.day if part.measure.kind == "DATE" else measured.values
-        self._values = NO_VALUES if values is None else values  # only counts have none
         self._cell = cells
+        self._present = (measured.is_valid() if part.measure.argument else measured).to_numpy()
+        if part.how == "count":
+            self._values = NO_VALUES
+        else:
+            values = measured.fill_null(0) if part.measure.argument else rows["day"].cast(pa.int64())
+            self._values = values.to_numpy()
         self._cells = np.full(len(buckets) * customers, NONE.get(part.how, 0), dtype=np.int64)
         self._merge = {"sum": np.add, "min": np.minimum, "max": np.maximum}.get(part.how, np.add)
         if part.how == "sum" and len(self._values):
@@ -145,7 +115,7 @@ class _Cells:
         if self._how == "count":
             self._cells += np.bincount(cells, minlength=len(self._cells))
         else:
-            self._merge.at(self._cells, cells, self._values[known][present].astype(np.int64))
+            self._merge.at(self._cells, cells, self._values[known][present])
 
     def over(self, cutoff: int, windows: Sequence[int | None]) -> list[Whole]:
         table = self._cells.reshape(len(self._buckets), self._customers)
@@ -162,12 +132,13 @@ class _Cells:
 class _LastSightings(_Cells):
     """Each customer's each value, in the bucket it was last seen in: it is in the windows that reach back to it."""
 
-    def __init__(self, part: Part, rows: Rows, cells: Whole, customers: int, buckets: Buckets) -> None:
-        super().__init__(part, rows, cells, customers, buckets)
-        measured = rows.measures[part.measure]
-        values = rows.day.astype(np.int64) if measured.values is None else measured.values
+    def __init__(
+        self, part: Part, rows: pa.Table, measured: pa.ChunkedArray, cells: Whole, customers: int, buckets: Buckets
+    ) -> None:
+        super().__init__(part, rows, measured, cells, customers, buckets)
         # An odd multiple of the customer keeps two customers' equal values apart.
-        mixed = values.view(np.uint64) + rows.customer.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        odd = rows["customer"].to_numpy().astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = self._values.view(np.uint64) + odd
         order = np.argsort(mixed)
         mixed = mixed[order]
         begins = np.empty(len(mixed), dtype=np.bool_)

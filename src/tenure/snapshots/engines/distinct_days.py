@@ -1,7 +1,8 @@
 """Aggregates over a customer's distinct days, in two steps: rows to days, then days to numbers.
 
-An engine that takes ``sum(distinct f(age_days))`` keeps a set of values per customer, cutoff and column, and that is what takes the
-time. One grouping by day serves all of a window's columns; where different days have different values, nothing is left to tell apart.
+An engine that takes ``sum(distinct f(age_days))`` keeps a set of values per customer, cutoff and column, and that is
+what takes the time. One grouping by day serves all of a window's columns; where different days have different values,
+nothing is left to tell apart.
 """
 
 from __future__ import annotations
@@ -55,8 +56,15 @@ def over_days(columns: Mapping[str, exp.Expression], rows: str, exact: Rewrite) 
         f"{to_duckdb(exact(parsed.transform(by_day)))} AS {quoted(name)}" for name, parsed in columns.items()
     )
     asked = "".join(f", bool_or({condition}) AS {name}" for condition, name in conditions.items())
-    days = f"SELECT customer_id, cutoff, {DAY}{asked} FROM ({rows}) GROUP BY customer_id, cutoff, {DAY}"
-    return f"SELECT customer_id, cutoff, {selected} FROM ({days}) GROUP BY customer_id, cutoff"
+    return f"""
+        SELECT customer_id, cutoff, {selected}
+        FROM (
+            SELECT customer_id, cutoff, {DAY} {asked}
+            FROM ({rows})
+            GROUP BY customer_id, cutoff, {DAY}
+        )
+        GROUP BY customer_id, cutoff
+    """
 
 
 def _differs_by_day(value: exp.Expression) -> bool:

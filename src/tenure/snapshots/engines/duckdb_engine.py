@@ -11,17 +11,17 @@ import duckdb
 from sqlglot import exp
 
 from tenure.core.memory import NUMBER_BYTES, engine_memory
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import quoted
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
 from tenure.snapshots.engines.bucket_build import build_bucketed
 from tenure.snapshots.engines.bucket_plan import Aggregate, TablePlan, plan_table
 from tenure.snapshots.engines.build_cost import ASKED, BUCKETS, DIRECT, WRITING, BuildCost, timing
 from tenure.snapshots.engines.distinct_days import Rewrite, is_over_days, over_days
-from tenure.snapshots.engines.duckdb_session import type_of
+from tenure.snapshots.engines.duckdb_session import type_of, types_of
 from tenure.snapshots.engines.eligibility import Asked, asked_of, population
 from tenure.snapshots.engines.exact_aggregates import exactly
-from tenure.snapshots.engines.snapshot_files import Built, write_snapshots
+from tenure.snapshots.engines.snapshot_files import Built, write_labels, write_snapshots
 from tenure.snapshots.engines.staged_facts import StagedFacts
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
@@ -62,7 +62,10 @@ class DuckDBEngine:
                     self._connection.execute(f"DROP TABLE {name}")
 
     def _batches(self, columns: Sequence[FeatureColumn], cutoffs: Sequence[date]) -> list[Sequence[date]]:
-        """Split the cutoffs so that the features of those built at once fit into memory: reading facts anew costs less than spilling."""
+        """Split the cutoffs so that the features of those built at once fit into memory.
+
+        Reading facts anew costs less than spilling.
+        """
         tables = sorted({column.table for column in columns if not column.is_row_wise})
         if len(cutoffs) == 1 or not tables:
             return [cutoffs]
@@ -77,23 +80,18 @@ class DuckDBEngine:
         Sees facts inside the outcome window that were known before the as-of.
         """
         self._set_cutoffs([cutoff])
-        condition = target.outcome
-        expression = to_duckdb(parse_expression(target.fill(condition.expression), target.name))
-        absent = "1" if condition.when_no_rows else "0"
-        self._connection.execute(
-            f"COPY (SELECT customer_id, CAST(coalesce(outcome.label, {absent}) AS TINYINT) AS label "
-            f"FROM (SELECT customer_id FROM read_parquet({literal(str(snapshot))}) WHERE {quoted('eligible__' + target.name)}) "
-            f"LEFT JOIN (SELECT customer_id, CAST(({expression}) AS INTEGER) AS label FROM ({self._facts.outcome(target, as_of)}) "
-            f"GROUP BY customer_id) outcome USING (customer_id) ORDER BY customer_id) "
-            f"TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
-        )
+        label = to_duckdb(parse_expression(target.fill(target.outcome.expression), target.name))
+        outcome = f"""
+            SELECT customer_id, CAST(({label}) AS INTEGER) AS label
+            FROM ({self._facts.outcome(target, as_of)})
+            GROUP BY customer_id
+        """
+        write_labels(self._connection, target, outcome, snapshot, path)
 
     def _set_cutoffs(self, cutoffs: Sequence[date]) -> None:
         self._facts.unify_customers(cutoffs[0])
-        values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE cutoffs AS SELECT * FROM (VALUES {values}) AS t(cutoff)"
-        )
+        days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE cutoffs AS SELECT unnest([{days}]) AS cutoff")
 
     def plans(self, targets: Iterable[Target], columns: Iterable[FeatureColumn]) -> list[TablePlan]:
         """Plan each staged table's aggregates: the feature columns, and the conditions of who is asked."""
@@ -134,7 +132,7 @@ class DuckDBEngine:
         if not (plan.bucketed and self.is_worth_buckets(plan.table, cutoffs)):
             return {}
         name = quoted(f"buckets_{plan.table}")
-        facts, rows = self._facts.relation(plan.table), self._facts.rows(plan.table)
+        facts, rows = self._facts.timed(plan.table), self._facts.rows(plan.table)
         try:
             with timing(self.costs, BUCKETS, plan.table, len(plan.bucketed)):
                 return {name: build_bucketed(self._connection, plan, facts, rows, customers, cutoffs, name)}
@@ -144,14 +142,21 @@ class DuckDBEngine:
 
     def _answers(self, built: Built, asked: Asked) -> str:
         """Give the SQL of ``customer_id, cutoff, yes``: a condition's answers of the customers who have rows."""
-        for table, kinds in built.items():
-            if asked.name in kinds:
-                yes = quoted(asked.name)
-                return f"SELECT customer_id, cutoff, {yes} AS yes FROM {table} WHERE {yes} IS NOT NULL"
+        yes = quoted(asked.name)
+        for table in (table for table, kinds in built.items() if asked.name in kinds):
+            return f"""
+                SELECT customer_id, cutoff, {yes} AS yes
+                FROM {table}
+                WHERE {yes} IS NOT NULL
+            """
         groups = ", ".join(["customer_id", "cutoff", *map(quoted, asked.groups)])
         parsed = parse_expression(asked.expression, asked.place)
         rows = self._facts.observed(asked.table, asked.window_days, asked.used)
-        return f"SELECT {groups}, {to_duckdb(parsed)} AS yes FROM ({rows}) GROUP BY {groups}"
+        return f"""
+            SELECT {groups}, {to_duckdb(parsed)} AS yes
+            FROM ({rows})
+            GROUP BY {groups}
+        """
 
     def _build_direct(self, columns: Sequence[FeatureColumn]) -> Built:
         """Aggregate each table over each window."""
@@ -163,16 +168,23 @@ class DuckDBEngine:
         for (table, window, over_distinct_days), group in groups.items():
             name = quoted(f"agg_{table}_{window or 'ever'}{'_days' if over_distinct_days else ''}")
             used = dict.fromkeys(name for expression in group.values() for name in columns_of(expression))
-            rows = f"SELECT * FROM ({self._facts.observed(table, window, used)}) SEMI JOIN population USING (customer_id, cutoff)"
+            rows = f"""
+                SELECT *
+                FROM ({self._facts.observed(table, window, used)})
+                SEMI JOIN population USING (customer_id, cutoff)
+            """
             exact = partial(exactly, type_of=cache(partial(type_of, self._connection, rows)))
             query = (over_days if over_distinct_days else _over_rows)(group, rows, exact)
             with timing(self.costs, DIRECT, table, len(group)):
                 self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query}")
-            described = self._connection.execute(f"DESCRIBE {name}").fetchall()
-            built[name] = {row[0]: str(row[1]) for row in described}
+            built[name] = types_of(self._connection, name)
         return built
 
 
 def _over_rows(columns: Mapping[str, exp.Expression], rows: str, exact: Rewrite) -> str:
     selected = ", ".join(f"{to_duckdb(exact(parsed))} AS {quoted(name)}" for name, parsed in columns.items())
-    return f"SELECT customer_id, cutoff, {selected} FROM ({rows}) GROUP BY customer_id, cutoff"
+    return f"""
+        SELECT customer_id, cutoff, {selected}
+        FROM ({rows})
+        GROUP BY customer_id, cutoff
+    """

@@ -13,6 +13,9 @@ from tenure.core.errors import RunError
 from tenure.core.memory import engine_memory
 from tenure.core.sql import literal
 
+# There is no file to keep up: a checkpoint would only compress what is read once and dropped.
+SETTINGS = {"preserve_insertion_order": "false", "checkpoint_threshold": "1TB"}
+
 
 @contextmanager
 def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -23,24 +26,30 @@ def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnect
     RunError : what cannot be spilled needs more than that.
     """
     with TemporaryDirectory(prefix="tenure-", dir=spill_folder) as spill:
-        connection = duckdb.connect()
+        connection = duckdb.connect(config={**SETTINGS, "temp_directory": spill, "memory_limit": f"{engine_memory()}B"})
         try:
-            connection.execute(f"SET temp_directory = {literal(spill)}")
-            connection.execute(f"SET memory_limit = '{engine_memory()}B'")
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
-            connection.execute("SET preserve_insertion_order = false")
-            # There is no file to keep up: a checkpoint would only compress what is read once and dropped.
-            connection.execute("SET checkpoint_threshold = '1TB'")
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise RunError(
-                f"The engine needs more than the {engine_memory() >> 20:,} MiB it may hold ({str(error).splitlines()[0]}). Expected a query that "
-                "can spill: set TENURE_MEMORY higher (the engine takes half), or build fewer cutoffs at once."
+                f"The engine needs more than the {engine_memory() >> 20:,} MiB it may hold "
+                f"({str(error).splitlines()[0]}). Expected a query that can spill: set TENURE_MEMORY higher "
+                "(the engine takes half), or build fewer cutoffs at once."
             ) from error
         finally:
             connection.close()
 
 
+def parquet(path: Path) -> str:
+    """Give the SQL of a Parquet file's rows."""
+    return f"read_parquet({literal(str(path))})"
+
+
+def types_of(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
+    """Give DuckDB's type of each column of a query."""
+    return {name: str(kind) for name, kind, *_ in connection.execute(f"DESCRIBE {query}").fetchall()}
+
+
 def type_of(connection: duckdb.DuckDBPyConnection, rows: str, expression: str) -> str:
     """Give DuckDB's type of an expression over rows, which are given in SQL."""
-    return str(connection.execute(f"DESCRIBE SELECT {expression} FROM ({rows})").fetchall()[0][1])
+    return types_of(connection, f"SELECT {expression} AS x FROM ({rows})")["x"]

@@ -13,7 +13,7 @@ from tenure.targets.definition import Condition, Target
 
 @dataclass(frozen=True)
 class Asked:
-    """A condition with its target's numbers filled in: a yes or no of a customer at a cutoff, aggregated as features are.
+    """A condition with its target's numbers filled in: a yes or no of a customer at a cutoff, aggregated like features.
 
     ``per`` names the column for each of whose values it is asked; ``place`` says in messages whose condition it is.
     """
@@ -54,11 +54,15 @@ def asked_of(targets: Iterable[Target]) -> list[Asked]:
 def population(targets: Sequence[Target], answers: Callable[[Asked], str], named: Callable[[str], str]) -> str:
     """Give the SQL of ``customer_id, cutoff, eligible__<target> ...``: one row per customer who may be asked anything.
 
-    ``answers`` gives a condition's ``customer_id, cutoff, yes`` of the customers who have rows; ``named`` quotes a name.
+    ``answers`` gives a condition's ``customer_id, cutoff, yes`` of the customers with rows; ``named`` quotes a name.
     """
     parts = [f"SELECT customer_id, cutoff, {literal(t.name)} AS target FROM ({_eligible(t, answers)})" for t in targets]
     flags = ", ".join(f"bool_or(target = {literal(t.name)}) AS {named('eligible__' + t.name)}" for t in targets)
-    return f"SELECT customer_id, cutoff, {flags} FROM ({' UNION ALL '.join(parts)}) GROUP BY customer_id, cutoff"
+    return f"""
+        SELECT customer_id, cutoff, {flags}
+        FROM ({" UNION ALL ".join(parts)})
+        GROUP BY customer_id, cutoff
+    """
 
 
 def _eligible(target: Target, answers: Callable[[Asked], str]) -> str:
@@ -66,14 +70,13 @@ def _eligible(target: Target, answers: Callable[[Asked], str]) -> str:
 
     Who has no rows where a condition says yes to that is kept by taking away those whose rows say no.
     """
-    kept, taken = [], []
+    kept: list[str] = []
+    taken: list[str] = []
     for condition in target.eligible:
         asked = Asked.of(target, condition)
         rows = answers(asked)
         if asked.per:
             rows = f"SELECT customer_id, cutoff, bool_or(yes) AS yes FROM ({rows}) GROUP BY customer_id, cutoff"
-        if condition.when_no_rows:
-            taken.append(f"(SELECT customer_id, cutoff FROM ({rows}) WHERE NOT yes)")
-        else:
-            kept.append(f"(SELECT customer_id, cutoff FROM ({rows}) WHERE yes)")
+        sets, answer = (taken, "NOT yes") if condition.when_no_rows else (kept, "yes")
+        sets.append(f"(SELECT customer_id, cutoff FROM ({rows}) WHERE {answer})")
     return " EXCEPT ".join([f"({' INTERSECT '.join(kept)})", *taken])

@@ -1,11 +1,12 @@
 """Sums, means and deviations that come to the same bits in whatever order threads add their rows up.
 
-Features are rounded to nine digits when they leave the engine, which hides the last bits of a sum of floats nearly always: of a million
-customers' values one lies so close to where rounding turns that it shows. The audit compares snapshots to the bit, so none may.
+Features are rounded to nine digits when they leave the engine, which nearly always hides the last bits of a sum of
+floats: of a million customers' values one lies so close to where rounding turns that it shows. The audit compares
+snapshots to the bit, so none may.
 
-A sum of floats is taken in three parts: multiples of 2^-10, what is left in multiples of 2^-40, and the rest. The sums of the first two are
-exact (up to 2^43, and 2^23 rows), and the rest is too small for its order to show. A deviation of exact numbers is worked out
-from their count, sum and sum of squares, as integers.
+A sum of floats is taken in three parts: multiples of 2^-10, what is left in multiples of 2^-40, and the rest. The sums
+of the first two are exact (up to 2^43, and 2^23 rows), and the rest is too small for its order to show. A deviation of
+exact numbers is worked out from their count, sum and sum of squares, as integers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ COARSE, FINE = 1 << 10, 1 << 40
 
 
 def exactly(parsed: exp.Expression, type_of: Callable[[str], str]) -> exp.Expression:
-    """Give an expression whose aggregates know no order, as far as they can be written so: not those over distinct values.
+    """Give an expression whose aggregates know no order, as far as they can be written so: not over distinct values.
 
     ``type_of`` gives DuckDB's type of an expression over the rows.
     """

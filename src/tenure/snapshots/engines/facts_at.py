@@ -21,7 +21,7 @@ from tenure.sources.staged_source import StagedSource
 
 @dataclass(frozen=True, eq=False)
 class FactsAt:
-    """Staged tables cut at ``as_of``: each a view of its own name, with ``age_days`` (1 = yesterday) beside its columns.
+    """Staged tables cut at ``as_of``: each a view of its name, with ``age_days`` (1 = yesterday) beside its columns.
 
     ``tables`` maps those that the source has to their columns. Order lines bring their product's ``category`` and
     ``product_brand``. A row is there once it has both occurred and become known before the as-of.

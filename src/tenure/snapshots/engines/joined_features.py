@@ -1,4 +1,7 @@
-"""Aggregates of several tables to rows of features, in DuckDB's SQL: joined, absence stated, formulas over features added, floats rounded."""
+"""Aggregates of several tables to rows of features, in DuckDB's SQL.
+
+They are joined, absence is stated, formulas over features are added, and floats are rounded.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,25 @@ def joined_features(
     joins: Mapping[str, Mapping[str, str]],
     cutoffs: Sequence[date],
 ) -> str:
-    """Join the aggregates of some cutoffs to their population, say what absence means, then add the row-wise features in their order.
+    """Give the SQL of the features of some cutoffs: customer_id, cutoff, eligible__<target> ..., feature columns.
 
+    It joins the aggregates to the population, says what absence means, then adds the row-wise features in their order.
     ``joins`` maps each table of aggregates to its columns, by name, and their types.
+
+    Raises
+    ------
+    DefinitionError : row-wise features need each other.
     """
     kinds = {name: kind for table in joins.values() for name, kind in table.items()}
     at = "WHERE cutoff IN (" + ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs) + ")"
     joined = " ".join(f"LEFT JOIN (SELECT * FROM {name} {at}) USING (customer_id, cutoff)" for name in joins)
     flags = ", ".join(quoted("eligible__" + target.name) for target in targets)
     base = [f"{_outgoing(c, kinds[c.name])} AS {quoted(c.name)}" for c in columns if not c.is_row_wise]
-    query = f"SELECT customer_id, cutoff, {', '.join([flags, *base])} FROM (SELECT * FROM population {at}) {joined}"
+    query = f"""
+        SELECT customer_id, cutoff, {", ".join([flags, *base])}
+        FROM (SELECT * FROM population {at})
+        {joined}
+    """
     for level in row_wise_levels(columns):
         query = f"SELECT *, {', '.join(map(_row_wise, level))} FROM ({query})"
     order = ", ".join(["customer_id", "cutoff", flags, *(quoted(column.name) for column in columns)])
@@ -69,4 +81,9 @@ def _outgoing(column: FeatureColumn, kind: str) -> str:
 
 def rounded(value: str) -> str:
     digits = f"CAST({SIGNIFICANT_DIGITS - 1} - floor(log10(abs({value}))) AS INTEGER)"
-    return f"CASE WHEN {value} = 0 OR NOT isfinite({value}) THEN nullif({value}, CAST('nan' AS DOUBLE)) ELSE round({value}, {digits}) END"
+    return f"""
+        CASE
+            WHEN {value} = 0 OR NOT isfinite({value}) THEN nullif({value}, CAST('nan' AS DOUBLE))
+            ELSE round({value}, {digits})
+        END
+    """

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from hashlib import blake2b
 from itertools import accumulate
 from typing import Any
 
+from tenure.core.hashing import digest
 from tenure.core.sql import literal
 from tenure.core.stored import read_stored, write_stored
-from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.duckdb_session import connect, parquet
 from tenure.sources.content import digest_by_day
 from tenure.sources.contract import SEEN_AFTER, STAGED_TABLES, UNDATED
 from tenure.sources.staged_source import KNOWN_FORMAT, StagedSource
@@ -30,16 +29,16 @@ class KnownFacts:
     tables: dict[str, dict[str, Any]]
 
     def digest(self, cutoff: date) -> str:
-        """Give one text for all rows that may be seen at a cutoff: other rows, another text (but for a chance of 2^-64)."""
+        """Give one text for all rows a cutoff may see: other rows, another text (but for a chance of 2^-64)."""
         seen = []
         for name, (days, rows, hashes) in self._running.items():
             before = bisect_left(days, cutoff.isoformat())
             seen.append([name, self.tables[name]["columns"], rows[before], hashes[before]])
-        return blake2b(json.dumps(seen).encode(), digest_size=16).hexdigest()
+        return digest(*seen)
 
     @cached_property
     def _running(self) -> dict[str, tuple[list[str], list[int], list[int]]]:
-        """Each table's days in order, with the rows and the hashes summed before each of them, and before no more: a digest is asked often."""
+        """Each table's days in order, and the rows and hashes summed before each of them: a digest is asked often."""
         running = {}
         for name, table in sorted(self.tables.items()):
             days = sorted(table["days"])
@@ -59,6 +58,5 @@ def _by_day(staged: StagedSource, table: str) -> dict[str, Any]:
     if not path.is_file():
         seen = SEEN_AFTER if STAGED_TABLES[table].is_dated else literal(UNDATED)
         with connect() as connection:
-            relation = f"read_parquet({literal(str(staged.path(table)))})"
-            write_stored(path, digest_by_day(connection, relation, seen), KNOWN_FORMAT)
+            write_stored(path, digest_by_day(connection, parquet(staged.path(table)), seen), KNOWN_FORMAT)
     return read_stored(path, KNOWN_FORMAT)

@@ -1,4 +1,4 @@
-"""Aggregates, whichever engine built them, to one sorted snapshot file per cutoff: joined, filled and rounded by one DuckDB."""
+"""Aggregates, whichever engine built them, to files: joined, filled, rounded and sorted by one DuckDB."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.sql import literal
+from tenure.core.sql import literal, quoted
 from tenure.features.definition import FeatureColumn
+from tenure.snapshots.engines.duckdb_session import parquet
 from tenure.snapshots.engines.joined_features import joined_features
 from tenure.targets.definition import Target
 
@@ -31,7 +32,7 @@ def write_snapshots(
     cutoffs: Sequence[date],
     paths: Mapping[date, Path],
 ) -> None:
-    """Write one file per cutoff from the relations ``population`` and ``aggregates`` of a connection; each is there once it is whole.
+    """Write one file per cutoff from the relations ``population`` and ``aggregates``; each is there once it is whole.
 
     customer_id, cutoff, eligible__<target> ..., feature columns; in the order of customer_id.
     """
@@ -46,8 +47,14 @@ def write_snapshots(
             for cutoff in batch:
                 with replaced_file(paths[cutoff]) as fresh:
                     own.execute(
-                        f"COPY (SELECT * FROM {rows} WHERE cutoff = DATE '{cutoff}' ORDER BY customer_id) "
-                        f"TO {literal(str(fresh))} (FORMAT parquet, COMPRESSION zstd)"
+                        f"""
+                        COPY (
+                            SELECT *
+                            FROM {rows}
+                            WHERE cutoff = DATE '{cutoff}'
+                            ORDER BY customer_id
+                        ) TO {literal(str(fresh))} (FORMAT parquet, COMPRESSION zstd)
+                        """
                     )
 
     # A sorted file is written by one thread.
@@ -55,8 +62,27 @@ def write_snapshots(
         list(pool.map(write, _batches(connection, cutoffs)))
 
 
+def write_labels(
+    connection: duckdb.DuckDBPyConnection, target: Target, outcome: str, snapshot: Path, path: Path
+) -> None:
+    """Write the labels of a snapshot's eligible customers: customer_id, label; in the order of customer_id.
+
+    ``outcome`` gives the SQL of ``customer_id, label`` of those who have rows in the outcome window.
+    """
+    connection.execute(
+        f"""
+        COPY (
+            SELECT customer_id, CAST(coalesce(outcome.label, {int(target.outcome.when_no_rows)}) AS TINYINT) AS label
+            FROM (SELECT customer_id FROM {parquet(snapshot)} WHERE {quoted(f"eligible__{target.name}")})
+            LEFT JOIN ({outcome}) outcome USING (customer_id)
+            ORDER BY customer_id
+        ) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)
+        """
+    )
+
+
 def _batches(connection: duckdb.DuckDBPyConnection, cutoffs: Sequence[date]) -> Iterator[list[date]]:
-    """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates themselves can spill."""
+    """Split the cutoffs so that joining all features of a batch fits into memory; the aggregates can spill."""
     rows = dict(connection.execute("SELECT cutoff, count(*) FROM population GROUP BY cutoff").fetchall())
     batch: list[date] = []
     for cutoff in cutoffs:

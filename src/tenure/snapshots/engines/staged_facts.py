@@ -8,11 +8,11 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import quoted
 from tenure.features.definition import PRODUCT_COLUMNS
-from tenure.features.expression import OBSERVED_COLUMNS, columns_of, parse_expression
+from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, columns_of, parse_expression
 from tenure.identity.events import identity_before
-from tenure.snapshots.engines.duckdb_session import type_of
+from tenure.snapshots.engines.duckdb_session import parquet, type_of
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
@@ -21,8 +21,8 @@ from tenure.targets.definition import Target
 class StagedFacts:
     """Staged tables as relations of a DuckDB.
 
-    Every query joins facts to the temporary table ``cutoffs`` in one of two ways: ``observed`` (known before the cutoff)
-    and ``outcome`` (in the outcome window, known before the as-of).
+    Every query joins facts to the temporary table ``cutoffs`` in one of two ways: ``observed`` (known before the
+    cutoff) and ``outcome`` (in the outcome window, known before the as-of).
     """
 
     def __init__(self, staged: StagedSource, connection: duckdb.DuckDBPyConnection) -> None:
@@ -37,46 +37,60 @@ class StagedFacts:
     def known(self, table: str, as_of: date) -> str:
         """Give the SQL of a table's rows that had occurred and were known before a day: its columns, and age_days."""
         self.unify_customers(as_of)
-        day = f"DATE '{as_of}'"
-        return (
-            f"SELECT *, date_diff('day', CAST(occurred_at AS DATE), {day}) AS age_days FROM {self.relation(table)} "
-            f"WHERE occurred_at < {day} AND known_at < {day}"
-        )
+        return f"""
+            SELECT *, date_diff('day', CAST(occurred_at AS DATE), DATE '{as_of}') AS age_days
+            FROM {self.relation(table)}
+            WHERE occurred_at < DATE '{as_of}' AND known_at < DATE '{as_of}'
+        """
 
     def customers(self, table: str, cutoff: date) -> str:
         """Give the SQL of ``customer_id``: who has a row that had occurred and was known before a cutoff, each once."""
-        day = f"DATE '{cutoff}'"
-        return f"SELECT DISTINCT customer_id FROM {self.relation(table)} WHERE occurred_at < {day} AND known_at < {day}"
+        return f"""
+            SELECT DISTINCT customer_id
+            FROM {self.relation(table)}
+            WHERE occurred_at < DATE '{cutoff}' AND known_at < DATE '{cutoff}'
+        """
 
     def observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:
         """Give the rows a feature may see: in ``[cutoff - n, cutoff)``, and known before the cutoff."""
-        since = f" AND f.occurred_at >= c.cutoff - INTERVAL {window_days} DAY" if window_days else ""
-        return (
-            f"SELECT f.customer_id, c.cutoff, date_diff('day', CAST(f.occurred_at AS DATE), c.cutoff) AS age_days, "
-            f"date_diff('microsecond', f.occurred_at, CAST(c.cutoff AS TIMESTAMP)) AS age_us, "
-            f"isodow(f.occurred_at) AS weekday, hour(f.occurred_at) AS hour{self._used(table, used)} FROM {self.relation(table)} f "
-            f"JOIN cutoffs c ON f.occurred_at < c.cutoff AND f.known_at < c.cutoff{since}"
-        )
+        since = f"AND f.occurred_at >= c.cutoff - INTERVAL {window_days} DAY" if window_days else ""
+        return f"""
+            SELECT
+                f.customer_id,
+                c.cutoff,
+                date_diff('day', CAST(f.occurred_at AS DATE), c.cutoff) AS age_days,
+                date_diff('microsecond', f.occurred_at, CAST(c.cutoff AS TIMESTAMP)) AS age_us,
+                isodow(f.occurred_at) AS weekday,
+                hour(f.occurred_at) AS hour
+                {_used(used)}
+            FROM {self.relation(table)} f
+            JOIN cutoffs c ON f.occurred_at < c.cutoff AND f.known_at < c.cutoff {since}
+        """
 
     def outcome(self, target: Target, as_of: date) -> str:
         """Give the rows a label may see: in the outcome window, and known before the as-of."""
-        condition = target.outcome
-        days = target.days_of(condition) or target.horizon_days
+        days = target.days_of(target.outcome) or target.horizon_days
         start = f"c.cutoff + INTERVAL {target.lead_days} DAY"
-        parsed = parse_expression(target.fill(condition.expression), target.name)
-        return (
-            f"SELECT f.customer_id, c.cutoff, date_diff('day', CAST({start} AS DATE), CAST(f.occurred_at AS DATE)) AS days_ahead, "
-            f"-date_diff('microsecond', CAST({start} AS TIMESTAMP), f.occurred_at) AS age_us{self._used(condition.table, columns_of(parsed))} "
-            f"FROM {self.relation(condition.table)} f JOIN cutoffs c ON f.occurred_at >= {start} "
-            f"AND f.occurred_at < {start} + INTERVAL {days} DAY AND f.known_at < DATE '{as_of}'"
-        )
-
-    def _used(self, table: str, used: Iterable[str]) -> str:
-        supplied = {*OBSERVED_COLUMNS, "days_ahead"}
-        return "".join(f", f.{quoted(name)}" for name in dict.fromkeys(used) if name not in supplied)
+        used = columns_of(parse_expression(target.fill(target.outcome.expression), target.name))
+        return f"""
+            SELECT
+                f.customer_id,
+                c.cutoff,
+                date_diff('day', CAST({start} AS DATE), CAST(f.occurred_at AS DATE)) AS days_ahead,
+                -date_diff('microsecond', CAST({start} AS TIMESTAMP), f.occurred_at) AS age_us
+                {_used(used)}
+            FROM {self.relation(target.outcome.table)} f
+            JOIN cutoffs c
+                ON f.occurred_at >= {start}
+                AND f.occurred_at < {start} + INTERVAL {days} DAY
+                AND f.known_at < DATE '{as_of}'
+        """
 
     def unify_customers(self, cutoff: date) -> None:
-        """Read facts from here on as those of the persons known before a cutoff; all cutoffs built at once know the same ones."""
+        """Read facts from here on as those of the persons known before a cutoff.
+
+        All cutoffs built at once know the same persons.
+        """
         mapping = identity_before(self._staged.identity_events, cutoff)
         self._has_persons = bool(mapping)
         if mapping:
@@ -87,25 +101,37 @@ class StagedFacts:
 
     def relation(self, table: str) -> str:
         """Give a table's rows; order lines bring what is known of their product."""
-        facts = f"read_parquet({literal(str(self._staged.path(table)))})"
+        facts = parquet(self._staged.path(table))
         if self._has_persons and table != "products":
             unified = "* EXCLUDE (unified_id) REPLACE (coalesce(unified_id, customer_id) AS customer_id)"
             facts = f"(SELECT {unified} FROM {facts} LEFT JOIN persons USING (customer_id))"
         if table != "order_lines":
             return facts
-        if "products" not in self._staged.tables:
-            return f"(SELECT *, CAST(NULL AS VARCHAR) AS category, CAST(NULL AS VARCHAR) AS product_brand FROM {facts})"
         category, brand = PRODUCT_COLUMNS
-        products = (
-            f"(SELECT product_id, any_value(category ORDER BY category) AS {category}, any_value(brand ORDER BY brand) AS {brand} "
-            f"FROM read_parquet({literal(str(self._staged.path('products')))}) GROUP BY product_id)"
-        )
-        return f"(SELECT l.*, p.{category}, p.{brand} FROM {facts} l LEFT JOIN {products} p USING (product_id))"
+        if "products" not in self._staged.tables:
+            return f"(SELECT *, CAST(NULL AS VARCHAR) AS {category}, CAST(NULL AS VARCHAR) AS {brand} FROM {facts})"
+        return f"""(
+            SELECT l.*, p.{category}, p.{brand}
+            FROM {facts} l
+            LEFT JOIN (
+                SELECT product_id, min(category) AS {category}, min(brand) AS {brand}
+                FROM {parquet(self._staged.path("products"))}
+                GROUP BY product_id
+            ) p USING (product_id)
+        )"""
+
+    def timed(self, table: str) -> str:
+        """Give a table's rows with the day of the week and the hour of each."""
+        return f"(SELECT *, isodow(occurred_at) AS weekday, hour(occurred_at) AS hour FROM {self.relation(table)})"
 
     def type_of(self, table: str, expression: str) -> str:
         """Give DuckDB's type of an expression over a table's rows."""
-        rows = f"SELECT *, isodow(occurred_at) AS weekday, hour(occurred_at) AS hour FROM {self.relation(table)}"
-        return type_of(self._connection, rows, expression)
+        return type_of(self._connection, self.timed(table), expression)
+
+
+def _used(used: Iterable[str]) -> str:
+    supplied = {*OBSERVED_COLUMNS, *OUTCOME_COLUMNS}
+    return "".join(f", f.{quoted(name)}" for name in dict.fromkeys(used) if name not in supplied)
 
 
 def tables_with_rows(staged: StagedSource, as_of: date | None = None) -> dict[str, tuple[str, ...]]:
@@ -118,7 +144,10 @@ def tables_with_rows(staged: StagedSource, as_of: date | None = None) -> dict[st
 
 
 def empty_columns(staged: StagedSource, as_of: date) -> dict[str, set[str]]:
-    """Map each staged table to its columns without a value in any row known before the as-of; an order line lacks what no product tells it."""
+    """Map each staged table to its columns without a value in any row known before the as-of.
+
+    An order line lacks a product's column where no product has it.
+    """
     empty = {name: set(table.columns).difference(table.filled_before(as_of)) for name, table in staged.tables.items()}
     if "order_lines" in empty:
         products = staged.tables.get("products")

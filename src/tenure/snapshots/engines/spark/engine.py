@@ -1,4 +1,4 @@
-"""Definitions and cutoffs to tables, on Spark: the same definitions as on DuckDB, the same numbers, for who outgrew one machine.
+"""Definitions and cutoffs to tables, on Spark, where one machine is not enough: DuckDB's definitions, DuckDB's numbers.
 
 Spark reads the facts and comes to one row per customer and cutoff. What is then done to such rows (joined, filled,
 rounded, formulas over features) DuckDB does for both engines, so that it cannot differ.
@@ -18,9 +18,9 @@ from tenure.core.sql import literal, quoted
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import columns_of, parse_expression
 from tenure.snapshots.engines.build_cost import ASKED, DIRECT, WRITING, BuildCost, timing
-from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.duckdb_session import connect, types_of
 from tenure.snapshots.engines.eligibility import Asked, population
-from tenure.snapshots.engines.snapshot_files import Built, write_snapshots
+from tenure.snapshots.engines.snapshot_files import Built, write_labels, write_snapshots
 from tenure.snapshots.engines.spark.expression import Way, to_spark, way_of, within
 from tenure.snapshots.engines.spark.facts import SparkFacts
 from tenure.sources.readers.spark_session import first_line, spark_path
@@ -83,24 +83,21 @@ class SparkEngine:
         parsed = parse_expression(target.fill(target.outcome.expression), target.name)
         rows = self._facts.outcome(target, as_of, columns_of(parsed))
         label = f"CAST({to_spark(parsed, f'Target {target.name}')} AS INT)"
-        absent = int(target.outcome.when_no_rows)
+        outcome = f"SELECT customer_id, {label} AS label FROM ({rows}) GROUP BY customer_id"
         with connect(self._scratch) as connection:
-            self._keep(
-                "outcome", f"SELECT customer_id, {label} AS label FROM ({rows}) GROUP BY customer_id", connection
-            )
-            connection.execute(
-                f"COPY (SELECT customer_id, CAST(coalesce(outcome.label, {absent}) AS TINYINT) AS label "
-                f"FROM (SELECT customer_id FROM read_parquet({literal(str(snapshot))}) WHERE {quoted(f'eligible__{target.name}')}) "
-                f"LEFT JOIN outcome USING (customer_id) ORDER BY customer_id) "
-                f"TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
-            )
+            self._keep("outcome", outcome, connection)
+            write_labels(connection, target, "FROM outcome", snapshot, path)
 
     def _answers(self, asked: Asked) -> str:
         """Give the SQL of ``customer_id, cutoff, yes``: a condition's answers of the customers who have rows."""
         parsed = parse_expression(asked.expression, asked.place)
         groups = ", ".join(["customer_id", "cutoff", *map(_named, asked.groups)])
         rows = self._facts.observed(asked.table, asked.window_days, asked.used)
-        return f"SELECT {groups}, {to_spark(parsed, asked.place)} AS yes FROM ({rows}) GROUP BY {groups}"
+        return f"""
+            SELECT {groups}, {to_spark(parsed, asked.place)} AS yes
+            FROM ({rows})
+            GROUP BY {groups}
+        """
 
     def _build_aggregates(self, columns: Sequence[FeatureColumn], connection: duckdb.DuckDBPyConnection) -> Built:
         """Aggregate each table in one pass over all its windows for each way in which Spark aggregates."""
@@ -115,16 +112,16 @@ class SparkEngine:
             used = [name for c in group for name in columns_of(parse_expression(c.expression, c.name))]
             windows = [column.window_days for column in group if column.window_days]
             longest = max(windows) if len(windows) == len(group) else None
-            rows = (
-                f"({self._facts.observed(table, longest, used)}) LEFT SEMI JOIN population USING (customer_id, cutoff)"
-            )
-            selected = ", ".join(f"{_aggregate(column)} AS {_named(column.name)}" for column in group)
+            query = f"""
+                SELECT customer_id, cutoff, {", ".join(map(_aggregate, group))}
+                FROM ({self._facts.observed(table, longest, used)})
+                LEFT SEMI JOIN population USING (customer_id, cutoff)
+                GROUP BY customer_id, cutoff
+            """
             name = f"aggregate_{table}_{way}"
             with timing(self.costs, DIRECT, table, len(group)):
-                query = f"SELECT customer_id, cutoff, {selected} FROM {rows} GROUP BY customer_id, cutoff"
                 self._keep(name, query, connection, by_cutoff=True)
-            described = connection.execute(f"DESCRIBE {name}").fetchall()
-            built[name] = {row[0]: str(row[1]) for row in described}
+            built[name] = types_of(connection, name)
         return built
 
     def _keep(self, name: str, query: str, connection: duckdb.DuckDBPyConnection, *, by_cutoff: bool = False) -> None:
@@ -143,17 +140,16 @@ class SparkEngine:
                 return
         except AnalysisException as error:
             raise DefinitionError(
-                f"Spark cannot compute {name}: {first_line(error)} Expected columns and types that every expression of it can "
-                "take; mend the definition it names, or run with --engine duckdb."
+                f"Spark cannot compute {name}: {first_line(error)} Expected columns and types that every expression "
+                "of it can take; mend the definition it names, or run with --engine duckdb."
             ) from error
         except PySparkException as error:
             raise RunError(f"Spark gave up on {name}: {first_line(error)}") from error
         partitions = (
             "hive_partitioning = true, hive_types = {cutoff: DATE}" if by_cutoff else "hive_partitioning = false"
         )
-        connection.execute(
-            f"CREATE OR REPLACE VIEW {quoted(name)} AS FROM read_parquet({literal(str(folder / files))}, {partitions})"
-        )
+        written = f"read_parquet({literal(str(folder / files))}, {partitions})"
+        connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS FROM {written}")
 
 
 def _named(name: str) -> str:
@@ -162,9 +158,10 @@ def _named(name: str) -> str:
 
 
 def _aggregate(column: FeatureColumn) -> str:
-    """Aggregate the rows of the column's window; without a row there it is unknown, as it is where each window is a query of its own."""
-    parsed = parse_expression(column.expression, column.name)
-    place = f"Feature {column.name}"
-    if column.window_days is None:
-        return to_spark(parsed, place)
-    return f"CASE WHEN min(age_days) <= {column.window_days} THEN {to_spark(within(parsed, column.window_days), place)} END"
+    """Aggregate the rows of the column's window.
+
+    Without a row there it is unknown, as it is where each window is a query of its own.
+    """
+    parsed, days = parse_expression(column.expression, column.name), column.window_days
+    sql = to_spark(parsed if days is None else within(parsed, days), f"Feature {column.name}")
+    return f"{sql if days is None else f'CASE WHEN min(age_days) <= {days} THEN {sql} END'} AS {_named(column.name)}"

@@ -16,7 +16,8 @@ from tenure.features.expression import DEVIATIONS, STATE_FUNCTIONS
 # What means the same on both, as it stands or by one of the rules below. All else is refused, not computed differently.
 SAME: tuple[type[exp.Expression], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Star, exp.DataType,
-    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Greatest, exp.Least,
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.Exp, exp.Pow,
+    exp.Greatest, exp.Least,
     exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In, exp.Between,
     exp.And, exp.Or, exp.Not, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast,
     exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, *DEVIATIONS, exp.Median, exp.LogicalOr, exp.LogicalAnd,
@@ -28,8 +29,9 @@ INSTEAD = {
 }
 # What is a double whatever it is made of: its sum needs no exact arithmetic.
 DOUBLES = (exp.Exp, exp.Ln, exp.Sqrt, exp.Pow, exp.Div, exp.Floor, exp.Ceil, exp.Cast)
-# How Spark aggregates. It does all aggregates of a query in the way that the slowest of them needs, so each way is a query of its
-# own: numbers kept in place, values gathered in sets, values that wait for a later row, and distinct ones, read once for each.
+# How Spark aggregates. It does all aggregates of a query in the way that the slowest of them needs, so each way is a
+# query of its own: numbers kept in place, values gathered in sets, values that wait for a later row, and distinct ones,
+# read once for each.
 Way = Literal["plain", "sets", "states", "distinct"]
 NUMBER = r"[0-9](_?[0-9])*"
 READABLE = rf"(?i)^[+-]?(({NUMBER}\\.?({NUMBER})?|\\.{NUMBER})(e[+-]?[0-9]+)?|inf|infinity)$|^nan$"
@@ -76,7 +78,10 @@ def way_of(parsed: exp.Expression, text_columns: Collection[str]) -> Way:
 
 
 def _is_of_a_set(node: exp.Expr | None) -> bool:
-    """Say whether an aggregate of distinct values is worked out from their set: all but exact sums, and the least and the greatest."""
+    """Say whether an aggregate of distinct values is worked out from their set.
+
+    All are but exact sums, and the least and the greatest.
+    """
     return isinstance(node, (exp.Count, exp.Avg, *DEVIATIONS)) or (
         isinstance(node, exp.Sum)
         and isinstance(node.this, exp.Distinct)
@@ -97,13 +102,17 @@ def _check(node: exp.Expr, place: str) -> None:
         is_same = not node.expressions
     if not is_same:
         raise DefinitionError(
-            f"{place}: {node.sql(dialect='duckdb')} ({name}) does not mean the same on Spark. Expected "
-            f"{INSTEAD.get(name, 'comparisons, arithmetic and the plain aggregates')}; rewrite it, or run with --engine duckdb."
+            f"{place}: {node.sql(dialect='duckdb')} ({name}) does not mean the same on Spark. "
+            f"Expected {INSTEAD.get(name, 'comparisons, arithmetic and the plain aggregates')}; "
+            "rewrite it, or run with --engine duckdb."
         )
 
 
 def _state(generator: Generator, node: exp.Anonymous) -> str:
-    """Spell out latest and earliest as DuckDB's arg_min and arg_max: rows without a value do not count, ties break by it."""
+    """Spell out latest and earliest as DuckDB's arg_min and arg_max.
+
+    Rows without a value do not count; ties break by the value.
+    """
     value = generator.sql(node.expressions[0])
     function = "min_by" if node.name.lower() == "latest" else "max_by"
     return f"{function}({value}, CASE WHEN {value} IS NOT NULL THEN struct(age_us, {value}) END)"
@@ -128,7 +137,10 @@ def _aggregated(generator: Generator, node: exp.AggFunc) -> str:
 
 
 def _over_set(generator: Generator, node: exp.Expr, where: str = "") -> str:
-    """Work an aggregate of distinct values out from their set, if it may be: Spark itself would read all rows anew for each kind."""
+    """Work an aggregate of distinct values out from their set, if it may be; nothing where it may not.
+
+    Spark itself would read all rows anew for each kind.
+    """
     if not isinstance(node.this, exp.Distinct) or not _is_of_a_set(node):
         return ""
     members = f"collect_set({generator.sql(node.this.expressions[0])}){where}"
@@ -139,32 +151,44 @@ def _over_set(generator: Generator, node: exp.Expr, where: str = "") -> str:
     if isinstance(node, DEVIATIONS):
         return _deviation(members, "a.n" if isinstance(node, exp.StddevPop) else "a.n - 1")
     total = f"aggregate({members}, 0D, (total, value) -> total + CAST(value AS DOUBLE))"
-    return (
-        f"({total} / nullif(size({members}), 0))"
-        if isinstance(node, exp.Avg)
-        else (f"CASE WHEN size({members}) > 0 THEN {total} END")
-    )
+    if isinstance(node, exp.Avg):
+        return f"({total} / nullif(size({members}), 0))"
+    return f"CASE WHEN size({members}) > 0 THEN {total} END"
 
 
 def _deviation(members: str, count: str) -> str:
     """Deviate as DuckDB does: mean and squares move on with each value."""
     off, mean = "(CAST(value AS DOUBLE) - a.mean)", "(a.mean + (CAST(value AS DOUBLE) - a.mean) / (a.n + 1D))"
-    return (
-        f"aggregate({members}, struct(0D AS n, 0D AS mean, 0D AS squares), (a, value) -> struct(a.n + 1D AS n, {mean} AS mean, "
-        f"a.squares + {off} * (CAST(value AS DOUBLE) - {mean}) AS squares), a -> CASE WHEN {count} > 0 THEN sqrt(a.squares / ({count})) END)"
-    )
+    return f"""
+        aggregate(
+            {members},
+            struct(0D AS n, 0D AS mean, 0D AS squares),
+            (a, value) -> struct(
+                a.n + 1D AS n,
+                {mean} AS mean,
+                a.squares + {off} * (CAST(value AS DOUBLE) - {mean}) AS squares
+            ),
+            a -> CASE WHEN {count} > 0 THEN sqrt(a.squares / ({count})) END
+        )
+    """
 
 
 def _to_double(generator: Generator, node: exp.Cast) -> str:
-    """Read text as DuckDB does: Spark takes '1d' for a number and '1_000' for none. Other types need no look at their text."""
+    """Read text as DuckDB does: Spark takes '1d' for a number and '1_000' for none.
+
+    Other types need no look at their text.
+    """
     value = generator.sql(node, "this")
     text = f"trim(CAST({value} AS STRING))"
     is_try = isinstance(node, exp.TryCast)
     unreadable = "NULL" if is_try else f"raise_error(concat('cannot read as a number: ', {text}))"
-    return (
-        f"CASE WHEN typeof({value}) <> 'string' OR {value} IS NULL THEN {'TRY_' if is_try else ''}CAST({value} AS DOUBLE) "
-        f"WHEN {text} RLIKE '{READABLE}' THEN CAST(replace({text}, '_', '') AS DOUBLE) ELSE {unreadable} END"
-    )
+    return f"""
+        CASE
+            WHEN typeof({value}) <> 'string' OR {value} IS NULL THEN {"TRY_" if is_try else ""}CAST({value} AS DOUBLE)
+            WHEN {text} RLIKE '{READABLE}' THEN CAST(replace({text}, '_', '') AS DOUBLE)
+            ELSE {unreadable}
+        END
+    """
 
 
 def _divide(generator: Generator, node: exp.Div) -> str:
@@ -178,7 +202,13 @@ def _divide(generator: Generator, node: exp.Div) -> str:
 def _logarithm(generator: Generator, node: exp.Ln) -> str:
     """Give the logarithm of zero and of less as IEEE 754 does; Spark's is NULL."""
     value = generator.sql(node, "this")
-    return f"CASE WHEN {value} = 0 THEN -DOUBLE('Infinity') WHEN {value} < 0 THEN DOUBLE('NaN') ELSE ln({value}) END"
+    return f"""
+        CASE
+            WHEN {value} = 0 THEN -DOUBLE('Infinity')
+            WHEN {value} < 0 THEN DOUBLE('NaN')
+            ELSE ln({value})
+        END
+    """
 
 
 def _whole(generator: Generator, node: exp.Floor | exp.Ceil) -> str:

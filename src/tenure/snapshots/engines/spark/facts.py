@@ -1,4 +1,4 @@
-"""The rows of one staged source that a cutoff, or an as-of, may see: the questions of ``staged_facts``, in Spark's SQL."""
+"""The rows of one staged source that a cutoff, or an as-of, may see: ``staged_facts`` in Spark's SQL."""
 
 from __future__ import annotations
 
@@ -33,32 +33,44 @@ class SparkFacts:
         self._persons: DataFrame | None = None
 
     def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
-        """Ask for these cutoffs from here on, of the persons known before them; all built at once know the same ones."""
+        """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once."""
         self._unify_customers(cutoffs[0])
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
         self.view("cutoffs", self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
 
     def observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:
         """Give the rows a feature may see: in ``[cutoff - n, cutoff)``, and known before the cutoff."""
-        since = f" AND f.occurred_at >= {_midnight(f'date_sub(c.cutoff, {window_days})')}" if window_days else ""
-        return (
-            f"SELECT f.customer_id, c.cutoff, CAST(datediff(c.cutoff, CAST(f.occurred_at AS DATE)) AS BIGINT) AS age_days, "
-            f"timestampdiff(MICROSECOND, f.occurred_at, {_midnight('c.cutoff')}) AS age_us, "
-            f"CAST(weekday(f.occurred_at) + 1 AS BIGINT) AS weekday, CAST(hour(f.occurred_at) AS BIGINT) AS hour{_used(used)} "
-            f"FROM {self._relation(table)} f JOIN cutoffs c "
-            f"ON f.occurred_at < {_midnight('c.cutoff')} AND f.known_at < {_midnight('c.cutoff')}{since}"
-        )
+        cutoff, first = _midnight("c.cutoff"), _midnight(f"date_sub(c.cutoff, {window_days})")
+        since = f"AND f.occurred_at >= {first}" if window_days else ""
+        return f"""
+            SELECT
+                f.customer_id,
+                c.cutoff,
+                CAST(datediff(c.cutoff, CAST(f.occurred_at AS DATE)) AS BIGINT) AS age_days,
+                timestampdiff(MICROSECOND, f.occurred_at, {cutoff}) AS age_us,
+                CAST(weekday(f.occurred_at) + 1 AS BIGINT) AS weekday,
+                CAST(hour(f.occurred_at) AS BIGINT) AS hour
+                {_used(used)}
+            FROM {self._relation(table)} f
+            JOIN cutoffs c ON f.occurred_at < {cutoff} AND f.known_at < {cutoff} {since}
+        """
 
     def outcome(self, target: Target, as_of: date, used: Iterable[str]) -> str:
         """Give the rows a label may see: in the outcome window, and known before the as-of."""
         days = target.days_of(target.outcome) or target.horizon_days
         start = f"date_add(c.cutoff, {target.lead_days})"
-        return (
-            f"SELECT f.customer_id, CAST(datediff(CAST(f.occurred_at AS DATE), {start}) AS BIGINT) AS days_ahead, "
-            f"timestampdiff(MICROSECOND, f.occurred_at, {_midnight(start)}) AS age_us{_used(used)} "
-            f"FROM {self._relation(target.outcome.table)} f JOIN cutoffs c ON f.occurred_at >= {_midnight(start)} "
-            f"AND f.occurred_at < {_midnight(f'date_add({start}, {days})')} AND f.known_at < {_midnight(f'''DATE '{as_of}' ''')}"
-        )
+        return f"""
+            SELECT
+                f.customer_id,
+                CAST(datediff(CAST(f.occurred_at AS DATE), {start}) AS BIGINT) AS days_ahead,
+                timestampdiff(MICROSECOND, f.occurred_at, {_midnight(start)}) AS age_us
+                {_used(used)}
+            FROM {self._relation(target.outcome.table)} f
+            JOIN cutoffs c
+                ON f.occurred_at >= {_midnight(start)}
+                AND f.occurred_at < {_midnight(f"date_add({start}, {days})")}
+                AND f.known_at < {_midnight(f"DATE '{as_of}'")}
+        """
 
     def text_columns(self, table: str) -> frozenset[str]:
         """Name the columns of a table that hold text."""
@@ -85,8 +97,8 @@ class SparkFacts:
             table.schema  # noqa: B018 -- through Spark Connect nothing is looked at before it is asked for
         except PySparkException as error:
             raise RunError(
-                f"Spark cannot read {path}: {first_line(error)} Expected the workspace on a disk that every executor sees "
-                "under the same path."
+                f"Spark cannot read {path}: {first_line(error)} "
+                "Expected the workspace on a disk that every executor sees under the same path."
             ) from error
         return table
 
@@ -106,11 +118,15 @@ class SparkFacts:
         category, brand = PRODUCT_COLUMNS
         if "products" not in self._staged.tables:
             return f"(SELECT *, CAST(NULL AS STRING) AS {category}, CAST(NULL AS STRING) AS {brand} FROM {facts})"
-        products = (
-            f"(SELECT product_id, min(category) AS {category}, min(brand) AS {brand} "
-            f"FROM {self._staged_view('products')} GROUP BY product_id)"
-        )
-        return f"(SELECT l.*, p.{category}, p.{brand} FROM {facts} l LEFT JOIN {products} p ON l.product_id = p.product_id)"
+        return f"""(
+            SELECT l.*, p.{category}, p.{brand}
+            FROM {facts} l
+            LEFT JOIN (
+                SELECT product_id, min(category) AS {category}, min(brand) AS {brand}
+                FROM {self._staged_view("products")}
+                GROUP BY product_id
+            ) p ON l.product_id = p.product_id
+        )"""
 
     def _staged_view(self, table: str) -> str:
         from pyspark.sql import functions as sql
