@@ -16,7 +16,7 @@ from tenure.sources.source import RawFile, Source
 
 
 def open_locked(folder: Path, scratch: Path, *others: Path) -> duckdb.DuckDBPyConnection:
-    """Connect to DuckDB; it reads and writes files of the source's folder, a scratch folder, where it spills, and others."""
+    """Connect to DuckDB; it reads and writes only in the source's folder, a scratch folder, and others."""
     connection = duckdb.connect()
     folders = ", ".join(literal(f"{path.resolve()}/") for path in (folder, scratch, *others))
     for setting, value in {

@@ -88,7 +88,7 @@ class Readers:
 
 
 def find_readers(folder: Path | None) -> Readers:
-    """Find the readers of a source: the built-in ones, and what plugins bring; theirs come first where endings are equal.
+    """Find the readers of a source: the built-in ones and those of plugins, which come first where endings are equal.
 
     Raises
     ------

@@ -15,8 +15,9 @@ EXACT = 1 << 53  # the largest integers that a REAL holds exactly
 class SqliteReader(Reader):
     """Reads SQLite.
 
-    Any row of a column may hold any kind of value. Integers beside reals become reals; where a text, a blob or a large
-    integer stands beside other kinds, all become text (reals with 15 digits, blobs in hexadecimal). An empty text is null.
+    Any row of a column may hold any kind of value. Integers beside reals become reals; where a text, a blob or a
+    large integer stands beside other kinds, all become text (reals with 15 digits, blobs in hexadecimal). An empty
+    text is null.
     """
 
     endings = (".sqlite", ".sqlite3", ".db")
