@@ -85,7 +85,7 @@ def _servers_words(error: Exception) -> str:
     """Return the first line of what the server, or the way to it, answered; it never repeats the address."""
     words = str(error).split("ERROR:  ")[-1].split("Failed to connect: ")[-1].splitlines()[0]
     if "Failed to connect" in str(error) and not words.startswith("connection to server"):
-        words = "the address is none that PostgreSQL reads"
+        words = "PostgreSQL cannot read the address"
     return without_secrets(words)
 
 
@@ -166,10 +166,11 @@ def _infinite(name: str) -> str:
 def _width(name: str) -> str:
     """Return the SQL of a column's digits before and after the point, and whether all its values are finite."""
     column = quoted(name)
+    point = f"strpos({column}, '.')"
     return f"""struct_pack(
-        whole := max(length(ltrim(split_part(ltrim({column}, '-'), '.', 1), '0'))),
-        scale := max(length(split_part({column}, '.', 2))),
-        is_finite := bool_and(regexp_full_match({column}, '-?[0-9]+([.][0-9]+)?')))"""
+        whole := max(coalesce(nullif({point}, 0) - 1, strlen({column})) - starts_with({column}, '-')::INTEGER),
+        scale := max(CASE {point} WHEN 0 THEN 0 ELSE strlen({column}) - {point} END),
+        is_finite := NOT bool_or(ends_with({column}, 'N') OR ends_with({column}, 'y')))"""
 
 
 def _decimal(column: pa.Field, whole: int | None, scale: int | None, is_finite: bool | None) -> str:
@@ -181,5 +182,4 @@ def _decimal(column: pa.Field, whole: int | None, scale: int | None, is_finite: 
         return f"DECIMAL({precision}, {stated_scale})"
     if whole is None or scale is None:
         return "DECIMAL"
-    digits = max(whole, 1) + scale
-    return f"DECIMAL({digits}, {scale})" if digits <= WIDEST else "VARCHAR"
+    return f"DECIMAL({whole + scale}, {scale})" if whole + scale <= WIDEST else "VARCHAR"
