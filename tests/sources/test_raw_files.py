@@ -123,7 +123,7 @@ def test_a_table_of_a_postgresql_server_comes_to_the_same_facts(workspace, postg
         connection.cursor().executemany("INSERT INTO sales VALUES (%s, %s, %s, %s)", ROWS)
     monkeypatch.setenv("TENURE_POSTGRESQL_URL", address)
     assert facts(workspace, "postgresql#sales")[0] == EXPECTED
-    with pytest.raises(DataContractError, match='postgresql#sale: relation "sale" does not exist'):
+    with pytest.raises(DataContractError, match="postgresql#sale: Table 'sale'.*Did you mean 'sales'"):
         facts(workspace, "postgresql#sale")
 
 

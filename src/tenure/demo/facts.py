@@ -151,8 +151,10 @@ def _subscription(
         )
         seconds = np.full(len(at), 60 * (place + 1)) if event in ("ended", "renewed") else _daytime(generator, len(at))
         writer.add(
-            "subscription_events", ids[at], day, seconds, late_days=late, subscription_id=subscription, event=event, plan=names[plan],
-            monthly_price=prices[plan] if event != "trial_started" else np.zeros(len(at)), allowance=allowances[plan], term_days=term,
+            "subscription_events", ids[at], day, seconds, late_days=late,
+            subscription_id=subscription, event=event, plan=names[plan],
+            monthly_price=prices[plan] if event != "trial_started" else np.zeros(len(at)),
+            allowance=allowances[plan], term_days=term,
             end_reason=reason.astype(object) if event == "ended" else np.full(len(at), None, dtype=object),
         )  # fmt: skip
 
@@ -189,8 +191,10 @@ def _payments(
             back = at[generator.random(len(at)) < world.chargeback_share]
             # A chargeback takes the payment's day back, and is known only weeks later.
             writer.add(
-                "payments", ids[back], day, np.full(len(back), 301), late_days=18, payment_id=np.array([f"back-{ids[i]}-{day}" for i in back], dtype=object),
-                amount=prices[state.plan[back]], status="charged_back", failure_reason=np.full(len(back), None, dtype=object),
+                "payments", ids[back], day, np.full(len(back), 301), late_days=18,
+                payment_id=np.array([f"back-{ids[i]}-{day}" for i in back], dtype=object),
+                amount=prices[state.plan[back]], status="charged_back",
+                failure_reason=np.full(len(back), None, dtype=object),
             )  # fmt: skip
 
 
@@ -212,10 +216,14 @@ def _orders(
     )
     names = np.where(np.repeat(second, lines), ids[at] + "-b", ids[at]) if len(at) else ids[at]
     columns = {
-        "order_id": np.array([f"O{ids[i]}-{day}" for i in at], dtype=object), "product_id": np.array([p[0] for p in PRODUCTS], dtype=object)[product],
-        "quantity": quantity, "amount": np.round(price * quantity, 2), "discount": np.where(generator.random(len(at)) < discounted, np.round(0.1 * price * quantity, 2), 0.0), "channel": "shop",
+        "order_id": np.array([f"O{ids[i]}-{day}" for i in at], dtype=object),
+        "product_id": np.array([p[0] for p in PRODUCTS], dtype=object)[product],
+        "quantity": quantity,
+        "amount": np.round(price * quantity, 2),
+        "discount": np.where(generator.random(len(at)) < discounted, np.round(0.1 * price * quantity, 2), 0.0),
+        "channel": "shop",
         "brand": np.array([p[2] for p in PRODUCTS], dtype=object)[product],
-    }  # fmt: skip
+    }
     seconds = np.repeat(_daytime(generator, len(buyers)), lines)
     writer.add("order_lines", names, day, seconds, **columns)
     back = generator.random(len(at)) < 0.03
@@ -242,6 +250,7 @@ def _campaign(
     treated = generator.random(len(asked)) < world.treated_share
     state.promoted[asked[treated]] = 14
     writer.add(
-        "contacts", ids[asked], day, np.full(len(asked), 36000), campaign_id=f"C{day // world.campaign_days:03d}", channel="email",
+        "contacts", ids[asked], day, np.full(len(asked), 36000),
+        campaign_id=f"C{day // world.campaign_days:03d}", channel="email",
         offer="ten percent off", cost=np.where(treated, 0.05, 0.0), arm=np.where(treated, "treated", "control"),
     )  # fmt: skip

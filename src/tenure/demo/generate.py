@@ -20,7 +20,7 @@ from tenure.demo.world import PRODUCTS, World
 
 # Customers simulated at a time: what bounds the memory, whatever the size of the company.
 CHUNK = 10_000
-# The company's customers arrive within this span whatever the length asked for, so that a longer history begins the same.
+# Customers arrive within this span whatever the length asked for, so that a longer history begins the same.
 ARRIVAL_DAYS = 700
 LAUNCH_DAYS = 60
 # After it newcomers keep the pace, so many days at a time.

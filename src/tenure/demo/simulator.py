@@ -56,9 +56,12 @@ def begin(world: World, arrival: Array, generator: np.random.Generator) -> State
     zeros = np.zeros(n, dtype=np.int64)
     no = np.zeros(n, dtype=bool)
     return State(
-        arrival=arrival, subscribes=generator.random(n) < world.subscriber_share, trial=generator.random(n) < world.trial_share,
+        arrival=arrival,
+        subscribes=generator.random(n) < world.subscriber_share, trial=generator.random(n) < world.trial_share,
         level=level, satisfaction=level + 0.3 * generator.normal(size=n), need=need, price=generator.normal(size=n),
-        card=np.minimum(generator.gamma(world.card_trouble_shape, world.card_trouble_mean / world.card_trouble_shape, n), 0.5),
+        card=np.minimum(
+            generator.gamma(world.card_trouble_shape, world.card_trouble_mean / world.card_trouble_shape, n), 0.5
+        ),
         order_rate=world.order_log_rate + world.order_sigma * generator.normal(size=n), status=zeros.copy(), plan=plan,
         to_renewal=zeros.copy(), dunning=zeros.copy(), cancelling=no.copy(), promoted=zeros.copy(),
         subscription=zeros.copy(),
@@ -147,8 +150,12 @@ def _billing(world: World, state: State, generator: np.random.Generator, happene
     happened.marks["started"] = happened.marks["started"] | convert
     happened.marks["paid"] = happened.marks["paid"] | convert | (renews & ~failed) | recovered
     happened.marks |= {
-        "renewed": renews, "failed": failed | (retried & ~recovered), "ended": ended, "gave_up": given_up, "trial_over": trial_over
-    }  # fmt: skip
+        "renewed": renews,
+        "failed": failed | (retried & ~recovered),
+        "ended": ended,
+        "gave_up": given_up,
+        "trial_over": trial_over,
+    }
 
 
 def _away(world: World, state: State) -> Array:

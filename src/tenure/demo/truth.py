@@ -30,7 +30,8 @@ def true_probabilities(
 ) -> pd.DataFrame:
     """Return P(label = 1 | hidden state at the cutoff). => customer_id, probability
 
-    For churn and upsell of the subscribers live at the cutoff, for lapse of everyone who has arrived; ``customer_ids`` limits them.
+    For churn and upsell of the subscribers live at the cutoff, for lapse of everyone who has arrived;
+    ``customer_ids`` limits them.
     An upper bound: no model sees the hidden state.
 
     Raises

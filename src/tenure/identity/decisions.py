@@ -54,7 +54,7 @@ def merge(ledger: Ledger, kept: str, moved: str, *, why: str, now: datetime) -> 
 
 
 def split(ledger: Ledger, customer: str, *, why: str, now: datetime) -> list[Event]:
-    """Part a customer from the others of their person; where the person bore the customer's id, the others take another.
+    """Part a customer from the others of their person; where it bore the customer's id, the others take another.
 
     Raises
     ------

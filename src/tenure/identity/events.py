@@ -1,4 +1,4 @@
-"""Who was whom since when: events that are only ever added. What was known on a day follows from those known before it."""
+"""Who was whom since when: events that are only ever added; a day's knowledge follows from those known before it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-# An e-mail, phone or account on more records than a person has is a shop's, an office's or a placeholder: it tells nobody apart.
+# An e-mail, phone or account on more records than a person has is a shop's or a placeholder: it identifies nobody.
 MOST_RECORDS_PER_KEY = 20
 KEYS = ("account", "email", "phone")
 # What is compared; ``full_name`` weighs a name by how common it is as a whole.
@@ -24,7 +24,9 @@ _DIGITS = "nullif(right(regexp_replace({0}, '[^0-9]+', '', 'g'), 9), '')"
 def write_evidence(connection: duckdb.DuckDBPyConnection, records: str, name: str) -> dict[str, int]:
     """Make a table of evidence from staged records.
 
-    records (SQL)  =>  unique_id, customer_id, known_at, is_email_verified, and the columns of ``EVIDENCE``; one row per record.
+    records (SQL)  =>  unique_id, customer_id, known_at, is_email_verified, and the columns of ``EVIDENCE``
+
+    One row per record.
     Its ``unique_id`` is ``system:record_id@known_at``. Returns how many shared values each key column lost.
     """
     plain = {column: _PLAIN.format(column) for column in ("first_name", "surname", "street", "city")}
@@ -41,7 +43,8 @@ def write_evidence(connection: duckdb.DuckDBPyConnection, records: str, name: st
     connection.execute(
         f"CREATE OR REPLACE TABLE {name} AS SELECT {UNIQUE_ID} AS unique_id, customer_id, known_at, "
         f"coalesce(is_email_verified, false) AS is_email_verified, {listed} "
-        f"FROM ({records}) QUALIFY row_number() OVER (PARTITION BY system, record_id, known_at ORDER BY customer_id) = 1"
+        f"FROM ({records}) "
+        "QUALIFY row_number() OVER (PARTITION BY system, record_id, known_at ORDER BY customer_id) = 1"
     )
     return {key: withhold_shared(connection, name, name, key) for key in KEYS}
 

@@ -21,7 +21,7 @@ PARTIES = ("customer_id", "unified_id", "apart_from", "left", "right")
 def drop_customer(folder: Path, names: Collection[str]) -> int:
     """Drop every event and every review that names a customer by one of these names; return how many.
 
-    Who was one person with the customer is themselves again. The files stay, numbered as they were: the next one follows.
+    Who was one person with the customer is themselves again. The files keep their numbers, so the next one follows.
     """
     dropped = 0
     for path in sorted((*folder.glob("events-*.parquet"), *folder.glob("reviews-*.parquet"))):
@@ -37,7 +37,10 @@ def drop_customer(folder: Path, names: Collection[str]) -> int:
 
 
 def drop_seen(seen: Path, records: Path) -> int:
-    """Drop the records that are staged no longer from the list of those seen before; return how many: a record's own id tells whose it is."""
+    """Drop records that are no longer staged from those seen before; return how many.
+
+    A record's own id tells whose it is.
+    """
     if not seen.is_file():
         return 0
     with duckdb.connect() as connection, replaced_file(seen) as fresh:
@@ -46,7 +49,8 @@ def drop_seen(seen: Path, records: Path) -> int:
             staged = "SELECT '' AS unique_id WHERE false"
         known = f"read_parquet({literal(str(seen))})"
         connection.execute(
-            f"COPY (SELECT * FROM {known} SEMI JOIN ({staged}) USING (unique_id)) TO {literal(str(fresh))} (FORMAT parquet)"
+            f"COPY (SELECT * FROM {known} SEMI JOIN ({staged}) USING (unique_id)) "
+            f"TO {literal(str(fresh))} (FORMAT parquet)"
         )
         counts = f"SELECT (SELECT count(*) FROM {known}) - (SELECT count(*) FROM read_parquet({literal(str(fresh))}))"
         return int(connection.execute(counts).fetchall()[0][0])

@@ -1,4 +1,4 @@
-"""Pairs of records that may be one person: by rule where a key proves it, else by probability. The only file that runs Splink."""
+"""Pairs of records that may be one person: by rule where a key proves it, else by probability (Splink)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ _ONE_PERSON = "count(DISTINCT first_name) <= 1 AND count(DISTINCT birth_date) <=
 # Two first names that are neither alike, nor one the beginning of the other, nor swapped with the surname.
 _OTHER_NAME = (
     "jaro_winkler_similarity(first_name_l, first_name_r) < 0.7 AND NOT starts_with(first_name_l, first_name_r) "
-    "AND NOT starts_with(first_name_r, first_name_l) AND first_name_l IS DISTINCT FROM surname_r AND surname_l IS DISTINCT FROM first_name_r"
+    "AND NOT starts_with(first_name_r, first_name_l) "
+    "AND first_name_l IS DISTINCT FROM surname_r AND surname_l IS DISTINCT FROM first_name_r"
 )
 _OTHER_SURNAME = "jaro_winkler_similarity(surname_l, surname_r) < 0.7"
 # Spouses, parents, neighbours.
@@ -47,10 +48,11 @@ _OTHER_PERSON = (
     f"{_OTHER_NAME} AND (birth_date_l IS DISTINCT FROM birth_date_r OR coalesce({_OTHER_SURNAME}, false)) "
     "AND account_l IS DISTINCT FROM account_r"
 )
-# Another birth date and another e-mail, and neither phone nor account in common: the name alone. Only at one address is a birth date
-# taken for mistyped: among a thousand of one name two are born on days that look alike.
+# Another birth date and another e-mail, and neither phone nor account in common: the name alone. Only at one address is
+# a birth date taken for mistyped: among a thousand of one name two are born on days that look alike.
 _NAMESAKE = (
-    "email_l <> email_r AND (phone_l = phone_r) IS NOT TRUE AND (account_l = account_r) IS NOT TRUE AND (damerau_levenshtein(birth_date_l, birth_date_r) > 2 "
+    "email_l <> email_r AND (phone_l = phone_r) IS NOT TRUE AND (account_l = account_r) IS NOT TRUE "
+    "AND (damerau_levenshtein(birth_date_l, birth_date_r) > 2 "
     "OR birth_date_l <> birth_date_r AND (street_l = street_r AND postcode_l = postcode_r) IS NOT TRUE)"
 )
 PAIR_COLUMNS = ", ".join(f"{column}_l, {column}_r" for column in ("unique_id", "customer_id", "known_at", *EVIDENCE))
@@ -67,7 +69,9 @@ class Records:
 def exact_pairs(connection: duckdb.DuckDBPyConnection, records: Records) -> list[tuple[Any, ...]]:
     """Join each new record to the first one with the same id, account, verified e-mail or phone.
 
-    => customer_id, customer_id, known_at of the later, 1.0, cause; a chain per key, not every pair, so a key of n records costs n rows.
+    => customer_id, customer_id, known_at of the later, 1.0, cause
+
+    A chain per key, not every pair, so a key of n records costs n rows.
     """
     every = f"SELECT * FROM {records.new}" + (f" UNION ALL SELECT * FROM {records.known}" if records.known else "")
     rules = {
@@ -79,16 +83,18 @@ def exact_pairs(connection: duckdb.DuckDBPyConnection, records: Records) -> list
     for cause, (key, asked) in rules.items():
         pairs += connection.execute(
             f"WITH asked AS (SELECT * FROM ({every}) WHERE {asked} AND {key} IN (SELECT {key} FROM {records.new})), "
-            f"owned AS (SELECT {key}, min_by(customer_id, (known_at, unique_id)) AS first FROM asked GROUP BY {key} HAVING count(*) > 1 AND {_ONE_PERSON}) "
-            f"SELECT DISTINCT first, customer_id, known_at, 1::DOUBLE, {literal(cause)} FROM asked JOIN owned USING ({key}) WHERE first <> customer_id"
+            f"owned AS (SELECT {key}, min_by(customer_id, (known_at, unique_id)) AS first "
+            f"FROM asked GROUP BY {key} HAVING count(*) > 1 AND {_ONE_PERSON}) "
+            f"SELECT DISTINCT first, customer_id, known_at, 1::DOUBLE, {literal(cause)} "
+            f"FROM asked JOIN owned USING ({key}) WHERE first <> customer_id"
         ).fetchall()
     return pairs
 
 
 def learn(connection: duckdb.DuckDBPyConnection, records: str, model: Path) -> Linker | None:
-    """Take the model learnt before, else learn one from the records and keep it as JSON; None where they cannot teach it.
+    """Take the model learnt before, else learn one from the records and keep it as JSON.
 
-    They teach it where they are enough, hold names and birth dates, and some of them agree on these.
+    None where the records are too few, lack names or birth dates, or none of them agree on these.
     """
     filled = _filled(connection, records)
     (count,) = connection.execute(f"SELECT count(*) FROM {records}").fetchall()[0]
@@ -132,10 +138,13 @@ def _teach(linker: Linker, strict: Sequence[tuple[str, ...]]) -> Linker:
 
 
 def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, records: Records, name: str) -> None:
-    """Score the pairs in which at least one record is new, into a table: both records' columns, probability, is_contradicted.
+    """Score the pairs in which at least one record is new, into a table.
 
-    A contradicted pair is one of another person (other first names, and an other birth date or surname, where an account tells them
-    apart) or of a namesake (an other birth date and e-mail, and neither phone nor account in common): a human decides.
+    => both records' columns, probability, is_contradicted
+
+    A contradicted pair is one of another person (other first names, and another birth date or surname, where the
+    accounts differ) or of a namesake (another birth date and e-mail, and neither phone nor account in common): a human
+    decides.
     """
     if records.known:
         api = linker._db_api
@@ -150,12 +159,11 @@ def probable_pairs(connection: duckdb.DuckDBPyConnection, linker: Linker, record
         found = [linker.inference.predict(threshold_match_probability=REVIEW).physical_name]
     held = connection.execute(f"DESCRIBE {found[0]}").fetchall()
     present = {row[0] for row in held}
-    listed = ", ".join(
-        c if c in present else f"CAST(NULL AS VARCHAR) AS {c}" for c in PAIR_COLUMNS.split(", ")
-    )  # fmt: skip
+    listed = ", ".join(c if c in present else f"CAST(NULL AS VARCHAR) AS {c}" for c in PAIR_COLUMNS.split(", "))
     union = " UNION ALL ".join(f"SELECT {listed}, match_probability AS probability FROM {table}" for table in found)
     connection.execute(
-        f"CREATE OR REPLACE TABLE {name} AS SELECT *, coalesce({_OTHER_PERSON}, false) OR coalesce({_NAMESAKE}, false) AS is_contradicted FROM ({union})"
+        f"CREATE OR REPLACE TABLE {name} AS "
+        f"SELECT *, coalesce({_OTHER_PERSON}, false) OR coalesce({_NAMESAKE}, false) AS is_contradicted FROM ({union})"
     )
 
 

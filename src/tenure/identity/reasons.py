@@ -20,5 +20,6 @@ def _said(column: str, word: str) -> str:
     apart = f"levenshtein({column}_l, {column}_r)"
     return (
         f"CASE WHEN {column}_l IS NULL OR {column}_r IS NULL THEN NULL WHEN {column}_l = {column}_r THEN 'same {word}' "
-        f"WHEN {apart} = 1 THEN '{word} one letter apart' WHEN {apart} = 2 THEN '{word} two letters apart' ELSE 'other {word}' END"
+        f"WHEN {apart} = 1 THEN '{word} one letter apart' "
+        f"WHEN {apart} = 2 THEN '{word} two letters apart' ELSE 'other {word}' END"
     )

@@ -107,7 +107,8 @@ def _shared(key: str, values: int) -> str:
 
 def _links(connection: duckdb.DuckDBPyConnection, asked: str) -> list[Link]:
     rows = connection.execute(
-        f"SELECT customer_id_l, customer_id_r, greatest(known_at_l, known_at_r), probability, {reason_sql()} FROM pairs "
+        f"SELECT customer_id_l, customer_id_r, greatest(known_at_l, known_at_r), probability, {reason_sql()} "
+        "FROM pairs "
         f"WHERE customer_id_l <> customer_id_r AND {asked}"
     ).fetchall()
     return [Link(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""How records are matched: the thresholds, what is compared and why, and which pairs are worth comparing. Stated once."""
+"""How records are matched: thresholds, what is compared and why, and which pairs are worth comparing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SEED = 7
 FEWEST_RECORDS = 500
 # Pairs drawn at random to learn how often two strangers agree.
 RANDOM_PAIRS = 2_000_000
-# Rounds of learning, the first that floats can follow: where the records of one person agree in everything, each round says so
-# more firmly, until what is left for a difference is too small for a float.
+# Rounds of learning, the first that floats can follow: where the records of one person agree in everything, each
+# round says so more firmly, until what is left for a difference is too small for a float.
 ROUNDS = (25, 5, 2, 1)
 # Share of the true pairs that agree on all of one of STRICT; an assumption, which only sets the prior.
 STRICT_RECALL = 0.6
@@ -52,10 +52,10 @@ BLOCKS = (
 )
 # A block that makes more pairs than this for each record is left out: it tells nobody apart here, and would not end.
 MOST_PAIRS_PER_RECORD = 30
-# Nor one that makes more pairs than this in all: a loose block's pairs grow with the square of the records, and the tight
-# blocks find nearly all of what it would.
+# Nor one that makes more pairs than this in all: a loose block's pairs grow with the square of the records, and the
+# tight blocks find nearly all of what it would.
 MOST_PAIRS = 10_000_000
-# Agreement on these teaches how often one person's records agree on the rest; two, so that each column is learnt from the other.
+# Agreement on these teaches how often one person's records agree on the rest; two, so that each can be learnt.
 TAUGHT_BY = (("first_name", "surname"), ("birth_date",))
 
 
@@ -70,7 +70,7 @@ def usable_blocks(filled: set[str]) -> list[tuple[str, ...]]:
 
 
 def matching_settings(filled: set[str], blocks: Sequence[tuple[str, ...]], rounds: int) -> SettingsCreator:
-    """Give Splink's settings for the columns that hold anything at all, some blocks, and so many rounds of learning at most.
+    """Give Splink's settings for the columns that hold anything, some blocks, and at most so many rounds of learning.
 
     Source: Fellegi and Sunter (1969), with term frequencies: two Smiths agree by chance, two Featherstonehaughs hardly.
     """
@@ -93,10 +93,15 @@ def matching_settings(filled: set[str], blocks: Sequence[tuple[str, ...]], round
     comparisons = {
         # Both names in one comparison: they err together (swapped, misheard) and are common or rare together.
         "full_name": cl.ForenameSurnameComparison(
-            "first_name", "surname", forename_surname_concat_col_name="full_name", jaro_winkler_thresholds=[0.92, 0.88, 0.8]
+            "first_name",
+            "surname",
+            forename_surname_concat_col_name="full_name",
+            jaro_winkler_thresholds=[0.92, 0.88, 0.8],
         ),
-        # Digits are mistyped or swapped; the first of January is many people's placeholder, so a date weighs by its rarity.
-        "birth_date": levels("birth_date", *slips("birth_date", 2), same_start("birth_date", 4, "same year"), weigh=True),
+        # Digits are mistyped or swapped; the first of January is often a placeholder, so a date weighs by its rarity.
+        "birth_date": levels(
+            "birth_date", *slips("birth_date", 2), same_start("birth_date", 4, "same year"), weigh=True
+        ),
         # The beginning of a postcode is its region in every country we know.
         "postcode": levels("postcode", *slips("postcode", 1), same_start("postcode", 3, "same region"), weigh=True),
         # Places are of unequal size: agreement on a village says more than on a capital. They are spelt in many ways.
@@ -104,7 +109,7 @@ def matching_settings(filled: set[str], blocks: Sequence[tuple[str, ...]], round
         "city": levels("city", *(cll.JaroWinklerLevel("city", least) for least in (0.9, 0.8)), weigh=True),
         # Keys: equal, or mistyped. What many people share has been withheld before.
         **{key: levels(key, *slips(key, 2), weigh=False) for key in KEYS},
-    }  # fmt: skip
+    }
     return SettingsCreator(
         link_type="dedupe_only",
         comparisons=[comparison for column, comparison in comparisons.items() if column in filled],

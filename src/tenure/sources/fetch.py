@@ -8,7 +8,7 @@ from shutil import copyfile
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError
 from tenure.core.workspace import Workspace
-from tenure.sources.raw_files import READABLE
+from tenure.sources.readers.registry import find_readers
 from tenure.sources.source import read_source
 
 
@@ -28,11 +28,8 @@ def fetch_source(workspace: Workspace, name: str, folder: Path | None) -> list[P
             f"{name}: Tenure downloads nothing by itself. Get the files from {source.published or 'their owner'} ({source.licence or 'licence unknown'}), then run "
             f"'tenure fetch {name} --from FOLDER'. Files the mapping names: {', '.join(wanted) or 'see its source.toml'}."
         )
-    found = (
-        sorted(path for path in folder.glob("*") if path.name.lower().endswith((*READABLE, ".toml")))
-        if folder.is_dir()
-        else []
-    )
+    endings = (*find_readers(source.folder).endings, ".toml")
+    found = sorted(path for path in folder.glob("*") if path.name.lower().endswith(endings)) if folder.is_dir() else []
     if not found:
         raise DataContractError(
             f"{folder}: no readable file there. Expected {', '.join(wanted) or 'raw files'}; name the folder that holds them."

@@ -146,7 +146,7 @@ def _read_servers(inputs: Inputs, scratch: Path) -> dict[str, str]:
     connection = open_locked(scratch, scratch)
     try:
         for reference in inputs.servers:
-            relation, _ = raw_relation(inputs.source, inputs.folder, scratch, reference)
+            relation = raw_relation(inputs.source, inputs.folder, scratch, reference)
             hashes[reference] = content_of(digest_by_day(connection, relation, literal(UNDATED)))
     except duckdb.Error as error:
         raise DataContractError(f"{inputs.source.where}: {reference} cannot be read: {first_line(error)}") from None

@@ -17,8 +17,11 @@ from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source, stage_tables
 from tenure.sources.inputs import Inputs, effective_mappings, files_of
-from tenure.sources.raw_files import PARQUET, SERVERS, TEXT, inside, open_locked, split_reference
+from tenure.sources.raw_files import inside, open_locked, split_reference
 from tenure.sources.raw_views import describe_relation
+from tenure.sources.readers.delimited import DelimitedReader
+from tenure.sources.readers.parquet import ParquetReader
+from tenure.sources.readers.registry import find_readers
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource
 
@@ -34,7 +37,7 @@ def known_at_expression(connection: duckdb.DuckDBPyConnection, source: Source, f
 
     ``[raw."<file>"] known_at`` in the TOML; a file that carries the staged names says it by its own columns.
     """
-    if file in SERVERS or not file.lower().endswith(PARQUET + TEXT):
+    if type(find_readers(source.folder).of(file)) not in (ParquetReader, DelimitedReader):
         return ""
     if file in source.raw and source.raw[file].known_at:
         return source.raw[file].known_at
@@ -48,7 +51,7 @@ def known_at_expression(connection: duckdb.DuckDBPyConnection, source: Source, f
 
 
 def _relation(path: Path, delimiter: str, encoding: str = "") -> str:
-    if path.name.lower().endswith(PARQUET):
+    if path.name.lower().endswith(ParquetReader.endings):
         return f"read_parquet({literal(str(path))})"
     # Everything as text, so that what is written is what was read.
     options = f", delim = {literal(delimiter)}" if delimiter else ""
@@ -115,10 +118,11 @@ def truncate_raw(
     Returns the rows left out, per file that was cut. Rows whose time cannot be read stay: staging judges them.
     """
     left_out: dict[str, int] = {}
+    readers = find_readers(source.folder)
     destination.mkdir(parents=True)
     connection = open_locked(folder, destination)
     try:
-        for file in sorted(known_at.keys() - SERVERS):
+        for file in sorted(file for file in known_at if not readers.is_server(file)):
             path, copy = inside(folder, file, source.where), destination / file
             expression = known_at[file]
             if not expression:
@@ -132,7 +136,7 @@ def truncate_raw(
             keep = f"({known} < TIMESTAMP '{cutoff}' OR {known} IS NULL)"
             how = (
                 "FORMAT parquet"
-                if path.name.lower().endswith(PARQUET)
+                if path.name.lower().endswith(ParquetReader.endings)
                 else f"HEADER, DELIMITER {literal(_delimiter(path, delimiter))}"
             )
             connection.execute(f"COPY (SELECT * FROM {relation} WHERE {keep}) TO {literal(str(copy))} ({how})")

@@ -12,6 +12,7 @@ from sqlglot import exp
 from tenure.core.errors import DataContractError
 from tenure.core.sql import quoted
 from tenure.sources.raw_files import choose_raw_file, raw_relation, split_reference
+from tenure.sources.readers.registry import find_readers
 from tenure.sources.source import Source, TableMapping
 
 
@@ -23,7 +24,9 @@ def open_view(
     mapping: TableMapping,
     files: Iterable[str],
 ) -> tuple[str, str, bool]:
-    """Make the view that a table is staged from; its query finds ``files`` under their names. => view, raw file's name (for messages), whether unreadable lines are set aside
+    """Make the view that a table is staged from; its query finds ``files`` under their names.
+
+    => view, raw file's name (for messages), whether unreadable lines are set aside
 
     Raises
     ------
@@ -31,20 +34,24 @@ def open_view(
     """
     place = f"{source.where} [{mapping.table.name}]"
     view = quoted(f"raw__{mapping.table.name}")
+    readers = find_readers(source.folder)
+    views: dict[str, str] = {}
     if mapping.query:
         _check_single_select(mapping.query, place)
         for file in files:
-            relation, _ = raw_relation(source, folder, scratch, file)
-            for known_as in {file, file.split(".")[0]}:
-                connection.execute(f"CREATE OR REPLACE VIEW {quoted(known_as)} AS SELECT * FROM {relation}")
-        sql, name, keeps = mapping.query.strip().rstrip(";"), "the query", False
+            relation = raw_relation(source, folder, scratch, file)
+            views |= {quoted(known_as): f"SELECT * FROM {relation}" for known_as in (file, file.split(".")[0])}
+        views[view], name, keeps = mapping.query.strip().rstrip(";"), "the query", False
     else:
-        reference = choose_raw_file(folder, mapping.raw_files, place)
-        texts = _id_columns(connection, source, folder, scratch, reference, mapping)
-        relation, keeps = raw_relation(source, folder, scratch, reference, text_columns=texts)
-        sql, name = f"SELECT * FROM {relation}", split_reference(reference)[0]
+        reference = choose_raw_file(readers, folder, mapping.raw_files, place)
+        name = split_reference(reference)[0]
+        reader = readers.of(name)
+        texts = _id_columns(connection, source, folder, scratch, reference, mapping) if reader.guesses_types else ()
+        relation = raw_relation(source, folder, scratch, reference, text_columns=texts)
+        views[view], keeps = f"SELECT * FROM {relation}", reader.sets_aside
     try:
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS {sql}")
+        for known_as, sql in views.items():
+            connection.execute(f"CREATE OR REPLACE VIEW {known_as} AS {sql}")
     except duckdb.Error as error:
         raise DataContractError(f"{place}: {name} cannot be read: {first_line(error)}") from None
     return view, name, keeps
@@ -68,9 +75,7 @@ def _id_columns(
     mapping: TableMapping,
 ) -> list[str]:
     """Find the raw columns that are plainly mapped to text: '00017' must not be read as 17."""
-    relation, has_types = raw_relation(source, folder, scratch, reference)
-    if not (has_types or relation.startswith("read_csv")):
-        return []
+    relation = raw_relation(source, folder, scratch, reference)
     raw = describe_query(
         connection, f"SELECT * FROM {relation}", f"{source.where} [{mapping.table.name}]: {reference} cannot be read"
     )

@@ -1,11 +1,21 @@
-"""A table of Spark's catalogue as a raw table: copied to Parquet by the executors, staged like any file."""
+"""Tables of Spark's catalogue: copied to Parquet by the executors, staged like any file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tenure.core.errors import DataContractError, UnknownNameError
+from tenure.core.sql import literal
+from tenure.sources.readers.reader import RawTable, Reader
 from tenure.sources.readers.spark_session import first_line, spark_path, spark_session
+
+
+class SparkReader(Reader):
+    """Reads tables of Spark's catalogue."""
+
+    def relation(self, raw: RawTable) -> str:
+        copy = raw.copy("", lambda folder: copy_spark_table(raw.part, folder))
+        return f"read_parquet({literal(str(copy / '*.parquet'))}, union_by_name = true)"
 
 
 def copy_spark_table(name: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Spark session that definitions run on: asked for by name only, and settled where Spark's defaults would differ from DuckDB."""
+"""The Spark session that definitions run on, with settings wherever Spark's defaults would differ from DuckDB."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LEAST_VERSION = 4  # the first whose session settings below all exist
 ANSWERS_WITHIN_SECONDS = 20
 # What a number may depend on is settled here, whatever the cluster's own defaults are.
 SETTINGS = {
-    "spark.sql.ansi.enabled": "true",  # an overflow or a failing cast stops the run, as in DuckDB; nothing turns to NULL
+    "spark.sql.ansi.enabled": "true",  # an overflow or a failing cast stops the run, as in DuckDB
     "spark.sql.ansi.doubleQuotedIdentifiers": "false",
     "spark.sql.ansi.enforceReservedKeywords": "false",
     "spark.sql.caseSensitive": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",  # staged times are the business's own, without a zone
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # an instant is written as one; as INT96 it looks like local time
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # an instant; as INT96 it looks like local time
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
@@ -52,14 +52,15 @@ LOCAL_SETTINGS = {
 
 
 def spark_session() -> SparkSession:
-    """Give a session of Spark: of ``TENURE_SPARK_REMOTE`` (Spark Connect), else the one this process runs, else of ``TENURE_SPARK_MASTER``.
+    """Return a session of Spark.
 
-    Its settings and views are its own: another session of the process, such as a notebook's, keeps what it had. The
-    Spark behind it stays open until the process ends, so that one process starts Spark once.
+    It is of ``TENURE_SPARK_REMOTE`` (Spark Connect), else of the Spark this process runs, else of
+    ``TENURE_SPARK_MASTER``. Its settings and views are its own: another session of the process, such as a notebook's,
+    keeps what it had. The Spark behind it stays open until the process ends, so that one process starts Spark once.
 
     Raises
     ------
-    UsageError : the extra is not installed, or Spark cannot be started or reached, is another than asked for, or too old.
+    UsageError : the extra is not installed, or Spark cannot be started or reached, is too old, or another than asked.
     """
     try:
         with warnings.catch_warnings():
@@ -97,7 +98,7 @@ def spark_session() -> SparkSession:
 
 
 def spark_path(path: Path) -> str:
-    """Name a path of the disk that this process and the executors share; a cluster's own default may be another file system."""
+    """Name a path of the disk shared with the executors; a cluster's own default may be another file system."""
     return f"file://{path.absolute()}"
 
 

@@ -1,0 +1,15 @@
+"""Parquet files: read by the engine, with the types they state."""
+
+from __future__ import annotations
+
+from tenure.core.sql import literal
+from tenure.sources.readers.reader import RawTable, Reader
+
+
+class ParquetReader(Reader):
+    """Reads Parquet."""
+
+    endings = (".parquet",)
+
+    def relation(self, raw: RawTable) -> str:
+        return f"read_parquet({literal(str(raw.path))})"
