@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
 
-from tenure.core.errors import UnknownNameError
 from tenure.core.time_windows import next_month
 from tenure.sources.contract import STAGED_TABLES
 
 SCORES, REPORTS = "scores", "reports"
 NAMES = (*(name for name, table in STAGED_TABLES.items() if table.is_dated), SCORES, REPORTS)
-
-
-def parse_retention(section: Any, problems: list[str]) -> dict[str, int]:
-    """Check the section; what is wrong is added to ``problems``. => staged table, ``scores`` or ``reports`` => days"""
-    if not isinstance(section, dict):
-        problems.append("[retention]: expected a table, as in usage = 730")
-        return {}
-    for name, days in section.items():
-        if name not in NAMES:
-            problems.append(f"[retention]: {UnknownNameError('Retention', name, NAMES)}")
-        elif not isinstance(days, int) or isinstance(days, bool) or days < 1:
-            problems.append(f"[retention] {name} is {days!r}: expected days, 1 or more")
-    return dict(section)
 
 
 def first_days_kept(retention: dict[str, int], today: date) -> dict[str, date]:

@@ -139,7 +139,8 @@ class StagedSource:
 
     def warnings(self) -> list[str]:
         """Say what is odd but possible, one line each."""
-        lines = [
+        lines = list(self.source.warnings)
+        lines += [
             f"{name}: {count:,} rows: {what} (kept)"
             for name, table in self.tables.items()
             for what, count in table.warnings.items()
