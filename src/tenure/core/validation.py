@@ -1,4 +1,4 @@
-"""Values that users write, in a TOML or as parameters: pydantic checks them and gathers all problems, one message says them.
+"""Values that users write, in a TOML or as parameters: pydantic gathers all problems, one message says them.
 
 pydantic takes a while to import: whoever needs this imports it in the function that checks.
 """
@@ -131,7 +131,7 @@ def _problems(found: ErrorDetails, kind: Any, at: tuple[str, ...], noun: str) ->
 
 
 def _place(path: tuple[str, ...], *, is_table: bool) -> str:
-    """Name a place as the TOML does: ``[order_lines] amount`` of a value, ``[order_lines]`` of a table, nothing of the whole."""
+    """Name a place as the TOML does: ``[order_lines] amount``, ``[order_lines]`` of a table, nothing of the whole."""
     written = [key if _BARE_KEY.fullmatch(key) else f'"{key}"' for key in path]
     if is_table:
         return f"[{'.'.join(written)}]" if written else ""

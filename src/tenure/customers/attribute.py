@@ -28,8 +28,8 @@ class CustomerAttribute:
     ``build`` takes the facts known at the as-of and the customers as far as they are told (customer_id, the scores, the
     columns of the attributes named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
     ``columns_in`` names further columns, where the source decides which there are.
-    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers have
-    the columns of every attribute.
+    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers
+    have the columns of every attribute.
     ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[attributes.<name>]``.
     """
 

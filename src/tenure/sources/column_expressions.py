@@ -67,7 +67,7 @@ def type_of(
     sql: str,
     problems: list[str],
 ) -> str:
-    """Return the engine's type of a column's expression; what is wrong with it is added to ``problems``, and it has none."""
+    """Return the engine's type of a column's expression; a faulty one has none, and is added to ``problems``."""
     place = f"{column} = {sql!r}"
     try:
         parsed = sqlglot.parse_one(f"SELECT {sql} AS x", read="duckdb")
@@ -90,7 +90,9 @@ def type_of(
 
 
 def _text_for_numbers(connection: duckdb.DuckDBPyConnection, view: str, raw_types: dict[str, str], sql: str) -> str:
-    """Say which columns would have to be numbers and are text, and for which value; nothing where something else is wrong.
+    """Say which columns would have to be numbers and are text, and for which value.
+
+    Nothing is said where something else is wrong.
 
     One word in a column of numbers makes all of it text.
     """

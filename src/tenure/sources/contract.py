@@ -220,6 +220,7 @@ def staged_table(name: str) -> StagedTable:
 DATE_COLUMNS = ("occurred_at", "known_at")
 # What customers without a date are dated: before any cutoff. A table dated so is static, so unproven by a replay.
 STATIC_DATE = "1900-01-01"
-# SQL of the last day on which a row was unknown, just as the engine cuts: it is seen once it has both occurred and become known.
+# SQL of the last day on which a row was unknown, just as the engine cuts: it is seen once it has both occurred and
+# become known.
 # The day of a row without dates: as text it sorts before every cutoff, so that its table counts whole.
 SEEN_AFTER, UNDATED = "greatest(occurred_at, known_at)::DATE::VARCHAR", ""

@@ -24,7 +24,12 @@ def check_date_formats(connection: duckdb.DuckDBPyConnection, mapped: MappedTabl
     DataContractError : names the format, how many rows have it, and the first of them.
     """
     column = mapped.date_expression.strip('"')
-    rows = f"SELECT json_extract_string(raw, {literal('$.' + chr(34) + column + chr(34))}) AS day FROM read_parquet({literal(str(rejected))}) WHERE rule = 'occurred_at is not a date'"
+    path = literal(f'$."{column}"')
+    rows = (
+        f"SELECT json_extract_string(raw, {path}) AS day "
+        f"FROM read_parquet({literal(str(rejected))}) "
+        "WHERE rule = 'occurred_at is not a date'"
+    )
     for style in FORMATS:
         count, first = connection.execute(
             f"SELECT count(*), min(day) FROM ({rows}) WHERE try_strptime(day, {literal(style)}) IS NOT NULL"

@@ -1,4 +1,4 @@
-"""What may stand in a ``source.toml``: types of its keys, from which come the checks, the messages and the JSON Schema."""
+"""What may stand in a ``source.toml``: types of its keys, which make the checks, the messages and the JSON Schema."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ COLUMN_NAME = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), expects("lower-
 SHARE = Annotated[float, Field(ge=0, le=1), expects("a number from 0 to 1")]
 NUMBER = Annotated[int | float, expects("a number")]
 DAYS = Annotated[int, Field(ge=1), expects("days, 1 or more")]
+HISTORY = Annotated[int, expects("a number of days")]
+FEATURES = Annotated[list[dict[str, Any]], expects("an array of tables, as in [[features]]")]
+QUERY = Annotated[str, expects("one SELECT statement as text")]
 CHANNEL = Annotated[str, Field(pattern="^[a-z0-9_]+$"), expects("a channel: lower-case letters, digits and '_'")]
 TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
 DATED = {
@@ -52,17 +55,17 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "timezone": (ZONE, "of the business: its days begin there"),
     "raw_timezone": (ZONE, "of the timestamps in the raw files, where it is another"),
     "cutoff_grid": (Grid, "how far cutoffs lie apart"),
-    "min_history_days": (Annotated[int, expects("a number of days")], "history a fitting cutoff has behind it, at least"),
+    "min_history_days": (HISTORY, "history a fitting cutoff has behind it, at least"),
     "margin_rate": (NUMBER, "share of revenue that is margin"),
     "published": (str, "where the data is published"),
     "licence": (str, "under which it may be used"),
     "note": (str, "what a reader of its reports should know"),
     "owner": (str, "who owns its models on an MLflow server that others use, too"),
     "pseudonymise": (bool, "name customers by a keyed hash from staging on"),
-    "retention": (table("retention", dict.fromkeys(NAMES, DAYS)), "for how many days facts, scores and reports are kept"),
+    "retention": (table("retention", dict.fromkeys(NAMES, DAYS)), "days for which facts, scores and reports are kept"),
     "targets": (tables(dict[str, Any], "[targets.lapse]"), "a target's own numbers"),
     "attributes": (tables(dict[str, Any], "[attributes.rfm]"), "a customer attribute's own settings"),
-    "features": (Annotated[list[dict[str, Any]], expects("an array of tables, as in [[features]]")], "features on extra columns"),
+    "features": (FEATURES, "features on extra columns"),
 }  # fmt: skip
 
 
@@ -84,7 +87,7 @@ def _section(staged: StagedTable) -> Any:
     expressions = partial(tables, SQL, '{ name = "column" }')
     keys = {name: (SQL, meaning) for name, meaning in columns.items()} | {
         "from": (TEXTS, "the raw file; of a list the first that is present"),
-        "query": (Annotated[str, expects("one SELECT statement as text")], "SELECT over the raw files, instead of from"),
+        "query": (QUERY, "SELECT over the raw files, instead of from"),
         "extra": (expressions(key=COLUMN_NAME), "further columns"),
         "key": (TEXTS, "columns that tell rows apart: of rows alike in them the first is kept"),
         "max_rejected_share": (SHARE, "a larger share of rejected rows ends the staging"),

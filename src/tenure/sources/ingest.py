@@ -37,12 +37,14 @@ def stage_source(
 ) -> StagedSource:
     """Stage a source: the tables made of what has changed, while the others stay; ``reused`` where none has.
 
-    ``clock`` is the time of the run, with its zone; now by default: facts dated after it are rejected. ``allow_empty`` stages tables
-    without rows as they are: of files as they stood on an early day. ``identities`` are the workspace's own unless others are given.
+    ``clock`` is the time of the run, with its zone; now by default: facts dated after it are rejected. ``allow_empty``
+    stages tables without rows as they are: of files as they stood on an early day. ``identities`` are the workspace's
+    own unless others are given.
 
     Raises
     ------
-    UsageError : ids are to be hashed and the key is missing, or another one; or persons were found under other names. LockedError : another process writes.
+    UsageError : ids are to be hashed and the key is missing, or another one; or persons were found under other names.
+    LockedError : another process writes.
     DataContractError : a missing file or column, an unreadable or empty table, most rows rejected, ids that never meet.
     StoredFormatError : a newer Tenure staged the source.
     """

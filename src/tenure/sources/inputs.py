@@ -1,4 +1,7 @@
-"""What each staged table is made of: its mapping, the raw files it reads, who is whom. What has not changed is not staged again."""
+"""What each staged table is made of: its mapping, the raw files it reads, who is whom.
+
+What has not changed is not staged again.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,9 @@ STAGING_VERSION = 7
 class Inputs:
     """What a source is staged from, and at which local time of the business.
 
-    ``files`` maps each staged table to what it reads: ``file``, ``file#part`` or ``server#table``. ``hashes`` maps files, and the tables of servers
-    once they were read, to digests of what they hold. ``naming`` says how customers are named. ``are_one``: some table reads what only all files together tell, so each is made of all.
+    ``files`` maps each staged table to what it reads: ``file``, ``file#part`` or ``server#table``. ``hashes`` maps
+    files, and the tables of servers once they were read, to digests of what they hold. ``naming`` says how customers
+    are named. ``are_one``: some table reads what only all files together show, so each is made of all.
     """
 
     source: Source
@@ -120,7 +124,9 @@ def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:
 def files_of(
     source: Source, folder: Path, mappings: Mapping[str, TableMapping]
 ) -> tuple[dict[str, tuple[str, ...]], bool]:
-    """Map each staged table to what it reads, and say whether all of them name that: a query that does not may read any file.
+    """Map each staged table to what it reads, and say whether all of them name that.
+
+    A query that does not name what it reads may read any file.
 
     Raises
     ------

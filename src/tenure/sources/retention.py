@@ -14,7 +14,8 @@ NAMES = (*(name for name, table in STAGED_TABLES.items() if table.is_dated), SCO
 def first_days_kept(retention: dict[str, int], today: date) -> dict[str, date]:
     """Give the first day of each staged table that is not too old yet: the first of a month.
 
-    A whole month goes at a time, up to 30 days early, so that a daily run finds staged facts and snapshots as they were.
+    A whole month goes at a time, up to 30 days early, so that a daily run finds staged facts and snapshots as they
+    were.
     """
     oldest = {name: today - timedelta(days=days) for name, days in retention.items() if name in STAGED_TABLES}
     return {name: next_month(day) for name, day in oldest.items()}

@@ -38,7 +38,8 @@ def stage_table(
 
     Raises
     ------
-    DataContractError : the raw file cannot be read to its end, or too much of it would be rejected. StorageError : no room.
+    DataContractError : the raw file cannot be read to its end, or too much of it would be rejected.
+    StorageError : no room.
     """
     staged, rejected, known = into.files(mapped.name)
     try:
@@ -70,7 +71,10 @@ def _write(
     scratch: Path,
     private: Path,
 ) -> tuple[int, str]:
-    """Write a table's facts and its rejected rows. => rows read, when the first fact will have occurred that the ingest clock rejects"""
+    """Write a table's facts and its rejected rows.
+
+    => rows read, when the first fact will have occurred that the ingest clock rejects
+    """
     staged, rejected, _ = into.files(mapped.name)
     (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
     columns = ", ".join(quoted(column) for column in mapped.staged_columns)
@@ -94,7 +98,9 @@ def _relation(staged: Path) -> str:
 
 
 def _judged(connection: duckdb.DuckDBPyConnection, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
-    """Give the SQL of a table's judged rows, its customers named as they shall be; and how many are left out as if never read.
+    """Give the SQL of a table's judged rows, its customers named as they shall be.
+
+    Give how many rows are left out as if never read, too.
 
     Left out are the rows of forgotten customers, and those older than they may be kept.
     """
@@ -126,7 +132,8 @@ def _summarise(
     if mapped.is_dated:
         asked |= {
             "first_day": "min(occurred_at)::DATE", "last_day": "max(occurred_at)::DATE", "latest": "max(occurred_at)",
-            "history_start": f"quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE", "customers": "count(DISTINCT customer_id)",
+            "history_start": f"quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE",
+            "customers": "count(DISTINCT customer_id)",
         }  # fmt: skip
     if not mapped.key:
         asked["distinct"] = f"count(DISTINCT hash({ROW}))"
@@ -141,6 +148,7 @@ def _summarise(
     dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
     days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
     return TableSummary(
-        read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings, columns=mapped.staged_columns,
-        filled_from=days, customers=found.get("customers", 0), is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
+        read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
+        columns=mapped.staged_columns, filled_from=days, customers=found.get("customers", 0),
+        is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
     )  # fmt: skip

@@ -86,7 +86,9 @@ class Parameter:
 COMMON = (
     Parameter("source", "source", "demo", "which company: a folder under data/raw, or a bundled source"),
     Parameter("as_of", "date", "", "first unknown day, YYYY-MM-DD; empty: the day after the last fact"),
-    Parameter("workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: TENURE_WORKSPACE, or this checkout"),
+    Parameter(
+        "workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: TENURE_WORKSPACE, or this checkout"
+    ),
     Parameter("quick", "flag", False, "few trees and a sample: shows that it works, not to be believed"),
     Parameter("run", "text", "", "id of the run this is a step of, which says all above; empty: opened by hand"),
 )  # fmt: skip
@@ -110,13 +112,23 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
         *COMMON,
         Parameter("target", "target", "lapse", "churn, convert, lapse, upsell, or one of your own"),
         Parameter("test_cutoff", "date", "", "YYYY-MM-DD; empty: the last matured cutoff on the grid"),
-        Parameter("tune_trials", "count", 0, "Optuna trials inside the fitting block; 0: good defaults", "trials", high=1000),
+        Parameter(
+            "tune_trials", "count", 0, "Optuna trials inside the fitting block; 0: good defaults", "trials", high=1000
+        ),
         Parameter("seed", "count", 7, "of folds, trees and samples", high=2**31 - 1),
-        Parameter("walk_cutoffs", "count", 3, "out-of-time cutoffs of the scorecard, the test cutoff among them; 6 with `run --full`", "cutoffs", low=1, high=24),
+        Parameter(
+            "walk_cutoffs", "count", 3,
+            "out-of-time cutoffs of the scorecard, the test cutoff among them; 6 with `run --full`",
+            "cutoffs", low=1, high=24,
+        ),
     ),
     "04_score": (
         *COMMON,
-        Parameter("versions", "choice", "champion", '"champion", or "from_run": what this run just trained, where it passed', allowed=("champion", "from_run")),
+        Parameter(
+            "versions", "choice", "champion",
+            '"champion", or "from_run": what this run just trained, where it passed',
+            allowed=("champion", "from_run"),
+        ),
         Parameter("targets", "targets", "", "comma-separated; empty: all that have a champion"),
         Parameter("allow_hindsight", "flag", False, "score a day the model has seen; the rows are marked"),
         ENGINE,
@@ -151,7 +163,8 @@ def complete(notebook: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    UsageError : every unknown name, wrong value and impossible combination, in one message. UnknownNameError : no such notebook.
+    UsageError : every unknown name, wrong value and impossible combination, in one message.
+    UnknownNameError : no such notebook.
     """
     from pydantic import AfterValidator
 
