@@ -24,6 +24,7 @@ from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import clear_unreadable
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource, TableSummary, fingerprint_of, read_manifest, write_manifest
+from tenure.sources.staging_names import StagingNames
 from tenure.sources.table_staging import stage_table
 
 
@@ -161,34 +162,32 @@ def _stage_anew(
     workspace: Workspace, inputs: Inputs, scratch: Path, staged: StagedSource, *, allow_empty: bool
 ) -> dict[str, TableSummary]:
     """Write the tables that ``staged`` lacks into its folder."""
-    identities, private = inputs.identities, workspace.private_records(inputs.source.name)
+    private = workspace.private_records(inputs.source.name)
     connection = open_locked(inputs.folder, scratch, staged.folder)
     try:
-        identities.open(connection)
+        names = StagingNames.open(inputs.identities, connection)
         # Who is a customer is known before the first table is staged: a text of it may name one of the last.
         every = [
-            _map_and_learn(connection, inputs, scratch, name, allow_empty=allow_empty)
+            _map_and_learn(names, inputs, scratch, name, allow_empty=allow_empty)
             for name in inputs.mappings
             if name not in staged.tables
         ]
-        identities.check_same_names(connection, workspace.identity_events(inputs.source.name))
-        tables = {mapped.name: stage_table(connection, inputs, mapped, staged, scratch, private) for mapped in every}
+        names.check_same(workspace.identity_events(inputs.source.name))
+        tables = {mapped.name: stage_table(names, inputs, mapped, staged, scratch, private) for mapped in every}
         if not allow_empty:
             _check_ids_meet(connection, inputs.source, staged, staged.tables | tables)
-        identities.close(connection)
+        names.close()
     finally:
         connection.close()
     return tables
 
 
-def _map_and_learn(
-    connection: duckdb.DuckDBPyConnection, inputs: Inputs, scratch: Path, name: str, *, allow_empty: bool
-) -> MappedTable:
+def _map_and_learn(names: StagingNames, inputs: Inputs, scratch: Path, name: str, *, allow_empty: bool) -> MappedTable:
     mapping, files = inputs.mappings[name], inputs.files[name]
-    mapped = map_table(connection, inputs.source, inputs.folder, scratch, mapping, files, allow_empty=allow_empty)
-    inputs.identities.learn(connection, mapped)
+    mapped = map_table(names.connection, inputs.source, inputs.folder, scratch, mapping, files, allow_empty=allow_empty)
+    names.learn(mapped)
     if mapped.keeps_unreadable:
-        clear_unreadable(connection)  # they are met again, and kept, when the table is staged
+        clear_unreadable(names.connection)  # they are met again, and kept, when the table is staged
     return mapped
 
 
