@@ -106,7 +106,13 @@ def json_schema(kind: Any) -> dict[str, Any]:
 
 
 def refusal(where: str, problems: Iterable[str], advice: str = ADVICE) -> str:
-    """Put all problems of one place into one message."""
+    """Put all problems of one place into one message.
+
+    Examples
+    --------
+    >>> refusal("shop.toml", ["margin_rate is 'x': expected a number"])
+    "shop.toml: margin_rate is 'x': expected a number. Correct it and run again."
+    """
     ended = [text if text.endswith((".", "?")) else f"{text}." for text in problems]
     if len(ended) == 1:
         return f"{where}: {ended[0]} {advice}"
@@ -119,15 +125,16 @@ def _problems(found: ErrorDetails, kind: Any, at: tuple[str, ...], noun: str) ->
     is_key = loc[-1:] == ("[key]",)
     loc = loc[:-1] if is_key else loc
     here, above = (*at, *loc), (*at, *loc[:-1])
-    place = _place(here, is_table=isinstance(found["input"], dict))
     if found["type"] == "extra_forbidden":
         unknown = UnknownNameError(noun, loc[-1], _keys(kind, loc[:-1]))
         return [f"{_place(above, is_table=True)}: {unknown}".removeprefix(": ")]
     context = found.get("ctx", {})
     if found["type"] == "value_error":
+        place = _place(here, is_table=isinstance(found["input"], dict))
         return [f"{place}: {text}".removeprefix(": ") for text in context["error"].args]
-    expected = EXPECTED.get(found["type"], found["msg"]).format(**context | {"table": _place(here, is_table=True)})
-    return [f"{place} is {'no name' if is_key else repr(found['input'])}: expected {expected}"]
+    context["table"] = _place(here, is_table=True)
+    expected = EXPECTED[found["type"]].format(**context) if found["type"] in EXPECTED else found["msg"]
+    return [f"{_place(here, is_table=False)} is {'no name' if is_key else repr(found['input'])}: expected {expected}"]
 
 
 def _place(path: tuple[str, ...], *, is_table: bool) -> str:

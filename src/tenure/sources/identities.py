@@ -127,8 +127,9 @@ class Identities:
         """
         if not self.are_needed:
             return []
-        check = self.key.check or (self.key.secret and self.key.check)
-        return [NAMING_VERSION, str(self.is_pseudonymised), check, *sorted(self.forgotten.hashes)]
+        if not self.key.check:
+            _ = self.key.secret
+        return [NAMING_VERSION, str(self.is_pseudonymised), self.key.check, *sorted(self.forgotten.hashes)]
 
     def forget(self, customer: str) -> None:
         """Put a customer on the suppression list, and take the id out of the map."""

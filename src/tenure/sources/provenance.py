@@ -89,10 +89,9 @@ def stage_as_known(
 ) -> tuple[StagedSource, int]:
     """Stage raw files in a workspace of their own as they stood at a cutoff's midnight.
 
+    ``identities`` name the customers, and leave the forgotten out, as they do today. Tables that cannot be cut are
+    those of the staging ``at_hand``, where one is: neither their files nor a server is read again.
     => staged facts, raw rows left out
-
-    ``identities`` name the customers, and leave the forgotten out, as they do today. Tables that cannot be cut are those of the staging
-    ``at_hand``, where one is: neither their files nor a server is read again.
     """
     files = raw_files_of(source, folder)
     known = _known_at(source, folder, files)

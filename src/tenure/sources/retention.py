@@ -16,6 +16,11 @@ def first_days_kept(retention: dict[str, int], today: date) -> dict[str, date]:
 
     A whole month goes at a time, up to 30 days early, so that a daily run finds staged facts and snapshots as they
     were.
+
+    Examples
+    --------
+    >>> first_days_kept({"usage": 90, "scores": 30}, date(2026, 5, 20))
+    {'usage': datetime.date(2026, 3, 1)}
     """
     oldest = {name: today - timedelta(days=days) for name, days in retention.items() if name in STAGED_TABLES}
     return {name: next_month(day) for name, day in oldest.items()}

@@ -15,6 +15,12 @@ from tenure.targets.catalogue import check_targets
 Kind = Literal["source", "date", "folder", "target", "targets", "choice", "text", "flag", "count"]
 
 
+WORDS = {
+    "date": "YYYY-MM-DD", "flag": "True or False", "source": "a name", "target": "a target",
+    "targets": "targets, by commas",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a notebook. ``low`` and ``high`` bound a count; ``allowed`` are the values of a choice."""
@@ -43,17 +49,10 @@ class Parameter:
         """What it may be, in words."""
         if self.kind == "count":
             return f"{self.low} to {self.high:,} {self.unit}".rstrip()
-        words = {
-            "date": "YYYY-MM-DD",
-            "flag": "True or False",
-            "source": "a name",
-            "target": "a target",
-            "targets": "targets, by commas",
-        }
-        return " or ".join(self.allowed) or words.get(self.kind, self.kind)
+        return " or ".join(self.allowed) or WORDS.get(self.kind, self.kind)
 
     @property
-    def type(self) -> Any:
+    def accepts(self) -> Any:
         """The type that checks a value of it."""
         from pydantic import AfterValidator, Field
 
@@ -103,11 +102,7 @@ ENGINE = Parameter(
 
 NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "01_ingest": COMMON,
-    "02_features": (
-        *COMMON,
-        TARGETS,
-        ENGINE,
-    ),
+    "02_features": (*COMMON, TARGETS, ENGINE),
     "03_train": (
         *COMMON,
         Parameter("target", "target", "lapse", "churn, convert, lapse, upsell, or one of your own"),
@@ -172,7 +167,7 @@ def complete(notebook: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     contract = parameters_of(notebook)
     kind: Any = Annotated[
-        table(notebook, {name: parameter.type for name, parameter in contract.items()}), AfterValidator(_possible)
+        table(notebook, {name: parameter.accepts for name, parameter in contract.items()}), AfterValidator(_possible)
     ]
     values = {name: parameter.default for name, parameter in contract.items()} | dict(given)
     advice = f"See 'tenure help {notebook}'."
