@@ -31,7 +31,8 @@ def column_expressions(mapping: TableMapping, raw_types: dict[str, str], place: 
         required |= {"occurred_at"} if table.is_dated and table.name != "customers" else set()
         if missing := sorted(required - expressions.keys()):
             raise DataContractError(
-                f"{place}: {raw_name} has no column {', '.join(missing)}. Found: {', '.join(raw_types)}. Rename the columns, or map them in source.toml."
+                f"{place}: {raw_name} has no column {', '.join(missing)}. Found: {', '.join(raw_types)}. Rename the "
+                "columns, or map them in source.toml."
             )
         if table.name == "customers":
             rest = {raw.lower(): quoted(raw) for raw in raw_types if raw.lower() not in names}

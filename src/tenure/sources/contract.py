@@ -196,7 +196,8 @@ STAGED_TABLES: dict[str, StagedTable] = {
                 ("birth_date is after the record", "{birth_date} > CAST({occurred_at} AS DATE)"),
                 (
                     "nothing but a name: no birth date, e-mail, phone, account or address",
-                    "coalesce({birth_date}::VARCHAR, {email}, {phone}, {account}, {street}, {city}, {postcode}) IS NULL",
+                    "coalesce({birth_date}::VARCHAR, {email}, {phone}, {account}, {street}, {city}, {postcode}) "
+                    "IS NULL",
                 ),
             ),
         ),

@@ -36,7 +36,8 @@ def check_date_formats(connection: duckdb.DuckDBPyConnection, mapped: MappedTabl
         ).fetchall()[0]
         if count:
             raise DataContractError(
-                f"{mapped.place} occurred_at: dates in two formats in {mapped.raw_name}: {count:,} rows look like '{first}' ({style}), the others "
-                f"like 2026-01-31. Expected one format. Write the file anew, or map both: occurred_at = "
-                f"\"coalesce(try_strptime({column}, '%Y-%m-%d'), try_strptime({column}, '{style}'))\"."
+                f"{mapped.place} occurred_at: dates in two formats in {mapped.raw_name}: {count:,} rows look like "
+                f"'{first}' ({style}), the others like 2026-01-31. Expected one format. Write the file anew, or map "
+                f"both: occurred_at = \"coalesce(try_strptime({column}, '%Y-%m-%d'), try_strptime({column}, "
+                f"'{style}'))\"."
             )

@@ -44,15 +44,17 @@ class IdentityKey:
         key = os.environ.get(KEY, "").encode()
         if len(key) < SHORTEST_KEY:
             raise UsageError(
-                f"{self.source}: the environment variable {KEY} {'is not set' if not key else 'is too short'}. With it customers are "
-                f"pseudonymised, and the forgotten are told from others: expected a secret of {SHORTEST_KEY} characters or more, the same at every staging. Set it (a new one: python -c "
-                "'import secrets; print(secrets.token_hex(32))') and run again."
+                f"{self.source}: the environment variable {KEY} {'is not set' if not key else 'is too short'}. With it "
+                "customers are pseudonymised, and the forgotten are told from others: expected a secret of "
+                f"{SHORTEST_KEY} characters or more, the same at every staging. Set it (a new one: python -c 'import "
+                "secrets; print(secrets.token_hex(32))') and run again."
             )
         check, known = _hash(key, "which key", ""), self.check
         if known and not hmac.compare_digest(known, check):
             raise UsageError(
-                f"{self.source}: {KEY} is another key than the one this source's customers were hashed with. Expected the same: under another one "
-                f"every pseudonym changes and the forgotten come back. Set the former key, or begin anew by removing {self.folder}."
+                f"{self.source}: {KEY} is another key than the one this source's customers were hashed with. Expected "
+                "the same: under another one every pseudonym changes and the forgotten come back. Set the former key, "
+                f"or begin anew by removing {self.folder}."
             )
         if not known:
             write_private(self._check_path, check)

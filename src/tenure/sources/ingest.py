@@ -83,7 +83,8 @@ def read_staging(workspace: Workspace, source: Source, fingerprint: str = "") ->
     if staged is None or fingerprint not in ("", staged.fingerprint):
         found = f"is staged as {staged.fingerprint}" if staged else "is not staged"
         raise RunError(
-            f"{source.name} {found}. Expected {fingerprint}, which this run began with: another run has staged the source since. Run again."
+            f"{source.name} {found}. Expected {fingerprint}, which this run began with: another run has staged the "
+            "source since. Run again."
         )
     return _with_private_parts(workspace, staged)
 
@@ -216,6 +217,7 @@ def _check_ids_meet(
             for table in (name, others[0])
         ]
         raise DataContractError(
-            f"{source.where} [{name}]: none of its {tables[name].customers:,} customers appears in another table (here '{examples[0]}', in "
-            f"{others[0]} '{examples[1]}'). Expected the same ids; mend the customer_id expression of one of them."
+            f"{source.where} [{name}]: none of its {tables[name].customers:,} customers appears in another table (here "
+            f"'{examples[0]}', in {others[0]} '{examples[1]}'). Expected the same ids; mend the customer_id expression "
+            "of one of them."
         )

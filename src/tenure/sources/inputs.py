@@ -115,8 +115,9 @@ def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:
     if not any(STAGED_TABLES[name].is_dated for name in mappings):
         present = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
         raise DataContractError(
-            f"{folder}: no raw data. Found: {', '.join(present) or 'nothing'}. Expected a source.toml, or files named as "
-            f"the staged tables ({', '.join(STAGED_TABLES)}). Put them there, or run 'tenure fetch {source.name} --from FOLDER'."
+            f"{folder}: no raw data. Found: {', '.join(present) or 'nothing'}. Expected a source.toml, or files named "
+            f"as the staged tables ({', '.join(STAGED_TABLES)}). Put them there, or run 'tenure fetch {source.name} "
+            "--from FOLDER'."
         )
     return {name: mappings[name] for name in STAGED_TABLES if name in mappings}
 

@@ -124,8 +124,9 @@ class StagedSource:
         if not self.dated:
             staged = ", ".join(f"{name} ({table.staged:,} rows)" for name, table in self.tables.items())
             raise DataContractError(
-                f"{self.source.where}: no staged fact has a date. Found {staged or 'no table'}. Expected at least one table of dated "
-                "facts, such as order_lines with occurred_at: without days there is neither a past nor an outcome. Map one, or bring its file."
+                f"{self.source.where}: no staged fact has a date. Found {staged or 'no table'}. Expected at least one "
+                "table of dated facts, such as order_lines with occurred_at: without days there is neither a past nor "
+                "an outcome. Map one, or bring its file."
             )
         return self.dated.values()
 
@@ -141,7 +142,8 @@ class StagedSource:
             for name, table in self.tables.items()
         }
         return [
-            f"{name}: {table.rejected:,} rejected ({rules[name]}), kept in data/staged/{self.source.name}/rejected/{name}.parquet"
+            f"{name}: {table.rejected:,} rejected ({rules[name]}), kept in "
+            f"data/staged/{self.source.name}/rejected/{name}.parquet"
             for name, table in self.tables.items()
             if table.rejected
         ]
@@ -206,8 +208,9 @@ def check_as_of(staged: StagedSource, as_of: date | None) -> date:
         return default
     if as_of > default + timedelta(days=7):
         raise NotEnoughDataError(
-            f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of {default}, "
-            f"or {default + timedelta(days=7)} at the latest: later, every customer would look silent. Bring newer data or choose an earlier as-of."
+            f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of "
+            f"{default}, or {default + timedelta(days=7)} at the latest: later, every customer would look silent. "
+            "Bring newer data or choose an earlier as-of."
         )
     if as_of <= staged.history_start:
         raise NotEnoughDataError(

@@ -95,9 +95,10 @@ class StagingNames:
                 ("the raw files' ids", "set") if self.identities.is_pseudonymised else ("pseudonyms", "taken out")
             )
             raise UsageError(
-                f"{source}: {events} says of customers by {these} who is whom, from before pseudonymise was {since}. Expected the names of "
-                f"today: every person found would part. Move that folder away and run 'tenure identity match {source}' (what was merged or "
-                "split by hand is to be said again), or undo the change. Scores, reports and exports of before keep their names, too."
+                f"{source}: {events} says of customers by {these} who is whom, from before pseudonymise was {since}. "
+                "Expected the names of today: every person found would part. Move that folder away and run 'tenure "
+                f"identity match {source}' (what was merged or split by hand is to be said again), or undo the change. "
+                "Scores, reports and exports of before keep their names, too."
             )
 
     def forgotten_rows(self, mapped: MappedTable) -> int:

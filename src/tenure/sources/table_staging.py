@@ -49,7 +49,8 @@ def stage_table(
     except duckdb.Error as error:
         if any(words in str(error) for words in NO_ROOM):
             raise StorageError(
-                f"{mapped.place}: no room to stage {mapped.raw_name} in {staged.parent.parent}. Nothing was replaced; make room and run again."
+                f"{mapped.place}: no room to stage {mapped.raw_name} in {staged.parent.parent}. Nothing was replaced; "
+                "make room and run again."
             ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
     hides_ids = inputs.identities.are_needed and mapped.is_dated
