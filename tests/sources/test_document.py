@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from copy import deepcopy
 from importlib.resources import files
@@ -200,3 +202,9 @@ def test_a_typo_is_refused_by_the_printed_schema(printed, typo):
     text = shipped("complete_journey")
     assert typo[0] in text
     assert list(printed.iter_errors(tomllib.loads(text.replace(typo[0], typo[1], 1))))
+
+
+def test_pydantic_is_imported_only_where_a_source_is_read():
+    asked = "import sys, tenure.cli.main, tenure.sources.source, tenure.targets.catalogue, tenure.steps.parameters; print('pydantic' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from tenure.core.sql import literal
 from tenure.sources.contract import SQL_TYPE, STATIC_DATE, Column, Kind
-from tenure.sources.source import Source, TableMapping
+from tenure.sources.raw_mapping import TableMapping
+from tenure.sources.source import Source
 
 NUMERIC = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "DECIMAL", "FLOAT", "DOUBLE"}

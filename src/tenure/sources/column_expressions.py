@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import quoted
+from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.raw_views import first_line
-from tenure.sources.source import TableMapping
 
 
 def column_expressions(mapping: TableMapping, raw_types: dict[str, str], place: str, raw_name: str) -> dict[str, str]:

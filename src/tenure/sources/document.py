@@ -13,8 +13,8 @@ from tenure.core.errors import UnknownNameError
 from tenure.core.time_windows import Grid
 from tenure.core.validation import expects, json_schema, table, tables
 from tenure.sources.contract import STAGED_TABLES, StagedTable
+from tenure.sources.raw_mapping import RawFile, TableMapping
 from tenure.sources.retention import NAMES
-from tenure.sources.source import RawFile, TableMapping
 
 SQL = Annotated[str, expects('an SQL expression as text, as in "\'web\'" or "price"')]
 TEXTS = Annotated[

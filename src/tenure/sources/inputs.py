@@ -19,8 +19,9 @@ from tenure.core.hashing import digest, fingerprint_file
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
 from tenure.sources.raw_files import READABLE, SERVERS, choose_raw_file, inside, split_reference
+from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.retention import first_days_kept
-from tenure.sources.source import Source, TableMapping, zone_of
+from tenure.sources.source import Source, zone_of
 from tenure.sources.staged_source import TableSummary
 
 # Part of every key: raise it when staging changes what it writes.

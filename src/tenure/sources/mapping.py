@@ -13,8 +13,9 @@ from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import literal, quoted
 from tenure.sources.casts import casts_and_rules
 from tenure.sources.column_expressions import column_expressions, columns_in, type_of
+from tenure.sources.raw_mapping import RawFile, TableMapping
 from tenure.sources.raw_views import describe_query, open_view
-from tenure.sources.source import RawFile, Source, TableMapping
+from tenure.sources.source import Source
 
 AFTER_CLOCK = "occurred_at is after the ingest clock"
 
