@@ -19,7 +19,7 @@ from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import forget_customer
 from tenure.runs.run import run_flow
 from tenure.runs.score import score_flow
-from tenure.sources.identities import KEY
+from tenure.sources.identity_key import KEY
 from tenure.steps.run_record import RunRecord
 
 

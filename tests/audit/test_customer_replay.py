@@ -10,7 +10,8 @@ from tenure.customers import catalogue, view
 from tenure.customers.attribute import AttributeColumn, CustomerAttribute
 from tenure.identity.events import Event, Ledger
 from tenure.snapshots.build import Snapshots
-from tenure.sources.identities import KEY, Identities
+from tenure.sources.identities import Identities
+from tenure.sources.identity_key import KEY
 from tenure.sources.ingest import stage_source
 
 CUTOFF = date(2023, 7, 1)

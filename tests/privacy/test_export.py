@@ -10,7 +10,8 @@ from tables import staged
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
 from tenure.privacy.export import export_scores, exported_on
-from tenure.sources.identities import KEY, Identities
+from tenure.sources.identities import Identities
+from tenure.sources.identity_key import KEY
 
 ORDERS = ("customer_id occurred_at order_id amount", "ana 2024-01-05 1 3", "=bo 2024-01-09 2 4")
 
@@ -26,7 +27,7 @@ def shop(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "run.json").write_text("{}")
         (folder / "lapse.csv").write_text(
-            f"customer_id,decile,reason\n{own.pseudonym('ana')},1,00\n{own.pseudonym('=bo')},2,\n"
+            f"customer_id,decile,reason\n{own.pseudonyms.of('ana')},1,00\n{own.pseudonyms.of('=bo')},2,\n"
         )
         (folder / "data_dictionary.csv").write_text("column,unit\ncustomer_id,\n")
     return workspace
@@ -58,7 +59,7 @@ def test_a_day_without_scores_and_ids_that_are_real_are_told(shop):
     with pytest.raises(UsageError, match="nothing was scored as of 2024-04-01. Scored: 2024-02-01, 2024-03-01"):
         export_scores(shop, "shop", as_of="2024-04-01")
     (shop.raw("shop") / "source.toml").unlink()
-    Identities("shop", shop.identities("shop")).map_path.unlink()
+    Identities("shop", shop.identities("shop")).pseudonyms.path.unlink()
     with pytest.raises(UsageError, match="no pseudonyms to reveal"):
         export_scores(shop, "shop", reveal=True)
 

@@ -14,7 +14,7 @@ from tenure.core.errors import RunError
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.person import Person
 from tenure.scoring.score import STORED_AS, read_scores_metadata
-from tenure.sources.identities import MARKER
+from tenure.sources.staging_names import MARKER
 
 ANA, NUMBER = Person(("ana-1", "p0123456789abcdef01234567")), Person(("12",))
 

@@ -22,7 +22,8 @@ from tenure.scoring.ledger import append_to_ledger, entries, read_definition
 from tenure.scoring.score import Scores
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.known_customers import known_customers
-from tenure.sources.identities import KEY, Identities
+from tenure.sources.identities import Identities
+from tenure.sources.identity_key import KEY
 from tenure.sources.source import read_source
 from tenure.targets.catalogue import all_targets
 

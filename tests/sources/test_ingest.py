@@ -138,7 +138,7 @@ def test_times_become_the_business_local_time(tmp_path):
         ("timezone = 'Europe/Berln'", "Time zone 'Europe/Berln'"),
         (
             "[order_lines]\nfrom = 'orders.csv'\ncustomer_id = 'client'",
-            "no expression for order_id, amount, occurred_at",
+            "no expression for occurred_at, order_id, amount",
         ),
         ("[order_lines]\ncustomer_id = 'client'", "either from"),
         ("cutoff_grid = 'day'", "expected 'month' or 'week'"),
@@ -229,7 +229,7 @@ def test_unchanged_raw_files_are_not_staged_again(tmp_path):
     ("line", "words"),
     [
         ("order_lines = 1", r"order_lines is 1: expected a table, as in \[order_lines\]"),
-        ("raw = 'orders.csv'", "must be tables, as in .raw"),
+        ("raw = 'orders.csv'", "expected a table, as in .raw"),
         ("[order_lines]\nextra = 'gift'", "extra is 'gift': expected a table"),
         ("[customers]\nconsent = true", "consent is True: expected a table"),
         ("[order_lines]\nfrom = [1]", "from is .1.: expected a text, or a list of texts"),

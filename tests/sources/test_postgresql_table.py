@@ -13,7 +13,7 @@ from tenure.audit.replay import replay
 from tenure.core.errors import DataContractError
 from tenure.core.workspace import Workspace
 from tenure.snapshots.build import Snapshots
-from tenure.sources.identities import KEY
+from tenure.sources.identity_key import KEY
 from tenure.sources.ingest import current_staging, stage_source
 from tenure.sources.source import read_source
 

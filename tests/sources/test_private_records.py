@@ -10,7 +10,8 @@ from tenure.core.workspace import Workspace
 from tenure.identity.events import Ledger
 from tenure.identity.resolve import resolve
 from tenure.privacy.forget import forget_customer
-from tenure.sources.identities import KEY, Identities
+from tenure.sources.identities import Identities
+from tenure.sources.identity_key import KEY
 
 HEADER = "customer_id occurred_at system record_id first_name surname birth_date email is_email_verified"
 ROWS = (
@@ -41,10 +42,10 @@ def test_staged_and_rejected_records_tell_whose_they_are_and_no_more(tmp_path):
     source, own = hidden(tmp_path)
     told = [str(read(path)) for path in source.folder.rglob("*.parquet")]
     assert len(told) == 4 and not [word for word in DESCRIBING if any(word in text for text in told)]
-    web1 = own.pseudonym("web1")
+    web1 = own.pseudonyms.of("web1")
     assert read(source.path("records"), "customer_id, system, email, birth_date")[0] == (web1, "web", None, None)
     ((raw,),) = read(source.rejected_path("records"), "raw")
-    assert json.loads(raw) == {"customer_id": own.pseudonym("dora"), "occurred_at": "2024-01-02", "system": "web"}
+    assert json.loads(raw) == {"customer_id": own.pseudonyms.of("dora"), "occurred_at": "2024-01-02", "system": "web"}
 
 
 def test_whole_records_are_their_owners_alone_and_joined_as_without_pseudonyms(tmp_path):
@@ -56,7 +57,9 @@ def test_whole_records_are_their_owners_alone_and_joined_as_without_pseudonyms(t
         assert resolve(Workspace(asked.folder.parents[2]), asked).joined == 2
         found.append(Ledger(asked.identity_events).mapping())
     assert found[1] == {"shop1": "web1", "shop3": "ben@y.org"}
-    assert {own.real_ids()[one]: own.real_ids()[other] for one, other in found[0].items()} == found[1]
+    assert {
+        own.pseudonyms.real_ids()[one]: own.pseudonyms.real_ids()[other] for one, other in found[0].items()
+    } == found[1]
 
 
 def test_records_come_back_where_they_were_lost_and_go_with_the_setting(tmp_path):
@@ -83,6 +86,6 @@ def test_the_forgotten_are_in_no_record(tmp_path):
     source, own = hidden(tmp_path)
     resolve(Workspace(tmp_path), source)
     done = forget_customer(Workspace(tmp_path), "shop", "web1")
-    assert done.others == (own.pseudonym("shop1"),), "the same person by another id is told, not guessed away"
-    assert done.left == [] and own.pseudonym("web1") not in str(read(source.whole_records))
+    assert done.others == (own.pseudonyms.of("shop1"),), "the same person by another id is told, not guessed away"
+    assert done.left == [] and own.pseudonyms.of("web1") not in str(read(source.whole_records))
     assert "901" not in str([read(path) for path in own.folder.rglob("*.parquet")])

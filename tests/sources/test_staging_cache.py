@@ -18,7 +18,8 @@ from tables import read, staged, write_csv
 from tenure.core.errors import DataContractError, RunError, StoredFormatError
 from tenure.core.workspace import Workspace
 from tenure.sources import inputs
-from tenure.sources.identities import KEY, Identities
+from tenure.sources.identities import Identities
+from tenure.sources.identity_key import KEY
 from tenure.sources.ingest import current_staging, read_staging, stage_source
 from tenure.sources.provenance import stage_as_known
 from tenure.sources.source import parse_source, read_source
@@ -288,7 +289,7 @@ def test_under_pseudonyms_each_table_is_made_of_all_files_for_a_text_may_name_an
     assert read(staged(tmp_path, "pseudonymise = true\n", **tables).path("declared"), "value") == [("c-9",)]
     tables["order_lines"] = (*tables["order_lines"], "c-9 2024-01-06 o2 1")
     again = staged(tmp_path, "pseudonymise = true\n", **tables)
-    assert read(again.path("declared"), "value") == [(Identities("shop", tmp_path / "data/identities/shop", True).pseudonym("c-9"),)]  # fmt: skip
+    assert read(again.path("declared"), "value") == [(Identities("shop", tmp_path / "data/identities/shop", True).pseudonyms.of("c-9"),)]  # fmt: skip
     assert contents(again) == contents(staged(tmp_path / "fresh", "pseudonymise = true\n", **tables))
 
 

@@ -240,8 +240,8 @@ def test_plain_papermill_needs_source_alone_and_is_refused_what_a_notebook_does_
 
     by_papermill(source="shop", targets="lapse")
     for wrong, said in (
-        ({"sorce": "shop"}, "Parameter of 02_features 'sorce' is not defined.*Did you mean 'source'"),
-        ({"source": "shop", "quick": 1}, "quick = 1 is of type int. Expected bool"),
+        ({"sorce": "shop"}, "Parameter 'sorce' is not defined.*Did you mean 'source'"),
+        ({"source": "shop", "quick": 1}, "quick is 1: expected bool"),
     ):
         with pytest.raises(papermill.PapermillExecutionError, match=said):
             by_papermill(**wrong)

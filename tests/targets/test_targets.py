@@ -151,7 +151,7 @@ def test_a_source_holds_features_monotone_and_a_misspelt_one_is_refused():
         targets_of(misspelt)
     for wrong in ("0", '"up"'):
         text = f"[targets.lapse.monotone]\ndays_since_order = {wrong}\n"
-        with pytest.raises(DefinitionError, match="Expected 1 .only raises. or -1"):
+        with pytest.raises(DefinitionError, match="expected 1 .only raises. or -1"):
             targets_of(parse_source(text, name="shop", where="shop.toml"))
 
 

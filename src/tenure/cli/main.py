@@ -14,7 +14,7 @@ from tenure.cli.champions import promote, rollback, status
 from tenure.cli.identity import identity
 from tenure.cli.looking import customer, explain, help_, schedule
 from tenure.cli.people import export, forget
-from tenure.cli.raw_data import demo, fetch, sources
+from tenure.cli.raw_data import demo, fetch, schema, sources
 from tenure.cli.runs import audit, backfill, run, score
 from tenure.core.errors import Stopped, TenureError, describe_unforeseen
 from tenure.core.logs import Log
@@ -30,7 +30,7 @@ app = typer.Typer(
 for command in (
     run, score, backfill, audit,
     explain, customer, schedule,
-    sources, fetch, demo, export, forget,
+    sources, schema, fetch, demo, export, forget,
     status, promote, rollback,
 ):  # fmt: skip
     app.command()(command)

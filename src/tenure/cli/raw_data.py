@@ -68,3 +68,16 @@ def sources(workspace: WorkspaceOption = "") -> None:
         )
         if source.published:
             typer.echo(f"{'':<18} {source.published} · {source.licence}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of source.toml, for editors."""
+    import json
+
+    from tenure.customers.catalogue import all_attributes
+    from tenure.sources.document import source_schema
+    from tenure.targets.catalogue import all_targets
+
+    targets = {name: target.settings_type for name, target in all_targets().items()}
+    attributes = {name: attribute.settings_type for name, attribute in all_attributes().items()}
+    typer.echo(json.dumps(source_schema(targets=targets, attributes=attributes), indent=2))

@@ -1,4 +1,4 @@
-"""What a attribute is: something said of a customer beside the scores, from what was known at the as-of. One small file each."""
+"""What a customer attribute is: something said of a customer beside the scores, from what was known at the as-of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.core.errors import DefinitionError, UnknownNameError
 from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.sources.source import Source
 
@@ -29,8 +28,8 @@ class CustomerAttribute:
     ``build`` takes the facts known at the as-of and the customers as far as they are told (customer_id, the scores, the
     columns of the attributes named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
     ``columns_in`` names further columns, where the source decides which there are.
-    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers have
-    the columns of every attribute.
+    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers
+    have the columns of every attribute.
     ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[attributes.<name>]``.
     """
 
@@ -50,21 +49,23 @@ class CustomerAttribute:
         ------
         DefinitionError : the source's TOML names a setting that does not exist, or gives a value of another kind.
         """
+        from tenure.core.validation import checked
+
         own = source.attributes.get(self.name, {})
-        place = f"{source.where} [attributes.{self.name}]"
-        for key, value in own.items():
-            if key not in self.settings:
-                raise DefinitionError(f"{place}: {UnknownNameError('Key', key, self.settings)}")
-            if (problem := _problem(value, self.settings[key])) != "":
-                raise DefinitionError(f"{place} {key} is {value!r}. Expected {problem}.")
-        return dict(self.settings) | own
+        given = checked(self.settings_type, own, source.where, at=("attributes", self.name)) if own else {}
+        return dict(self.settings) | given
 
+    @property
+    def settings_type(self) -> Any:
+        """What may stand in ``[attributes.<name>]``: values of the kind of their defaults."""
+        from tenure.core.validation import NUMBER, table
 
-def _problem(value: Any, default: Any) -> str:
-    """Say what was expected where a value is not of its default's kind; empty where it is."""
-    if isinstance(default, int | float):
-        is_right = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-        return "" if is_right else "a number, not negative"
-    kinds = {list: "a list", dict: "a table", str: "text"}
-    kind = next(kind for kind in kinds if isinstance(default, kind))
-    return "" if isinstance(value, kind) else kinds[kind]
+        kinds: dict[type, Any] = {
+            bool: bool,
+            int: NUMBER,
+            float: NUMBER,
+            list: list[Any],
+            dict: dict[str, Any],
+            str: str,
+        }
+        return table(self.name, {key: kinds[type(default)] for key, default in self.settings.items()})

@@ -44,7 +44,7 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
             f"Run 'tenure score {source_name} --as-of DATE' first."
         )
     with sole_writer(workspace, source_name, f"tenure export {source_name}"):
-        names = Identities.of(workspace, source).real_ids()
+        names = Identities.of(workspace, source).pseudonyms.real_ids()
         if reveal and not names:
             raise UsageError(
                 f"{source_name}: there are no pseudonyms to reveal: its customers are named as in the raw files. Leave --reveal out."

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tenure.core.atomic_files import replaced_file
 from tenure.privacy.log_files import is_log, read_log, write_log
 from tenure.privacy.person import Person, holds_ids
-from tenure.sources.identities import MARKER
+from tenure.sources.staging_names import MARKER
 
 BATCH_ROWS = 200_000
 PARQUET, TABLES, PAGES, DOCUMENTS, TEXTS = (

@@ -59,7 +59,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
     source = read_source(workspace, source_name)
     identities = Identities.of(workspace, source)
     with sole_writer(workspace, source_name, f"tenure forget {source_name}"):
-        customer = identities.real_ids().get(customer, customer)
+        customer = identities.pseudonyms.real_ids().get(customer, customer)
         person = Person(tuple(dict.fromkeys((customer, identities.name_of(customer)))))
         registry = Registry(workspace)
         registry.check()
@@ -86,7 +86,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
 
 def _check_known(workspace: Workspace, source: Source, identities: Identities, person: Person, customer: str) -> None:
     """A mistyped id would be forgotten without a word, and the customer not at all."""
-    if identities.is_forgotten(customer):
+    if customer in identities.forgotten:
         return
     # Snapshots name nobody that staged tables do not, and the numbers of a fit may look like a short id.
     snapshots = workspace.snapshots(source.name)

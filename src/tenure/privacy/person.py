@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from tenure.sources.identities import MARKER
+from tenure.sources.staging_names import MARKER
 
 _TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")
 _TELLS_OF_CUSTOMERS = re.compile(r"customer_id|>\s*Customer\s*<|\(first: ")

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from tenure.core.sql import literal
 from tenure.sources.contract import SQL_TYPE, STATIC_DATE, Column, Kind
-from tenure.sources.source import Source, TableMapping
+from tenure.sources.raw_mapping import TableMapping
+from tenure.sources.source import Source
 
 NUMERIC = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "DECIMAL", "FLOAT", "DOUBLE"}
@@ -19,7 +20,8 @@ def casts_and_rules(
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Give the SQL that casts each staged column, and the rules with their SQL conditions, in the order they are asked.
 
-    ``types``: what the engine makes of each column's expression. ``is_static``: rows have no date, and get the one before any cutoff.
+    ``types``: what the engine makes of each column's expression. ``is_static``: rows have no date, and get the one
+    before any cutoff.
     """
     casts: dict[str, str] = {}
     rules: list[tuple[str, str]] = []
@@ -81,7 +83,10 @@ def _columns(mapping: TableMapping, expressions: dict[str, str], types: dict[str
 def _text(sql: str, kind: str) -> str:
     if kind.split("(")[0] in ("DOUBLE", "FLOAT", "DECIMAL"):
         # 17850.0 in one file and 17850 in another are one id.
-        sql = f"CASE WHEN ({sql}) = trunc({sql}) THEN CAST(CAST(({sql}) AS HUGEINT) AS VARCHAR) ELSE CAST(({sql}) AS VARCHAR) END"
+        sql = (
+            f"CASE WHEN ({sql}) = trunc({sql}) THEN CAST(CAST(({sql}) AS HUGEINT) AS VARCHAR) "
+            f"ELSE CAST(({sql}) AS VARCHAR) END"
+        )
     return f"nullif(trim(CAST(({sql}) AS VARCHAR)), '')"
 
 

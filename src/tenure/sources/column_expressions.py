@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import quoted
+from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.raw_views import first_line
-from tenure.sources.source import TableMapping
 
 
 def column_expressions(mapping: TableMapping, raw_types: dict[str, str], place: str, raw_name: str) -> dict[str, str]:
@@ -31,7 +31,8 @@ def column_expressions(mapping: TableMapping, raw_types: dict[str, str], place: 
         required |= {"occurred_at"} if table.is_dated and table.name != "customers" else set()
         if missing := sorted(required - expressions.keys()):
             raise DataContractError(
-                f"{place}: {raw_name} has no column {', '.join(missing)}. Found: {', '.join(raw_types)}. Rename the columns, or map them in source.toml."
+                f"{place}: {raw_name} has no column {', '.join(missing)}. Found: {', '.join(raw_types)}. Rename the "
+                "columns, or map them in source.toml."
             )
         if table.name == "customers":
             rest = {raw.lower(): quoted(raw) for raw in raw_types if raw.lower() not in names}
@@ -67,7 +68,7 @@ def type_of(
     sql: str,
     problems: list[str],
 ) -> str:
-    """Return the engine's type of a column's expression; what is wrong with it is added to ``problems``, and it has none."""
+    """Return the engine's type of a column's expression; a faulty one has none, and is added to ``problems``."""
     place = f"{column} = {sql!r}"
     try:
         parsed = sqlglot.parse_one(f"SELECT {sql} AS x", read="duckdb")
@@ -90,7 +91,9 @@ def type_of(
 
 
 def _text_for_numbers(connection: duckdb.DuckDBPyConnection, view: str, raw_types: dict[str, str], sql: str) -> str:
-    """Say which columns would have to be numbers and are text, and for which value; nothing where something else is wrong.
+    """Say which columns would have to be numbers and are text, and for which value.
+
+    Nothing is said where something else is wrong.
 
     One word in a column of numbers makes all of it text.
     """

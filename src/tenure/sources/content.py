@@ -13,7 +13,9 @@ ROW = '"the whole row"'
 
 
 def digest_by_day(connection: duckdb.DuckDBPyConnection, relation: str, day: str) -> dict[str, Any]:
-    """Give a relation's ``columns`` with their types and its ``days``: each value of ``day`` (SQL) => rows, sum of their 64-bit hashes.
+    """Give a relation's ``columns`` with their types and its ``days``.
+
+    ``days`` maps each value of ``day`` (SQL) to the number of rows and the sum of their 64-bit hashes.
 
     A sum knows no order, and unlike an exclusive or it tells identical rows from none.
     """

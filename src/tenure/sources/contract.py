@@ -196,7 +196,8 @@ STAGED_TABLES: dict[str, StagedTable] = {
                 ("birth_date is after the record", "{birth_date} > CAST({occurred_at} AS DATE)"),
                 (
                     "nothing but a name: no birth date, e-mail, phone, account or address",
-                    "coalesce({birth_date}::VARCHAR, {email}, {phone}, {account}, {street}, {city}, {postcode}) IS NULL",
+                    "coalesce({birth_date}::VARCHAR, {email}, {phone}, {account}, {street}, {city}, {postcode}) "
+                    "IS NULL",
                 ),
             ),
         ),
@@ -220,6 +221,7 @@ def staged_table(name: str) -> StagedTable:
 DATE_COLUMNS = ("occurred_at", "known_at")
 # What customers without a date are dated: before any cutoff. A table dated so is static, so unproven by a replay.
 STATIC_DATE = "1900-01-01"
-# SQL of the last day on which a row was unknown, just as the engine cuts: it is seen once it has both occurred and become known.
+# SQL of the last day on which a row was unknown, just as the engine cuts: it is seen once it has both occurred and
+# become known.
 # The day of a row without dates: as text it sorts before every cutoff, so that its table counts whole.
 SEEN_AFTER, UNDATED = "greatest(occurred_at, known_at)::DATE::VARCHAR", ""

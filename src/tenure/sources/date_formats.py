@@ -24,14 +24,20 @@ def check_date_formats(connection: duckdb.DuckDBPyConnection, mapped: MappedTabl
     DataContractError : names the format, how many rows have it, and the first of them.
     """
     column = mapped.date_expression.strip('"')
-    rows = f"SELECT json_extract_string(raw, {literal('$.' + chr(34) + column + chr(34))}) AS day FROM read_parquet({literal(str(rejected))}) WHERE rule = 'occurred_at is not a date'"
+    path = literal(f'$."{column}"')
+    rows = (
+        f"SELECT json_extract_string(raw, {path}) AS day "
+        f"FROM read_parquet({literal(str(rejected))}) "
+        "WHERE rule = 'occurred_at is not a date'"
+    )
     for style in FORMATS:
         count, first = connection.execute(
             f"SELECT count(*), min(day) FROM ({rows}) WHERE try_strptime(day, {literal(style)}) IS NOT NULL"
         ).fetchall()[0]
         if count:
             raise DataContractError(
-                f"{mapped.place} occurred_at: dates in two formats in {mapped.raw_name}: {count:,} rows look like '{first}' ({style}), the others "
-                f"like 2026-01-31. Expected one format. Write the file anew, or map both: occurred_at = "
-                f"\"coalesce(try_strptime({column}, '%Y-%m-%d'), try_strptime({column}, '{style}'))\"."
+                f"{mapped.place} occurred_at: dates in two formats in {mapped.raw_name}: {count:,} rows look like "
+                f"'{first}' ({style}), the others like 2026-01-31. Expected one format. Write the file anew, or map "
+                f"both: occurred_at = \"coalesce(try_strptime({column}, '%Y-%m-%d'), try_strptime({column}, "
+                f"'{style}'))\"."
             )

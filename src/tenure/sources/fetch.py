@@ -25,14 +25,16 @@ def fetch_source(workspace: Workspace, name: str, folder: Path | None) -> list[P
     wanted = sorted({file for mapping in source.tables.values() for file in mapping.file_names})
     if folder is None:
         raise DataContractError(
-            f"{name}: Tenure downloads nothing by itself. Get the files from {source.published or 'their owner'} ({source.licence or 'licence unknown'}), then run "
-            f"'tenure fetch {name} --from FOLDER'. Files the mapping names: {', '.join(wanted) or 'see its source.toml'}."
+            f"{name}: Tenure downloads nothing by itself. Get the files from {source.published or 'their owner'} "
+            f"({source.licence or 'licence unknown'}), then run 'tenure fetch {name} --from FOLDER'. Files the mapping "
+            f"names: {', '.join(wanted) or 'see its source.toml'}."
         )
     endings = (*find_readers(source.folder).endings, ".toml")
     found = sorted(path for path in folder.glob("*") if path.name.lower().endswith(endings)) if folder.is_dir() else []
     if not found:
         raise DataContractError(
-            f"{folder}: no readable file there. Expected {', '.join(wanted) or 'raw files'}; name the folder that holds them."
+            f"{folder}: no readable file there. Expected {', '.join(wanted) or 'raw files'}; name the folder that "
+            "holds them."
         )
     placed = []
     for path in found:

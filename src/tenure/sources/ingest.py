@@ -24,6 +24,7 @@ from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import clear_unreadable
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource, TableSummary, fingerprint_of, read_manifest, write_manifest
+from tenure.sources.staging_names import StagingNames
 from tenure.sources.table_staging import stage_table
 
 
@@ -37,12 +38,14 @@ def stage_source(
 ) -> StagedSource:
     """Stage a source: the tables made of what has changed, while the others stay; ``reused`` where none has.
 
-    ``clock`` is the time of the run, with its zone; now by default: facts dated after it are rejected. ``allow_empty`` stages tables
-    without rows as they are: of files as they stood on an early day. ``identities`` are the workspace's own unless others are given.
+    ``clock`` is the time of the run, with its zone; now by default: facts dated after it are rejected. ``allow_empty``
+    stages tables without rows as they are: of files as they stood on an early day. ``identities`` are the workspace's
+    own unless others are given.
 
     Raises
     ------
-    UsageError : ids are to be hashed and the key is missing, or another one; or persons were found under other names. LockedError : another process writes.
+    UsageError : ids are to be hashed and the key is missing, or another one; or persons were found under other names.
+    LockedError : another process writes.
     DataContractError : a missing file or column, an unreadable or empty table, most rows rejected, ids that never meet.
     StoredFormatError : a newer Tenure staged the source.
     """
@@ -80,7 +83,8 @@ def read_staging(workspace: Workspace, source: Source, fingerprint: str = "") ->
     if staged is None or fingerprint not in ("", staged.fingerprint):
         found = f"is staged as {staged.fingerprint}" if staged else "is not staged"
         raise RunError(
-            f"{source.name} {found}. Expected {fingerprint}, which this run began with: another run has staged the source since. Run again."
+            f"{source.name} {found}. Expected {fingerprint}, which this run began with: another run has staged the "
+            "source since. Run again."
         )
     return _with_private_parts(workspace, staged)
 
@@ -159,34 +163,32 @@ def _stage_anew(
     workspace: Workspace, inputs: Inputs, scratch: Path, staged: StagedSource, *, allow_empty: bool
 ) -> dict[str, TableSummary]:
     """Write the tables that ``staged`` lacks into its folder."""
-    identities, private = inputs.identities, workspace.private_records(inputs.source.name)
+    private = workspace.private_records(inputs.source.name)
     connection = open_locked(inputs.folder, scratch, staged.folder)
     try:
-        identities.open(connection)
+        names = StagingNames.open(inputs.identities, connection)
         # Who is a customer is known before the first table is staged: a text of it may name one of the last.
         every = [
-            _map_and_learn(connection, inputs, scratch, name, allow_empty=allow_empty)
+            _map_and_learn(names, inputs, scratch, name, allow_empty=allow_empty)
             for name in inputs.mappings
             if name not in staged.tables
         ]
-        identities.check_same_names(connection, workspace.identity_events(inputs.source.name))
-        tables = {mapped.name: stage_table(connection, inputs, mapped, staged, scratch, private) for mapped in every}
+        names.check_same(workspace.identity_events(inputs.source.name))
+        tables = {mapped.name: stage_table(names, inputs, mapped, staged, scratch, private) for mapped in every}
         if not allow_empty:
             _check_ids_meet(connection, inputs.source, staged, staged.tables | tables)
-        identities.close(connection)
+        names.close()
     finally:
         connection.close()
     return tables
 
 
-def _map_and_learn(
-    connection: duckdb.DuckDBPyConnection, inputs: Inputs, scratch: Path, name: str, *, allow_empty: bool
-) -> MappedTable:
+def _map_and_learn(names: StagingNames, inputs: Inputs, scratch: Path, name: str, *, allow_empty: bool) -> MappedTable:
     mapping, files = inputs.mappings[name], inputs.files[name]
-    mapped = map_table(connection, inputs.source, inputs.folder, scratch, mapping, files, allow_empty=allow_empty)
-    inputs.identities.learn(connection, mapped)
+    mapped = map_table(names.connection, inputs.source, inputs.folder, scratch, mapping, files, allow_empty=allow_empty)
+    names.learn(mapped)
     if mapped.keeps_unreadable:
-        clear_unreadable(connection)  # they are met again, and kept, when the table is staged
+        clear_unreadable(names.connection)  # they are met again, and kept, when the table is staged
     return mapped
 
 
@@ -215,6 +217,7 @@ def _check_ids_meet(
             for table in (name, others[0])
         ]
         raise DataContractError(
-            f"{source.where} [{name}]: none of its {tables[name].customers:,} customers appears in another table (here '{examples[0]}', in "
-            f"{others[0]} '{examples[1]}'). Expected the same ids; mend the customer_id expression of one of them."
+            f"{source.where} [{name}]: none of its {tables[name].customers:,} customers appears in another table (here "
+            f"'{examples[0]}', in {others[0]} '{examples[1]}'). Expected the same ids; mend the customer_id expression "
+            "of one of them."
         )

@@ -13,8 +13,9 @@ from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import literal, quoted
 from tenure.sources.casts import casts_and_rules
 from tenure.sources.column_expressions import column_expressions, columns_in, type_of
+from tenure.sources.raw_mapping import RawFile, TableMapping
 from tenure.sources.raw_views import describe_query, open_view
-from tenure.sources.source import RawFile, Source, TableMapping
+from tenure.sources.source import Source
 
 AFTER_CLOCK = "occurred_at is after the ingest clock"
 
@@ -46,7 +47,10 @@ class MappedTable:
         return tuple(column for column in self.casts if column in ("amount", "monthly_price", "price"))
 
     def judged_sql(self, clock: datetime, told: Sequence[str] | None = None) -> str:
-        """Select each raw row cast to the contract, with ``rule`` (null: staged), ``raw_row`` and ``raw`` (JSON), which has the columns ``told``, by default all."""
+        """Select each raw row cast to the contract, with ``rule`` (null: staged), ``raw_row`` and ``raw`` (JSON).
+
+        ``raw`` holds the columns ``told``, by default all.
+        """
         rules = list(self.rules)
         if self.is_dated and not self.is_static:
             late = f"({self.casts['occurred_at']}) > TIMESTAMP {literal(str(clock))}"
@@ -54,14 +58,18 @@ class MappedTable:
         cases = " ".join(f"WHEN {condition} THEN {literal(rule)}" for rule, condition in rules) or "WHEN false THEN ''"
         casts = ", ".join(f"{sql} AS {quoted('staged__' + column)}" for column, sql in self.casts.items())
         raw = "source_row" if told is None else _struct(told)
-        inner = f"SELECT {casts}, CASE {cases} END AS rule, row_number() OVER () AS raw_row, to_json({raw}) AS raw FROM {self.raw_view} source_row"
+        inner = (
+            f"SELECT {casts}, CASE {cases} END AS rule, row_number() OVER () AS raw_row, to_json({raw}) AS raw "
+            f"FROM {self.raw_view} source_row"
+        )
         renamed = ", ".join(f"{quoted('staged__' + column)} AS {quoted(column)}" for column in self.casts)
         judged = f"SELECT {renamed}, rule, raw_row, raw FROM ({inner})"
         if not self.key:
             return judged
         keys = ", ".join(quoted(column) for column in self.key)
         repeated = f"row_number() OVER (PARTITION BY {keys}, rule IS NULL ORDER BY raw_row) > 1"
-        rule = f"CASE WHEN rule IS NULL AND {repeated} THEN {literal('duplicate of key ' + ', '.join(self.key))} ELSE rule END"
+        broken = literal("duplicate of key " + ", ".join(self.key))
+        rule = f"CASE WHEN rule IS NULL AND {repeated} THEN {broken} ELSE rule END"
         return f"SELECT * REPLACE ({rule} AS rule) FROM ({judged})"
 
 

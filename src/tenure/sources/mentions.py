@@ -1,4 +1,4 @@
-"""Customers' ids in other texts of staged facts: a note about somebody, an order number made from an id, who was referred by whom."""
+"""Customers' ids in other texts of staged facts: a note about somebody, an order number made from an id, a referral."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def text_columns(connection: duckdb.DuckDBPyConnection, table: str, relation: st
 
 
 def find_mentions(connection: duckdb.DuckDBPyConnection, texts: str, *, of_forgotten: bool = False) -> int:
-    """Fill the table ``renamed`` (text, renamed) with the texts that name a customer who has another name now; return how many.
+    """Fill the table ``renamed`` (text, renamed) with the texts that name a customer who is named otherwise now.
+
+    Return how many there are.
 
     ``texts`` is SQL that gives a column ``text``; the connection's table ``identity`` knows the customers, of whom
     ``of_forgotten`` asks for the forgotten alone. A plain number
@@ -39,9 +41,11 @@ def find_mentions(connection: duckdb.DuckDBPyConnection, texts: str, *, of_forgo
     """
     rows = connection.execute(
         f"WITH told AS (SELECT DISTINCT text FROM ({texts}) WHERE text IS NOT NULL), "
-        f"words AS (SELECT text, unnest(regexp_extract_all(text, {literal(WORD)})) AS word FROM told UNION SELECT text, text FROM told) "
+        f"words AS (SELECT text, unnest(regexp_extract_all(text, {literal(WORD)})) AS word FROM told "
+        "UNION SELECT text, text FROM told) "
         "SELECT text, customer_id, pseudonym FROM words JOIN identity ON word = customer_id "
-        f"WHERE (is_forgotten OR {not of_forgotten}) AND customer_id <> pseudonym AND NOT regexp_full_match(customer_id, {literal(_PLAIN_NUMBER)})"
+        f"WHERE (is_forgotten OR {not of_forgotten}) AND customer_id <> pseudonym "
+        f"AND NOT regexp_full_match(customer_id, {literal(_PLAIN_NUMBER)})"
     ).fetchall()
     names: dict[str, dict[str, str]] = defaultdict(dict)
     for text, customer, name in rows:

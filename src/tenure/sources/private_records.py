@@ -20,9 +20,12 @@ TOLD = ("customer_id", "occurred_at", "known_at", "system")
 def keep_apart(
     connection: duckdb.DuckDBPyConnection, columns: Sequence[str], judged: str, scratch: Path, path: Path, key: str
 ) -> str:
-    """Write the staged records whole to ``path``, for its owner alone; return the judged rows without what describes a person.
+    """Write the staged records whole to ``path``, for its owner alone.
 
-    The connection writes nowhere but into ``scratch``. ``key`` is that of the staged table: the file lies apart from it, and says which it belongs to.
+    Return the judged rows without what describes a person.
+
+    The connection writes nowhere but into ``scratch``. ``key`` is that of the staged table: the file lies apart from
+    it, and says which it belongs to.
     """
     listed = ", ".join(map(quoted, columns))
     closed = scratch / "private"
@@ -46,6 +49,6 @@ def key_of(path: Path) -> str:
 
 
 def told_of_rejected(mapped: MappedTable) -> tuple[str, ...]:
-    """Name the raw columns a rejected row keeps under pseudonyms: those the mapping reads; of a record, those it may tell."""
+    """Name the raw columns a rejected row keeps under pseudonyms: those mapped; of a record, those it may show."""
     asked = TOLD if mapped.name == RECORDS else mapped.raw_columns
     return tuple(dict.fromkeys(raw for column in asked for raw in mapped.raw_columns.get(column, ())))

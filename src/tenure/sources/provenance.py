@@ -33,7 +33,9 @@ def raw_files_of(source: Source, folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def known_at_expression(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, file: str) -> str:
-    """Give the SQL that says when a row of a raw file was known; empty where nobody declared it, or the file cannot be cut.
+    """Give the SQL that says when a row of a raw file was known.
+
+    It is empty where nobody declared it, or the file cannot be cut.
 
     ``[raw."<file>"] known_at`` in the TOML; a file that carries the staged names says it by its own columns.
     """
@@ -67,7 +69,10 @@ def static_tables(source: Source, folder: Path) -> set[str]:
 
 
 def _known_at(source: Source, folder: Path, files: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Give each raw file's SQL that says when a row was known. To open an engine takes longer than to read a file's columns: one reads them all."""
+    """Give each raw file's SQL that says when a row was known.
+
+    To open an engine takes longer than to read a file's columns: one reads them all.
+    """
     connection = open_locked(folder, folder)
     try:
         every = sorted({file for names in files.values() for file in names})
@@ -85,10 +90,11 @@ def stage_as_known(
     identities: Identities | None = None,
     at_hand: StagedSource | None = None,
 ) -> tuple[StagedSource, int]:
-    """Stage raw files in a workspace of their own as they stood at a cutoff's midnight. => staged facts, raw rows left out
+    """Stage raw files in a workspace of their own as they stood at a cutoff's midnight.
 
-    ``identities`` name the customers, and leave the forgotten out, as they do today. Tables that cannot be cut are those of the staging
-    ``at_hand``, where one is: neither their files nor a server is read again.
+    ``identities`` name the customers, and leave the forgotten out, as they do today. Tables that cannot be cut are
+    those of the staging ``at_hand``, where one is: neither their files nor a server is read again.
+    => staged facts, raw rows left out
     """
     files = raw_files_of(source, folder)
     known = _known_at(source, folder, files)
@@ -113,7 +119,9 @@ def stage_as_known(
 def truncate_raw(
     source: Source, folder: Path, destination: Path, cutoff: date, known_at: Mapping[str, str]
 ) -> dict[str, int]:
-    """Copy raw files as they stood at a cutoff's midnight: rows known before it, by the SQL of each; static files, which have none, whole.
+    """Copy raw files as they stood at a cutoff's midnight: rows known before it, by the SQL of each.
+
+    Static files, which have no such SQL, are copied whole.
 
     Returns the rows left out, per file that was cut. Rows whose time cannot be read stay: staging judges them.
     """

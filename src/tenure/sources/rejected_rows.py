@@ -37,7 +37,10 @@ def keep_unreadable(
         "SELECT line, any_value(csv_line), any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
     foreign = connection.execute(
-        "SELECT count(DISTINCT line), min(line) FROM reject_errors WHERE error_type = 'INVALID ENCODING' HAVING count(*) > 0"
+        "SELECT count(DISTINCT line), min(line) "
+        "FROM reject_errors "
+        "WHERE error_type = 'INVALID ENCODING' "
+        "HAVING count(*) > 0"
     ).fetchone()
     clear_unreadable(connection)
     if not lines:
@@ -45,7 +48,8 @@ def keep_unreadable(
     if foreign:
         count, first = foreign
         raise DataContractError(
-            f"{mapped.place}: {count:,} lines of {mapped.raw_name} are not UTF-8 (first: line {first}). Expected UTF-8: save the file so, "
+            f"{mapped.place}: {count:,} lines of {mapped.raw_name} are not UTF-8 (first: line {first}). Expected "
+            "UTF-8: save the file so, "
             f'or say [raw."{mapped.raw_name}"] encoding = "latin-1".'
         )
     merged = rejected.with_suffix(".merged.parquet")
@@ -80,8 +84,9 @@ def check_rejected(
     """
     if summary.read + summary.unreadable != summary.staged + summary.rejected:
         raise DataContractError(
-            f"{mapped.place}: {summary.read:,} rows read and {summary.unreadable:,} unreadable, but {summary.staged:,} staged and "
-            f"{summary.rejected:,} rejected. Rows would be lost; is {mapped.raw_name} being written to? Run again."
+            f"{mapped.place}: {summary.read:,} rows read and {summary.unreadable:,} unreadable, but {summary.staged:,} "
+            f"staged and {summary.rejected:,} rejected. Rows would be lost; is {mapped.raw_name} being written to? Run "
+            "again."
         )
     if "occurred_at is not a date" in summary.rules:
         check_date_formats(connection, mapped, rejected)
@@ -96,7 +101,7 @@ def check_rejected(
         f"SELECT raw FROM read_parquet({literal(str(rejected))}) WHERE rule = ? ORDER BY raw_row LIMIT 1", [rule]
     ).fetchall()[0][0]
     raise DataContractError(
-        f"{mapped.place}: {summary.rejected:,} of {summary.read + summary.unreadable:,} rows of {mapped.raw_name} would be rejected, most ({count:,}) because: "
-        f"{rule} (first: {first[:200]}). Expected at most {mapped.max_rejected_share:.0%}. Mend the mapping or the file, or allow "
-        "it with max_rejected_share."
+        f"{mapped.place}: {summary.rejected:,} of {summary.read + summary.unreadable:,} rows of {mapped.raw_name} "
+        f"would be rejected, most ({count:,}) because: {rule} (first: {first[:200]}). Expected at most "
+        f"{mapped.max_rejected_share:.0%}. Mend the mapping or the file, or allow it with max_rejected_share."
     )

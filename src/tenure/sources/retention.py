@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
 
-from tenure.core.errors import UnknownNameError
 from tenure.core.time_windows import next_month
 from tenure.sources.contract import STAGED_TABLES
 
@@ -13,23 +11,16 @@ SCORES, REPORTS = "scores", "reports"
 NAMES = (*(name for name, table in STAGED_TABLES.items() if table.is_dated), SCORES, REPORTS)
 
 
-def parse_retention(section: Any, problems: list[str]) -> dict[str, int]:
-    """Check the section; what is wrong is added to ``problems``. => staged table, ``scores`` or ``reports`` => days"""
-    if not isinstance(section, dict):
-        problems.append("[retention]: expected a table, as in usage = 730")
-        return {}
-    for name, days in section.items():
-        if name not in NAMES:
-            problems.append(f"[retention]: {UnknownNameError('Retention', name, NAMES)}")
-        elif not isinstance(days, int) or isinstance(days, bool) or days < 1:
-            problems.append(f"[retention] {name} is {days!r}: expected days, 1 or more")
-    return dict(section)
-
-
 def first_days_kept(retention: dict[str, int], today: date) -> dict[str, date]:
     """Give the first day of each staged table that is not too old yet: the first of a month.
 
-    A whole month goes at a time, up to 30 days early, so that a daily run finds staged facts and snapshots as they were.
+    A whole month goes at a time, up to 30 days early, so that a daily run finds staged facts and snapshots as they
+    were.
+
+    Examples
+    --------
+    >>> first_days_kept({"usage": 90, "scores": 30}, date(2026, 5, 20))
+    {'usage': datetime.date(2026, 3, 1)}
     """
     oldest = {name: today - timedelta(days=days) for name, days in retention.items() if name in STAGED_TABLES}
     return {name: next_month(day) for name, day in oldest.items()}

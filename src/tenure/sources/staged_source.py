@@ -21,7 +21,8 @@ KNOWN_FORMAT = 1
 class TableSummary:
     """What staging one table came to. ``read + unreadable == staged + rejected`` always holds.
 
-    Rows of forgotten customers, and those older than they may be kept, are in none of them, as if the raw file did not hold them.
+    Rows of forgotten customers, and those older than they may be kept, are in none of them, as if the raw file did not
+    hold them.
     """
 
     read: int
@@ -31,7 +32,8 @@ class TableSummary:
     rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     warnings: dict[str, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
-    # column => the last day on which no value of it was known, "" where rows have no day; columns that no row fills are not in it.
+    # column => the last day on which no value of it was known, "" where rows have no day; a column that no row fills is
+    # not in it.
     filled_from: dict[str, str] = field(default_factory=dict)
     customers: int = 0
     first_day: str = ""
@@ -40,7 +42,8 @@ class TableSummary:
     is_static: bool = False
     key: str = field(default="", compare=False)  # what it was made of, the ingest clock aside
     content: str = field(default="", compare=False)  # its rows, in whatever order
-    # When the last fact occurred, and when the first of those will that were rejected as of the future: a clock between them changes nothing.
+    # When the last fact occurred, and when the first of those will that were rejected as of the future: a clock between
+    # them changes nothing.
     latest: str = ""
     due: str = ""
 
@@ -55,7 +58,10 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class StagedSource:
-    """A source's staged facts on disk: one Parquet file per table, and what is known of them. ``fingerprint`` names their content."""
+    """A source's staged facts on disk: one Parquet file per table, and what is known of them.
+
+    ``fingerprint`` names their content.
+    """
 
     source: Source
     folder: Path
@@ -118,8 +124,9 @@ class StagedSource:
         if not self.dated:
             staged = ", ".join(f"{name} ({table.staged:,} rows)" for name, table in self.tables.items())
             raise DataContractError(
-                f"{self.source.where}: no staged fact has a date. Found {staged or 'no table'}. Expected at least one table of dated "
-                "facts, such as order_lines with occurred_at: without days there is neither a past nor an outcome. Map one, or bring its file."
+                f"{self.source.where}: no staged fact has a date. Found {staged or 'no table'}. Expected at least one "
+                "table of dated facts, such as order_lines with occurred_at: without days there is neither a past nor "
+                "an outcome. Map one, or bring its file."
             )
         return self.dated.values()
 
@@ -130,16 +137,21 @@ class StagedSource:
 
     def rejections(self) -> list[str]:
         """Say which rows were rejected and by which rule, one line for each table that has any."""
+        rules = {
+            name: ", ".join(f"{count:,} {rule}" for rule, count in table.rules.items())
+            for name, table in self.tables.items()
+        }
         return [
-            f"{name}: {table.rejected:,} rejected ({', '.join(f'{count:,} {rule}' for rule, count in table.rules.items())}), "
-            f"kept in data/staged/{self.source.name}/rejected/{name}.parquet"
+            f"{name}: {table.rejected:,} rejected ({rules[name]}), kept in "
+            f"data/staged/{self.source.name}/rejected/{name}.parquet"
             for name, table in self.tables.items()
             if table.rejected
         ]
 
     def warnings(self) -> list[str]:
         """Say what is odd but possible, one line each."""
-        lines = [
+        lines = list(self.source.warnings)
+        lines += [
             f"{name}: {count:,} rows: {what} (kept)"
             for name, table in self.tables.items()
             for what, count in table.warnings.items()
@@ -164,7 +176,9 @@ def write_manifest(staged: StagedSource) -> None:
 
 
 def read_manifest(source: Source, folder: Path) -> StagedSource | None:
-    """Read what ``write_manifest`` wrote; None where nothing is staged, or an earlier version did that named it otherwise.
+    """Read what ``write_manifest`` wrote.
+
+    It is None where nothing is staged, or an earlier version staged it that named it otherwise.
 
     Raises
     ------
@@ -194,8 +208,9 @@ def check_as_of(staged: StagedSource, as_of: date | None) -> date:
         return default
     if as_of > default + timedelta(days=7):
         raise NotEnoughDataError(
-            f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of {default}, "
-            f"or {default + timedelta(days=7)} at the latest: later, every customer would look silent. Bring newer data or choose an earlier as-of."
+            f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of "
+            f"{default}, or {default + timedelta(days=7)} at the latest: later, every customer would look silent. "
+            "Bring newer data or choose an earlier as-of."
         )
     if as_of <= staged.history_start:
         raise NotEnoughDataError(

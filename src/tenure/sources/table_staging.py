@@ -19,6 +19,7 @@ from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import check_rejected, keep_unreadable
 from tenure.sources.retention import first_days_kept
 from tenure.sources.staged_source import KNOWN_FORMAT, StagedSource, TableSummary
+from tenure.sources.staging_names import StagingNames
 
 # How the system says that a disk is full, or a limit on files reached.
 NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
@@ -27,7 +28,7 @@ HISTORY_QUANTILE = 0.001
 
 
 def stage_table(
-    connection: duckdb.DuckDBPyConnection,
+    names: StagingNames,
     inputs: Inputs,
     mapped: MappedTable,
     into: StagedSource,
@@ -38,15 +39,18 @@ def stage_table(
 
     Raises
     ------
-    DataContractError : the raw file cannot be read to its end, or too much of it would be rejected. StorageError : no room.
+    DataContractError : the raw file cannot be read to its end, or too much of it would be rejected.
+    StorageError : no room.
     """
+    connection = names.connection
     staged, rejected, known = into.files(mapped.name)
     try:
-        read, due = _write(connection, inputs, mapped, into, scratch, private)
+        read, due = _write(names, inputs, mapped, into, scratch, private)
     except duckdb.Error as error:
         if any(words in str(error) for words in NO_ROOM):
             raise StorageError(
-                f"{mapped.place}: no room to stage {mapped.raw_name} in {staged.parent.parent}. Nothing was replaced; make room and run again."
+                f"{mapped.place}: no room to stage {mapped.raw_name} in {staged.parent.parent}. Nothing was replaced; "
+                "make room and run again."
             ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
     hides_ids = inputs.identities.are_needed and mapped.is_dated
@@ -63,18 +67,22 @@ def stage_table(
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection,
+    names: StagingNames,
     inputs: Inputs,
     mapped: MappedTable,
     into: StagedSource,
     scratch: Path,
     private: Path,
 ) -> tuple[int, str]:
-    """Write a table's facts and its rejected rows. => rows read, when the first fact will have occurred that the ingest clock rejects"""
+    """Write a table's facts and its rejected rows.
+
+    => rows read, when the first fact will have occurred that the ingest clock rejects
+    """
+    connection = names.connection
     staged, rejected, _ = into.files(mapped.name)
     (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
     columns = ", ".join(quoted(column) for column in mapped.staged_columns)
-    judged, left_out = _judged(connection, inputs, mapped)
+    judged, left_out = _judged(names, inputs, mapped)
     if inputs.source.pseudonymise and mapped.name == RECORDS:
         judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[mapped.name])
     for chosen, rows, path in ((columns, "rule IS NULL", staged), ("rule, raw_row, raw", "rule IS NOT NULL", rejected)):
@@ -93,21 +101,23 @@ def _relation(staged: Path) -> str:
     return f"read_parquet({literal(str(staged))})"
 
 
-def _judged(connection: duckdb.DuckDBPyConnection, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
-    """Give the SQL of a table's judged rows, its customers named as they shall be; and how many are left out as if never read.
+def _judged(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
+    """Give the SQL of a table's judged rows, its customers named as they shall be.
+
+    Give how many rows are left out as if never read, too.
 
     Left out are the rows of forgotten customers, and those older than they may be kept.
     """
-    source, identities = inputs.source, inputs.identities
+    source = inputs.source
     hides_names = source.pseudonymise and mapped.is_dated
     judged = mapped.judged_sql(inputs.clock, told_of_rejected(mapped) if hides_names else None)
     left_out = 0
-    if identities.are_needed and mapped.is_dated:
-        left_out += identities.forgotten_rows(connection, mapped)
-        judged = identities.named_sql(connection, mapped, judged)
+    if inputs.identities.are_needed and mapped.is_dated:
+        left_out += names.forgotten_rows(mapped)
+        judged = names.named_sql(mapped, judged)
     if first_day := first_days_kept(source.retention, inputs.clock.date()).get(mapped.name):
         too_old = f"occurred_at < DATE '{first_day}' AND occurred_at > DATE '{STATIC_DATE}'"
-        (old,) = connection.execute(f"SELECT count(*) FROM ({judged}) WHERE {too_old}").fetchall()[0]
+        (old,) = names.connection.execute(f"SELECT count(*) FROM ({judged}) WHERE {too_old}").fetchall()[0]
         left_out += old
         judged = f"SELECT * FROM ({judged}) WHERE ({too_old}) IS NOT TRUE"
     return judged, left_out
@@ -126,7 +136,8 @@ def _summarise(
     if mapped.is_dated:
         asked |= {
             "first_day": "min(occurred_at)::DATE", "last_day": "max(occurred_at)::DATE", "latest": "max(occurred_at)",
-            "history_start": f"quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE", "customers": "count(DISTINCT customer_id)",
+            "history_start": f"quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE",
+            "customers": "count(DISTINCT customer_id)",
         }  # fmt: skip
     if not mapped.key:
         asked["distinct"] = f"count(DISTINCT hash({ROW}))"
@@ -141,6 +152,7 @@ def _summarise(
     dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
     days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
     return TableSummary(
-        read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings, columns=mapped.staged_columns,
-        filled_from=days, customers=found.get("customers", 0), is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
+        read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
+        columns=mapped.staged_columns, filled_from=days, customers=found.get("customers", 0),
+        is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What plain Papermill put into a notebook: checked against the notebook's contract, where Papermill itself would only warn."""
+"""What plain Papermill put into a notebook: checked against its contract, where Papermill itself would only warn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ INJECTED = "# Parameters"
 
 
 def check_injected() -> None:
-    """Refuse parameters given to this notebook that it does not have, or wrong values; outside a notebook nothing is checked.
+    """Refuse parameters given to this notebook that it does not have, or wrong values.
+
+    Outside a notebook nothing is checked.
 
     Raises
     ------

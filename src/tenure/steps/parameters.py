@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from tenure.core.errors import UnknownNameError, UsageError
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import check_name
-from tenure.targets.catalogue import all_targets
+from tenure.targets.catalogue import check_targets
 
 Kind = Literal["source", "date", "folder", "target", "targets", "choice", "text", "flag", "count"]
+
+
+WORDS = {
+    "date": "YYYY-MM-DD", "flag": "True or False", "source": "a name", "target": "a target",
+    "targets": "targets, by commas",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,46 +49,45 @@ class Parameter:
         """What it may be, in words."""
         if self.kind == "count":
             return f"{self.low} to {self.high:,} {self.unit}".rstrip()
-        words = {
-            "date": "YYYY-MM-DD",
-            "flag": "True or False",
-            "source": "a name",
-            "target": "a target",
-            "targets": "targets, by commas",
-        }
-        return " or ".join(self.allowed) or words.get(self.kind, self.kind)
+        return " or ".join(self.allowed) or WORDS.get(self.kind, self.kind)
 
-    def check(self, value: Any) -> None:
-        """Refuse a value that is not what the contract says.
+    @property
+    def accepts(self) -> Any:
+        """The type that checks a value of it."""
+        from pydantic import AfterValidator, Field
+
+        from tenure.core.validation import expects
+
+        bounds = (Field(ge=self.low, le=self.high),) if self.kind == "count" else ()
+        words = expects(f"{self.python_type.__name__}: {self.values}")
+        return Annotated[(self.python_type, *bounds, words, AfterValidator(self._known))]
+
+    def _known(self, value: Any) -> Any:
+        """Check what a text of the right type names; the default needs no check.
 
         Raises
         ------
-        UsageError : another type, or none of the allowed values. UnknownNameError : no such target.
+        UsageError : no date, no name of a source, none of the allowed values, no such target.
         """
-        # A flag is an int to Python; to a reader it is not.
-        found = type(value)
-        if found is not self.python_type:
-            expected = f"{self.python_type.__name__}: {self.values}"
-            raise UsageError(f"{self.name} = {value!r} is of type {found.__name__}. Expected {expected}.")
         if value == self.default:
-            return
-        if self.kind == "count" and not self.low <= value <= self.high:
-            raise UsageError(f"{self.name} = {value} is out of range. Expected {self.values}.")
+            return value
         if self.kind == "choice" and value not in self.allowed:
-            raise UnknownNameError(f"Value of {self.name}", value, self.allowed)
+            raise UnknownNameError("Value", value, self.allowed)
         if self.kind == "date":
-            parse_date(value, self.name)
+            parse_date(value, "the text")
         if self.kind == "source":
             check_name("Source", value)
-        for name in names_in(value) if self.kind in ("target", "targets") else ():
-            if name not in all_targets():
-                raise UnknownNameError("Target", name, all_targets())
+        if self.kind in ("target", "targets"):
+            check_targets(names_in(value))
+        return value
 
 
 COMMON = (
     Parameter("source", "source", "demo", "which company: a folder under data/raw, or a bundled source"),
     Parameter("as_of", "date", "", "first unknown day, YYYY-MM-DD; empty: the day after the last fact"),
-    Parameter("workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: TENURE_WORKSPACE, or this checkout"),
+    Parameter(
+        "workspace", "folder", "", "folder with data/, mlruns/, reports/; empty: TENURE_WORKSPACE, or this checkout"
+    ),
     Parameter("quick", "flag", False, "few trees and a sample: shows that it works, not to be believed"),
     Parameter("run", "text", "", "id of the run this is a step of, which says all above; empty: opened by hand"),
 )  # fmt: skip
@@ -97,22 +102,28 @@ ENGINE = Parameter(
 
 NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "01_ingest": COMMON,
-    "02_features": (
-        *COMMON,
-        TARGETS,
-        ENGINE,
-    ),
+    "02_features": (*COMMON, TARGETS, ENGINE),
     "03_train": (
         *COMMON,
         Parameter("target", "target", "lapse", "churn, convert, lapse, upsell, or one of your own"),
         Parameter("test_cutoff", "date", "", "YYYY-MM-DD; empty: the last matured cutoff on the grid"),
-        Parameter("tune_trials", "count", 0, "Optuna trials inside the fitting block; 0: good defaults", "trials", high=1000),
+        Parameter(
+            "tune_trials", "count", 0, "Optuna trials inside the fitting block; 0: good defaults", "trials", high=1000
+        ),
         Parameter("seed", "count", 7, "of folds, trees and samples", high=2**31 - 1),
-        Parameter("walk_cutoffs", "count", 3, "out-of-time cutoffs of the scorecard, the test cutoff among them; 6 with `run --full`", "cutoffs", low=1, high=24),
+        Parameter(
+            "walk_cutoffs", "count", 3,
+            "out-of-time cutoffs of the scorecard, the test cutoff among them; 6 with `run --full`",
+            "cutoffs", low=1, high=24,
+        ),
     ),
     "04_score": (
         *COMMON,
-        Parameter("versions", "choice", "champion", '"champion", or "from_run": what this run just trained, where it passed', allowed=("champion", "from_run")),
+        Parameter(
+            "versions", "choice", "champion",
+            '"champion", or "from_run": what this run just trained, where it passed',
+            allowed=("champion", "from_run"),
+        ),
         Parameter("targets", "targets", "", "comma-separated; empty: all that have a champion"),
         Parameter("allow_hindsight", "flag", False, "score a day the model has seen; the rows are marked"),
         ENGINE,
@@ -147,31 +158,34 @@ def complete(notebook: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    UnknownNameError : names the nearest parameter. UsageError : every wrong value and impossible combination, in one message.
+    UsageError : every unknown name, wrong value and impossible combination, in one message.
+    UnknownNameError : no such notebook.
     """
+    from pydantic import AfterValidator
+
+    from tenure.core.validation import checked, table
+
     contract = parameters_of(notebook)
-    for name in given:
-        if name not in contract:
-            raise UnknownNameError(f"Parameter of {notebook}", name, contract)
+    kind: Any = Annotated[
+        table(notebook, {name: parameter.accepts for name, parameter in contract.items()}), AfterValidator(_possible)
+    ]
     values = {name: parameter.default for name, parameter in contract.items()} | dict(given)
-    problems = [*_wrong_values(contract, values)]
-    problems = problems or [*_impossible(values)]
-    if problems:
-        raise UsageError(f"{notebook}: " + " ".join(problems) + f" See 'tenure help {notebook}'.")
-    return values
+    advice = f"See 'tenure help {notebook}'."
+    return checked(kind, values, notebook, noun="Parameter", advice=advice, error=UsageError)
 
 
-def _wrong_values(contract: Mapping[str, Parameter], values: Mapping[str, Any]) -> Iterable[str]:
-    for name, parameter in contract.items():
-        try:
-            parameter.check(values[name])
-        except UsageError as error:
-            yield str(error)
-
-
-def _impossible(values: Mapping[str, Any]) -> Iterable[str]:
+def _possible(values: dict[str, Any]) -> dict[str, Any]:
+    """Refuse combinations that make no sense."""
+    problems = []
     as_of, test = values["as_of"], values.get("test_cutoff", "")
     if as_of and test and parse_date(test) >= parse_date(as_of):
-        yield f"test_cutoff {test} is not before as_of {as_of}: its outcomes would be unknown. Choose an earlier one."
+        problems.append(
+            f"test_cutoff {test} is not before as_of {as_of}: its outcomes would be unknown. Choose an earlier one."
+        )
     if values.get("allow_hindsight") and values.get("versions") == "from_run":
-        yield "allow_hindsight with versions 'from_run': what a run just trained has not seen its as-of. Leave one out."
+        problems.append(
+            "allow_hindsight with versions 'from_run': what a run just trained has not seen its as-of. Leave one out."
+        )
+    if problems:
+        raise ValueError(*problems)
+    return values

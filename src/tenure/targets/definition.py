@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from tenure.core.errors import DefinitionError, UnknownNameError
 from tenure.core.stored import made_of
@@ -22,6 +22,7 @@ from tenure.sources.contract import staged_table
 
 WINDOW = ("horizon_days", "lead_days", "label_lag_days")
 DAYS = (*WINDOW, "eligible_days")
+ECONOMICS = ("save_rate", "contact_cost", "contact_capacity")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Condition:
     ``age_days``. As outcome it looks forward from the start of the outcome window and may use ``days_ahead``, 0 on its
     first day; ``days`` then says how far, by default the horizon. ``days`` names one of the target's
     numbers, or a sum of them. ``per`` evaluates it for each value of a column
-    (each subscription); yes for one is yes for the customer. ``{name}`` stands for one of the target's numbers or options.
+    (each subscription); yes for one is yes for the customer. ``{name}`` stands for one of the target's numbers or
+    options.
     """
 
     table: str
@@ -73,7 +75,8 @@ class Target:
     contact_cost: float = 1.0
     # How many customers can be contacted at an as-of; 0 means a tenth of those asked.
     contact_capacity: int = 0
-    # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what the business knows for sure.
+    # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what the business knows for
+    # sure.
     monotone: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, int | str] = field(default_factory=dict)
     # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.
@@ -171,37 +174,22 @@ class Target:
         ------
         DefinitionError : an unknown key or a value of the wrong kind.
         """
-        fixed = {
-            "name",
-            "question",
-            "eligible_in_words",
-            "eligible",
-            "outcome",
-            "heuristic",
-            "positive",
-            "options",
-            "logistic_features",
-            "revenue",
-            "monotone",
-        }
-        own = {f.name for f in fields(self)} - fixed
-        place = f"{where} [targets.{self.name}]"
-        known: dict[str, Any] = {name: getattr(self, name) for name in own} | dict(self.options)
-        monotone = settings.get("monotone", self.monotone)
-        if not isinstance(monotone, Mapping):
-            raise DefinitionError(f"{place} monotone is {monotone!r}. Expected a table: feature = 1 or -1.")
-        for key, value in settings.items():
-            if key == "monotone":
-                continue
-            if key not in known:
-                raise DefinitionError(f"{place}: {UnknownNameError('Key', key, known)}")
-            number = isinstance(known[key], int | float)
-            if isinstance(value, bool) or number != isinstance(value, int | float) or (number and value < 0):
-                raise DefinitionError(
-                    f"{place} {key} is {value!r}. Expected {'a number, not negative' if number else 'text'}."
-                )
-        options = {key: settings.get(key, value) for key, value in self.options.items()}
-        return replace(self, **{k: v for k, v in settings.items() if k in own}, options=options, monotone=monotone)
+        from tenure.core.validation import checked
+
+        given = checked(self.settings_type, settings, where, at=("targets", self.name)) if settings else {}
+        options = {key: given.pop(key, value) for key, value in self.options.items()}
+        return replace(self, **given, options=options)
+
+    @property
+    def settings_type(self) -> Any:
+        """What may stand in ``[targets.<name>]``: numbers, options, features that only raise or only lower."""
+        from tenure.core.validation import COUNT, NUMBER, expects, table, tables
+
+        kinds = {int: COUNT, float: NUMBER, str: str}
+        own = {name: getattr(self, name) for name in (*DAYS, *ECONOMICS)} | dict(self.options)
+        way = Annotated[Literal[1, -1], expects("1 (only raises) or -1 (only lowers)")]
+        monotone = tables(way, f"[targets.{self.name}.monotone]")
+        return table(self.name, {name: kinds[type(value)] for name, value in own.items()} | {"monotone": monotone})
 
 
 def answers(about: Mapping[str, Any], target: Target) -> bool:
