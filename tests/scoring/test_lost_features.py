@@ -9,10 +9,10 @@ import pytest
 
 from tenure.core.errors import DataContractError, NotEnoughDataError, RegistryError
 from tenure.core.workspace import Workspace
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry.log import log_model
 from tenure.models.registry.registry import Registry
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 from tenure.models.version import FINGERPRINT_TAG
 from tenure.steps.opening import open_run

@@ -9,10 +9,10 @@ from datetime import date
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_difference
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
-from tenure.models.settings import TrainingSettings
 from tenure.models.training_result import TrainingResult, train_target
 from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target

@@ -72,7 +72,7 @@ class Thresholds:
     champion_low: float = -0.02  # lower end of the interval against the champion, not below it
     slope_low: float = 0.5  # calibration slope
     slope_high: float = 2.0
-    segment_positives: int = 50  # a segment this large may not be ranked upside down
+    slice_positives: int = 50  # a slice this large may not be ranked upside down
     seconds_per_1000_rows: float = 1.0
     megabytes: float = 50.0
 
@@ -97,7 +97,7 @@ def judge(
     standing: Gate,
     *,
     alarms: Sequence[str],
-    segments: pd.DataFrame,
+    slices: pd.DataFrame,
     seconds_per_1000_rows: float,
     megabytes: float,
     is_quick: bool = False,
@@ -125,7 +125,7 @@ def judge(
                 f"calibration slope {m['calibration_slope']:.2f}, between {thresholds.slope_low} and {thresholds.slope_high} asked"
                 + (" of a run that is not quick" if is_quick else ""), "calibration",
             ),
-            _segment_gate(segments, thresholds),
+            _slice_gate(slices, thresholds),
             Gate(
                 "fast and small", seconds_per_1000_rows <= thresholds.seconds_per_1000_rows and megabytes <= thresholds.megabytes,
                 f"{seconds_per_1000_rows:.2f} s for 1,000 rows, {megabytes:.1f} MB", "size",
@@ -179,16 +179,14 @@ def against_champion(
     return gate(passed, found + ("" if passed else f"; {by_hand}"), "recorded")
 
 
-def _segment_gate(segments: pd.DataFrame, thresholds: Thresholds) -> Gate:
-    name, asked = "no segment upside down", f"{thresholds.segment_positives} or more positives"
-    large = segments[segments["positives"] >= thresholds.segment_positives]
+def _slice_gate(slices: pd.DataFrame, thresholds: Thresholds) -> Gate:
+    name, asked = "no slice upside down", f"{thresholds.slice_positives} or more positives"
+    large = slices[slices["positives"] >= thresholds.slice_positives]
     if large.empty:
-        return Gate(name, True, f"no segment has {asked}: none is large enough to ask", "no_segment")
+        return Gate(name, True, f"no slice has {asked}: none is large enough to ask", "no_segment")
     failing = large[large["auc_high"] < 0.5]
     if failing.empty:
-        which = ", ".join(f"{r.segment} {r.level}" for r in large.itertuples())
-        return Gate(name, True, f"none of {len(large)} segments with {asked}: {which}", "segments")
-    told = [
-        f"{r.segment} {r.level}: AUC {r.auc:.3f} ({r.auc_low:.3f} to {r.auc_high:.3f})" for r in failing.itertuples()
-    ]
+        which = ", ".join(f"{r.slice} {r.level}" for r in large.itertuples())
+        return Gate(name, True, f"none of {len(large)} slices with {asked}: {which}", "segments")
+    told = [f"{r.slice} {r.level}: AUC {r.auc:.3f} ({r.auc_low:.3f} to {r.auc_high:.3f})" for r in failing.itertuples()]
     return Gate(name, False, "; ".join(told), "segments")

@@ -34,8 +34,10 @@ class StoredText:
     put: Callable[[str], object] | None = None
 
 
-def read_model(where: str, fingerprint: str) -> PropensityModel:
+def read_model(where: str, fingerprint: str, raw: Callable[[str], Path]) -> PropensityModel:
     """Read the model of a folder of artefacts, wherever that is; nothing that the folder names is executed.
+
+    ``raw`` gives the folder of a source, which may hold the estimator.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def read_model(where: str, fingerprint: str) -> PropensityModel:
     """
     with TemporaryDirectory() as scratch, redirect_stderr(StringIO()):
         _fetch(where, Path(scratch))
-        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER)
+        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER, raw=raw)
 
 
 def _fetch(where: str, folder: Path) -> None:

@@ -172,7 +172,7 @@ class Registry(OwnedStore):
             self.check_owner(client, name)
             where = client.get_model_version_download_uri(name, version)
             try:
-                return read_model(where, found.fingerprint)
+                return read_model(where, found.fingerprint, self.workspace.raw)
             except StoredFormatError as error:
                 raise RegistryError(f"{name} version {version}: {error} {to_do}") from None
 

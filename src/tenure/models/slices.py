@@ -1,4 +1,4 @@
-"""Where a model works and where it fails: its metrics per segment of customers."""
+"""Where a model works and where it fails: its metrics per slice of the customers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import pandas as pd
 
 from tenure.models.evaluate import auc_with_interval
 
-# A segment smaller than this says nothing; one level more than these is read by its largest.
-MIN_SEGMENT_POSITIVES = 10
+# A slice smaller than this says nothing; one level more than these is read by its largest.
+MIN_SLICE_POSITIVES = 10
 MAX_LEVELS = 8
 PARTS = ("lowest third", "middle third", "highest third")
 
 
-def evaluate_segments(test: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Evaluate propensities per segment of the test customers.
+def evaluate_slices(test: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Evaluate propensities per slice of the test customers.
 
-    label, propensity, columns => segment, level, customers, positives, base_rate, mean_propensity, auc, auc_low, auc_high;
-    a number is cut into thirds, a text into its levels; only segments with at least ten positives and ten negatives.
+    label, propensity, columns => slice, level, customers, positives, base_rate, mean_propensity, auc, auc_low, auc_high, segment;
+    a number is cut into thirds, a text into its levels; only slices with at least ten positives and ten negatives.
+    ``segment`` repeats ``slice`` under its former name for one more version.
     """
     rows = []
     for column in columns:
@@ -26,15 +27,16 @@ def evaluate_segments(test: pd.DataFrame, columns: Sequence[str]) -> pd.DataFram
         for level in levels.dropna().unique():
             part = test[(levels == level).to_numpy()]
             positives = int(part["label"].sum())
-            if min(positives, len(part) - positives) < MIN_SEGMENT_POSITIVES or len(part) == len(test):
+            if min(positives, len(part) - positives) < MIN_SLICE_POSITIVES or len(part) == len(test):
                 continue
             auc = auc_with_interval(part["label"].to_numpy(), part["propensity"].to_numpy())
             rows.append(
                 (column, str(level), len(part), positives, positives / len(part), float(part["propensity"].mean()), auc.value, auc.low, auc.high)
             )  # fmt: skip
-    names = ["segment", "level", "customers", "positives", "base_rate", "mean_propensity", "auc", "auc_low", "auc_high"]
+    names = ["slice", "level", "customers", "positives", "base_rate", "mean_propensity", "auc", "auc_low", "auc_high"]
     # Thirds in their order, texts by the alphabet.
-    return pd.DataFrame(rows, columns=names).sort_values(["segment", "level"], key=_in_order, ignore_index=True)
+    table = pd.DataFrame(rows, columns=names).sort_values(["slice", "level"], key=_in_order, ignore_index=True)
+    return table.assign(segment=table["slice"])
 
 
 def _in_order(column: pd.Series) -> pd.Series:
