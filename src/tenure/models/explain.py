@@ -65,13 +65,17 @@ def _choose(model: PropensityModel, contributions: np.ndarray, worth: np.ndarray
     for name in names:
         members = np.flatnonzero(drivers == name)
         total = contributions[:, members].sum(axis=1)
-        # The feature that speaks for a driver pulls the way the driver as a whole does; one with words, then one whose
-        # value is known, then one whose value is not the usual one, is asked first.
         agrees = np.sign(contributions[:, members]) == np.sign(total)[:, None]
         counts = strength[:, members] >= COUNTS * np.where(agrees, strength[:, members], 0).max(axis=1, keepdims=True)
-        preferred = 3e6 * speaks[members] + np.where(counts, 1e6 * worth[:, members], 0)
-        rank = np.where(agrees, strength[:, members] + preferred, -1.0)
-        leaders.append(members[rank.argmax(axis=1)])
+        # Who speaks for a driver: asked first is what pulls the driver's way, then what has words, then what says most.
+        by_rank = {
+            "pulls the driver's way": agrees,
+            "has words": speaks[members],
+            "known, not usual": np.where(counts, worth[:, members], 0),
+            "strength": strength[:, members],
+        }
+        keys = [-np.where(agrees, key, 0) for key in reversed(by_rank.values())]
+        leaders.append(members[np.lexsort(keys, axis=1)[:, 0]])
         sums.append(np.abs(total))
     order = np.argsort(-np.stack(sums, axis=1), axis=1, kind="stable")
     by_driver = np.stack(leaders, axis=1)[rows[:, None], order][:, :REASONS]
