@@ -51,7 +51,10 @@ def auc_with_interval(labels: np.ndarray, scores: np.ndarray) -> Auc:
 def auc_difference(
     labels: np.ndarray, scores: np.ndarray, other: np.ndarray, customers: np.ndarray | None = None
 ) -> Auc:
-    """Paired difference of two AUCs on the same rows, with its interval (DeLong); rows of one of ``customers`` count as one."""
+    """Paired difference of two AUCs on the same rows, with its interval (DeLong).
+
+    Rows of one of ``customers`` count as one.
+    """
     customers = np.arange(len(labels)) if customers is None else customers
     return mean_auc_difference([(customers, labels, scores, other)])
 
@@ -59,8 +62,8 @@ def auc_difference(
 def mean_auc_difference(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> Auc:
     """Mean paired difference of two AUCs over several cutoffs, with its interval.
 
-    Each part is customers, labels, scores and other scores of one cutoff. Rows of one customer depend on each other, within a
-    cutoff and between them: what each customer adds is summed before the variance is taken.
+    Each part is customers, labels, scores and other scores of one cutoff. Rows of one customer depend on each other,
+    within a cutoff and between them: what each customer adds is summed before the variance is taken.
     Source: Obuchowski (1997), clustered ROC data; DeLong's variance where each row is a customer of its own.
     """
     values, influences = [], []

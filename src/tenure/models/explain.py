@@ -30,8 +30,8 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
     features => reason_1, reason_2, reason_3 (▲ raises, ▼ lowers the propensity), same index.
 
     Features of one driver repeat each other, so drivers are ranked by their summed contribution and each speaks through
-    its strongest feature, by choice one that counts whose value is known and not the usual one; where a model has fewer than three
-    drivers the next strongest features fill up.
+    its strongest feature, by choice one that counts whose value is known and not the usual one; where a model has fewer
+    than three drivers the next strongest features fill up.
     """
     if contributions is None:
         contributions = model.contributions(table)
@@ -127,7 +127,10 @@ def inflected(noun: str, *, is_one: bool = False) -> str:
 
 
 def _kind(value: object) -> str:
-    """Write a category's value; a number that stands for a kind (a household's size, a year) keeps its digits as they are."""
+    """Write a category's value.
+
+    A number that stands for a kind (a household's size, a year) keeps its digits as they are.
+    """
     if pd.isna(value):  # type: ignore[call-overload]  # one cell
         return "unknown"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The fitting block of one target: its rows, an estimator and the logistic baseline fitted to them, and which one is taken."""
+"""The fitting block of one target: an estimator and the logistic baseline are fitted, and one of them is taken."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from tenure.targets.definition import Target
 class Fit:
     """What came of the fitting block; its table is gone before the test cutoff's is read.
 
-    ``texts``: cutoff, label and the text features of the fitting rows. ``rows``, ``customers`` and ``positives`` count them.
+    ``texts``: cutoff, label and the text features of the fitting rows. ``rows``, ``customers`` and ``positives`` count
+    them.
     """
 
     choice: Choice
@@ -54,7 +55,7 @@ def fit_target(
     *,
     with_monotone_cost: bool,
 ) -> Fit:
-    """Fit an estimator and the logistic regression on the stacked fitting cutoffs, and choose between them out of fold."""
+    """Fit an estimator and the logistic baseline on the stacked fitting cutoffs, and choose between them out of fold."""
     columns, dropped = snapshots.usable_columns(target, plan)
     most = rows_that_fit(len(columns), snapshots.memory)
     fitting = read_rows(

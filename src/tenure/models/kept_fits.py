@@ -1,6 +1,7 @@
 """Fits that are kept: the same rows, settings and code are fitted once, whoever asks for them again.
 
-A month later the walk asks for cutoffs that were walked before; the next day of a backfill, or a notebook run by hand, for all of them.
+A month later the walk asks for cutoffs that were walked before; the next day of a backfill, or a notebook run by hand,
+for all of them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from tenure.snapshots.build import digest
 MOST_BYTES = 512 << 20
 ARRAYS = ("out_of_fold", "unconstrained")
 ABOUT_FIT = "fit.json"
-# How a file that is cut short or has a flipped bit shows: as no file, no archive, one of another kind, or without a part of it.
+# How a file that is cut short or has a flipped bit shows: as no file, no archive, one of another kind, or without a
+# part of it.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
 # As it was imported: a file that is edited under a running kernel changes nothing of what it calculates.
 CODE = code_key("tenure.models.train", "tenure.models.choice")
@@ -52,7 +54,7 @@ class KeptFits:
         return cls(folder, digest(*columns, each.tobytes().hex(), size=16), raw)
 
     def find(self, *made_with: object) -> TrainedModel | None:
-        """Return the fit of the same rows and code that was made with the same; what it is about is not kept. None where there is none.
+        """Return the fit of the same rows and code that was made with the same, or None; what it is about is not kept.
 
         ``made_with`` is what the fit depends on beside rows and code: each says all of it as its ``repr``.
         """

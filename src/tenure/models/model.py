@@ -56,8 +56,8 @@ class FeatureMeaning:
 class PropensityModel:
     """A fitted estimator with its calibrator and meanings, of one target of one source.
 
-    ``about`` says what it was fitted on: source, target, cutoffs, fitted_through (first day whose facts it has not seen).
-    ``kind`` is the name by which ``find_estimator`` finds the estimator.
+    ``about`` says what it was fitted on: source, target, cutoffs, fitted_through (first day whose facts it has not
+    seen). ``kind`` is the name by which ``find_estimator`` finds the estimator.
     """
 
     estimator: Estimator
@@ -82,7 +82,7 @@ class PropensityModel:
         return self.calibrator.propensity(self.raw_scores(table))
 
     def contributions(self, table: pd.DataFrame) -> np.ndarray:
-        """Explain each row exactly: SHAP values in log-odds of the propensity, one column per feature and the base last.
+        """Explain each row: SHAP values in log-odds of the propensity, one column per feature and the base last.
 
         They add up to the log-odds of the propensity, which is checked for each row.
 
@@ -137,7 +137,7 @@ class PropensityModel:
         }
 
     def texts(self) -> dict[str, str]:
-        """Give all there is of it as texts by file name: ``model.json`` and, unless it is a logistic regression, ``booster.txt``."""
+        """Give all there is of it as texts by file name: ``model.json`` and, unless it is linear, ``booster.txt``."""
         dumped, document = self._parts()
         sealed = {FORMAT: 1 if self.kind in OWN else FORMAT_VERSION, FINGERPRINT: self.fingerprint} | document
         return ({} if "linear" in document else {BOOSTER: dumped}) | {DOCUMENT: json.dumps(sealed, indent=1)}
@@ -156,7 +156,8 @@ class PropensityModel:
 
         Raises
         ------
-        StoredFormatError : a file is missing, too large, damaged or of a newer format, or is not the model of this fingerprint.
+        StoredFormatError : a file is missing, too large, damaged or of a newer format, or is not the model of this
+            fingerprint.
         """
         place = place or str(folder)
 
@@ -179,10 +180,11 @@ class PropensityModel:
         place: str = "model",
         raw: Callable[[str], Path] | None = None,
     ) -> PropensityModel:
-        """Read what ``texts`` gave; ``text_of`` gives each text by its file name. Nothing is computed with before it is checked.
+        """Read what ``texts`` gave, by ``text_of`` of each file name; it is checked before anything computes with it.
 
-        ``raw`` gives the folder of a source by its name, which may hold the estimator's file: by default that of the workspace
-        that is found from here. What the texts name is looked up there and among installed packages, never executed otherwise.
+        ``raw`` gives the folder of a source by its name, which may hold the estimator's file: by default that of the
+        workspace that is found from here. What the texts name is looked up there and among installed packages, never
+        executed otherwise.
 
         Raises
         ------
@@ -227,7 +229,7 @@ def check_size(what: str, size: int) -> None:
 
 
 def _check_fingerprint(place: str, found: str, own: str, former: Sequence[str], judged: str) -> None:
-    """Compare what was read with the fingerprint its document holds, and with that of the model that was judged; "" is not asked."""
+    """Compare what was read with the fingerprint its document holds, and with that of the model that was judged, where there is one."""
     for expected, known in ((own, [found]), (judged, [found, *former])):
         if expected and expected not in known:
             raise StoredFormatError(
@@ -236,7 +238,10 @@ def _check_fingerprint(place: str, found: str, own: str, former: Sequence[str], 
 
 
 def revise_sealed(path: Path, revise: Callable[[Path], bool]) -> bool:
-    """Let ``revise`` change a file; a model's document that was whole is whole again, and keeps what it was judged as."""
+    """Let ``revise`` change a file.
+
+    A model's document that was whole is whole again, and keeps what it was judged as.
+    """
     if path.name != DOCUMENT:
         return revise(path)
     try:

@@ -8,7 +8,9 @@ from tenure.models.training_result import TrainingResult
 
 
 def warnings_of(result: TrainingResult) -> list[str]:
-    """Say what a reader of the numbers must know: how wide an interval so few rows allow, and whether the base rate moved."""
+    """Say what a reader of the numbers must know: how wide an interval so few rows allow, and whether the base rate
+    moved.
+    """
     e = result.evaluation
     width = expected_half_width(e.positives, e.rows - e.positives)
     lines = [

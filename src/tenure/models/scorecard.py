@@ -18,7 +18,8 @@ from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target
 
 WALK_CUTOFFS = 6
-# The walk judges the recipe, not the version: fewer folds and larger steps come within .001 of its AUC in a third of the time.
+# The walk judges the recipe, not the version: fewer folds and larger steps come within .001 of its AUC in a third of
+# the time.
 WALK_FOLDS = 3
 WALK_STEP = 2
 SHOWN = (
@@ -34,10 +35,10 @@ CHAMPION_PROPENSITY = "champion_propensity"
 class Scorecard:
     """A recipe at several cutoffs, oldest first; the last row is the version at T.
 
-    ``cutoffs``: cutoff, eligible, positives and the metrics of ``evaluate``, with auc_champion where the champion was fitted on
-    nothing later. ``differences``: compared_with, cutoffs, difference, low, high: mean paired difference of AUC.
-    ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first. ``silent`` says why the champion
-    was not asked at T, and so nowhere.
+    ``cutoffs``: cutoff, eligible, positives and the metrics of ``evaluate``, with auc_champion where the champion was
+    fitted on nothing later. ``differences``: compared_with, cutoffs, difference, low, high: mean paired difference of
+    AUC. ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first.
+    ``silent`` says why the champion was not asked at T, and so nowhere.
     """
 
     cutoffs: pd.DataFrame
@@ -46,13 +47,19 @@ class Scorecard:
     silent: str = ""
 
     def difference_to(self, compared_with: str) -> Auc | None:
-        """Return the mean paired difference to ``heuristic``, ``logistic regression`` or ``champion``; None where not compared."""
+        """Return the mean paired difference to ``heuristic``, ``logistic regression`` or ``champion``.
+
+        None where not compared.
+        """
         rows = self.differences[self.differences["compared_with"] == compared_with]
         return None if rows.empty else Auc(*rows[["difference", "low", "high"]].iloc[0])
 
     @property
     def driver_agreement(self) -> float | None:
-        """Rank correlation (Spearman) of the drivers' shares at T and at the cutoff before; None with one cutoff or driver."""
+        """Rank correlation (Spearman) of the drivers' shares at T and at the cutoff before.
+
+        None with one cutoff or driver.
+        """
         from scipy.stats import spearmanr
 
         shares = self.drivers.drop(columns="driver")
@@ -109,7 +116,9 @@ def why_silent(champion: PropensityModel, result: TrainingResult) -> str:
 
 
 def walk_cutoffs(last: TrainingResult, count: int) -> list[date]:
-    """Choose the latest walk cutoffs before T that leave a fitting cutoff, spread over the fitting block when there are many."""
+    """Choose the latest walk cutoffs before T that leave a fitting cutoff, spread over the fitting block when there are
+    many.
+    """
     window = last.target.window
     possible = [c for c in last.plan.walk if any(window.is_matured(f, c) for f in last.plan.walk if f < c)]
     return possible[-count:] if count > 0 else []

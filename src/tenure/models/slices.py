@@ -17,7 +17,8 @@ PARTS = ("lowest third", "middle third", "highest third")
 def evaluate_slices(test: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Evaluate propensities per slice of the test customers.
 
-    label, propensity, columns => slice, level, customers, positives, base_rate, mean_propensity, auc, auc_low, auc_high, segment;
+    label, propensity, columns => slice, level, customers, positives, base_rate, mean_propensity, auc, auc_low,
+    auc_high, segment;
     a number is cut into thirds, a text into its levels; only slices with at least ten positives and ten negatives.
     ``segment`` repeats ``slice`` under its former name for one more version.
     """

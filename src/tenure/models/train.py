@@ -108,6 +108,9 @@ def train_logistic(
     about: dict[str, Any] | None = None,
     folds: Folds | None = None,
 ) -> TrainedModel:
-    """Train the logistic baseline: on numeric features with a known value alone; with none it promises everyone the base rate."""
+    """Train the logistic baseline: on numeric features with a known value alone.
+
+    With none it promises everyone the base rate.
+    """
     usable = [m for m in meanings if pd.api.types.is_numeric_dtype(table[m.name]) and table[m.name].notna().any()]
     return train_model(table, labels, customers, usable, settings, about=about, folds=folds, estimator=LOGISTIC)

@@ -36,12 +36,12 @@ SAMPLE_ROWS = 1500
 class TrainingResult:
     """A trained model with all that speaks for or against it.
 
-    ``test``: customer_id, cutoff, label, propensity, logistic_propensity, heuristic_score, revenue and the features, one
-    row per eligible customer at the test cutoff. ``choice``: which estimator was taken, and why. ``monotone_cost``: its
-    out-of-fold AUC less that without the target's monotone constraints, on a few folds; None where there are none, or
-    nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff, known,
-    eligible, positives, base_rate. ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was
-    drawn from. ``slices`` as ``evaluate_slices`` gives them.
+    ``test``: customer_id, cutoff, label, propensity, logistic_propensity, heuristic_score, revenue and the features,
+    one row per eligible customer at the test cutoff. ``choice``: which estimator was taken, and why. ``monotone_cost``:
+    its out-of-fold AUC less that without the target's monotone constraints, on a few folds; None where there are none,
+    or nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff,
+    known, eligible, positives, base_rate. ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded
+    sample was drawn from. ``slices`` as ``evaluate_slices`` gives them.
     """
 
     target: Target

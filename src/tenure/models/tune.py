@@ -11,7 +11,10 @@ from tenure.models.estimators.settings import TrainingSettings
 
 
 def tune(estimator: type[Estimator], rows: FittingRows, folds: Folds, settings: TrainingSettings) -> TrainingSettings:
-    """Return the settings with the lowest out-of-fold log loss of ``tune_trials`` seeded trials; the first trial is the default."""
+    """Return the settings with the lowest out-of-fold log loss of ``tune_trials`` seeded trials.
+
+    The first trial is the default.
+    """
     import optuna
     from sklearn.metrics import log_loss
 

@@ -48,7 +48,7 @@ class Verdict:
 
     @property
     def is_first_of_definition(self) -> bool:
-        """Whether the champion answers another definition, so that the version was judged against the baseline alone."""
+        """Whether the champion answers another definition: the version was judged against the baseline alone."""
         return self.standing.code == "other_definition"
 
     @property
@@ -143,9 +143,11 @@ def against_champion(
     difference: Auc | None,
     silent: str,
 ) -> Gate:
-    """Compare a version with the champion, if there is one: on the same customers, else by what was recorded at the same test cutoff.
+    """Compare a version with the champion, if there is one: on the same customers, else by what was recorded at the
+    same test cutoff.
 
-    ``difference`` is paired and includes the test cutoff; None where the champion is ``silent`` there. ``is_same_question``: None is unknown.
+    ``difference`` is paired and includes the test cutoff; None where the champion is ``silent`` there.
+    ``is_same_question``: None is unknown.
     """
     gate = partial(Gate, "better than the champion")
     if champion is None:

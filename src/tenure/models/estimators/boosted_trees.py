@@ -54,7 +54,8 @@ class Trees(Estimator):
     ) -> tuple[int, np.ndarray]:
         """Find the number of trees by early stopping on each fold; return it and the out-of-fold raw scores with it.
 
-        Folds are fitted side by side, one thread each: LightGBM releases the interpreter, and no fold's model depends on another's.
+        Folds are fitted side by side, one thread each: LightGBM releases the interpreter, and no fold's model depends
+        on another's.
         """
         import lightgbm as lgb
 
@@ -107,7 +108,8 @@ class Trees(Estimator):
     def contributions(self, matrix: np.ndarray, usual: np.ndarray | None = None) -> np.ndarray:
         """Return each feature's signed part of the log-odds, the base last.
 
-        Source: Lundberg et al. (2020), TreeSHAP: by tables where the trees are small and the rows many, else as LightGBM computes it.
+        Source: Lundberg et al. (2020), TreeSHAP: by tables where the trees are small and the rows many, else as
+        LightGBM computes it.
         """
         if len(matrix) >= WORTH_TABLES and self._tables is not None:
             return look_up(self._tables, matrix)

@@ -30,7 +30,10 @@ class LinearColumn:
 
 @dataclass(frozen=True)
 class Linear(Estimator):
-    """A regularised logistic regression on ranks. Amounts and counts are skewed: their ranks make the better regressors."""
+    """A regularised logistic regression on ranks.
+
+    Amounts and counts are skewed: their ranks make the better regressors.
+    """
 
     columns: tuple[LinearColumn, ...]
     intercept: float
@@ -97,7 +100,10 @@ class Linear(Estimator):
 
 
 def rank_among(values: np.ndarray, quantiles: tuple[float, ...]) -> np.ndarray:
-    """Return each value's rank among evenly spaced quantiles, 0 to 1; ties take their middle, unknown takes the median's rank."""
+    """Return each value's rank among evenly spaced quantiles, 0 to 1.
+
+    Ties take their middle, unknown takes the median's rank.
+    """
     knots = np.asarray(quantiles)
     known = np.where(np.isnan(values), knots[len(knots) // 2], values)
     grid = np.linspace(0, 1, len(knots))

@@ -36,9 +36,10 @@ class FittingRows:
 
 
 class Estimator(ABC):
-    """A fitted estimator. ``fit``, ``raw_scores``, ``describe``, ``dump`` and ``load`` are its own; the others have defaults.
+    """A fitted estimator: ``fit``, ``raw_scores``, ``describe``, ``dump`` and ``load``; the rest has defaults.
 
-    A source names one by ``estimator = "name"`` in ``[targets.<target>]`` of its ``source.toml``; see ``docs/estimators.md``.
+    A source names one by ``estimator = "name"`` in ``[targets.<target>]`` of its ``source.toml``; see
+    ``docs/estimators.md``.
     """
 
     # Names of the settings that ``suggest`` varies; without any it is never tuned.
@@ -81,7 +82,7 @@ class Estimator(ABC):
     def cross_fit(
         cls, rows: FittingRows, folds: Folds, settings: TrainingSettings, *, directions: Sequence[int] = ()
     ) -> tuple[int, np.ndarray]:
-        """Return a number of rounds (0: it has none) and the out-of-fold raw scores, NaN where no fold held a row out."""
+        """Return a number of rounds, 0 for none, and the out-of-fold raw scores, NaN where no fold held a row out."""
         raw = np.full(len(rows.labels), np.nan)
         for fitting, held_out in folds:
             fitted = cls.fit(rows.part(fitting), settings, directions=directions)
@@ -100,8 +101,9 @@ class Estimator(ABC):
     def contributions(self, matrix: np.ndarray, usual: np.ndarray) -> np.ndarray:
         """Return each feature's signed part of the log-odds, the base last; a row's parts add up to its raw score.
 
-        Trees are explained exactly by shap. Anything else is explained against ``usual``, the features of a customer whose every
-        value is the usual one, by changing one feature after the other to the row's: there and back, which is exact up to interactions of two.
+        Trees are explained exactly by shap. Anything else is explained against ``usual``, the features of a customer
+        whose every value is the usual one, by changing one feature after the other to the row's: there and back, which
+        is exact up to interactions of two.
         Source: Lundberg and Lee (2017). shap's own PermutationExplainer goes row by row and takes a second for each.
         """
         if (trees := self.trees()) is not None:

@@ -27,7 +27,10 @@ MODEL_FOLDER = "data/model"
 
 @dataclass(frozen=True)
 class StoredText:
-    """A text of the store's tables: where it stands, and how another is put in its place; None where the store keeps it for good."""
+    """A text of the store's tables: where it stands, and how another is put in its place.
+
+    None where the store keeps it for good.
+    """
 
     place: str
     text: str
@@ -103,7 +106,7 @@ def _revise_folder(
 
 
 def stored_texts(client: MlflowClient, names: Collection[str]) -> Iterator[StoredText]:
-    """List the texts of the store's tables that a person, or a run, wrote: tags, descriptions, parameters, names, data sets."""
+    """List the texts of the store's tables: tags, descriptions, parameters, names of runs and of data sets."""
     for experiment in _experiments(client, names):
         yield from _tags(
             f"experiment {experiment.name}",

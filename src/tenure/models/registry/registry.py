@@ -66,7 +66,8 @@ class Registry(OwnedStore):
         catalogue: Sequence[Mapping[str, Any]],
         tags: Mapping[str, str],
     ) -> Version:
-        """Log a training as a run and register its model; a version of the same content is returned, and judged anew where it passes now.
+        """Log a training as a run and register its model; a version of the same content is returned, and judged anew
+        where it passes now.
 
         ``figures`` are files; ``catalogue`` is the data dictionary of the features used.
         """
@@ -76,7 +77,8 @@ class Registry(OwnedStore):
         with self.client() as client:
             experiment = self._experiment(client, name)
             if existing := self._same_content(name, fingerprint):
-                # Judged anew, it may pass what it once did not: the champion of then may be gone. To be champion already proves nothing.
+                # Judged anew, it may pass what it once did not: the champion of then may be gone. To be champion
+                # already proves nothing.
                 if verdict.is_promotable and verdict.standing.code != "same_model":
                     for key, value in version_tags(result, verdict, tags).items():
                         client.set_model_version_tag(name, existing.version, key, value)
@@ -95,7 +97,7 @@ class Registry(OwnedStore):
         return self.find(name, str(created.version))
 
     def _same_content(self, name: str, fingerprint: str) -> Version | None:
-        """Find a version of the same content whose files are whole: else training again would never mend a damaged one."""
+        """Find a version of the same content whose files are whole: training again mends a damaged one."""
         for found in self._listed(name, f" and tags.`{FINGERPRINT_TAG}` = '{fingerprint}'"):
             with suppress(RegistryError):
                 self.load(name, found.version)
@@ -160,7 +162,8 @@ class Registry(OwnedStore):
 
         Raises
         ------
-        UnknownNameError : no such version. RegistryError : its files are not those of the model that was judged, or it is another owner's.
+        UnknownNameError : no such version. RegistryError : its files are not those of the model that was judged, or it
+            is another owner's.
         """
         found = self.find(name, version)
         to_do = f"Go back with 'tenure rollback {name}', choose another with 'tenure promote {name} VERSION', or train again with 'tenure run {source_of(name)}'."
@@ -177,7 +180,8 @@ class Registry(OwnedStore):
                 raise RegistryError(f"{name} version {version}: {error} {to_do}") from None
 
     def promote(self, name: str, version: str, *, why: str = "passed every gate") -> str | None:
-        """Point ``champion`` to a version; return the former one. Who, when and why are kept, and the former for ``rollback``.
+        """Point ``champion`` to a version; return the former one. Who, when and why are kept, and the former for
+        ``rollback``.
 
         Raises
         ------
@@ -260,7 +264,10 @@ class Registry(OwnedStore):
         return current.version, former
 
     def revise_files(self, names: Collection[str], revise: Callable[[Path], bool]) -> int:
-        """Show a copy of each file of some models' runs and versions; what ``revise`` changed is stored again. Returns how many there were."""
+        """Show a copy of each file of some models' runs and versions; what ``revise`` changed is stored again.
+
+        Returns how many there were.
+        """
         with self.client() as client:
             return revise_files(client, self._own(client, names), revise)
 
