@@ -121,9 +121,12 @@ def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.
 
 # Published metrics: former name => name.
 FORMER_NAMES = {
-    "auc_rule": "auc_heuristic", "auc_rule_low": "auc_heuristic_low", "auc_rule_high": "auc_heuristic_high",
-    "average_precision_rule": "average_precision_heuristic", "lift_top_decile_rule": "lift_top_decile_heuristic",
-}  # fmt: skip
+    "auc_rule": "auc_heuristic",
+    "auc_rule_low": "auc_heuristic_low",
+    "auc_rule_high": "auc_heuristic_high",
+    "average_precision_rule": "average_precision_heuristic",
+    "lift_top_decile_rule": "lift_top_decile_heuristic",
+}
 
 
 def as_ranking(heuristic_scores: np.ndarray | pd.Series) -> np.ndarray:
@@ -162,14 +165,15 @@ def evaluate(
     base_rate = float(labels.mean())
     deciles = lift_by_decile(labels, propensities)
     reliability = reliability_bins(labels, propensities)
+    gaps = (reliability["label_rate"] - reliability["mean_propensity"]).abs()
     clipped = np.clip(propensities, 1e-6, 1 - 1e-6)
     line = calibration_line(labels, clipped)
     contacts = min(capacity or -(-len(labels) // BINS), len(labels))
     order = np.argsort(-np.asarray(propensities), kind="stable")
     metrics = {
-        "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high,
-        "auc_heuristic": auc_heuristic.value, "auc_heuristic_low": auc_heuristic.low, "auc_heuristic_high": auc_heuristic.high,
-        "auc_logistic": auc_logistic.value, "auc_logistic_low": auc_logistic.low, "auc_logistic_high": auc_logistic.high,
+        **_with_ends("auc", auc),
+        **_with_ends("auc_heuristic", auc_heuristic),
+        **_with_ends("auc_logistic", auc_logistic),
         "average_precision": float(average_precision_score(labels, propensities)),
         "average_precision_heuristic": float(average_precision_score(labels, heuristic)),
         "average_precision_logistic": float(average_precision_score(labels, logistic_propensities)),
@@ -177,19 +181,25 @@ def evaluate(
         "log_loss_logistic": float(log_loss(labels, np.clip(logistic_propensities, 1e-6, 1 - 1e-6))),
         "log_loss_base_rate": float(log_loss(labels, np.full(len(labels), base_rate))),
         "brier": float(brier_score_loss(labels, clipped)),
-        "ece": float((reliability["customers"] * (reliability["label_rate"] - reliability["mean_propensity"]).abs()).sum() / len(labels)),
-        **line, "ece_by_chance": ece_by_chance(clipped),
+        "ece": float((reliability["customers"] * gaps).sum() / len(labels)),
+        **line,
+        "ece_by_chance": ece_by_chance(clipped),
         "lift_top_decile": float(deciles["lift"].iloc[0]),
         "lift_top_decile_heuristic": float(lift_by_decile(labels, heuristic)["lift"].iloc[0]),
-        "capacity": contacts, "lift_at_capacity": float(labels[order[:contacts]].mean()) / base_rate,
+        "capacity": contacts,
+        "lift_at_capacity": float(labels[order[:contacts]].mean()) / base_rate,
         "base_rate": base_rate,
-    }  # fmt: skip
+    }
     metrics |= metric_intervals(labels, propensities, contacts / len(labels))
     # Under their former names for one more version.
     metrics |= {former: metrics[name] for former, name in FORMER_NAMES.items()}
     return Evaluation(
         len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, heuristic), deciles, reliability
     )
+
+
+def _with_ends(name: str, auc: Auc) -> dict[str, float]:
+    return {name: auc.value, f"{name}_low": auc.low, f"{name}_high": auc.high}
 
 
 def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> dict[str, float]:
@@ -254,20 +264,13 @@ def reliability_bins(labels: np.ndarray, propensities: np.ndarray, bins: int = B
     from scipy.stats import binomtest
 
     order = np.argsort(np.asarray(propensities), kind="stable")
+    labels, propensities = np.asarray(labels), np.asarray(propensities)
     rows = []
     for number, chunk in enumerate(np.array_split(order, min(bins, len(order))), start=1):
-        positives = int(np.asarray(labels)[chunk].sum())
-        interval = binomtest(positives, len(chunk)).proportion_ci(CONFIDENCE, method="wilson")
-        rows.append(
-            (
-                number,
-                len(chunk),
-                float(np.asarray(propensities)[chunk].mean()),
-                positives / len(chunk),
-                interval.low,
-                interval.high,
-            )
-        )
+        positives = int(labels[chunk].sum())
+        ends = binomtest(positives, len(chunk)).proportion_ci(CONFIDENCE, method="wilson")
+        rate = positives / len(chunk)
+        rows.append((number, len(chunk), float(propensities[chunk].mean()), rate, ends.low, ends.high))
     return pd.DataFrame(rows, columns=["bin", "customers", "mean_propensity", "label_rate", "low", "high"])
 
 

@@ -55,7 +55,7 @@ def fit_target(
     *,
     with_monotone_cost: bool,
 ) -> Fit:
-    """Fit an estimator and the logistic baseline on the stacked fitting cutoffs, and choose between them out of fold."""
+    """Fit an estimator and the logistic baseline on the stacked fitting cutoffs, and choose one out of fold."""
     columns, dropped = snapshots.usable_columns(target, plan)
     most = rows_that_fit(len(columns), snapshots.memory)
     fitting = read_rows(
@@ -111,9 +111,16 @@ def _fit_both(
 
     def fit_main() -> TrainedModel:
         return train_model(
-            fitting, labels, customers, meanings, settings, monotone=monotone, folds=folds(), with_unconstrained=with_cost,
+            fitting,
+            labels,
+            customers,
+            meanings,
+            settings,
+            monotone=monotone,
+            folds=folds(),
+            with_unconstrained=with_cost,
             estimator=estimator,
-        )  # fmt: skip
+        )
 
     logistic = kept.once(fit_logistic, LOGISTIC.name, settings, meanings, sorted(target.logistic_features))
     if estimator.name == LOGISTIC.name:

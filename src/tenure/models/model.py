@@ -229,7 +229,7 @@ def check_size(what: str, size: int) -> None:
 
 
 def _check_fingerprint(place: str, found: str, own: str, former: Sequence[str], judged: str) -> None:
-    """Compare what was read with the fingerprint its document holds, and with that of the model that was judged, where there is one."""
+    """Compare what was read with the fingerprint in its document and, where it is known, that of the judged model."""
     for expected, known in ((own, [found]), (judged, [found, *former])):
         if expected and expected not in known:
             raise StoredFormatError(

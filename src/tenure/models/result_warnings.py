@@ -18,8 +18,9 @@ def warnings_of(result: TrainingResult) -> list[str]:
         "whatever the model."
     ]
     for what, rows, eligible in (
-        ("Fitted", result.fitting_rows, result.fitting_eligible), ("Tested", e.rows, result.test_eligible)
-    ):  # fmt: skip
+        ("Fitted", result.fitting_rows, result.fitting_eligible),
+        ("Tested", e.rows, result.test_eligible),
+    ):
         if rows < eligible:
             lines.append(
                 f"{what} on a seeded sample, {rows:,} of {eligible:,} rows (customer and cutoff): customers are drawn, each with the same chance and all "

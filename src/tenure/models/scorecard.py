@@ -23,11 +23,34 @@ WALK_CUTOFFS = 6
 WALK_FOLDS = 3
 WALK_STEP = 2
 SHOWN = (
-    "auc", "auc_low", "auc_high", "auc_heuristic", "auc_logistic", "average_precision", "average_precision_low", "average_precision_high",
-    "log_loss", "log_loss_low", "log_loss_high", "ece", "ece_low", "ece_high", "ece_by_chance", "calibration_slope", "calibration_slope_low",
-    "calibration_slope_high", "calibration_intercept", "lift_top_decile", "lift_top_decile_low", "lift_top_decile_high",
-    "capacity", "lift_at_capacity", "lift_at_capacity_low", "lift_at_capacity_high", "base_rate",
-)  # fmt: skip
+    "auc",
+    "auc_low",
+    "auc_high",
+    "auc_heuristic",
+    "auc_logistic",
+    "average_precision",
+    "average_precision_low",
+    "average_precision_high",
+    "log_loss",
+    "log_loss_low",
+    "log_loss_high",
+    "ece",
+    "ece_low",
+    "ece_high",
+    "ece_by_chance",
+    "calibration_slope",
+    "calibration_slope_low",
+    "calibration_slope_high",
+    "calibration_intercept",
+    "lift_top_decile",
+    "lift_top_decile_low",
+    "lift_top_decile_high",
+    "capacity",
+    "lift_at_capacity",
+    "lift_at_capacity_low",
+    "lift_at_capacity_high",
+    "base_rate",
+)
 CHAMPION_PROPENSITY = "champion_propensity"
 
 
@@ -85,9 +108,12 @@ def walk(
     for cutoff in reversed(walk_cutoffs(last, cutoffs - 1)):
         try:
             quicker = replace(
-                settings, folds=min(settings.folds, WALK_FOLDS), tune_trials=0, learning_rate=settings.learning_rate * WALK_STEP,
+                settings,
+                folds=min(settings.folds, WALK_FOLDS),
+                tune_trials=0,
+                learning_rate=settings.learning_rate * WALK_STEP,
                 early_stopping_trees=settings.early_stopping_trees // WALK_STEP,
-            )  # fmt: skip
+            )
             results.insert(0, train_target(snapshots, target, quicker, test_cutoff=cutoff))
         except NotEnoughDataError:
             # Earlier cutoffs have less behind them still.
@@ -144,8 +170,10 @@ def _champion_auc(test: pd.DataFrame) -> float | None:
 def _differences(tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, other in (
-        ("heuristic", "heuristic_score"), ("logistic regression", "logistic_propensity"), ("champion", CHAMPION_PROPENSITY)
-    ):  # fmt: skip
+        ("heuristic", "heuristic_score"),
+        ("logistic regression", "logistic_propensity"),
+        ("champion", CHAMPION_PROPENSITY),
+    ):
         parts = [
             (t["customer_id"].to_numpy(), t["label"].to_numpy(), t["propensity"].to_numpy(), t[other].to_numpy())
             for t in tested

@@ -32,8 +32,18 @@ def evaluate_slices(test: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
                 continue
             auc = auc_with_interval(part["label"].to_numpy(), part["propensity"].to_numpy())
             rows.append(
-                (column, str(level), len(part), positives, positives / len(part), float(part["propensity"].mean()), auc.value, auc.low, auc.high)
-            )  # fmt: skip
+                (
+                    column,
+                    str(level),
+                    len(part),
+                    positives,
+                    positives / len(part),
+                    float(part["propensity"].mean()),
+                    auc.value,
+                    auc.low,
+                    auc.high,
+                )
+            )
     names = ["slice", "level", "customers", "positives", "base_rate", "mean_propensity", "auc", "auc_low", "auc_high"]
     # Thirds in their order, texts by the alphabet.
     table = pd.DataFrame(rows, columns=names).sort_values(["slice", "level"], key=_in_order, ignore_index=True)

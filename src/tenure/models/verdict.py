@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 
 # How a version stands to the champion: each case of the gate against it.
 Standing = Literal[
-    "first", "same_model", "earlier_as_of", "quick_against_full", "other_definition", "full_replaces_quick", "compared", "recorded",
-    "not_comparable", "foreign",
-]  # fmt: skip
+    "first",
+    "same_model",
+    "earlier_as_of",
+    "quick_against_full",
+    "other_definition",
+    "full_replaces_quick",
+    "compared",
+    "recorded",
+    "not_comparable",
+    "foreign",
+]
 
 
 @dataclass(frozen=True)
@@ -112,27 +120,34 @@ def judge(
     return Verdict(
         (
             Gate(
-                "no alarm of the audit", not alarms,
-                "; ".join(alarms) or "replay, perturbation, univariate AUC and split found nothing", "audit",
+                "no alarm of the audit",
+                not alarms,
+                "; ".join(alarms) or "replay, perturbation, univariate AUC and split found nothing",
+                "audit",
             ),
             Gate(
-                "better than the heuristic", (heuristic.value if is_quick else heuristic.low) > thresholds.heuristic_low,
+                "better than the heuristic",
+                (heuristic.value if is_quick else heuristic.low) > thresholds.heuristic_low,
                 f"AUC {m['auc']:.3f} against {m['auc_heuristic']:.3f} (paired difference {heuristic.value:+.3f}, 95 % interval {heuristic.low:+.3f} to {heuristic.high:+.3f})",
                 "baseline",
             ),
             Gate(
-                "calibrated", is_quick or thresholds.slope_low <= m["calibration_slope"] <= thresholds.slope_high,
+                "calibrated",
+                is_quick or thresholds.slope_low <= m["calibration_slope"] <= thresholds.slope_high,
                 f"calibration slope {m['calibration_slope']:.2f}, between {thresholds.slope_low} and {thresholds.slope_high} asked"
-                + (" of a run that is not quick" if is_quick else ""), "calibration",
+                + (" of a run that is not quick" if is_quick else ""),
+                "calibration",
             ),
             _slice_gate(slices, thresholds),
             Gate(
-                "fast and small", seconds_per_1000_rows <= thresholds.seconds_per_1000_rows and megabytes <= thresholds.megabytes,
-                f"{seconds_per_1000_rows:.2f} s for 1,000 rows, {megabytes:.1f} MB", "size",
+                "fast and small",
+                seconds_per_1000_rows <= thresholds.seconds_per_1000_rows and megabytes <= thresholds.megabytes,
+                f"{seconds_per_1000_rows:.2f} s for 1,000 rows, {megabytes:.1f} MB",
+                "size",
             ),
             standing,
         )
-    )  # fmt: skip
+    )
 
 
 def against_champion(
@@ -160,11 +175,19 @@ def against_champion(
     # As-ofs, or where that of a version of before they were kept is unknown, test cutoffs.
     own, its = (challenger.as_of, champion.as_of) if champion.as_of else (challenger.test_cutoff, champion.test_cutoff)
     if own < its:
-        return gate(False, f"{own} lies before {its} of {named}: an earlier as-of moves no alias; {by_hand}", "earlier_as_of")  # fmt: skip
+        return gate(
+            False, f"{own} lies before {its} of {named}: an earlier as-of moves no alias; {by_hand}", "earlier_as_of"
+        )
     if challenger.is_quick and not champion.is_quick:
-        return gate(False, f"{named} is a full model, which no quick one replaces; run without --quick", "quick_against_full")  # fmt: skip
+        return gate(
+            False, f"{named} is a full model, which no quick one replaces; run without --quick", "quick_against_full"
+        )
     if is_same_question is False:
-        return gate(True, f"{named} answers another definition; the first of this one is asked to beat the heuristic alone", "other_definition")  # fmt: skip
+        return gate(
+            True,
+            f"{named} answers another definition; the first of this one is asked to beat the heuristic alone",
+            "other_definition",
+        )
     if champion.is_quick and not challenger.is_quick:
         return gate(True, f"{named} is quick, and a full model replaces it", "full_replaces_quick")
     if d := difference:
@@ -173,7 +196,11 @@ def against_champion(
         return gate(passed, found + ("" if passed else "; a tie keeps the champion"), "compared")
     at, auc = challenger.test_cutoff, champion.metric("auc")
     if champion.test_cutoff != at or not is_same_question or auc is None:
-        return gate(False, f"{named} cannot be asked at {at} ({silent}) and has no recorded AUC of it; {by_hand}", "not_comparable")  # fmt: skip
+        return gate(
+            False,
+            f"{named} cannot be asked at {at} ({silent}) and has no recorded AUC of it; {by_hand}",
+            "not_comparable",
+        )
     passed = round(challenger.auc, 4) > auc  # recorded with four digits: what they do not tell apart is a tie
     found = (
         f"AUC {challenger.auc:.4f} against {auc:.4f} of {named} (recorded, unpaired, for it cannot be asked: {silent})"

@@ -139,9 +139,13 @@ def _binned(rows: FittingRows) -> Dataset:
     if "binned" not in rows.prepared:
         names = [f"f{i}" for i in range(rows.matrix.shape[1])]
         rows.prepared["binned"] = lgb.Dataset(
-            rows.matrix, rows.labels, weight=rows.weights, feature_name=names,
-            categorical_feature=list(rows.categories), params={"feature_pre_filter": False, "verbosity": -1},
-        ).construct()  # fmt: skip
+            rows.matrix,
+            rows.labels,
+            weight=rows.weights,
+            feature_name=names,
+            categorical_feature=list(rows.categories),
+            params={"feature_pre_filter": False, "verbosity": -1},
+        ).construct()
     return rows.prepared["binned"]
 
 
