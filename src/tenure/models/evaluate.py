@@ -77,24 +77,6 @@ def mean_auc_difference(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray
     return Auc(difference, difference - half, difference + half)
 
 
-def expected_half_width(positives: int, negatives: int, auc: float = 0.75) -> float:
-    """Return how far the 95 % interval of an AUC must reach either way with so many positives and negatives.
-
-    Source: Hanley and McNeil (1982).
-    """
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
-    return float(STANDARD_ERRORS * np.sqrt(variance / (positives * negatives)))
-
-
-def rate_shift(positives: int, rows: int, former_positives: int, former_rows: int) -> float:
-    """Return the p-value that two label rates are one (Fisher's exact test)."""
-    from scipy.stats import fisher_exact
-
-    table = [[positives, rows - positives], [former_positives, former_rows - former_positives]]
-    return float(fisher_exact(table)[1])
-
-
 def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each score's AUC, and what each row adds to its error: their squares sum to DeLong's variance.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tenure.models.evaluate import expected_half_width, rate_shift
+import numpy as np
+
+from tenure.models.evaluate import STANDARD_ERRORS
 from tenure.models.train import UNCONSTRAINED_FOLDS
 from tenure.models.training_result import TrainingResult
 
@@ -45,3 +47,21 @@ def warnings_of(result: TrainingResult) -> list[str]:
             f"fitting cutoffs (p = {chance:.2g}). Propensities promise the former level."
         )
     return lines
+
+
+def expected_half_width(positives: int, negatives: int, auc: float = 0.75) -> float:
+    """Return how far the 95 % interval of an AUC must reach either way with so many positives and negatives.
+
+    Source: Hanley and McNeil (1982).
+    """
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
+    return float(STANDARD_ERRORS * np.sqrt(variance / (positives * negatives)))
+
+
+def rate_shift(positives: int, rows: int, former_positives: int, former_rows: int) -> float:
+    """Return the p-value that two label rates are one (Fisher's exact test)."""
+    from scipy.stats import fisher_exact
+
+    table = [[positives, rows - positives], [former_positives, former_rows - former_positives]]
+    return float(fisher_exact(table)[1])
