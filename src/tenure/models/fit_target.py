@@ -31,19 +31,20 @@ from tenure.targets.definition import Target
 class Fit:
     """What came of the fitting block; its table is gone before the test cutoff's is read.
 
-    ``texts``: cutoff, label and the text features of the fitting rows. ``rows``, ``customers`` and ``positives`` count
-    them.
+    ``choice``: which estimator was taken, and why. ``monotone_cost``: its out-of-fold AUC less that without the target's
+    monotone constraints, on a few folds; None where there are none, or nobody asked. ``fitting_texts``: cutoff, label and
+    the text features of the fitting rows.
     """
 
     choice: Choice
     logistic: TrainedModel
     monotone_cost: Auc | None
     columns: list[FeatureColumn]
-    dropped: list[str]
-    texts: pd.DataFrame
-    rows: int
-    customers: int
-    positives: int
+    dropped_features: list[str]
+    fitting_texts: pd.DataFrame
+    fitting_rows: int
+    fitting_customers: int
+    fitting_positives: int
 
 
 def fit_target(
@@ -78,11 +79,11 @@ def fit_target(
         logistic=logistic,
         monotone_cost=_cost(main, labels, customers),
         columns=useful,
-        dropped=dropped,
-        texts=fitting[["cutoff", "label", *_texts(fitting, useful)]].copy(),
-        rows=len(fitting),
-        customers=int(fitting["customer_id"].nunique()),
-        positives=int(labels.sum()),
+        dropped_features=dropped,
+        fitting_texts=fitting[["cutoff", "label", *_texts(fitting, useful)]].copy(),
+        fitting_rows=len(fitting),
+        fitting_customers=int(fitting["customer_id"].nunique()),
+        fitting_positives=int(labels.sum()),
     )
 
 

@@ -15,11 +15,10 @@ from tenure.core.memory import rows_that_fit
 from tenure.core.plugins import Plugin
 from tenure.core.time_windows import CutoffPlan
 from tenure.features.definition import FeatureColumn
-from tenure.models.choice import Choice
 from tenure.models.estimators.catalogue import TREES, find_estimator
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import Auc, Evaluation, evaluate
-from tenure.models.fit_target import fit_target
+from tenure.models.evaluate import Evaluation, evaluate
+from tenure.models.fit_target import Fit, fit_target
 from tenure.models.model import PropensityModel
 from tenure.models.slices import evaluate_slices
 from tenure.models.sufficiency import check_positives
@@ -33,32 +32,23 @@ SAMPLE_ROWS = 1500
 
 
 @dataclass(frozen=True)
-class TrainingResult:
+class TrainingResult(Fit):
     """A trained model with all that speaks for or against it.
 
     ``test``: customer_id, cutoff, label, propensity, logistic_propensity, heuristic_score, revenue and the features,
-    one row per eligible customer at the test cutoff. ``choice``: which estimator was taken, and why. ``monotone_cost``:
-    its out-of-fold AUC less that without the target's monotone constraints, on a few folds; None where there are none,
-    or nobody asked. ``fitting_texts``: cutoff, label and the text features of the fitting rows. ``funnel``: cutoff,
-    known, eligible, positives, base_rate. ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded
-    sample was drawn from. ``slices`` as ``evaluate_slices`` gives them.
+    one row per eligible customer at the test cutoff. ``funnel``: cutoff, known, eligible, positives, base_rate.
+    ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was drawn from. ``slices`` as
+    ``evaluate_slices`` gives them.
     """
 
     target: Target
     plan: CutoffPlan
-    choice: Choice
-    monotone_cost: Auc | None
     evaluation: Evaluation
     test: pd.DataFrame
-    fitting_texts: pd.DataFrame
     funnel: pd.DataFrame
     slices: pd.DataFrame
-    fitting_rows: int
-    fitting_customers: int
-    fitting_positives: int
     fitting_eligible: int
     test_eligible: int
-    dropped_features: list[str]
 
     @property
     def was_sampled(self) -> bool:
@@ -112,21 +102,15 @@ def train_target(
     test.insert(4, "logistic_propensity", fit.logistic.model.propensities(test))
     scored = ("label", "propensity", "heuristic_score", "logistic_propensity")
     return TrainingResult(
+        **vars(fit),
         target=target,
         plan=plan,
-        choice=fit.choice,
-        monotone_cost=fit.monotone_cost,
         evaluation=evaluate(*(test[name].to_numpy() for name in scored), capacity=target.contact_capacity),
         test=test,
-        fitting_texts=fit.texts,
         funnel=funnel,
         slices=evaluate_slices(test, _slice_columns(fit.columns)),
-        fitting_rows=fit.rows,
-        fitting_customers=fit.customers,
-        fitting_positives=fit.positives,
         fitting_eligible=fitting_counts["rows"],
         test_eligible=test_counts["rows"],
-        dropped_features=fit.dropped,
     )
 
 
