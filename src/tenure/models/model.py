@@ -280,20 +280,8 @@ def _restored(
     try:
         restored: Estimator = found.value.load(dumped)
     except Exception as error:  # whatever an estimator raises on a text it cannot read
+        if kind in OWN and not isinstance(error, ValueError):
+            raise
         reason = str(error) if kind in OWN else f"cannot be read by {found.where}: {describe_unforeseen(error)}"
         raise StoredFormatError(f"{place}: {BOOSTER} {reason}") from None
     return restored
-
-
-def find_usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:
-    """Return each feature's usual value among a table's rows: the median, or the commonest level."""
-    usual: dict[str, float | str | None] = {}
-    for name in names:
-        values = table[name].dropna()
-        if values.empty:
-            usual[name] = None
-        elif pd.api.types.is_numeric_dtype(values):
-            usual[name] = float(values.median())
-        else:
-            usual[name] = str(values.mode().iloc[0])
-    return usual

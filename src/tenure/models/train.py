@@ -16,7 +16,7 @@ from tenure.models.estimators.catalogue import LOGISTIC, TREES
 from tenure.models.estimators.protocol import Estimator, FittingRows, Folds
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.folds import grouped_folds
-from tenure.models.model import FeatureMeaning, PropensityModel, find_usual
+from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.tune import tune
 
 # What the monotone constraints cost is seen on some of the folds: all of them would take a third of a training.
@@ -86,7 +86,7 @@ def train_model(
     unconstrained = None
     if with_unconstrained and any(directions):
         _, unconstrained = kind.cross_fit(rows, folds[:UNCONSTRAINED_FOLDS], settings)
-    usual = find_usual(table, names)
+    usual = _usual(table, names)
     model = PropensityModel(
         estimator=kind.fit(rows, settings, directions=directions, rounds=rounds),
         encoding=encoding,
@@ -114,3 +114,17 @@ def train_logistic(
     """
     usable = [m for m in meanings if pd.api.types.is_numeric_dtype(table[m.name]) and table[m.name].notna().any()]
     return train_model(table, labels, customers, usable, settings, about=about, folds=folds, estimator=LOGISTIC)
+
+
+def _usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:
+    """Return each feature's usual value among a table's rows: the median, or the commonest level."""
+    usual: dict[str, float | str | None] = {}
+    for name in names:
+        values = table[name].dropna()
+        if values.empty:
+            usual[name] = None
+        elif pd.api.types.is_numeric_dtype(values):
+            usual[name] = float(values.median())
+        else:
+            usual[name] = str(values.mode().iloc[0])
+    return usual
