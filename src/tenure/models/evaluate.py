@@ -215,7 +215,11 @@ def ece_by_chance(propensities: np.ndarray, draws: int = 200, seed: int = 0) -> 
 
 
 def decile_of(propensities: np.ndarray) -> np.ndarray:
-    """Return each row's decile: 1 = highest propensity ... 10; equal propensities are ordered as given."""
+    """Return each row's decile: 1 = highest propensity ... 10; equal propensities are ordered as given.
+
+    >>> decile_of(np.array([0.1, 0.9, 0.5]))
+    array([7, 1, 4])
+    """
     order = np.argsort(-np.asarray(propensities), kind="stable")
     deciles = np.empty(len(order), dtype=int)
     deciles[order] = np.arange(len(order)) * BINS // max(len(order), 1) + 1

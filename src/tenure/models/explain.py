@@ -122,7 +122,11 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
 
 
 def inflected(noun: str, *, is_one: bool = False) -> str:
-    """Write a noun in its number: ``visit{s}`` is visit or visits, ``categor{ies|y}`` categories or category."""
+    """Write a noun in its number: ``visit{s}`` is visit or visits, ``categor{ies|y}`` categories or category.
+
+    >>> inflected("failed payment{s}"), inflected("categor{ies|y}", is_one=True)
+    ('failed payments', 'category')
+    """
     return re.sub(r"\{(\w+)\|?(\w*)\}", r"\2" if is_one else r"\1", noun)
 
 
@@ -137,7 +141,11 @@ def _kind(value: object) -> str:
 
 
 def format_number(value: float, unit: str, currency: str = "") -> str:
-    """Write a number in its unit, with no more digits than a reader can use."""
+    """Write a number in its unit, with no more digits than a reader can use.
+
+    >>> format_number(0.24, "share"), format_number(1234.5, "currency", "EUR"), format_number(0.123, "ratio")
+    ('24%', 'EUR 1,234.50', '0.12')
+    """
     if unit == "share":
         return f"{value:.0%}"
     if unit == "currency":

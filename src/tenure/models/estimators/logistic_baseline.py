@@ -103,6 +103,9 @@ def rank_among(values: np.ndarray, quantiles: tuple[float, ...]) -> np.ndarray:
     """Return each value's rank among evenly spaced quantiles, 0 to 1.
 
     Ties take their middle, unknown takes the median's rank.
+
+    >>> rank_among(np.array([0.0, 2.5, np.nan, 99.0]), (0.0, 5.0, 10.0))
+    array([0.  , 0.25, 0.5 , 1.  ])
     """
     knots = np.asarray(quantiles)
     known = np.where(np.isnan(values), knots[len(knots) // 2], values)
