@@ -12,8 +12,8 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import FeatureMeaning
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 
 FILE = DATA / "orange_kdd2009" / "orange_case_control.parquet"

@@ -21,10 +21,10 @@ from results import machine, table, write_section
 
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
-from tenure.models.estimators.forms import Trees
+from tenure.models.estimators.boosted_trees import Trees
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.explain import reasons
 from tenure.models.model import PropensityModel
-from tenure.models.settings import TrainingSettings
 from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows
@@ -87,10 +87,10 @@ def main() -> None:
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
         model, customers = demo_model(folder, asked.customers)
-    assert isinstance(model.form, Trees)  # noqa: S101  # the demo's lapse model is one of trees
+    assert isinstance(model.estimator, Trees)  # noqa: S101  # the demo's lapse model is one of trees
     matrix = model.encoding.transform(customers.iloc[np.arange(asked.sample) % len(customers)])
-    explainer = shap.TreeExplainer(model.form.booster)
-    gap = float(np.abs(model.form.contributions(matrix)[:, :-1] - explainer.shap_values(matrix)).max())
+    explainer = shap.TreeExplainer(model.estimator.booster)
+    gap = float(np.abs(model.estimator.contributions(matrix)[:, :-1] - explainer.shap_values(matrix)).max())
     own = seconds(lambda: score_all(model, customers, asked.rows))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     scale = asked.rows / asked.sample
@@ -98,7 +98,7 @@ def main() -> None:
     heavy, heavy_matrix = heavy_model()
     heavy_explainer = shap.TreeExplainer(heavy)
     heavy_by_shap = seconds(lambda: heavy_explainer.shap_values(heavy_matrix[: asked.sample])) * scale
-    own_trees = f"{model.form.booster.num_trees()} trees, {len(model.feature_names)} features"
+    own_trees = f"{model.estimator.booster.num_trees()} trees, {len(model.feature_names)} features"
     heavy_trees = f"{TREES} trees of {LEAVES} leaves, {FEATURES} numbers"
     rows = [
         ("Tenure: scores, contributions, additivity check and words", own_trees, f"{own:.0f}", "1.0"),

@@ -6,10 +6,10 @@ import mlflow
 import numpy as np
 import pandas as pd
 
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry.log import log_model
 from tenure.models.registry.registry import Registry
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 from tenure.models.version import FINGERPRINT_TAG
 from tenure.targets.catalogue import all_targets

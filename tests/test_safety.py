@@ -16,10 +16,10 @@ import yaml
 
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import FeatureMeaning
 from tenure.models.registry.log import log_model
 from tenure.models.registry.registry import Registry
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 from tenure.models.version import FINGERPRINT_TAG
 

@@ -11,7 +11,7 @@ from tenure.audit.audit import check_cutoff
 from tenure.audit.full import audit_source, late_facts
 from tenure.audit.replay import replay
 from tenure.core.workspace import Workspace
-from tenure.models.settings import TrainingSettings
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.runs.audit import audit_flow
 from tenure.snapshots.build import Snapshots
 from tenure.sources.fetch import fetch_source

@@ -12,7 +12,7 @@ from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import replay, unproven_features
 from tenure.audit.split import split_findings
 from tenure.core.workspace import Workspace
-from tenure.models.settings import TrainingSettings
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.training_result import train_target
 from tenure.models.verdict import Gate, judge
 from tenure.snapshots.build import Snapshots
@@ -115,7 +115,7 @@ def test_an_end_date_in_a_customer_table_is_named_as_too_good_alone(tmp_path):
     named = [f.subject for f in audit.alarms if f.check == "too good alone"]
     assert named == ["customer_days_since_2020"] and "customer_days_since_2020" in audit.unproven
     verdict = judge(
-        result.evaluation, FIRST, alarms=alarm_lines(audit.findings), segments=result.segments,
+        result.evaluation, FIRST, alarms=alarm_lines(audit.findings), slices=result.slices,
         seconds_per_1000_rows=0.1, megabytes=1.0,
     )  # fmt: skip
     assert not verdict.is_promotable and "customer_days_since_2020" in verdict.reason

@@ -8,11 +8,10 @@ from tenure.models.evaluate import (
     auc_difference,
     auc_with_interval,
     decile_of,
-    expected_half_width,
     lift_by_decile,
-    rate_shift,
     value_curve,
 )
+from tenure.models.result_warnings import expected_half_width, rate_shift
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from registered import NAME, artefacts, customers, make_champion, register, small_model
 from tenure.core.errors import RegistryError, StoredFormatError
 from tenure.core.workspace import Workspace
-from tenure.models.estimators.forms import Linear
+from tenure.models.estimators.logistic_baseline import Linear
 from tenure.models.model import PropensityModel, revise_sealed
 from tenure.models.registry.registry import Registry
 from tenure.models.version import FINGERPRINT_TAG
@@ -22,7 +22,9 @@ from tenure.steps.opening import open_run
 from tenure.steps.score import score
 
 MODEL = small_model()
-SMALL = PropensityModel(Linear((), -1.0), small_model().encoding, MODEL.calibrator, MODEL.meanings, {"target": "lapse"})
+SMALL = PropensityModel(
+    Linear((), -1.0), small_model().encoding, MODEL.calibrator, MODEL.meanings, {"target": "lapse"}, "logistic"
+)
 
 
 @pytest.fixture

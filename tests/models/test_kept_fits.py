@@ -10,9 +10,9 @@ import pytest
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models import kept_fits
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.kept_fits import KeptFits
 from tenure.models.model import FeatureMeaning
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
@@ -165,8 +165,8 @@ def test_the_next_day_of_a_month_fits_nothing_anew_and_is_judged_the_same(tmp_pa
     def refuse(*_, **__):
         raise AssertionError("fitted anew")
 
-    monkeypatch.setattr("tenure.models.training_result.train_model", refuse)
-    monkeypatch.setattr("tenure.models.training_result.grouped_folds", refuse)
+    monkeypatch.setattr("tenure.models.fit_target.train_model", refuse)
+    monkeypatch.setattr("tenure.models.fit_target.grouped_folds", refuse)
     after = train_target(today, today.targets["lapse"], SETTINGS)
     assert after.plan == before.plan
     assert after.model.fingerprint == before.model.fingerprint

@@ -12,11 +12,12 @@ from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import evaluate
 from tenure.models.registry.registry import Registry
+from tenure.models.result_warnings import warnings_of
 from tenure.models.scorecard import walk
-from tenure.models.settings import TrainingSettings
-from tenure.models.training_result import cautions, train_target
+from tenure.models.training_result import train_target
 from tenure.models.verdict import Challenger, against_champion, judge
 from tenure.models.version import FINGERPRINT_TAG, Version
 from tenure.snapshots.build import Snapshots
@@ -47,7 +48,7 @@ def judged(evaluation, card=None):
         difference=card.difference_to("champion") if card else None, silent=card.silent if card else "",
     )  # fmt: skip
     return judge(
-        evaluation, standing, alarms=(), segments=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
+        evaluation, standing, alarms=(), slices=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
     )  # fmt: skip
 
 
@@ -70,13 +71,14 @@ def test_twenty_trees_on_half_the_features_lose_against_the_champion(snapshots, 
 
 
 def test_what_does_not_fit_into_memory_is_sampled_and_that_is_said(snapshots, good, monkeypatch):
-    monkeypatch.setattr("tenure.models.training_result.rows_that_fit", lambda columns, budget: 600_000 // columns)
+    for module in ("fit_target", "training_result"):
+        monkeypatch.setattr(f"tenure.models.{module}.rows_that_fit", lambda columns, budget: 600_000 // columns)
     fewer = train_target(snapshots, good.target, GOOD)
     assert not good.was_sampled and fewer.was_sampled
     assert fewer.fitting_eligible == good.fitting_rows and fewer.fitting_rows < 3500
     told = f"Fitted on a seeded sample, {fewer.fitting_rows:,} of {good.fitting_rows:,} rows"
-    assert any(line.startswith(told) for line in cautions(fewer))
-    assert not any("sample" in line for line in cautions(good))
+    assert any(line.startswith(told) for line in warnings_of(fewer))
+    assert not any("sample" in line for line in warnings_of(good))
     assert abs(fewer.evaluation.metrics["auc"] - good.evaluation.metrics["auc"]) < 0.05
 
 

@@ -6,11 +6,10 @@ import pytest
 from sklearn.preprocessing import QuantileTransformer
 
 from tenure.models.choice import choose_model
-from tenure.models.estimators.forms import Linear, rank_among
-from tenure.models.logistic_baseline import train_logistic
+from tenure.models.estimators.logistic_baseline import Linear, rank_among
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.models.settings import TrainingSettings
-from tenure.models.train import train_model
+from tenure.models.train import train_logistic, train_model
 
 SETTINGS = TrainingSettings(max_trees=150, learning_rate=0.05, folds=3)
 MEANINGS = tuple(FeatureMeaning(name, name, "count", f"{name}s", "") for name in ("failed", "silence"))
@@ -67,13 +66,13 @@ def test_a_saved_small_model_scores_the_same(tmp_path):
     model = train_logistic(table, labels, customers, MEANINGS, SETTINGS).model
     model.save(tmp_path)
     loaded = PropensityModel.load(tmp_path)
-    assert isinstance(loaded.form, Linear) and loaded.fingerprint == model.fingerprint
+    assert isinstance(loaded.estimator, Linear) and loaded.fingerprint == model.fingerprint
     np.testing.assert_array_equal(loaded.propensities(table), model.propensities(table))
 
 
 def test_few_additive_data_take_the_logistic_regression_and_say_why():
     choice = both(300, additive)
-    assert not choice.took_trees and isinstance(choice.trained.model.form, Linear)
+    assert not choice.took_trees and isinstance(choice.trained.model.estimator, Linear)
     assert choice.reason.startswith(
         "The logistic regression on 2 features was taken, for the trees are no better beyond noise"
     )

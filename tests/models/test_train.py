@@ -8,12 +8,12 @@ from lightgbm import Booster
 
 from tenure.core.errors import DataContractError, StoredFormatError
 from tenure.models.calibrate import fit_calibrator
-from tenure.models.cross_fit import grouped_folds
 from tenure.models.encoding import Encoding, from_json, to_json
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import auc_with_interval
 from tenure.models.explain import phrase, reasons
+from tenure.models.folds import grouped_folds
 from tenure.models.model import FeatureMeaning, PropensityModel
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 
 SETTINGS = TrainingSettings(max_trees=150, learning_rate=0.05)
@@ -91,7 +91,7 @@ def test_contributions_add_up_and_equal_shaps_tree_explainer(trained):
     contributions = model.contributions(table)
     log_odds = np.log(model.propensities(table) / (1 - model.propensities(table)))
     np.testing.assert_allclose(contributions.sum(axis=1), log_odds, atol=1e-8)
-    explainer = shap.TreeExplainer(Booster(model_str=model.form.text))
+    explainer = shap.TreeExplainer(Booster(model_str=model.estimator.text))
     values = np.asarray(explainer.shap_values(model.encoding.transform(table)))
     np.testing.assert_allclose(contributions[:, :-1], values * model.calibrator.slope, atol=1e-6)
 

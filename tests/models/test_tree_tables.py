@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import shap
 
-from tenure.models.estimators.forms import WORTH_TABLES, Trees
+from tenure.models.estimators.boosted_trees import WORTH_TABLES, Trees
 from tenure.models.estimators.tree_tables import look_up, tables_of
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tenure.models.evaluate import Auc, auc_difference, calibration_line, ece_by_chance, evaluate
-from tenure.models.segments import evaluate_segments
+from tenure.models.slices import evaluate_slices
 from tenure.models.verdict import Challenger, against_champion
 from tenure.models.verdict import judge as judge_all
 from tenure.models.version import Version
@@ -26,7 +26,7 @@ def evaluation(propensities):
     return evaluate(LABELS, propensities, RULE, TRUE)
 
 
-NO_SEGMENTS = pd.DataFrame(columns=["positives", "auc_high"])
+NO_SLICES = pd.DataFrame(columns=["positives", "auc_high"])
 CHALLENGER = Challenger("shop-lapse", "own", "2024-06-01", "2024-03-01", 0.8, is_quick=False)
 
 
@@ -52,7 +52,7 @@ def standing(difference=None, champion=None, challenger=CHALLENGER, *, is_same_q
 
 def judge(evaluation, difference=None, **found):
     """Judge what is sound in all that is not given."""
-    sound = {"alarms": (), "segments": NO_SEGMENTS, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
+    sound = {"alarms": (), "slices": NO_SLICES, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
     return judge_all(evaluation, standing(difference), **sound | found)
 
 
@@ -101,19 +101,19 @@ def test_a_model_no_better_than_its_heuristic_beyond_noise_is_blocked():
     assert "better than the heuristic" in failed(judge(evaluation(barely)))
 
 
-def test_a_segment_ranked_upside_down_is_named_and_blocks():
+def test_a_slice_ranked_upside_down_is_named_and_blocks():
     upside_down = TRUE.copy()
     plan = np.where(np.arange(4000) % 4 == 0, "Solo", "Duo")
     upside_down[plan == "Solo"] = 1 - upside_down[plan == "Solo"]
     table = pd.DataFrame({"label": LABELS, "propensity": upside_down, "plan": plan})
-    verdict = judge(evaluation(TRUE), segments=evaluate_segments(table, ["plan"]))
-    assert failed(verdict) == ["no segment upside down"] and "plan Solo" in verdict.reason
+    verdict = judge(evaluation(TRUE), slices=evaluate_slices(table, ["plan"]))
+    assert failed(verdict) == ["no slice upside down"] and "plan Solo" in verdict.reason
 
 
-def test_the_segments_that_were_asked_are_named_and_where_none_is_large_enough_that_is_said():
+def test_the_slices_that_were_asked_are_named_and_where_none_is_large_enough_that_is_said():
     plan = np.where(np.arange(4000) % 4 == 0, "Solo", "Duo")
-    segments = evaluate_segments(pd.DataFrame({"label": LABELS, "propensity": TRUE, "plan": plan}), ["plan"])
-    (asked,) = [gate for gate in judge(evaluation(TRUE), segments=segments).gates if gate.code == "segments"]
+    slices = evaluate_slices(pd.DataFrame({"label": LABELS, "propensity": TRUE, "plan": plan}), ["plan"])
+    (asked,) = [gate for gate in judge(evaluation(TRUE), slices=slices).gates if gate.code == "segments"]
     assert asked.passed and asked.found.endswith("with 50 or more positives: plan Duo, plan Solo")
     (none,) = [gate for gate in judge(evaluation(TRUE)).gates if gate.code == "no_segment"]
     assert none.passed and "none is large enough to ask" in none.found

@@ -13,7 +13,7 @@ from tenure.core.errors import DefinitionMismatchError, LeakageError, StoredForm
 from tenure.core.workspace import Workspace
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import EncodedColumn, Encoding
-from tenure.models.estimators.forms import Linear, LinearColumn
+from tenure.models.estimators.logistic_baseline import Linear, LinearColumn
 from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.scoring.score import STORED_AS, ScoringModel, read_scores_metadata, score_customers, write_scores
 from tenure.snapshots.build import Snapshots
@@ -23,7 +23,8 @@ AS_OF = date(2024, 4, 1)
 LAPSE = all_targets()["lapse"]
 # A model that promises everyone the same.
 LEVEL = PropensityModel(
-    form=Linear((LinearColumn((0.0, 1.0), 0.0, 0.0, 0.0),), -1.0),
+    kind="logistic",
+    estimator=Linear((LinearColumn((0.0, 1.0), 0.0, 0.0, 0.0),), -1.0),
     encoding=Encoding((EncodedColumn("days_since_order"),)),
     calibrator=Calibrator(),
     meanings=(FeatureMeaning("days_since_order", "recency", "days", "since the last order", "Days."),),

@@ -13,11 +13,11 @@ from mlflow.types.schema import ColSpec, Schema
 import local_spark  # noqa: F401 -- a Spark, or a skip
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.explain import reasons
+from tenure.models.fit_target import meaning_of
 from tenure.models.model import FeatureMeaning
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
-from tenure.models.training_result import meaning_of
 from tenure.scoring.score import ScoringModel, score_customers
 from tenure.scoring.spark import score_on_spark
 from tenure.snapshots.build import Snapshots

@@ -8,9 +8,9 @@ import pytest
 
 from tables import staged
 from tenure.core.errors import UsageError
-from tenure.models.logistic_baseline import train_logistic
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import FeatureMeaning
-from tenure.models.settings import TrainingSettings
+from tenure.models.train import train_logistic
 from tenure.reporting.customer_page import customer_text
 from tenure.steps.customer import describe_customer, levers_of, write_customer
 from tenure.steps.opening import open_run

@@ -27,9 +27,9 @@ from tenure.audit.replay import Replay, replay, unproven_features
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import literal
 from tenure.core.workspace import Workspace
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import Auc, auc_with_interval
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import train_model
 from tenure.models.training_result import TrainingResult, train_target
 from tenure.snapshots.build import Snapshots

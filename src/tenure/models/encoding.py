@@ -1,6 +1,7 @@
 """Feature columns to the numbers LightGBM reads. Categories stay categories: a code per level, rare levels as one.
 
-A text of very many levels (a town, a postcode) is read by how common its level is: codes of its own would be learnt by heart.
+A text of very many levels (a town, a postcode) is read by how common its level is: codes of its own would be learnt by
+heart.
 """
 
 from __future__ import annotations

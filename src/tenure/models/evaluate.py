@@ -51,7 +51,10 @@ def auc_with_interval(labels: np.ndarray, scores: np.ndarray) -> Auc:
 def auc_difference(
     labels: np.ndarray, scores: np.ndarray, other: np.ndarray, customers: np.ndarray | None = None
 ) -> Auc:
-    """Paired difference of two AUCs on the same rows, with its interval (DeLong); rows of one of ``customers`` count as one."""
+    """Paired difference of two AUCs on the same rows, with its interval (DeLong).
+
+    Rows of one of ``customers`` count as one.
+    """
     customers = np.arange(len(labels)) if customers is None else customers
     return mean_auc_difference([(customers, labels, scores, other)])
 
@@ -59,8 +62,8 @@ def auc_difference(
 def mean_auc_difference(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> Auc:
     """Mean paired difference of two AUCs over several cutoffs, with its interval.
 
-    Each part is customers, labels, scores and other scores of one cutoff. Rows of one customer depend on each other, within a
-    cutoff and between them: what each customer adds is summed before the variance is taken.
+    Each part is customers, labels, scores and other scores of one cutoff. Rows of one customer depend on each other,
+    within a cutoff and between them: what each customer adds is summed before the variance is taken.
     Source: Obuchowski (1997), clustered ROC data; DeLong's variance where each row is a customer of its own.
     """
     values, influences = [], []
@@ -72,24 +75,6 @@ def mean_auc_difference(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray
     difference = float(np.mean(values))
     half = float(STANDARD_ERRORS * np.sqrt((per_customer**2).sum()))
     return Auc(difference, difference - half, difference + half)
-
-
-def expected_half_width(positives: int, negatives: int, auc: float = 0.75) -> float:
-    """Return how far the 95 % interval of an AUC must reach either way with so many positives and negatives.
-
-    Source: Hanley and McNeil (1982).
-    """
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
-    return float(STANDARD_ERRORS * np.sqrt(variance / (positives * negatives)))
-
-
-def rate_shift(positives: int, rows: int, former_positives: int, former_rows: int) -> float:
-    """Return the p-value that two label rates are one (Fisher's exact test)."""
-    from scipy.stats import fisher_exact
-
-    table = [[positives, rows - positives], [former_positives, former_rows - former_positives]]
-    return float(fisher_exact(table)[1])
 
 
 def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -118,9 +103,12 @@ def _influence(labels: np.ndarray, *scores: np.ndarray) -> tuple[np.ndarray, np.
 
 # Published metrics: former name => name.
 FORMER_NAMES = {
-    "auc_rule": "auc_heuristic", "auc_rule_low": "auc_heuristic_low", "auc_rule_high": "auc_heuristic_high",
-    "average_precision_rule": "average_precision_heuristic", "lift_top_decile_rule": "lift_top_decile_heuristic",
-}  # fmt: skip
+    "auc_rule": "auc_heuristic",
+    "auc_rule_low": "auc_heuristic_low",
+    "auc_rule_high": "auc_heuristic_high",
+    "average_precision_rule": "average_precision_heuristic",
+    "lift_top_decile_rule": "lift_top_decile_heuristic",
+}
 
 
 def as_ranking(heuristic_scores: np.ndarray | pd.Series) -> np.ndarray:
@@ -159,14 +147,15 @@ def evaluate(
     base_rate = float(labels.mean())
     deciles = lift_by_decile(labels, propensities)
     reliability = reliability_bins(labels, propensities)
+    gaps = (reliability["label_rate"] - reliability["mean_propensity"]).abs()
     clipped = np.clip(propensities, 1e-6, 1 - 1e-6)
     line = calibration_line(labels, clipped)
     contacts = min(capacity or -(-len(labels) // BINS), len(labels))
     order = np.argsort(-np.asarray(propensities), kind="stable")
     metrics = {
-        "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high,
-        "auc_heuristic": auc_heuristic.value, "auc_heuristic_low": auc_heuristic.low, "auc_heuristic_high": auc_heuristic.high,
-        "auc_logistic": auc_logistic.value, "auc_logistic_low": auc_logistic.low, "auc_logistic_high": auc_logistic.high,
+        **_with_ends("auc", auc),
+        **_with_ends("auc_heuristic", auc_heuristic),
+        **_with_ends("auc_logistic", auc_logistic),
         "average_precision": float(average_precision_score(labels, propensities)),
         "average_precision_heuristic": float(average_precision_score(labels, heuristic)),
         "average_precision_logistic": float(average_precision_score(labels, logistic_propensities)),
@@ -174,19 +163,25 @@ def evaluate(
         "log_loss_logistic": float(log_loss(labels, np.clip(logistic_propensities, 1e-6, 1 - 1e-6))),
         "log_loss_base_rate": float(log_loss(labels, np.full(len(labels), base_rate))),
         "brier": float(brier_score_loss(labels, clipped)),
-        "ece": float((reliability["customers"] * (reliability["label_rate"] - reliability["mean_propensity"]).abs()).sum() / len(labels)),
-        **line, "ece_by_chance": ece_by_chance(clipped),
+        "ece": float((reliability["customers"] * gaps).sum() / len(labels)),
+        **line,
+        "ece_by_chance": ece_by_chance(clipped),
         "lift_top_decile": float(deciles["lift"].iloc[0]),
         "lift_top_decile_heuristic": float(lift_by_decile(labels, heuristic)["lift"].iloc[0]),
-        "capacity": contacts, "lift_at_capacity": float(labels[order[:contacts]].mean()) / base_rate,
+        "capacity": contacts,
+        "lift_at_capacity": float(labels[order[:contacts]].mean()) / base_rate,
         "base_rate": base_rate,
-    }  # fmt: skip
+    }
     metrics |= metric_intervals(labels, propensities, contacts / len(labels))
     # Under their former names for one more version.
     metrics |= {former: metrics[name] for former, name in FORMER_NAMES.items()}
     return Evaluation(
         len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, heuristic), deciles, reliability
     )
+
+
+def _with_ends(name: str, auc: Auc) -> dict[str, float]:
+    return {name: auc.value, f"{name}_low": auc.low, f"{name}_high": auc.high}
 
 
 def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> dict[str, float]:
@@ -220,7 +215,11 @@ def ece_by_chance(propensities: np.ndarray, draws: int = 200, seed: int = 0) -> 
 
 
 def decile_of(propensities: np.ndarray) -> np.ndarray:
-    """Return each row's decile: 1 = highest propensity ... 10; equal propensities are ordered as given."""
+    """Return each row's decile: 1 = highest propensity ... 10; equal propensities are ordered as given.
+
+    >>> decile_of(np.array([0.1, 0.9, 0.5]))
+    array([7, 1, 4])
+    """
     order = np.argsort(-np.asarray(propensities), kind="stable")
     deciles = np.empty(len(order), dtype=int)
     deciles[order] = np.arange(len(order)) * BINS // max(len(order), 1) + 1
@@ -251,20 +250,13 @@ def reliability_bins(labels: np.ndarray, propensities: np.ndarray, bins: int = B
     from scipy.stats import binomtest
 
     order = np.argsort(np.asarray(propensities), kind="stable")
+    labels, propensities = np.asarray(labels), np.asarray(propensities)
     rows = []
     for number, chunk in enumerate(np.array_split(order, min(bins, len(order))), start=1):
-        positives = int(np.asarray(labels)[chunk].sum())
-        interval = binomtest(positives, len(chunk)).proportion_ci(CONFIDENCE, method="wilson")
-        rows.append(
-            (
-                number,
-                len(chunk),
-                float(np.asarray(propensities)[chunk].mean()),
-                positives / len(chunk),
-                interval.low,
-                interval.high,
-            )
-        )
+        positives = int(labels[chunk].sum())
+        ends = binomtest(positives, len(chunk)).proportion_ci(CONFIDENCE, method="wilson")
+        rate = positives / len(chunk)
+        rows.append((number, len(chunk), float(propensities[chunk].mean()), rate, ends.low, ends.high))
     return pd.DataFrame(rows, columns=["bin", "customers", "mean_propensity", "label_rate", "low", "high"])
 
 

@@ -30,8 +30,8 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
     features => reason_1, reason_2, reason_3 (▲ raises, ▼ lowers the propensity), same index.
 
     Features of one driver repeat each other, so drivers are ranked by their summed contribution and each speaks through
-    its strongest feature, by choice one that counts whose value is known and not the usual one; where a model has fewer than three
-    drivers the next strongest features fill up.
+    its strongest feature, by choice one that counts whose value is known and not the usual one; where a model has fewer
+    than three drivers the next strongest features fill up.
     """
     if contributions is None:
         contributions = model.contributions(table)
@@ -65,13 +65,17 @@ def _choose(model: PropensityModel, contributions: np.ndarray, worth: np.ndarray
     for name in names:
         members = np.flatnonzero(drivers == name)
         total = contributions[:, members].sum(axis=1)
-        # The feature that speaks for a driver pulls the way the driver as a whole does; one with words, then one whose
-        # value is known, then one whose value is not the usual one, is asked first.
         agrees = np.sign(contributions[:, members]) == np.sign(total)[:, None]
         counts = strength[:, members] >= COUNTS * np.where(agrees, strength[:, members], 0).max(axis=1, keepdims=True)
-        preferred = 3e6 * speaks[members] + np.where(counts, 1e6 * worth[:, members], 0)
-        rank = np.where(agrees, strength[:, members] + preferred, -1.0)
-        leaders.append(members[rank.argmax(axis=1)])
+        # Who speaks for a driver: asked first is what pulls the driver's way, then what has words, then what says most.
+        by_rank = {
+            "pulls the driver's way": agrees,
+            "has words": speaks[members],
+            "known, not usual": np.where(counts, worth[:, members], 0),
+            "strength": strength[:, members],
+        }
+        keys = [-np.where(agrees, key, 0) for key in reversed(by_rank.values())]
+        leaders.append(members[np.lexsort(keys, axis=1)[:, 0]])
         sums.append(np.abs(total))
     order = np.argsort(-np.stack(sums, axis=1), axis=1, kind="stable")
     by_driver = np.stack(leaders, axis=1)[rows[:, None], order][:, :REASONS]
@@ -118,19 +122,30 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
 
 
 def inflected(noun: str, *, is_one: bool = False) -> str:
-    """Write a noun in its number: ``visit{s}`` is visit or visits, ``categor{ies|y}`` categories or category."""
+    """Write a noun in its number: ``visit{s}`` is visit or visits, ``categor{ies|y}`` categories or category.
+
+    >>> inflected("failed payment{s}"), inflected("categor{ies|y}", is_one=True)
+    ('failed payments', 'category')
+    """
     return re.sub(r"\{(\w+)\|?(\w*)\}", r"\2" if is_one else r"\1", noun)
 
 
 def _kind(value: object) -> str:
-    """Write a category's value; a number that stands for a kind (a household's size, a year) keeps its digits as they are."""
+    """Write a category's value.
+
+    A number that stands for a kind (a household's size, a year) keeps its digits as they are.
+    """
     if pd.isna(value):  # type: ignore[call-overload]  # one cell
         return "unknown"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def format_number(value: float, unit: str, currency: str = "") -> str:
-    """Write a number in its unit, with no more digits than a reader can use."""
+    """Write a number in its unit, with no more digits than a reader can use.
+
+    >>> format_number(0.24, "share"), format_number(1234.5, "currency", "EUR"), format_number(0.123, "ratio")
+    ('24%', 'EUR 1,234.50', '0.12')
+    """
     if unit == "share":
         return f"{value:.0%}"
     if unit == "currency":

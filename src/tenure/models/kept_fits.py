@@ -1,6 +1,7 @@
 """Fits that are kept: the same rows, settings and code are fitted once, whoever asks for them again.
 
-A month later the walk asks for cutoffs that were walked before; the next day of a backfill, or a notebook run by hand, for all of them.
+A month later the walk asks for cutoffs that were walked before; the next day of a backfill, or a notebook run by hand,
+for all of them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ import pandas as pd
 
 from tenure.core.atomic_files import replaced_file
 from tenure.core.code_keys import code_key
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import PropensityModel
-from tenure.models.settings import TrainingSettings
 from tenure.models.train import TrainedModel
 from tenure.snapshots.build import digest
 
@@ -28,32 +29,37 @@ from tenure.snapshots.build import digest
 MOST_BYTES = 512 << 20
 ARRAYS = ("out_of_fold", "unconstrained")
 ABOUT_FIT = "fit.json"
-# How a file that is cut short or has a flipped bit shows: as no file, no archive, one of another kind, or without a part of it.
+# How a file that is cut short or has a flipped bit shows: as no file, no archive, one of another kind, or without a
+# part of it.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
 # As it was imported: a file that is edited under a running kernel changes nothing of what it calculates.
-CODE = code_key("tenure.models.train", "tenure.models.logistic_baseline", "tenure.models.choice")
+CODE = code_key("tenure.models.train", "tenure.models.choice")
 
 
 @dataclass(frozen=True)
 class KeptFits:
-    """Fits on the same rows, each a file named by all that it depends on. ``rows`` is the rows' digest."""
+    """Fits on the same rows, each a file named by all that it depends on.
+
+    ``rows`` is the rows' digest; ``raw`` the source's folder, which may hold an estimator.
+    """
 
     folder: Path
     rows: str
+    raw: Path | None = None
 
     @classmethod
-    def of(cls, folder: Path, table: pd.DataFrame, columns: Sequence[str]) -> KeptFits:
+    def of(cls, folder: Path, table: pd.DataFrame, columns: Sequence[str], raw: Path | None = None) -> KeptFits:
         """Keep fits on these columns of a table, labels and customers among them, in this order of rows."""
         each = pd.util.hash_pandas_object(table[list(columns)], index=False).to_numpy()
-        return cls(folder, digest(*columns, each.tobytes().hex(), size=16))
+        return cls(folder, digest(*columns, each.tobytes().hex(), size=16), raw)
 
     def find(self, *made_with: object) -> TrainedModel | None:
-        """Return the fit of the same rows and code that was made with the same; what it is about is not kept. None where there is none.
+        """Return the fit of the same rows and code that was made with the same, or None; what it is about is not kept.
 
         ``made_with`` is what the fit depends on beside rows and code: each says all of it as its ``repr``.
         """
         path = self._path(made_with)
-        found = _read(path)
+        found = _read(path, self.raw)
         if found is not None:
             # Exact: the system's own marks come in ticks, in which a file just written and one just read would tie.
             now = time.time_ns()
@@ -67,6 +73,10 @@ class KeptFits:
             _write(trained, fresh)
         _remove_longest_unused(self.folder)
         return trained
+
+    def once(self, fit: Callable[[], TrainedModel], *made_with: object) -> TrainedModel:
+        """Return the fit that was made with the same, else make it and keep it."""
+        return self.find(*made_with) or self.keep(fit(), *made_with)
 
     def _path(self, made_with: Sequence[object]) -> Path:
         return self.folder / f"{digest(self.rows, CODE, *map(repr, made_with), size=16)}.npz"
@@ -84,7 +94,7 @@ def _write(trained: TrainedModel, path: Path) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _read(path: Path) -> TrainedModel | None:
+def _read(path: Path, raw: Path | None = None) -> TrainedModel | None:
     """Read a fit, or None where there is none that is whole: it is then made anew."""
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -94,9 +104,8 @@ def _read(path: Path) -> TrainedModel | None:
         fit = json.loads(texts.pop(ABOUT_FIT))
     except DAMAGED:
         return None
-    return TrainedModel(
-        PropensityModel.read(texts.__getitem__), TrainingSettings(**fit["settings"]), trees=fit["trees"], **arrays
-    )
+    model = PropensityModel.read(texts.__getitem__, raw=None if raw is None else lambda _: raw)
+    return TrainedModel(model, TrainingSettings(**fit["settings"]), trees=fit["trees"], **arrays)
 
 
 def _remove_longest_unused(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -13,21 +14,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tenure.core.errors import StoredFormatError, TenureError
+from tenure.core.errors import (
+    StoredFormatError,
+    TenureError,
+    UnknownNameError,
+    UsageError,
+    describe_unforeseen,
+)
 from tenure.core.stored import FORMAT, made_of, parse_stored, write_stored
+from tenure.core.workspace import Workspace
 from tenure.models.calibrate import Calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
-from tenure.models.estimators.forms import Form, Linear, LinearColumn, Trees
+from tenure.models.estimators.catalogue import LOGISTIC, OWN, TREES, find_estimator
+from tenure.models.estimators.protocol import Estimator
 
 # Contributions and raw score are sums of the same leaf values in another order: equal up to rounding.
 ADDITIVITY_TOLERANCE = 1e-6
+# The second holds what the estimator dumps, trees or not; a logistic regression stands in the first.
 DOCUMENT, BOOSTER = "model.json", "booster.txt"
-FORMAT_VERSION = 1
+# 2: an estimator that somebody brings. What 1 can say is still written as 1.
+FORMAT_VERSION = 2
 MOST_MEGABYTES = 200
 # What a model's document says beside what its fingerprint covers.
 FINGERPRINT, FORMER = "fingerprint", "former_fingerprints"
-# How LightGBM's text ends: where it is cut short, LightGBM ends the whole process.
-TREES_END = "end of parameters"
 
 
 @dataclass(frozen=True)
@@ -45,16 +54,18 @@ class FeatureMeaning:
 
 @dataclass(frozen=True)
 class PropensityModel:
-    """Trees or a logistic regression, calibrator and meanings, of one target of one source.
+    """A fitted estimator with its calibrator and meanings, of one target of one source.
 
-    ``about`` says what it was fitted on: source, target, cutoffs, fitted_through (first day whose facts it has not seen).
+    ``about`` says what it was fitted on: source, target, cutoffs, fitted_through (first day whose facts it has not
+    seen). ``kind`` is the name by which ``find_estimator`` finds the estimator.
     """
 
-    form: Form
+    estimator: Estimator
     encoding: Encoding
     calibrator: Calibrator
     meanings: tuple[FeatureMeaning, ...]
     about: dict[str, Any] = field(default_factory=dict)
+    kind: str = TREES.name
 
     @property
     def feature_names(self) -> list[str]:
@@ -64,14 +75,14 @@ class PropensityModel:
         """Score a table of features: log-odds before calibration, one per row."""
         if not len(table):
             return np.empty(0)
-        return self.form.raw_scores(self.encoding.transform(table))
+        return self.estimator.raw_scores(self.encoding.transform(table))
 
     def propensities(self, table: pd.DataFrame) -> np.ndarray:
         """Score a table of features: calibrated probability in [0, 1], one per row."""
         return self.calibrator.propensity(self.raw_scores(table))
 
     def contributions(self, table: pd.DataFrame) -> np.ndarray:
-        """Explain each row exactly: SHAP values in log-odds of the propensity, one column per feature and the base last.
+        """Explain each row: SHAP values in log-odds of the propensity, one column per feature and the base last.
 
         They add up to the log-odds of the propensity, which is checked for each row.
 
@@ -86,7 +97,7 @@ class PropensityModel:
         if not len(table):
             return np.empty(0), np.empty((0, len(self.encoding.columns) + 1))
         matrix = self.encoding.transform(table)
-        raw_scores, raw = self.form.raw_scores(matrix), self.form.contributions(matrix)
+        raw_scores, raw = self.estimator.raw_scores(matrix), self.estimator.contributions(matrix, self._usual)
         gap = float(np.abs(raw.sum(axis=1) - raw_scores).max())
         if gap > ADDITIVITY_TOLERANCE * max(1.0, float(np.abs(raw).max())):
             raise TenureError(
@@ -99,16 +110,26 @@ class PropensityModel:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that scores depend on (hexadecimal): equal models are one version."""
-        return _hash(self.form.text if isinstance(self.form, Trees) else "", self._documents())
+        return _hash(*self._parts())
 
     @property
     def megabytes(self) -> float:
-        """Size of what ``save`` writes, nearly all of it the form."""
-        return len(self.form.text if isinstance(self.form, Trees) else json.dumps(asdict(self.form))) / 1e6
+        """Size of what ``save`` writes, nearly all of it the estimator."""
+        return len(self.estimator.dump()) / 1e6
 
-    def _documents(self) -> dict[str, Any]:
-        linear = {"linear": asdict(self.form)} if isinstance(self.form, Linear) else {}
-        return linear | {
+    @cached_property
+    def _usual(self) -> np.ndarray:
+        """The encoded features of a customer whose every value is the usual one."""
+        return self.encoding.transform(pd.DataFrame([{meaning.name: meaning.usual for meaning in self.meanings}]))[0]
+
+    def _parts(self) -> tuple[str, dict[str, Any]]:
+        """Give all there is of it: the estimator's text and a document, which holds a logistic regression itself."""
+        dumped, inside = self.estimator.dump(), {}
+        if self.kind == LOGISTIC.name:
+            dumped, inside = "", {"linear": json.loads(dumped)}
+        elif self.kind not in OWN:
+            inside = {"estimator": self.kind}
+        return dumped, inside | {
             "encoding": to_json(self.encoding),
             "calibrator": asdict(self.calibrator),
             "meanings": [asdict(meaning) for meaning in self.meanings],
@@ -116,10 +137,10 @@ class PropensityModel:
         }
 
     def texts(self) -> dict[str, str]:
-        """Give all there is of it as texts by file name: ``model.json``, and for trees ``booster.txt``."""
-        booster = {BOOSTER: self.form.text} if isinstance(self.form, Trees) else {}
-        sealed = {FORMAT: FORMAT_VERSION, FINGERPRINT: self.fingerprint} | self._documents()
-        return booster | {DOCUMENT: json.dumps(sealed, indent=1)}
+        """Give all there is of it as texts by file name: ``model.json`` and, unless it is linear, ``booster.txt``."""
+        dumped, document = self._parts()
+        sealed = {FORMAT: 1 if self.kind in OWN else FORMAT_VERSION, FINGERPRINT: self.fingerprint} | document
+        return ({} if "linear" in document else {BOOSTER: dumped}) | {DOCUMENT: json.dumps(sealed, indent=1)}
 
     def save(self, folder: Path) -> None:
         """Write its texts into a folder."""
@@ -128,12 +149,15 @@ class PropensityModel:
             (folder / name).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, fingerprint: str = "", place: str = "") -> PropensityModel:
-        """Read what ``save`` wrote; ``place`` stands for the folder in messages.
+    def load(
+        cls, folder: Path, *, fingerprint: str = "", place: str = "", raw: Callable[[str], Path] | None = None
+    ) -> PropensityModel:
+        """Read what ``save`` wrote; ``place`` stands for the folder in messages, ``raw`` is as of ``read``.
 
         Raises
         ------
-        StoredFormatError : a file is missing, too large, damaged or of a newer format, or is not the model of this fingerprint.
+        StoredFormatError : a file is missing, too large, damaged or of a newer format, or is not the model of this
+            fingerprint.
         """
         place = place or str(folder)
 
@@ -145,11 +169,22 @@ class PropensityModel:
                 found = "is missing" if isinstance(error, FileNotFoundError) else "is not text"
                 raise StoredFormatError(f"{place}: {name} {found}. Expected a model as Tenure saves it.") from None
 
-        return cls.read(text_of, fingerprint=fingerprint, place=place)
+        return cls.read(text_of, fingerprint=fingerprint, place=place, raw=raw)
 
     @classmethod
-    def read(cls, text_of: Callable[[str], str], *, fingerprint: str = "", place: str = "model") -> PropensityModel:
-        """Read what ``texts`` gave; ``text_of`` gives each text by its file name. Nothing is computed with before it is checked.
+    def read(
+        cls,
+        text_of: Callable[[str], str],
+        *,
+        fingerprint: str = "",
+        place: str = "model",
+        raw: Callable[[str], Path] | None = None,
+    ) -> PropensityModel:
+        """Read what ``texts`` gave, by ``text_of`` of each file name; it is checked before anything computes with it.
+
+        ``raw`` gives the folder of a source by its name, which may hold the estimator's file: by default that of the
+        workspace that is found from here. What the texts name is looked up there and among installed packages, never
+        executed otherwise.
 
         Raises
         ------
@@ -159,12 +194,14 @@ class PropensityModel:
             documents = parse_stored(text_of(DOCUMENT), f"{place}: {DOCUMENT}", FORMAT_VERSION)
             documents.pop(FORMAT, None)
             own, former = documents.pop(FINGERPRINT, ""), documents.pop(FORMER, [])
-            trees = "" if "linear" in documents else text_of(BOOSTER)
-            _check_fingerprint(place, _hash(trees, documents), own, former, fingerprint)
-            if "linear" not in documents and TREES_END not in trees:  # of before models held their fingerprint
-                raise StoredFormatError(f"{place}: {BOOSTER} is cut short. Expected trees as LightGBM writes them.")
+            dumped = "" if "linear" in documents else text_of(BOOSTER)
+            _check_fingerprint(place, _hash(dumped, documents), own, former, fingerprint)
+            kind = documents.get("estimator", LOGISTIC.name if "linear" in documents else TREES.name)
+            if kind == LOGISTIC.name:
+                dumped = json.dumps(documents["linear"])
             return cls(
-                form=_linear(documents["linear"]) if "linear" in documents else Trees(trees),
+                estimator=_restored(kind, dumped, place, documents["about"], raw),
+                kind=kind,
                 encoding=from_json(documents["encoding"]),
                 calibrator=made_of(Calibrator, documents["calibrator"]),
                 meanings=tuple(made_of(FeatureMeaning, meaning) for meaning in documents["meanings"]),
@@ -192,7 +229,7 @@ def check_size(what: str, size: int) -> None:
 
 
 def _check_fingerprint(place: str, found: str, own: str, former: Sequence[str], judged: str) -> None:
-    """Compare what was read with the fingerprint its document holds, and with that of the model that was judged; "" is not asked."""
+    """Compare what was read with the fingerprint in its document and, where it is known, that of the judged model."""
     for expected, known in ((own, [found]), (judged, [found, *former])):
         if expected and expected not in known:
             raise StoredFormatError(
@@ -201,7 +238,10 @@ def _check_fingerprint(place: str, found: str, own: str, former: Sequence[str], 
 
 
 def revise_sealed(path: Path, revise: Callable[[Path], bool]) -> bool:
-    """Let ``revise`` change a file; a model's document that was whole is whole again, and keeps what it was judged as."""
+    """Let ``revise`` change a file.
+
+    A model's document that was whole is whole again, and keeps what it was judged as.
+    """
     if path.name != DOCUMENT:
         return revise(path)
     try:
@@ -218,20 +258,30 @@ def revise_sealed(path: Path, revise: Callable[[Path], bool]) -> bool:
     return True
 
 
-def _linear(document: dict[str, Any]) -> Linear:
-    columns = [LinearColumn(**column | {"quantiles": tuple(column["quantiles"])}) for column in document["columns"]]
-    return Linear(tuple(columns), document["intercept"])
+def _restored(
+    kind: str, dumped: str, place: str, about: dict[str, Any], raw: Callable[[str], Path] | None
+) -> Estimator:
+    """Restore an estimator from its text, by whoever brings one of that name.
 
-
-def find_usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:
-    """Return each feature's usual value among a table's rows: the median, or the commonest level."""
-    usual: dict[str, float | str | None] = {}
-    for name in names:
-        values = table[name].dropna()
-        if values.empty:
-            usual[name] = None
-        elif pd.api.types.is_numeric_dtype(values):
-            usual[name] = float(values.median())
-        else:
-            usual[name] = str(values.mode().iloc[0])
-    return usual
+    Raises
+    ------
+    StoredFormatError : nobody here brings it, or it cannot read the text.
+    """
+    folder, source = None, str(about.get("source", ""))
+    if kind not in OWN:
+        with suppress(UsageError):  # outside every workspace packages alone bring estimators
+            folder = (raw or Workspace.locate().raw)(source)
+    try:
+        found = find_estimator(kind, folder)
+    except UnknownNameError as error:
+        raise StoredFormatError(
+            f"{place}: {error} Expected the package, or the file data/raw/{source}/estimators/{kind}.py, with which the model was trained; put it there."
+        ) from None
+    try:
+        restored: Estimator = found.value.load(dumped)
+    except Exception as error:  # whatever an estimator raises on a text it cannot read
+        if kind in OWN and not isinstance(error, ValueError):
+            raise
+        reason = str(error) if kind in OWN else f"cannot be read by {found.where}: {describe_unforeseen(error)}"
+        raise StoredFormatError(f"{place}: {BOOSTER} {reason}") from None
+    return restored

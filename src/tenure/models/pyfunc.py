@@ -27,7 +27,8 @@ class PropensityPyfunc:
         """
         table = pd.DataFrame(model_input).reset_index(drop=True)
         if table.columns.empty:
-            # MLflow drops what its schema does not know, and with the last column all rows: an empty answer would mislead.
+            # MLflow drops what its schema does not know, and with the last column all rows: an empty answer would
+            # mislead.
             self.model.encoding.transform(table)
         scored = pd.DataFrame({"propensity": self.model.propensities(table)})
         if params and params.get("explain"):

@@ -10,7 +10,10 @@ CONFIDENCE = 0.95
 
 
 class RankedCustomers:
-    """Customers of one cutoff, highest propensity first; each metric can be asked again for any number of copies of each."""
+    """Customers of one cutoff, highest propensity first.
+
+    Each metric can be asked again for any number of copies of each.
+    """
 
     def __init__(self, labels: np.ndarray, propensities: np.ndarray) -> None:
         order = np.argsort(-np.asarray(propensities, dtype=float), kind="stable")
@@ -22,7 +25,8 @@ class RankedCustomers:
         self._losses = -np.log(likelihood)
 
     def metrics(self, copies: np.ndarray, contacts: float) -> dict[str, float]:
-        """Return average_precision, log_loss, ece, lift_top_decile and lift_at_capacity, each customer counted ``copies`` times.
+        """Return average_precision, log_loss, ece, lift_top_decile and lift_at_capacity, each customer counted
+        ``copies`` times.
 
         ``contacts``: the share of customers that can be contacted.
         """
@@ -55,7 +59,8 @@ class RankedCustomers:
 def metric_intervals(
     labels: np.ndarray, propensities: np.ndarray, contacts: float, *, draws: int = DRAWS, seed: int = 7
 ) -> dict[str, float]:
-    """Return ``<metric>_low`` and ``<metric>_high`` of the metrics above: 95 % intervals, customers of one cutoff drawn anew.
+    """Return ``<metric>_low`` and ``<metric>_high`` of the metrics above: 95 % intervals, customers of one cutoff drawn
+    anew.
 
     Source: Efron and Tibshirani (1993), percentile bootstrap.
     """

@@ -9,24 +9,48 @@ from datetime import date
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_difference
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
-from tenure.models.settings import TrainingSettings
 from tenure.models.training_result import TrainingResult, train_target
 from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target
 
 WALK_CUTOFFS = 6
-# The walk judges the recipe, not the version: fewer folds and larger steps come within .001 of its AUC in a third of the time.
+# The walk judges the recipe, not the version: fewer folds and larger steps come within .001 of its AUC in a third of
+# the time.
 WALK_FOLDS = 3
 WALK_STEP = 2
 SHOWN = (
-    "auc", "auc_low", "auc_high", "auc_heuristic", "auc_logistic", "average_precision", "average_precision_low", "average_precision_high",
-    "log_loss", "log_loss_low", "log_loss_high", "ece", "ece_low", "ece_high", "ece_by_chance", "calibration_slope", "calibration_slope_low",
-    "calibration_slope_high", "calibration_intercept", "lift_top_decile", "lift_top_decile_low", "lift_top_decile_high",
-    "capacity", "lift_at_capacity", "lift_at_capacity_low", "lift_at_capacity_high", "base_rate",
-)  # fmt: skip
+    "auc",
+    "auc_low",
+    "auc_high",
+    "auc_heuristic",
+    "auc_logistic",
+    "average_precision",
+    "average_precision_low",
+    "average_precision_high",
+    "log_loss",
+    "log_loss_low",
+    "log_loss_high",
+    "ece",
+    "ece_low",
+    "ece_high",
+    "ece_by_chance",
+    "calibration_slope",
+    "calibration_slope_low",
+    "calibration_slope_high",
+    "calibration_intercept",
+    "lift_top_decile",
+    "lift_top_decile_low",
+    "lift_top_decile_high",
+    "capacity",
+    "lift_at_capacity",
+    "lift_at_capacity_low",
+    "lift_at_capacity_high",
+    "base_rate",
+)
 CHAMPION_PROPENSITY = "champion_propensity"
 
 
@@ -34,10 +58,10 @@ CHAMPION_PROPENSITY = "champion_propensity"
 class Scorecard:
     """A recipe at several cutoffs, oldest first; the last row is the version at T.
 
-    ``cutoffs``: cutoff, eligible, positives and the metrics of ``evaluate``, with auc_champion where the champion was fitted on
-    nothing later. ``differences``: compared_with, cutoffs, difference, low, high: mean paired difference of AUC.
-    ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first. ``silent`` says why the champion
-    was not asked at T, and so nowhere.
+    ``cutoffs``: cutoff, eligible, positives and the metrics of ``evaluate``, with auc_champion where the champion was
+    fitted on nothing later. ``differences``: compared_with, cutoffs, difference, low, high: mean paired difference of
+    AUC. ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first.
+    ``silent`` says why the champion was not asked at T, and so nowhere.
     """
 
     cutoffs: pd.DataFrame
@@ -46,13 +70,19 @@ class Scorecard:
     silent: str = ""
 
     def difference_to(self, compared_with: str) -> Auc | None:
-        """Return the mean paired difference to ``heuristic``, ``logistic regression`` or ``champion``; None where not compared."""
+        """Return the mean paired difference to ``heuristic``, ``logistic regression`` or ``champion``.
+
+        None where not compared.
+        """
         rows = self.differences[self.differences["compared_with"] == compared_with]
         return None if rows.empty else Auc(*rows[["difference", "low", "high"]].iloc[0])
 
     @property
     def driver_agreement(self) -> float | None:
-        """Rank correlation (Spearman) of the drivers' shares at T and at the cutoff before; None with one cutoff or driver."""
+        """Rank correlation (Spearman) of the drivers' shares at T and at the cutoff before.
+
+        None with one cutoff or driver.
+        """
         from scipy.stats import spearmanr
 
         shares = self.drivers.drop(columns="driver")
@@ -78,9 +108,12 @@ def walk(
     for cutoff in reversed(walk_cutoffs(last, cutoffs - 1)):
         try:
             quicker = replace(
-                settings, folds=min(settings.folds, WALK_FOLDS), tune_trials=0, learning_rate=settings.learning_rate * WALK_STEP,
+                settings,
+                folds=min(settings.folds, WALK_FOLDS),
+                tune_trials=0,
+                learning_rate=settings.learning_rate * WALK_STEP,
                 early_stopping_trees=settings.early_stopping_trees // WALK_STEP,
-            )  # fmt: skip
+            )
             results.insert(0, train_target(snapshots, target, quicker, test_cutoff=cutoff))
         except NotEnoughDataError:
             # Earlier cutoffs have less behind them still.
@@ -109,7 +142,9 @@ def why_silent(champion: PropensityModel, result: TrainingResult) -> str:
 
 
 def walk_cutoffs(last: TrainingResult, count: int) -> list[date]:
-    """Choose the latest walk cutoffs before T that leave a fitting cutoff, spread over the fitting block when there are many."""
+    """Choose the latest walk cutoffs before T that leave a fitting cutoff, spread over the fitting block when there are
+    many.
+    """
     window = last.target.window
     possible = [c for c in last.plan.walk if any(window.is_matured(f, c) for f in last.plan.walk if f < c)]
     return possible[-count:] if count > 0 else []
@@ -135,8 +170,10 @@ def _champion_auc(test: pd.DataFrame) -> float | None:
 def _differences(tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, other in (
-        ("heuristic", "heuristic_score"), ("logistic regression", "logistic_propensity"), ("champion", CHAMPION_PROPENSITY)
-    ):  # fmt: skip
+        ("heuristic", "heuristic_score"),
+        ("logistic regression", "logistic_propensity"),
+        ("champion", CHAMPION_PROPENSITY),
+    ):
         parts = [
             (t["customer_id"].to_numpy(), t["label"].to_numpy(), t["propensity"].to_numpy(), t[other].to_numpy())
             for t in tested

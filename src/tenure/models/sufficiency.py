@@ -16,7 +16,8 @@ def check_positives(target: Target, fitting: Mapping[str, int], test: Mapping[st
 
     Raises
     ------
-    NotEnoughDataError : fewer than 30 positives to fit on, 10 to test on, or a label of one class; says what would suffice.
+    NotEnoughDataError : fewer than 30 positives to fit on, 10 to test on, or a label of one class; says what would
+        suffice.
     """
     for what, counts, least in (("fitting", fitting, MIN_FITTING_POSITIVES), ("test", test, MIN_TEST_POSITIVES)):
         rows, positives = counts["rows"], counts["positives"]

@@ -1,24 +1,23 @@
-"""Training: trees and calibrator from folds grouped by customer, then one model on all fitting rows."""
+"""Training: an estimator and its calibrator from folds grouped by customer, then one model on all fitting rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tenure.core.plugins import Plugin
 from tenure.models.calibrate import fit_calibrator
-from tenure.models.cross_fit import FittingRows, Folds, cross_fit, grouped_folds
 from tenure.models.encoding import Encoding
-from tenure.models.estimators.forms import Trees
-from tenure.models.model import FeatureMeaning, PropensityModel, find_usual
-from tenure.models.settings import TrainingSettings
+from tenure.models.estimators.catalogue import LOGISTIC, TREES
+from tenure.models.estimators.protocol import Estimator, FittingRows, Folds
+from tenure.models.estimators.settings import TrainingSettings
+from tenure.models.folds import grouped_folds
+from tenure.models.model import FeatureMeaning, PropensityModel
 from tenure.models.tune import tune
-
-if TYPE_CHECKING:
-    from lightgbm import Booster
 
 # What the monotone constraints cost is seen on some of the folds: all of them would take a third of a training.
 UNCONSTRAINED_FOLDS = 2
@@ -28,8 +27,9 @@ UNCONSTRAINED_FOLDS = 2
 class TrainedModel:
     """A model and how it came about.
 
-    ``out_of_fold`` are raw scores (log-odds) of the fitting rows, each from folds without its customer; ``unconstrained`` the
-    same of trees without the monotone constraints, where they were asked for: of a few folds, elsewhere it is unknown (NaN).
+    ``trees`` is the number of rounds that cross-fitting found, 0 where the estimator has none. ``out_of_fold`` are raw
+    scores (log-odds) of the fitting rows, each from folds without its customer; ``unconstrained`` the same without the
+    monotone constraints, where they were asked for: of a few folds, elsewhere it is unknown (NaN).
     """
 
     model: PropensityModel
@@ -55,8 +55,9 @@ def train_model(
     about: dict[str, Any] | None = None,
     folds: Folds | None = None,
     with_unconstrained: bool = False,
+    estimator: Plugin = TREES,
 ) -> TrainedModel:
-    """Train a LightGBM propensity model on a flat table: one row per customer and cutoff, feature columns.
+    """Train a propensity model on a flat table: one row per customer and cutoff, feature columns.
 
     Parameters
     ----------
@@ -67,6 +68,7 @@ def train_model(
     monotone : features that may only raise (1) or only lower (-1) the propensity; categories are left free.
     folds : as ``grouped_folds`` gives them, for who trains several models on the same rows.
     with_unconstrained : cross-fit a few folds once more without ``monotone``, to see what it costs.
+    estimator : as ``find_estimator`` gives it.
 
     Raises
     ------
@@ -75,27 +77,54 @@ def train_model(
     folds = folds or grouped_folds(labels, customers, settings)
     names = [meaning.name for meaning in meanings]
     encoding = Encoding.fit(table, names, min_rows=settings.min_category_rows)
-    rows = FittingRows(encoding.transform(table), labels, weights, encoding)
-    if settings.tune_trials:
-        settings = tune(rows, folds, settings)
+    rows = FittingRows(encoding.transform(table), labels, weights, tuple(encoding.category_indices))
+    kind: type[Estimator] = estimator.value
+    if settings.tune_trials and kind.TUNED:
+        settings = tune(kind, rows, folds, settings)
     directions = [0 if c.is_text else (monotone or {}).get(c.name, 0) for c in encoding.columns]
-    trees, out_of_fold = cross_fit(rows, folds, settings, directions=directions)
+    rounds, out_of_fold = kind.cross_fit(rows, folds, settings, directions=directions)
     unconstrained = None
     if with_unconstrained and any(directions):
-        _, unconstrained = cross_fit(rows, folds[:UNCONSTRAINED_FOLDS], settings)
-    booster = _fit(rows, settings, trees, directions=directions)
-    usual = find_usual(table, names)
+        _, unconstrained = kind.cross_fit(rows, folds[:UNCONSTRAINED_FOLDS], settings)
+    usual = _usual(table, names)
     model = PropensityModel(
-        form=Trees(booster.model_to_string()),
+        estimator=kind.fit(rows, settings, directions=directions, rounds=rounds),
         encoding=encoding,
         calibrator=fit_calibrator(out_of_fold, labels, weights),
         meanings=tuple(replace(meaning, usual=usual[meaning.name]) for meaning in meanings),
         about=about or {},
+        kind=estimator.name,
     )
-    return TrainedModel(model, settings, trees, out_of_fold, unconstrained)
+    return TrainedModel(model, settings, rounds, out_of_fold, unconstrained)
 
 
-def _fit(rows: FittingRows, settings: TrainingSettings, trees: int, *, directions: Sequence[int]) -> Booster:
-    import lightgbm as lgb
+def train_logistic(
+    table: pd.DataFrame,
+    labels: np.ndarray,
+    customers: np.ndarray,
+    meanings: Sequence[FeatureMeaning],
+    settings: TrainingSettings,
+    *,
+    about: dict[str, Any] | None = None,
+    folds: Folds | None = None,
+) -> TrainedModel:
+    """Train the logistic baseline: on numeric features with a known value alone.
 
-    return lgb.train(rows.parameters(settings, directions), rows.binned, num_boost_round=trees)
+    With none it promises everyone the base rate.
+    """
+    usable = [m for m in meanings if pd.api.types.is_numeric_dtype(table[m.name]) and table[m.name].notna().any()]
+    return train_model(table, labels, customers, usable, settings, about=about, folds=folds, estimator=LOGISTIC)
+
+
+def _usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:
+    """Return each feature's usual value among a table's rows: the median, or the commonest level."""
+    usual: dict[str, float | str | None] = {}
+    for name in names:
+        values = table[name].dropna()
+        if values.empty:
+            usual[name] = None
+        elif pd.api.types.is_numeric_dtype(values):
+            usual[name] = float(values.median())
+        else:
+            usual[name] = str(values.mode().iloc[0])
+    return usual

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 
 # How a version stands to the champion: each case of the gate against it.
 Standing = Literal[
-    "first", "same_model", "earlier_as_of", "quick_against_full", "other_definition", "full_replaces_quick", "compared", "recorded",
-    "not_comparable", "foreign",
-]  # fmt: skip
+    "first",
+    "same_model",
+    "earlier_as_of",
+    "quick_against_full",
+    "other_definition",
+    "full_replaces_quick",
+    "compared",
+    "recorded",
+    "not_comparable",
+    "foreign",
+]
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Verdict:
 
     @property
     def is_first_of_definition(self) -> bool:
-        """Whether the champion answers another definition, so that the version was judged against the baseline alone."""
+        """Whether the champion answers another definition: the version was judged against the baseline alone."""
         return self.standing.code == "other_definition"
 
     @property
@@ -72,7 +80,7 @@ class Thresholds:
     champion_low: float = -0.02  # lower end of the interval against the champion, not below it
     slope_low: float = 0.5  # calibration slope
     slope_high: float = 2.0
-    segment_positives: int = 50  # a segment this large may not be ranked upside down
+    slice_positives: int = 50  # a slice this large may not be ranked upside down
     seconds_per_1000_rows: float = 1.0
     megabytes: float = 50.0
 
@@ -97,7 +105,7 @@ def judge(
     standing: Gate,
     *,
     alarms: Sequence[str],
-    segments: pd.DataFrame,
+    slices: pd.DataFrame,
     seconds_per_1000_rows: float,
     megabytes: float,
     is_quick: bool = False,
@@ -112,27 +120,34 @@ def judge(
     return Verdict(
         (
             Gate(
-                "no alarm of the audit", not alarms,
-                "; ".join(alarms) or "replay, perturbation, univariate AUC and split found nothing", "audit",
+                "no alarm of the audit",
+                not alarms,
+                "; ".join(alarms) or "replay, perturbation, univariate AUC and split found nothing",
+                "audit",
             ),
             Gate(
-                "better than the heuristic", (heuristic.value if is_quick else heuristic.low) > thresholds.heuristic_low,
+                "better than the heuristic",
+                (heuristic.value if is_quick else heuristic.low) > thresholds.heuristic_low,
                 f"AUC {m['auc']:.3f} against {m['auc_heuristic']:.3f} (paired difference {heuristic.value:+.3f}, 95 % interval {heuristic.low:+.3f} to {heuristic.high:+.3f})",
                 "baseline",
             ),
             Gate(
-                "calibrated", is_quick or thresholds.slope_low <= m["calibration_slope"] <= thresholds.slope_high,
+                "calibrated",
+                is_quick or thresholds.slope_low <= m["calibration_slope"] <= thresholds.slope_high,
                 f"calibration slope {m['calibration_slope']:.2f}, between {thresholds.slope_low} and {thresholds.slope_high} asked"
-                + (" of a run that is not quick" if is_quick else ""), "calibration",
+                + (" of a run that is not quick" if is_quick else ""),
+                "calibration",
             ),
-            _segment_gate(segments, thresholds),
+            _slice_gate(slices, thresholds),
             Gate(
-                "fast and small", seconds_per_1000_rows <= thresholds.seconds_per_1000_rows and megabytes <= thresholds.megabytes,
-                f"{seconds_per_1000_rows:.2f} s for 1,000 rows, {megabytes:.1f} MB", "size",
+                "fast and small",
+                seconds_per_1000_rows <= thresholds.seconds_per_1000_rows and megabytes <= thresholds.megabytes,
+                f"{seconds_per_1000_rows:.2f} s for 1,000 rows, {megabytes:.1f} MB",
+                "size",
             ),
             standing,
         )
-    )  # fmt: skip
+    )
 
 
 def against_champion(
@@ -143,9 +158,11 @@ def against_champion(
     difference: Auc | None,
     silent: str,
 ) -> Gate:
-    """Compare a version with the champion, if there is one: on the same customers, else by what was recorded at the same test cutoff.
+    """Compare a version with the champion, if there is one: on the same customers, else by what was recorded at the
+    same test cutoff.
 
-    ``difference`` is paired and includes the test cutoff; None where the champion is ``silent`` there. ``is_same_question``: None is unknown.
+    ``difference`` is paired and includes the test cutoff; None where the champion is ``silent`` there.
+    ``is_same_question``: None is unknown.
     """
     gate = partial(Gate, "better than the champion")
     if champion is None:
@@ -158,11 +175,19 @@ def against_champion(
     # As-ofs, or where that of a version of before they were kept is unknown, test cutoffs.
     own, its = (challenger.as_of, champion.as_of) if champion.as_of else (challenger.test_cutoff, champion.test_cutoff)
     if own < its:
-        return gate(False, f"{own} lies before {its} of {named}: an earlier as-of moves no alias; {by_hand}", "earlier_as_of")  # fmt: skip
+        return gate(
+            False, f"{own} lies before {its} of {named}: an earlier as-of moves no alias; {by_hand}", "earlier_as_of"
+        )
     if challenger.is_quick and not champion.is_quick:
-        return gate(False, f"{named} is a full model, which no quick one replaces; run without --quick", "quick_against_full")  # fmt: skip
+        return gate(
+            False, f"{named} is a full model, which no quick one replaces; run without --quick", "quick_against_full"
+        )
     if is_same_question is False:
-        return gate(True, f"{named} answers another definition; the first of this one is asked to beat the heuristic alone", "other_definition")  # fmt: skip
+        return gate(
+            True,
+            f"{named} answers another definition; the first of this one is asked to beat the heuristic alone",
+            "other_definition",
+        )
     if champion.is_quick and not challenger.is_quick:
         return gate(True, f"{named} is quick, and a full model replaces it", "full_replaces_quick")
     if d := difference:
@@ -171,7 +196,11 @@ def against_champion(
         return gate(passed, found + ("" if passed else "; a tie keeps the champion"), "compared")
     at, auc = challenger.test_cutoff, champion.metric("auc")
     if champion.test_cutoff != at or not is_same_question or auc is None:
-        return gate(False, f"{named} cannot be asked at {at} ({silent}) and has no recorded AUC of it; {by_hand}", "not_comparable")  # fmt: skip
+        return gate(
+            False,
+            f"{named} cannot be asked at {at} ({silent}) and has no recorded AUC of it; {by_hand}",
+            "not_comparable",
+        )
     passed = round(challenger.auc, 4) > auc  # recorded with four digits: what they do not tell apart is a tie
     found = (
         f"AUC {challenger.auc:.4f} against {auc:.4f} of {named} (recorded, unpaired, for it cannot be asked: {silent})"
@@ -179,16 +208,14 @@ def against_champion(
     return gate(passed, found + ("" if passed else f"; {by_hand}"), "recorded")
 
 
-def _segment_gate(segments: pd.DataFrame, thresholds: Thresholds) -> Gate:
-    name, asked = "no segment upside down", f"{thresholds.segment_positives} or more positives"
-    large = segments[segments["positives"] >= thresholds.segment_positives]
+def _slice_gate(slices: pd.DataFrame, thresholds: Thresholds) -> Gate:
+    name, asked = "no slice upside down", f"{thresholds.slice_positives} or more positives"
+    large = slices[slices["positives"] >= thresholds.slice_positives]
     if large.empty:
-        return Gate(name, True, f"no segment has {asked}: none is large enough to ask", "no_segment")
+        return Gate(name, True, f"no slice has {asked}: none is large enough to ask", "no_segment")
     failing = large[large["auc_high"] < 0.5]
     if failing.empty:
-        which = ", ".join(f"{r.segment} {r.level}" for r in large.itertuples())
-        return Gate(name, True, f"none of {len(large)} segments with {asked}: {which}", "segments")
-    told = [
-        f"{r.segment} {r.level}: AUC {r.auc:.3f} ({r.auc_low:.3f} to {r.auc_high:.3f})" for r in failing.itertuples()
-    ]
+        which = ", ".join(f"{r.slice} {r.level}" for r in large.itertuples())
+        return Gate(name, True, f"none of {len(large)} slices with {asked}: {which}", "segments")
+    told = [f"{r.slice} {r.level}: AUC {r.auc:.3f} ({r.auc_low:.3f} to {r.auc_high:.3f})" for r in failing.itertuples()]
     return Gate(name, False, "; ".join(told), "segments")

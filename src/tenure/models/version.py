@@ -12,7 +12,10 @@ FROM_RUN = ("quick", "as_of", "run_kind")
 
 @dataclass(frozen=True)
 class Version:
-    """A version with its tags and aliases; ``created`` is in UTC milliseconds. One that Tenure did not register lacks our tags."""
+    """A version with its tags and aliases; ``created`` is in UTC milliseconds.
+
+    One that Tenure did not register lacks our tags.
+    """
 
     name: str
     version: str
@@ -23,7 +26,10 @@ class Version:
 
     @classmethod
     def of(cls, found: Any, aliases: dict[str, str] | None = None) -> Version:
-        """Read an MLflow ``ModelVersion``; a list of them knows no aliases, so those of its model (alias => version) are given."""
+        """Read an MLflow ``ModelVersion``.
+
+        A list of them knows no aliases, so those of its model (alias => version) are given.
+        """
         number = str(found.version)
         own = found.aliases if aliases is None else [alias for alias, at in aliases.items() if str(at) == number]
         return cls(found.name, number, found.run_id or "", dict(found.tags), tuple(own), found.creation_timestamp)
@@ -62,7 +68,10 @@ class Version:
         return PROMOTED_TAG in self.tags
 
     def metric(self, name: str) -> float | None:
-        """Return a figure of the test: ``auc``, ``auc_low``, ``auc_high``, ``auc_heuristic``; None where it is not recorded."""
+        """Return a figure of the test: ``auc``, ``auc_low``, ``auc_high``, ``auc_heuristic``.
+
+        None where it is not recorded.
+        """
         try:
             return float(self.tags[f"tenure.test_{name}"])
         except (KeyError, ValueError):

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tenure.core.stored import made_of, read_stored, write_stored
-from tenure.models.training_result import TrainingResult, cautions
+from tenure.models.result_warnings import warnings_of
+from tenure.models.training_result import TrainingResult
 from tenure.models.verdict import Verdict
 
 FORMAT = 1
@@ -106,9 +107,9 @@ def record_of(
         metrics=result.evaluation.metrics, gates=[asdict(gate) for gate in verdict.gates],
         deciles=result.evaluation.deciles.to_dict("records"),
         funnel=[{str(k): v for k, v in row.items()} for row in result.funnel.to_dict("records")], importance=importance,
-        segments=[{str(k): v for k, v in row.items()} for row in result.segments.to_dict("records")],
-        cautions=[*cautions(result), *warnings], dropped_features=result.dropped_features, heuristic=target.heuristic.meaning,
-        form="trees" if result.choice.took_trees else "logistic regression", save_rate=target.save_rate,
+        segments=[{str(k): v for k, v in row.items()} for row in result.slices.to_dict("records")],
+        cautions=[*warnings_of(result), *warnings], dropped_features=result.dropped_features, heuristic=target.heuristic.meaning,
+        form=result.model.estimator.describe(), save_rate=target.save_rate,
         contact_cost=target.contact_cost, contact_capacity=target.contact_capacity, trees=result.trained.trees, is_promotable=verdict.is_promotable,
         was_sampled=result.was_sampled, **facts,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenure.core.stored import write_stored
-from tenure.models.settings import TrainingSettings
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.steps.opening import Session, writes
 from tenure.steps.parameters import names_in
 

@@ -195,5 +195,5 @@ def _model(session: Session, target: str, version: str) -> PropensityModel:
     """Read the model that scored, kept beside the scores: MLflow takes seconds to start."""
     folder = models_folder(session.output) / target
     if (folder / "model.json").is_file():
-        return PropensityModel.load(folder)
+        return PropensityModel.load(folder, raw=session.workspace.raw)
     return session.registry.load(session.model_name(target), version)

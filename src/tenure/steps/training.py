@@ -14,9 +14,9 @@ from tenure.audit.audit import Audit, alarm_lines, audit_training
 from tenure.core.errors import NotEnoughDataError, RegistryError
 from tenure.core.time_windows import parse_date
 from tenure.features.catalogue import describe
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import PropensityModel
 from tenure.models.scorecard import Scorecard, walk
-from tenure.models.settings import TrainingSettings
 from tenure.models.training_result import TrainingResult, train_target
 from tenure.models.verdict import Challenger, Verdict, against_champion, judge
 from tenure.models.version import Version
@@ -162,7 +162,7 @@ def _judge(session: Session, result: TrainingResult, card: Scorecard, audit: Aud
         silent=champion.unreadable or card.silent,
     )  # fmt: skip
     return judge(
-        result.evaluation, standing, alarms=alarm_lines(audit.findings), segments=result.segments,
+        result.evaluation, standing, alarms=alarm_lines(audit.findings), slices=result.slices,
         seconds_per_1000_rows=seconds_per_1000_rows(model, result.test), megabytes=model.megabytes, is_quick=session.quick,
     )  # fmt: skip
 

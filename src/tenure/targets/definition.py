@@ -83,6 +83,8 @@ class Target:
     revenue: str = ""
     # Feature columns a logistic regression uses, the comparison next to the heuristic.
     logistic_features: tuple[str, ...] = ()
+    # Name of the estimator that a source asks for; empty: trees, or the logistic regression where they are no better.
+    estimator: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for condition, supplied in ((c, OBSERVED_COLUMNS) for c in self.eligible):

@@ -17,10 +17,10 @@ from spark_client import few_columns
 from tables import read, staged
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
+from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.explain import reasons
-from tenure.models.settings import TrainingSettings
+from tenure.models.fit_target import meaning_of
 from tenure.models.train import train_model
-from tenure.models.training_result import meaning_of
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engine_choice import open_engine
 from tenure.sources.readers.spark_session import spark_session

@@ -41,7 +41,10 @@ class Split:
 
 @dataclass(frozen=True)
 class TreeTable:
-    """``values``: contribution per way (2^splits) of each of ``features``; ``base`` is the tree's mean over its fitting rows."""
+    """``values``: contribution per way (2^splits) of each of ``features``.
+
+    ``base`` is the tree's mean over its fitting rows.
+    """
 
     splits: tuple[Split, ...]
     features: tuple[int, ...]
@@ -51,7 +54,7 @@ class TreeTable:
 
 @dataclass(frozen=True)
 class _Step:
-    """A split on the way to a leaf: its place, whether the leaf lies left of it, and the share of rows that go that way."""
+    """A split on the way to a leaf: its place, whether the leaf lies left of it, and the share of rows going there."""
 
     place: int
     is_left: bool

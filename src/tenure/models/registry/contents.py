@@ -27,15 +27,20 @@ MODEL_FOLDER = "data/model"
 
 @dataclass(frozen=True)
 class StoredText:
-    """A text of the store's tables: where it stands, and how another is put in its place; None where the store keeps it for good."""
+    """A text of the store's tables: where it stands, and how another is put in its place.
+
+    None where the store keeps it for good.
+    """
 
     place: str
     text: str
     put: Callable[[str], object] | None = None
 
 
-def read_model(where: str, fingerprint: str) -> PropensityModel:
+def read_model(where: str, fingerprint: str, raw: Callable[[str], Path]) -> PropensityModel:
     """Read the model of a folder of artefacts, wherever that is; nothing that the folder names is executed.
+
+    ``raw`` gives the folder of a source, which may hold the estimator.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def read_model(where: str, fingerprint: str) -> PropensityModel:
     """
     with TemporaryDirectory() as scratch, redirect_stderr(StringIO()):
         _fetch(where, Path(scratch))
-        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER)
+        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER, raw=raw)
 
 
 def _fetch(where: str, folder: Path) -> None:
@@ -101,7 +106,7 @@ def _revise_folder(
 
 
 def stored_texts(client: MlflowClient, names: Collection[str]) -> Iterator[StoredText]:
-    """List the texts of the store's tables that a person, or a run, wrote: tags, descriptions, parameters, names, data sets."""
+    """List the texts of the store's tables: tags, descriptions, parameters, names of runs and of data sets."""
     for experiment in _experiments(client, names):
         yield from _tags(
             f"experiment {experiment.name}",

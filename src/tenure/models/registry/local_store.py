@@ -1,4 +1,6 @@
-"""A workspace's own MLflow store: one SQLite file, there whole or not at all, that points to its own workspace's artefacts."""
+"""A workspace's own MLflow store: one SQLite file, there whole or not at all, that points to its own workspace's
+artefacts.
+"""
 
 from __future__ import annotations
 

@@ -73,9 +73,13 @@ def log_model(model: PropensityModel) -> str:
         data = Path(scratch) / "model"
         model.save(data)
         logged = mlflow.pyfunc.log_model(
-            name="model", loader_module="tenure.models.pyfunc", data_path=str(data), signature=signature,
-            input_example=synthetic_example(model), pip_requirements=[f"tenure=={package_version('tenure')}"],
-        )  # fmt: skip
+            name="model",
+            loader_module="tenure.models.pyfunc",
+            data_path=str(data),
+            signature=signature,
+            input_example=synthetic_example(model),
+            pip_requirements=[f"tenure=={package_version('tenure')}"],
+        )
     return str(logged.model_uri)
 
 

@@ -33,7 +33,8 @@ Found = TypeVar("Found")
 def tracking_uri(workspace: Workspace, recorded: str | None = None) -> str:
     """Return the store's one absolute address: ``MLFLOW_TRACKING_URI``, else SQLite under the workspace.
 
-    ``recorded`` is the one a run began with, as ``MlflowStore.recorded`` gave it: the environment may have changed since.
+    ``recorded`` is the one a run began with, as ``MlflowStore.recorded`` gave it: the environment may have changed
+    since.
     """
     asked = os.environ.get("MLFLOW_TRACKING_URI", "")
     if recorded is not None and _without_password(asked) != recorded:
@@ -72,7 +73,10 @@ class MlflowStore:
 
     @property
     def recorded(self) -> str:
-        """The store's address for a run's record: empty for the workspace's own, which moves with it; without a password."""
+        """The store's address for a run's record: empty for the workspace's own, which moves with it.
+
+        Without a password.
+        """
         return "" if self.is_own else self.place
 
     @property
@@ -172,7 +176,9 @@ def _first_cause(error: BaseException) -> str:
 
 
 def _blot_out_secrets(error: BaseException | None) -> None:
-    """Blot them out of a whole chain of errors: a notebook that runs without ``tenure`` keeps what MLflow said, address and all."""
+    """Blot them out of a whole chain of errors: a notebook that runs without ``tenure`` keeps what MLflow said, address
+    and all.
+    """
     while error:
         error.args = tuple(without_secrets(told) if isinstance(told, str) else told for told in error.args)
         if isinstance(told := getattr(error, "message", None), str):

@@ -1,4 +1,6 @@
-"""Whose models a shared MLflow store holds: two workspaces with a source of one name are told apart by the owner of the source."""
+"""Whose models a shared MLflow store holds: two workspaces with a source of one name are told apart by the owner of the
+source.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def source_of(name: str) -> str:
 
 
 def owner_of(workspace: Workspace, source: str, *, make: bool) -> str:
-    """Return who owns a source: what its ``source.toml`` says, else an id that the workspace keeps, and ``make``s at the first write."""
+    """Return who owns a source: what its ``source.toml`` says, else an id that the workspace keeps, and ``make``s at
+    the first write.
+    """
     with suppress(UnknownNameError):
         if stated := read_source(workspace, source).owner:
             return stated
@@ -44,7 +48,8 @@ class OwnedStore(MlflowStore):
     """An MLflow store whose models say who owns their source; a workspace's own store needs no such mark."""
 
     def check_loggable(self, name: str) -> None:
-        """Ask before anything is fitted whether a training can be logged; its experiment is created where there is none.
+        """Ask before anything is fitted whether a training can be logged; its experiment is created where there is
+        none.
 
         Raises
         ------

@@ -38,13 +38,24 @@ class TrainingSettings:
     def lightgbm(self, rows: int, features: int) -> dict[str, Any]:
         """Return LightGBM's own parameters for a table of that size; deterministic whatever the number of threads."""
         return {
-            "objective": "binary", "learning_rate": self.learning_rate, "num_leaves": self.num_leaves, "max_depth": self.max_depth,
-            "min_data_in_leaf": max(1, min(self.min_data_in_leaf, rows // 20)), "extra_trees": self.extra_trees,
+            "objective": "binary",
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.num_leaves,
+            "max_depth": self.max_depth,
+            "min_data_in_leaf": max(1, min(self.min_data_in_leaf, rows // 20)),
+            "extra_trees": self.extra_trees,
             "feature_fraction": min(1.0, max(self.feature_fraction, MIN_FEATURES_PER_TREE / max(features, 1))),
-            "bagging_fraction": self.bagging_fraction, "bagging_freq": 1, "lambda_l2": self.lambda_l2, "cat_smooth": self.cat_smooth,
-            "seed": self.seed, "num_threads": self.threads, "deterministic": True, "force_row_wise": True,
-            "feature_pre_filter": False, "verbosity": -1,
-        }  # fmt: skip
+            "bagging_fraction": self.bagging_fraction,
+            "bagging_freq": 1,
+            "lambda_l2": self.lambda_l2,
+            "cat_smooth": self.cat_smooth,
+            "seed": self.seed,
+            "num_threads": self.threads,
+            "deterministic": True,
+            "force_row_wise": True,
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
 
     def as_parameters(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,0 +1,175 @@
+"""The fitting block of one target: an estimator and the logistic baseline are fitted, and one of them is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tenure.core.memory import rows_that_fit
+from tenure.core.plugins import Plugin
+from tenure.core.time_windows import CutoffPlan
+from tenure.features.definition import FeatureColumn, column_name
+from tenure.models.choice import Choice, choose_model
+from tenure.models.estimators.catalogue import LOGISTIC
+from tenure.models.estimators.settings import TrainingSettings
+from tenure.models.evaluate import Auc, auc_difference
+from tenure.models.folds import grouped_folds
+from tenure.models.kept_fits import KeptFits
+from tenure.models.model import FeatureMeaning
+from tenure.models.train import TrainedModel, train_logistic, train_model
+from tenure.snapshots.build import Snapshots
+from tenure.snapshots.rows import read_rows
+from tenure.targets.definition import Target
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came of the fitting block; its table is gone before the test cutoff's is read.
+
+    ``choice``: which estimator was taken, and why. ``monotone_cost``: its out-of-fold AUC less that without the target's
+    monotone constraints, on a few folds; None where there are none, or nobody asked. ``fitting_texts``: cutoff, label and
+    the text features of the fitting rows.
+    """
+
+    choice: Choice
+    logistic: TrainedModel
+    monotone_cost: Auc | None
+    columns: list[FeatureColumn]
+    dropped_features: list[str]
+    fitting_texts: pd.DataFrame
+    fitting_rows: int
+    fitting_customers: int
+    fitting_positives: int
+
+
+def fit_target(
+    snapshots: Snapshots,
+    target: Target,
+    plan: CutoffPlan,
+    settings: TrainingSettings,
+    estimator: Plugin,
+    *,
+    with_monotone_cost: bool,
+) -> Fit:
+    """Fit an estimator and the logistic baseline on the stacked fitting cutoffs, and choose one out of fold."""
+    columns, dropped = snapshots.usable_columns(target, plan)
+    most = rows_that_fit(len(columns), snapshots.memory)
+    fitting = read_rows(
+        snapshots,
+        target,
+        plan.fitting,
+        columns,
+        max_customers=settings.max_customers,
+        max_rows=most,
+        seed=settings.seed,
+    )
+    labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
+    useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
+    main, logistic = (
+        trained.told(_about(snapshots, target, plan))
+        for trained in _fit_both(snapshots, target, settings, estimator, fitting, useful, with_monotone_cost)
+    )
+    return Fit(
+        choice=choose_model(main, logistic, labels, customers, is_asked_for=bool(target.estimator)),
+        logistic=logistic,
+        monotone_cost=_cost(main, labels, customers),
+        columns=useful,
+        dropped_features=dropped,
+        fitting_texts=fitting[["cutoff", "label", *_texts(fitting, useful)]].copy(),
+        fitting_rows=len(fitting),
+        fitting_customers=int(fitting["customer_id"].nunique()),
+        fitting_positives=int(labels.sum()),
+    )
+
+
+def _fit_both(
+    snapshots: Snapshots,
+    target: Target,
+    settings: TrainingSettings,
+    estimator: Plugin,
+    fitting: pd.DataFrame,
+    useful: Sequence[FeatureColumn],
+    with_monotone_cost: bool,
+) -> tuple[TrainedModel, TrainedModel]:
+    """Fit the estimator and the logistic baseline, each once for the same rows, settings and code."""
+    labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
+    meanings = [meaning_of(column) for column in useful]
+    monotone = _monotone(target, useful)
+    with_cost = with_monotone_cost and bool(monotone)
+    source = snapshots.staged.source
+    asked = ["label", "customer_id", *(meaning.name for meaning in meanings)]
+    kept = KeptFits.of(snapshots.workspace.fits(source.name, target.name), fitting, asked, source.folder)
+    folds = cache(lambda: grouped_folds(labels, customers, settings))
+
+    def fit_logistic() -> TrainedModel:
+        handful = [meaning for meaning in meanings if meaning.name in target.logistic_features]
+        return train_logistic(fitting, labels, customers, handful, settings, folds=folds())
+
+    def fit_main() -> TrainedModel:
+        return train_model(
+            fitting,
+            labels,
+            customers,
+            meanings,
+            settings,
+            monotone=monotone,
+            folds=folds(),
+            with_unconstrained=with_cost,
+            estimator=estimator,
+        )
+
+    logistic = kept.once(fit_logistic, LOGISTIC.name, settings, meanings, sorted(target.logistic_features))
+    if estimator.name == LOGISTIC.name:
+        return logistic, logistic
+    made_with = (estimator.name, estimator.code, settings, meanings, sorted(monotone.items()), with_cost)
+    return kept.once(fit_main, *made_with), logistic
+
+
+def _cost(main: TrainedModel, labels: np.ndarray, customers: np.ndarray) -> Auc | None:
+    """Return what the monotone constraints cost, on the rows of the folds that were fitted without them, too."""
+    if main.unconstrained is None:
+        return None
+    seen = ~np.isnan(main.unconstrained)
+    return auc_difference(labels[seen], main.out_of_fold[seen], main.unconstrained[seen], customers[seen])
+
+
+def _monotone(target: Target, columns: Sequence[FeatureColumn]) -> dict[str, int]:
+    """Spell the target's constraints out over the windows of each feature."""
+    return {
+        column.name: way
+        for column in columns
+        for name, way in target.monotone.items()
+        if column.name == column_name(name, column.window_days)
+    }
+
+
+def _texts(table: pd.DataFrame, columns: Sequence[FeatureColumn]) -> list[str]:
+    return [column.name for column in columns if not pd.api.types.is_numeric_dtype(table[column.name])]
+
+
+def meaning_of(column: FeatureColumn) -> FeatureMeaning:
+    """Turn a catalogue column into what the model keeps of it."""
+    return FeatureMeaning(column.name, column.driver, column.unit, column.noun, column.meaning, column.window_days)
+
+
+def _about(snapshots: Snapshots, target: Target, plan: CutoffPlan) -> dict[str, Any]:
+    return {
+        "source": snapshots.staged.source.name,
+        "target": target.name,
+        "question": target.describe(),
+        "definition": target.fingerprint,
+        "currency": snapshots.staged.source.currency,
+        "horizon_days": target.horizon_days,
+        "lead_days": target.lead_days,
+        "label_lag_days": target.label_lag_days,
+        "fitting_cutoffs": [str(cutoff) for cutoff in plan.fitting],
+        "test_cutoff": str(plan.test),
+        # The first day whose facts the fit has not seen: earlier as-ofs would be hindsight.
+        "fitted_through": str(max(target.window.certain_on(cutoff) for cutoff in plan.fitting)),
+        "data": snapshots.staged.fingerprint,
+    }
