@@ -11,7 +11,6 @@ from tenure.runs.step_cache import Step
 from tenure.runs.work import added_to
 from tenure.runs.writer import writing
 from tenure.steps.audit import FORMAT_VERSION
-from tenure.targets.catalogue import check_targets
 
 
 def audit_flow(
@@ -30,7 +29,6 @@ def audit_flow(
     ------
     TenureError : an unknown source or target, an as-of outside the data.
     """
-    check_targets(targets)
     with writing(
         source, f"tenure audit {source}", kind="audit", as_of=as_of, workspace=workspace, quick=quick,
         wait_minutes=wait_minutes, progress=progress, targets=list(targets),

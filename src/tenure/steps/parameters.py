@@ -10,7 +10,6 @@ from typing import Any, Literal
 from tenure.core.errors import UnknownNameError, UsageError
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import check_name
-from tenure.targets.catalogue import all_targets
 
 Kind = Literal["source", "date", "folder", "target", "targets", "choice", "text", "flag", "count"]
 
@@ -57,7 +56,7 @@ class Parameter:
 
         Raises
         ------
-        UsageError : another type, or none of the allowed values. UnknownNameError : no such target.
+        UsageError : another type, or none of the allowed values.
         """
         # A flag is an int to Python; to a reader it is not.
         found = type(value)
@@ -74,9 +73,6 @@ class Parameter:
             parse_date(value, self.name)
         if self.kind == "source":
             check_name("Source", value)
-        for name in names_in(value) if self.kind in ("target", "targets") else ():
-            if name not in all_targets():
-                raise UnknownNameError("Target", name, all_targets())
 
 
 COMMON = (

@@ -75,7 +75,7 @@ def train(
     ------
     UnknownNameError : no such target. RegistryError : the MLflow store is unreachable, or would not take the version.
     """
-    find_target(target)
+    find_target(target, session.source)
     # Before anything is fitted: what the store would refuse in the end is no work for an hour.
     session.registry.check_loggable(session.model_name(target))
     settings = TrainingSettings(seed=seed, tune_trials=tune_trials)
