@@ -20,7 +20,7 @@ ORDERS = (
 def page(root, **tables):
     source = staged(root, **tables)
     told = customer_view(source, AS_OF, pd.DataFrame({"customer_id": ["ana", "bob", "<b>cem</b>"]}))
-    return customers_page(told.customers, told.details, staged=source, as_of=AS_OF, is_quick=False)
+    return customers_page(told.customers, told.tables, staged=source, as_of=AS_OF, is_quick=False)
 
 
 def test_phases_and_migration_are_shown_and_the_best_who_fell_are_counted(tmp_path):

@@ -22,7 +22,7 @@ def replay_customers(snapshots: Snapshots, cutoff: date) -> Replay:
         everyone = known_customers(staged, cutoff)
         then = customer_view(staged, cutoff, everyone)
         now = customer_view(snapshots.staged, cutoff, everyone)
-        differing = pd.concat([_columns(then, now, Path(scratch)), _details(then, now)], ignore_index=True)
+        differing = pd.concat([_columns(then, now, Path(scratch)), _tables(then, now)], ignore_index=True)
     return Replay("customer replay", cutoff, len(everyone), len(now.columns), left_out, differing)
 
 
@@ -35,10 +35,10 @@ def _columns(then: CustomerView, now: CustomerView, scratch: Path) -> pd.DataFra
     return compare_snapshots(paths[1], paths[0], list(names))
 
 
-def _details(then: CustomerView, now: CustomerView) -> pd.DataFrame:
+def _tables(then: CustomerView, now: CustomerView) -> pd.DataFrame:
     rows = []
-    for name in sorted({*then.details, *now.details}):
-        old, new = then.details.get(name), now.details.get(name)
+    for name in sorted({*then.tables, *now.tables}):
+        old, new = then.tables.get(name), now.tables.get(name)
         if old is None or new is None or not old.reset_index(drop=True).equals(new.reset_index(drop=True)):
             sizes = ("none" if table is None else f"{len(table):,} rows" for table in (new, old))
             rows.append((f"{name}.csv", len(now.customers), "a row of the table", *sizes))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before
 from tenure.models.evaluate import auc_with_interval
 from tenure.snapshots.engines.facts_at import FactsAt
@@ -51,8 +50,13 @@ class Weights:
         return (100 * _weighed(decayed, self.table) / self.full).clip(0, 100).round(1)
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Weigh what was done by the as-of and some days earlier. => customer_id, engagement_index, _before, engagement_trend"""
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Weigh what was done by the as-of and some days earlier.
+
+    => customer_id, engagement_index, engagement_index_before, engagement_trend
+    => engagement_weights: act, weight, customers (who did it), mean (decayed acts each)
+    => engagement_quality: one row with both days, the customers asked, how many bought, and the AUC with its interval
+    """
     settings = ATTRIBUTE.settings_of(facts.source)
     weights = learn(facts)
     then = facts.as_of - timedelta(days=settings["days_before"])
@@ -60,10 +64,10 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({name: weights.index(decayed_acts(facts, day, settings)) for name, day in days.items()})
     table = table.reindex(customers["customer_id"]).fillna(0.0)
     table["engagement_trend"] = trend(table["engagement_index"], table["engagement_index_before"], settings)
-    return table.reset_index()
+    tables = {"engagement_weights": weights.table, "engagement_quality": pd.DataFrame([weights.quality])}
+    return table.reset_index(), tables
 
 
-@lru_cache(maxsize=1)  # told once for the index, once for the printed weights
 def learn(facts: FactsAt) -> Weights:
     """Learn what each kind of act foretells from a past day, and test it on a later one.
 
@@ -180,16 +184,6 @@ def trend(now: pd.Series, before: pd.Series, settings: dict[str, Any]) -> np.nda
     return np.select(conditions, ["fading", "silent", "waking"], "steady")
 
 
-def details(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Print the weights, and how well they foretold on a later day.
-
-    => engagement_weights: act, weight, customers (who did it), mean (decayed acts each)
-    => engagement_quality: one row with both days, the customers asked, how many bought, and the AUC with its interval
-    """
-    weights = learn(facts)
-    return {"engagement_weights": weights.table, "engagement_quality": pd.DataFrame([weights.quality])}
-
-
 ATTRIBUTE = CustomerAttribute(
     name="engagement",
     tables=(),
@@ -207,7 +201,6 @@ ATTRIBUTE = CustomerAttribute(
         AttributeColumn("engagement_trend", "", "Where the index is going: silent, waking, fading or steady."),
     ),
     build=build,
-    details=details,
     settings={
         "half_life_days": 30,
         "horizon_days": 90,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import months_later
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before
 from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.targets.catalogue import targets_of
@@ -81,9 +80,14 @@ FROM known_customers LEFT JOIN buying USING (customer_id) LEFT JOIN restarts USI
 WHERE known_customers.since < DATE '{day}'"""
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Tell each customer's phase and since when it lasts. => customer_id, phase, phase_since"""
-    told = monthly_phases(facts).reindex(customers["customer_id"])
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Find each customer's phase and since when it lasts, and count who went from which phase to which.
+
+    => customer_id, phase, phase_since
+    => phase_flow: day_before, day, phase_before (empty: not known yet), phase, customers; by the rules on facts alone
+    """
+    monthly = monthly_phases(facts)
+    told = monthly.reindex(customers["customer_id"])
     now = told[facts.as_of]
     since = pd.Series(str(facts.as_of), index=told.index)
     is_unbroken = now.notna()
@@ -94,15 +98,11 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     is_scored = now.notna() & ~now.isin(["pipeline", "lapsed", "at risk"]) & _at_risk_by_score(facts, customers)
     phases = now.where(~is_scored, "at risk")
     since = since.where(~is_scored, str(facts.as_of)).where(now.notna())
-    return pd.DataFrame({"phase": phases.astype("str"), "phase_since": since}).reset_index()
+    table = pd.DataFrame({"phase": phases.astype("str"), "phase_since": since}).reset_index()
+    return table, {"phase_flow": _flow(monthly)}
 
 
-def flow(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Count who went from which phase to which, month by month, by the rules on facts alone.
-
-    => phase_flow: day_before, day, phase_before (empty: not known yet), phase, customers
-    """
-    told = monthly_phases(facts)
+def _flow(told: pd.DataFrame) -> pd.DataFrame:
     days = sorted(told.columns)
     steps = [
         told.groupby([told[before].cat.add_categories("").fillna(""), told[day]], observed=True).size().rename("customers")
@@ -111,10 +111,9 @@ def flow(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for before, day in zip(days, days[1:], strict=False)
     ]  # fmt: skip
     columns = ["day_before", "day", "phase_before", "phase", "customers"]
-    return {"phase_flow": pd.concat(steps, ignore_index=True)[columns] if steps else pd.DataFrame(columns=columns)}
+    return pd.concat(steps, ignore_index=True)[columns] if steps else pd.DataFrame(columns=columns)
 
 
-@lru_cache(maxsize=1)  # told once for each customer's phase, once for the flow
 def monthly_phases(facts: FactsAt) -> pd.DataFrame:
     """Tell everyone's phase at the as-of and on the same day of earlier months, each from what was known then.
 
@@ -169,7 +168,6 @@ ATTRIBUTE = CustomerAttribute(
         ),
     ),
     build=build,
-    details=flow,
     settings={
         "acquire_days": 30,
         "deploy_days": 90,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.numbered import Numbered
 from tenure.customers.value_models import shop, subscriptions
 from tenure.customers.value_models.comparison import Forecaster, forecast_all, judge
@@ -21,7 +21,6 @@ HORIZONS: Mapping[str, int] = {"3m": 91, "12m": 365}
 REVENUE = {name: f"revenue_{name}" for name in HORIZONS}
 TOP_SHARES = (0.01, 0.05, 0.20)
 EPOCH = date(1970, 1, 1)
-MODELS_TABLE = "attribute_value_models"
 SIGNIFICANT_DIGITS = 9
 # From so much history on the models are judged once a month, not anew each day.
 MIN_JUDGED_DAYS = 60
@@ -41,8 +40,11 @@ class Part:
     outcome: Callable[[pd.DataFrame, pd.Index, int, int], pd.Series]
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Judge the models on the past, and let the best say the future. => customer_id and the columns of ``ATTRIBUTE``
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Judge the models on the past, and let the best forecast the future.
+
+    => customer_id and the columns of ``ATTRIBUTE``
+    => value_models: each model's error; best_customers: the share of value that the best bring
 
     Raises
     ------
@@ -67,14 +69,9 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     for short, long in (("value_3m", "value_12m"), ("expected_purchases_3m", "expected_purchases_12m")):
         if short in value:  # two models may disagree on one customer; a year brings no less than its first quarter
             value[long] = value[[short, long]].max(axis=1)
-    facts.connection.register(MODELS_TABLE, pd.concat(models, ignore_index=True))
     columns = [column.name for column in ATTRIBUTE.columns]
-    return _rounded(value.reindex(columns=columns)).rename_axis("customer_id").reset_index()
-
-
-def details(facts: FactsAt, customers: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """=> value_models: each model's error; best_customers: the share of value the best bring."""
-    return {"value_models": facts.query(f"FROM {MODELS_TABLE}"), "best_customers": best_customers(customers)}
+    table = _rounded(value.reindex(columns=columns)).rename_axis("customer_id").reset_index()
+    return table, {"value_models": pd.concat(models, ignore_index=True), "best_customers": best_customers(table)}
 
 
 def best_customers(customers: pd.DataFrame) -> pd.DataFrame:
@@ -235,5 +232,4 @@ ATTRIBUTE = CustomerAttribute(
         AttributeColumn("p_alive", "probability", "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted."),
     ),
     build=build,
-    details=details,
 )  # fmt: skip
