@@ -18,6 +18,7 @@ from tenure.audit.split import split_findings
 from tenure.audit.univariate import missing_proxies, univariate_aucs, univariate_findings
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import TenureError
+from tenure.core.plugins import plugins_key
 from tenure.core.stored import made_of
 from tenure.models.explain import importance
 from tenure.models.training_result import TrainingResult
@@ -101,9 +102,10 @@ def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots,
 
 
 def _outcome_path(snapshots: Snapshots, cutoff: date, check: str) -> Path:
-    # The snapshot's name holds what was known at the cutoff; a check also reads what was not, and the raw files.
+    # The snapshot's name holds what was known at the cutoff; a check also reads what was not, the raw files, and plugins.
     snapshot, staged = snapshots.features_path(cutoff), snapshots.staged
-    return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{digest(staged.key, staged.fingerprint)}-{check}.json"
+    key = digest(staged.key, staged.fingerprint, plugins_key(staged.source.folder))
+    return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{key}-{check}.json"
 
 
 def alarm_lines(findings: Sequence[Finding]) -> list[str]:
