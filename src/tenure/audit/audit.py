@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.audit.finding import Finding
+from tenure.audit.comparison import DIFFERING
 from tenure.audit.perturbation import perturb_future
+from tenure.audit.problem import AuditProblem
 from tenure.audit.replay import Replay, replay, unproven_features
-from tenure.audit.split import split_findings
-from tenure.audit.univariate import missing_proxies, univariate_aucs, univariate_findings
+from tenure.audit.split import split_problems
+from tenure.audit.univariate import missing_proxies, univariate_aucs, univariate_problems
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import TenureError
 from tenure.core.plugins import plugins_key
@@ -29,16 +30,16 @@ STRONGEST = 10
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked and what was found. ``checks``: check, cutoff, customers, features, left_out, differing, failed."""
+    """What was checked and what is wrong. ``checks``: check, cutoff, customers, features, left_out, differing, failed."""
 
-    findings: list[Finding]
+    problems: list[AuditProblem]
     checks: list[dict[str, Any]] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
     univariate: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def alarms(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.is_alarm]
+    def errors(self) -> list[AuditProblem]:
+        return [problem for problem in self.problems if problem.level == "error"]
 
 
 def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
@@ -51,14 +52,15 @@ def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
     ranked = univariate_aucs(
         fitting, fitting["label"].to_numpy(dtype=int), result.test, test_labels, result.model.feature_names
     )
-    findings = [
-        *(finding for one in replays for finding in one.findings() if finding.subject in used or finding.subject.startswith(("(", "eligible"))),
-        *univariate_findings(ranked, result.plan.test),
+    replayed = [problem for one in replays for problem in one.problems()]
+    problems = [
+        *(problem for problem in replayed if problem.kind != "feature" or problem.subject in used),
+        *univariate_problems(ranked, result.plan.test),
         *missing_proxies(result.test, test_labels, _strongest(result), result.plan.test),
-        *split_findings(result.target, list(fitting["cutoff"].map(_as_date).unique()), result.plan.test),
-    ]  # fmt: skip
+        *split_problems(result.target, list(fitting["cutoff"].map(_as_date).unique()), result.plan.test),
+    ]
     return Audit(
-        findings=findings,
+        problems=problems,
         checks=[_row(one) for one in replays],
         unproven=[name for name in unproven_features(snapshots) if name in used],
         univariate=ranked.head(10).to_dict("records"),
@@ -86,9 +88,7 @@ def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots,
     path = _outcome_path(snapshots, cutoff, check.__name__)
     if path.is_file():
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["differing"] = pd.DataFrame(
-            content["differing"], columns=["feature", "customers", "customer_id", "expected", "found"]
-        )
+        content["differing"] = pd.DataFrame(content["differing"], columns=list(DIFFERING))
         return made_of(Replay, content | {"cutoff": cutoff})
     try:
         found = check(snapshots, cutoff)
@@ -106,8 +106,3 @@ def _outcome_path(snapshots: Snapshots, cutoff: date, check: str) -> Path:
     snapshot, staged = snapshots.features_path(cutoff), snapshots.staged
     key = digest(staged.key, staged.fingerprint, plugins_key(staged.source.folder))
     return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{key}-{check}.json"
-
-
-def alarm_lines(findings: Sequence[Finding]) -> list[str]:
-    """Say each alarm in one line."""
-    return [str(finding) for finding in findings if finding.is_alarm]

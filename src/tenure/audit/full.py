@@ -13,16 +13,16 @@ import pandas as pd
 
 from tenure.audit.audit import audit_training, check_cutoff
 from tenure.audit.customer_replay import replay_customers
-from tenure.audit.finding import Finding
 from tenure.audit.labels import (
-    duplicate_findings,
+    duplicate_problems,
     funnel_with_intervals,
     lead_time_sweep,
     sensitivity,
-    sweep_findings,
+    sweep_problems,
     unmatured_cutoffs,
 )
 from tenure.audit.perturbation import perturb_future
+from tenure.audit.problem import AuditProblem
 from tenure.audit.replay import Replay, replay, unproven_features
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import literal
@@ -43,7 +43,7 @@ CLEARLY = 0.05
 
 @dataclass(frozen=True)
 class TargetAudit:
-    """What was found of one target; ``refused`` says why it could not be asked.
+    """What is wrong with one target; ``refused`` says why it could not be asked.
 
     ``shuffled``: out-of-fold AUC on shuffled labels. ``hindsight``: the AUC a model would wrongly show that took every
     fact as known when it happened; None where no fact arrives late.
@@ -52,7 +52,7 @@ class TargetAudit:
     target: str
     refused: str = ""
     auc: Auc | None = None
-    findings: list[Finding] = field(default_factory=list)
+    problems: list[AuditProblem] = field(default_factory=list)
     funnel: pd.DataFrame = field(default_factory=pd.DataFrame)
     unmatured: list[date] = field(default_factory=list)
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -72,16 +72,17 @@ class SourceAudit:
     targets: list[TargetAudit]
 
     @property
-    def findings(self) -> list[Finding]:
-        of_targets = [finding for target in self.targets for finding in target.findings]
-        seen: dict[str, Finding] = {}
-        for finding in (*(f for one in self.replays for f in one.findings()), *of_targets):
-            seen.setdefault(str(finding), finding)
-        return list(seen.values())
+    def problems(self) -> list[AuditProblem]:
+        replayed = [problem for one in self.replays for problem in one.problems()]
+        return list(dict.fromkeys([*replayed, *(problem for target in self.targets for problem in target.problems)]))
 
     @property
-    def alarms(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.is_alarm]
+    def errors(self) -> list[AuditProblem]:
+        return [problem for problem in self.problems if problem.level == "error"]
+
+    @property
+    def warnings(self) -> list[AuditProblem]:
+        return [problem for problem in self.problems if problem.level == "warning"]
 
     @property
     def checks(self) -> pd.DataFrame:
@@ -116,11 +117,11 @@ def _audit_target(
     cheap = audit_training(snapshots, result)
     sweep = lead_time_sweep(snapshots, result)
     shuffled = shuffled_auc(snapshots, result, settings)
-    findings = [
-        *cheap.findings, *duplicate_findings(snapshots, result), *sweep_findings(result, sweep), *_shuffled_findings(result, shuffled)
+    problems = [
+        *cheap.problems, *duplicate_problems(snapshots, result), *sweep_problems(result, sweep), *_shuffled_problems(result, shuffled)
     ]  # fmt: skip
     return TargetAudit(
-        target=result.target.name, auc=_auc(result), findings=findings, funnel=funnel_with_intervals(result.funnel),
+        target=result.target.name, auc=_auc(result), problems=problems, funnel=funnel_with_intervals(result.funnel),
         unmatured=unmatured_cutoffs(snapshots, result), sensitivity=sensitivity(snapshots, result.target, result.plan.test), sweep=sweep, univariate=pd.DataFrame(cheap.univariate),
         shuffled=shuffled, hindsight=hindsight_auc(naive, result, settings),
     )  # fmt: skip
@@ -142,13 +143,13 @@ def shuffled_auc(snapshots: Snapshots, result: TrainingResult, settings: Trainin
     return auc_with_interval(labels, trained.out_of_fold)
 
 
-def _shuffled_findings(result: TrainingResult, found: Auc) -> list[Finding]:
+def _shuffled_problems(result: TrainingResult, found: Auc) -> list[AuditProblem]:
     # The interval of one draw misses .5 once in twenty; a label that reaches the other side shows far above that.
     if found.low <= 0.5 or found.value < 0.5 + CLEARLY:
         return []
     return [
-        Finding(
-            "shuffled labels", "alarm", result.target.name,
+        AuditProblem(
+            "shuffled labels", "shuffled_labels", "error", "target", result.target.name,
             f"out-of-fold AUC {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on shuffled labels of the fitting block",
             "about .5", "A label reaches the other side of a fold: look at the folds' groups and at features made from labels.",
         )

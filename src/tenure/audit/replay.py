@@ -5,7 +5,6 @@ Filtering staged facts would prove nothing, the engine does that anyway: so the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from tenure.audit.comparison import compare_snapshots
-from tenure.audit.finding import Finding
+from tenure.audit.problem import AuditProblem, Kind
 from tenure.core.workspace import Workspace
 from tenure.features.catalogue import tables_of
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
@@ -38,18 +37,18 @@ class Replay:
     differing: pd.DataFrame
     failed: str = ""
 
-    def findings(self) -> list[Finding]:
-        """Turn each feature that differs into an alarm; a check that could not run is one, too, for it proves nothing."""
+    def problems(self) -> list[AuditProblem]:
+        """Report each feature that differs as an error; a check that could not run is one, too, for it proves nothing."""
         if self.failed:
             return [
-                Finding(
-                    self.check, "alarm", f"(cutoff {self.cutoff})", f"could not run: {self.failed}", "a snapshot to compare with",
+                AuditProblem(
+                    self.check, "could_not_run", "error", "cutoff", f"(cutoff {self.cutoff})", f"could not run: {self.failed}", "a snapshot to compare with",
                     "Nothing is proven at this cutoff; mend what the message names and run again.",
                 )
             ]  # fmt: skip
         return [
-            Finding(
-                self.check, "alarm", row.feature,
+            AuditProblem(
+                self.check, "differs", "error", row.kind, row.feature,
                 f"differs for {row.customers:,} of {self.customers:,} customers at the cutoff {self.cutoff} (first: {row.customer_id}, "
                 f"{row.expected} in the snapshot, {row.found} from what was known)",
                 "the same to the bit", "It saw facts from after the cutoff: mend its definition, the mapping's known_at, or the query.",
@@ -101,8 +100,8 @@ def rebuild(
     fresh = scratch / "snapshot.parquet"
     with connect(scratch) as connection:
         DuckDBEngine(staged, connection).build_snapshot(snapshots.targets.values(), columns, [cutoff], {cutoff: fresh})
-    flags = [f"eligible__{name}" for name in snapshots.targets]
-    names: Sequence[str] = [*flags, *(column.name for column in columns)]
+    kinds: dict[str, Kind] = {f"eligible__{name}": "eligibility" for name in snapshots.targets}
+    kinds |= {column.name: "feature" for column in columns}
     known = snapshots.features_path(cutoff)
     customers = len(pd.read_parquet(known, columns=["customer_id"]))
-    return Replay(check, cutoff, customers, len(columns), left_out, compare_snapshots(known, fresh, names))
+    return Replay(check, cutoff, customers, len(columns), left_out, compare_snapshots(known, fresh, kinds))

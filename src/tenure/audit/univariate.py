@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tenure.audit.finding import Finding
+from tenure.audit.problem import AuditProblem
 from tenure.models.evaluate import auc_with_interval
 
 SUSPICIOUS_AUC = 0.95
@@ -49,14 +49,14 @@ def _either_way(labels: np.ndarray, scores: np.ndarray) -> float:
     return max(auc, 1 - auc)
 
 
-def univariate_findings(ranked: pd.DataFrame, cutoff: object) -> list[Finding]:
+def univariate_problems(ranked: pd.DataFrame, cutoff: object) -> list[AuditProblem]:
     """Name the features with a univariate AUC of at least .95 that lie .10 above the best of the others."""
     suspicious = ranked[ranked["auc"] >= SUSPICIOUS_AUC]
     others = ranked[ranked["auc"] < SUSPICIOUS_AUC]["auc"]
     best_other = float(others.max()) if len(others) else 0.5
     return [
-        Finding(
-            "too good alone", "alarm", row.feature, f"AUC {row.auc:.3f} by itself at {cutoff}; the best of the others reaches {best_other:.3f}",
+        AuditProblem(
+            "too good alone", "too_good_alone", "error", "feature", row.feature, f"AUC {row.auc:.3f} by itself at {cutoff}; the best of the others reaches {best_other:.3f}",
             f"below {SUSPICIOUS_AUC} or within {AHEAD_OF_NEXT:.2f} of the others",
             "Look where the column comes from: an end date, a status written later, or the label in other words. Leave it out, or say when it was known.",
         )
@@ -64,9 +64,9 @@ def univariate_findings(ranked: pd.DataFrame, cutoff: object) -> list[Finding]:
     ]  # fmt: skip
 
 
-def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str], cutoff: object) -> list[Finding]:
-    """Note the numbers that foretell only by being unknown: known values rank no better than chance, their absence does."""
-    findings = []
+def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str], cutoff: object) -> list[AuditProblem]:
+    """Warn of numbers that rank only by being unknown: known values rank no better than chance, their absence does."""
+    problems = []
     for name in names:
         unknown = test[name].isna().to_numpy()
         values = test[name].to_numpy()
@@ -82,15 +82,15 @@ def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str]
             and not absence.low <= 0.5 <= absence.high
             and known.low <= 0.5 <= known.high
         ):
-            findings.append(
-                Finding(
-                    "proxy for missing data", "note", name,
+            problems.append(
+                AuditProblem(
+                    "proxy for missing data", "missing_data", "warning", "feature", name,
                     f"unknown for {unknown.mean():.0%} of customers, and that alone has AUC {max(absence.value, 1 - absence.value):.3f} at {cutoff}; "
                     f"among the known its value has {known.value:.3f} ({known.low:.3f} to {known.high:.3f})",
                     "a value that tells something", "Ask why it is unknown: the reason is the signal, and may change with how data are collected.",
                 )
             )  # fmt: skip
-    return findings
+    return problems
 
 
 def _of_both(labels: np.ndarray) -> int:

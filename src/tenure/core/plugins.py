@@ -75,8 +75,8 @@ def with_plugins(built_in: Mapping[str, Named], kind: Kind, of: type[Named], fol
     found = dict(built_in)
     for name, plugin in plugins(kind, folder).items():
         if not isinstance(plugin.value, of):
-            kinds = f"{type(plugin.value).__name__}. Expected a {of.__name__}"
-            raise DefinitionError(f"{plugin.where}: its {HOLDS[kind]} is a {kinds}.")
+            kinds = f"{type(plugin.value).__name__}. Expected {of.__name__}"
+            raise DefinitionError(f"{plugin.where}: its {HOLDS[kind]} is of type {kinds}.")
         try:
             check_name(of.__name__, plugin.value.name)
         except UsageError as error:

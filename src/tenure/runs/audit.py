@@ -23,7 +23,7 @@ def audit_flow(
     wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
 ) -> tuple[Path, list[str]]:
-    """Run the whole audit; return the folder written and the alarms, one line each.
+    """Run the whole audit; return the folder written and the errors, one line each.
 
     Raises
     ------
@@ -37,4 +37,4 @@ def audit_flow(
             work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(targets)}))
             work.finish(targets)
         folder = run.workspace.reports(source, run.as_of)
-        return folder, list(read_stored(folder / "audit.json", FORMAT_VERSION)["alarms"])
+        return folder, list(read_stored(folder / "audit.json", FORMAT_VERSION)["errors"])
