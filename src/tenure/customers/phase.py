@@ -37,47 +37,126 @@ MONTHS = 12
 RISKS = ("churn", "lapse")
 
 _MOMENTS = {
-    "order_lines": "SELECT customer_id, occurred_at, known_at, 'bought' AS event, '' AS subscription, amount FROM order_lines WHERE quantity > 0",
-    "payments": "SELECT customer_id, occurred_at, known_at, CASE status WHEN 'succeeded' THEN 'bought' ELSE 'unpaid' END AS event, '' AS subscription, amount FROM payments WHERE status IN ('succeeded', 'failed')",
-    "subscription_events": "SELECT customer_id, occurred_at, known_at, event, coalesce(subscription_id, '') AS subscription, 0 AS amount FROM subscription_events",
+    "order_lines": """
+SELECT customer_id, occurred_at, known_at, 'bought' AS event, '' AS subscription, amount
+FROM order_lines
+WHERE quantity > 0""",
+    "payments": """
+SELECT
+    customer_id, occurred_at, known_at,
+    CASE status WHEN 'succeeded' THEN 'bought' ELSE 'unpaid' END AS event,
+    '' AS subscription, amount
+FROM payments
+WHERE status IN ('succeeded', 'failed')""",
+    "subscription_events": """
+SELECT customer_id, occurred_at, known_at, event, coalesce(subscription_id, '') AS subscription, 0 AS amount
+FROM subscription_events""",
 }
-# One row per customer who ever bought, paid or had a subscription; all counted in days back from the day asked.
-# first_paid, silent: since the first and the last purchase. returned: since the purchase after a silence, or the restart; who
-# subscribes is not silent between renewals.
-# expanded: since the last upgrade or add-on. spent, spent_before: in the last expand_days, and in as many before them.
-_STANDING = """
-WITH moments AS ({moments}),
+_PAID = """
 paid AS (
-    SELECT customer_id, days_ago, sum(amount) AS amount, lag(days_ago) OVER (PARTITION BY customer_id ORDER BY days_ago DESC) - days_ago AS gap
-    FROM moments WHERE event IN ('bought', 'started', 'renewed', 'upgraded', 'addon_bought') GROUP BY customer_id, days_ago),
+    SELECT
+        customer_id,
+        days_ago,
+        sum(amount) AS amount,
+        lag(days_ago) OVER (PARTITION BY customer_id ORDER BY days_ago DESC) - days_ago AS gap
+    FROM moments
+    WHERE event IN ('bought', 'started', 'renewed', 'upgraded', 'addon_bought')
+    GROUP BY customer_id, days_ago
+)"""
+# first_paid, silent: days since the first and the last purchase. spent, spent_before: in the last expand_days, and in as
+# many before them.
+_BUYING = """
 buying AS (
-    SELECT customer_id, max(days_ago) AS first_paid, min(days_ago) AS silent, count(*) AS purchases,
-           (max(days_ago) - min(days_ago)) / nullif(count(*) - 1, 0) AS usual_gap,
-           min(days_ago) FILTER (WHERE gap > {lapsed_days}) AS bought_again,
-           sum(amount) FILTER (WHERE days_ago <= {expand_days}) AS spent,
-           sum(amount) FILTER (WHERE days_ago > {expand_days} AND days_ago <= 2 * {expand_days}) AS spent_before
-    FROM paid GROUP BY customer_id),
+    SELECT
+        customer_id,
+        max(days_ago) AS first_paid,
+        min(days_ago) AS silent,
+        count(*) AS purchases,
+        (max(days_ago) - min(days_ago)) / nullif(count(*) - 1, 0) AS usual_gap,
+        min(days_ago) FILTER (WHERE gap > {lapsed_days}) AS bought_again,
+        sum(amount) FILTER (WHERE days_ago <= {expand_days}) AS spent,
+        sum(amount) FILTER (WHERE days_ago > {expand_days} AND days_ago <= 2 * {expand_days}) AS spent_before
+    FROM paid
+    GROUP BY customer_id
+)"""
+_STARTS = """
 starts AS (
-    SELECT customer_id, event, days_ago, lag(event) OVER earlier AS event_before, lag(days_ago) OVER earlier - days_ago AS gap
-    FROM moments WHERE event IN ('started', 'ended') WINDOW earlier AS (PARTITION BY customer_id ORDER BY occurred_at, event)),
+    SELECT
+        customer_id,
+        event,
+        days_ago,
+        lag(event) OVER earlier AS event_before,
+        lag(days_ago) OVER earlier - days_ago AS gap
+    FROM moments
+    WHERE event IN ('started', 'ended')
+    WINDOW earlier AS (PARTITION BY customer_id ORDER BY occurred_at, event)
+)"""
+_RESTARTS = """
 restarts AS (
-    SELECT customer_id, min(days_ago) AS started_again FROM starts
-    WHERE event = 'started' AND event_before = 'ended' AND gap > {grace_days} GROUP BY customer_id),
+    SELECT customer_id, min(days_ago) AS started_again
+    FROM starts
+    WHERE event = 'started' AND event_before = 'ended' AND gap > {grace_days}
+    GROUP BY customer_id
+)"""
+# expanded: days since the last upgrade or add-on.
+_SUBSCRIPTIONS = """
 subscriptions AS (
-    SELECT customer_id, subscription, arg_min(event, row(-epoch_us(occurred_at), event)) AS last_event, min(days_ago) FILTER (WHERE event = 'ended') AS ended,
-           min(days_ago) FILTER (WHERE event IN ('upgraded', 'addon_bought')) AS expanded
-    FROM moments WHERE event NOT IN ('bought', 'unpaid') GROUP BY customer_id, subscription),
+    SELECT
+        customer_id,
+        subscription,
+        arg_min(event, row(-epoch_us(occurred_at), event)) AS last_event,
+        min(days_ago) FILTER (WHERE event = 'ended') AS ended,
+        min(days_ago) FILTER (WHERE event IN ('upgraded', 'addon_bought')) AS expanded
+    FROM moments
+    WHERE event NOT IN ('bought', 'unpaid')
+    GROUP BY customer_id, subscription
+)"""
+_SUBSCRIBING = """
 subscribing AS (
-    SELECT customer_id, bool_or(last_event NOT IN ('ended', 'trial_started')) AS is_live, min(ended) AS ended,
-           bool_or(last_event = 'cancel_requested') AS is_cancelling, min(expanded) AS expanded
-    FROM subscriptions GROUP BY customer_id),
-failing AS (SELECT customer_id, min(days_ago) AS unpaid FROM moments WHERE event = 'unpaid' GROUP BY customer_id)
-SELECT customer_id, first_paid, silent, purchases, usual_gap, least(CASE WHEN is_live THEN NULL ELSE bought_again END, started_again) AS returned, expanded, spent, spent_before,
-       coalesce(is_live, false) AS is_live, coalesce(is_cancelling, false) AS is_cancelling,
-       coalesce(ended <= silent, false) AS has_ended, coalesce(unpaid < silent AND unpaid <= {grace_days}, false) AS is_unpaid
-FROM known_customers LEFT JOIN buying USING (customer_id) LEFT JOIN restarts USING (customer_id)
-     LEFT JOIN subscribing USING (customer_id) LEFT JOIN failing USING (customer_id)
+    SELECT
+        customer_id,
+        bool_or(last_event NOT IN ('ended', 'trial_started')) AS is_live,
+        min(ended) AS ended,
+        bool_or(last_event = 'cancel_requested') AS is_cancelling,
+        min(expanded) AS expanded
+    FROM subscriptions
+    GROUP BY customer_id
+)"""
+_FAILING = """
+failing AS (
+    SELECT customer_id, min(days_ago) AS unpaid
+    FROM moments
+    WHERE event = 'unpaid'
+    GROUP BY customer_id
+)"""
+# returned: days since the purchase after a silence, or the restart; who subscribes is not silent between renewals.
+_JOINED = """
+SELECT
+    customer_id,
+    first_paid,
+    silent,
+    purchases,
+    usual_gap,
+    least(CASE WHEN is_live THEN NULL ELSE bought_again END, started_again) AS returned,
+    expanded,
+    spent,
+    spent_before,
+    coalesce(is_live, false) AS is_live,
+    coalesce(is_cancelling, false) AS is_cancelling,
+    coalesce(ended <= silent, false) AS has_ended,
+    coalesce(unpaid < silent AND unpaid <= {grace_days}, false) AS is_unpaid
+FROM known_customers
+LEFT JOIN buying USING (customer_id)
+LEFT JOIN restarts USING (customer_id)
+LEFT JOIN subscribing USING (customer_id)
+LEFT JOIN failing USING (customer_id)
 WHERE known_customers.since < DATE '{day}'"""
+# One row per customer who was known before a day; all is counted in days back from it.
+_STANDING = (
+    "WITH moments AS ({moments}),"
+    + ",".join((_PAID, _BUYING, _STARTS, _RESTARTS, _SUBSCRIPTIONS, _SUBSCRIBING, _FAILING))
+    + _JOINED
+)
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
