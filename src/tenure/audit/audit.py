@@ -30,7 +30,7 @@ STRONGEST = 10
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked and what is wrong. ``checks``: check, cutoff, customers, features, left_out, differing, failed."""
+    """What was checked and what is wrong. ``checks``: one row each, as ``Replay``, with the count that differ."""
 
     problems: list[AuditProblem]
     checks: list[dict[str, Any]] = field(default_factory=list)
@@ -102,7 +102,7 @@ def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots,
 
 
 def _outcome_path(snapshots: Snapshots, cutoff: date, check: str) -> Path:
-    # The snapshot's name holds what was known at the cutoff; a check also reads what was not, the raw files, and plugins.
+    # The snapshot's name holds what was known at the cutoff. A check also reads what was not, raw files and plugins.
     snapshot, staged = snapshots.features_path(cutoff), snapshots.staged
     key = digest(staged.key, staged.fingerprint, plugins_key(staged.source.folder))
     return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{key}-{check}.json"

@@ -22,8 +22,8 @@ Row = tuple[str, int, str, str, str, Kind]
 def compare_snapshots(expected: Path, found: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
     """List every column that differs between two snapshot files; unknown equals unknown. ``columns``: name => kind.
 
-    => feature, customers (how many differ), customer_id (the first of them), expected, found, kind; a customer who is in
-    one snapshot alone counts under the feature ``(eligible)``.
+    => feature, customers (how many differ), customer_id (the first of them), expected, found, kind; a customer who is
+       in one snapshot alone counts under the feature ``(eligible)``.
     """
     names = list(columns)
     with connect() as connection:

@@ -132,7 +132,7 @@ def _auc(result: TrainingResult) -> Auc:
 
 
 def shuffled_auc(snapshots: Snapshots, result: TrainingResult, settings: TrainingSettings) -> Auc:
-    """Shuffle the fitting labels and cross-fit: out of fold nothing can be foretold, unless a label reaches the other side."""
+    """Cross-fit on shuffled labels: out of fold nothing can be predicted, unless a label reaches the other side."""
     few = replace(settings, folds=3, max_trees=min(settings.max_trees, 300))
     columns = [c for c in snapshots.columns if c.name in set(result.model.feature_names)]
     fitting = read_rows(

@@ -92,7 +92,10 @@ def duplicate_problems(snapshots: Snapshots, result: TrainingResult) -> list[Aud
 
 
 def lead_time_sweep(snapshots: Snapshots, result: TrainingResult) -> pd.DataFrame:
-    """Move the outcome window away from the cutoff and test the same propensities. => lead_days, eligible, auc, low, high"""
+    """Move the outcome window away from the cutoff and test the same propensities.
+
+    => lead_days, eligible, auc, low, high
+    """
     propensities = result.test.set_index("customer_id")["propensity"]
     rows = []
     for lead in LEADS:

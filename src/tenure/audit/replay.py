@@ -1,6 +1,6 @@
 """Time travel: build a snapshot from the raw files as they stood at its cutoff; nothing may differ.
 
-Filtering staged facts would prove nothing, the engine does that anyway: so the raw files are cut, staged anew and asked again.
+Filtering staged facts would prove nothing, as the engine does that anyway: so the raw files are cut and staged anew.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tenure.sources.staged_source import StagedSource
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of one replay or perturbation; ``differing`` as ``compare_snapshots`` gives it, ``failed`` why it could not run."""
+    """One replay or perturbation; ``differing`` as ``compare_snapshots`` returns it, ``failed``: why it could not run."""
 
     check: str
     cutoff: date
@@ -38,7 +38,7 @@ class Replay:
     failed: str = ""
 
     def problems(self) -> list[AuditProblem]:
-        """Report each feature that differs as an error; a check that could not run is one, too, for it proves nothing."""
+        """Report each feature that differs as an error; so is a check that could not run, for it proves nothing."""
         if self.failed:
             return [
                 AuditProblem(
@@ -82,7 +82,10 @@ def replay(snapshots: Snapshots, cutoff: date) -> Replay:
 
 
 def staged_then(snapshots: Snapshots, cutoff: date, scratch: Workspace) -> tuple[StagedSource, int]:
-    """Stage the raw files as they stood at a cutoff, its customers named as today's are. => staged facts, raw rows left out"""
+    """Stage the raw files as they stood at a cutoff, its customers named as today's are.
+
+    => staged facts, raw rows left out
+    """
     source, workspace = snapshots.staged.source, snapshots.workspace
     identities = Identities.of(workspace, source)
     staged, left_out = stage_as_known(

@@ -10,7 +10,7 @@ from tenure.targets.definition import Target
 
 
 def split_problems(target: Target, fitting: Sequence[date], test: date) -> list[AuditProblem]:
-    """Name the fitting cutoffs whose outcomes were not certain before the test cutoff: a random split, or no embargo."""
+    """Report fitting cutoffs whose outcomes were not certain before the test cutoff: a random split, or no embargo."""
     late = [cutoff for cutoff in sorted(set(fitting)) if target.window.certain_on(cutoff) > test]
     if not late:
         return []

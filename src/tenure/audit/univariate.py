@@ -23,8 +23,8 @@ def univariate_aucs(
 
     ``fitting`` holds the text features of the fitting rows, with their ``labels``.
 
-    A number ranks by its value, unknown as the lowest or the highest, in the better direction; a text by the label rate of
-    its level among the fitting rows.
+    A number ranks by its value, unknown as the lowest or the highest, in the better direction; a text by the label rate
+    of its level among the fitting rows.
     """
     rows = [(name, _univariate(fitting.get(name), labels, test[name], test_labels)) for name in names]
     table = pd.DataFrame(rows, columns=["feature", "auc"])

@@ -28,11 +28,12 @@ class AttributeColumn:
 class CustomerAttribute:
     """Some columns of each customer, and tables of another grain.
 
-    ``build`` takes the facts known at the as-of and the customers (customer_id, the scores, the columns of the attributes
-    in ``after`` and ``beside``). It returns a table of customer_id and ``columns``, in which a customer may be missing,
-    and further tables by name, each written as ``<name>.csv`` beside the scores and shown on the customers' page.
-    ``columns_in`` names further columns, where the source decides which there are. Without the attributes in ``after`` it
-    cannot be built; it uses those in ``beside`` where the source has them.
+    ``build`` takes the facts known at the as-of and the customers (customer_id, the scores, the columns of the
+    attributes in ``after`` and ``beside``). It returns a table of customer_id and ``columns``, in which a customer may
+    be missing, and further tables by name, each written as ``<name>.csv`` beside the scores and shown on the customers'
+    page. ``columns_in`` names further columns, where the source decides which there are.
+
+    Without the attributes in ``after`` it cannot be built; it uses those in ``beside`` where the source has them.
     ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[attributes.<name>]``.
     """
 

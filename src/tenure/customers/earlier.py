@@ -30,7 +30,8 @@ def known_before(rows: str, day: date) -> str:
 def purchases(facts: FactsAt) -> str:
     """Give the SQL of what was bought: order lines, or payments where the source has no orders.
 
-    => customer_id, occurred_at, known_at, purchase_id, amount (in the source's currency; negative when given back), is_purchase
+    => customer_id, occurred_at, known_at, purchase_id, amount (in the source's currency; negative when given back),
+       is_purchase
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much a customer does, over all channels, weighted by what it foretells: 0 to 100."""
+"""How much a customer does, over all channels, weighted by how well it predicts a purchase: 0 to 100."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACTS = {
     "loyalty": "SELECT customer_id, occurred_at, known_at, 'points redeemed' AS act FROM loyalty WHERE event = 'redeemed'",
     "declared": "SELECT customer_id, occurred_at, known_at, 'answer' AS act FROM declared",
 }
-# What an act is to foretell.
+# What an act is to predict.
 OUTCOMES = {
     "order_lines": "SELECT customer_id, occurred_at, known_at FROM order_lines WHERE quantity > 0",
     "payments": "SELECT customer_id, occurred_at, known_at FROM payments WHERE status = 'succeeded'",
@@ -39,7 +39,7 @@ MAX_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Weights:
-    """What each kind of act is worth: ``table`` has act, weight, customers, mean. ``full`` is the sum that counts as 100."""
+    """What each kind of act is worth: ``table`` has act, weight, customers, mean; a sum of ``full`` counts as 100."""
 
     table: pd.DataFrame
     full: float
@@ -69,14 +69,14 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
 
 
 def learn(facts: FactsAt) -> Weights:
-    """Learn what each kind of act foretells from a past day, and test it on a later one.
+    """Learn how well each kind of act predicts from a past day, and test it on a later one.
 
     Both days' outcomes were known by the as-of, and the first day's by the second: a logistic regression with a ridge
-    and no negative weight, of whether a purchase or renewal came within the horizon, on the square root of decayed acts.
+    and no negative weight, of a purchase or renewal within the horizon, on the square root of decayed acts.
 
     Raises
     ------
-    NotEnoughDataError : too few customers with or without a purchase on either day, or nothing foretells one.
+    NotEnoughDataError : too few customers with or without a purchase on either day, or nothing predicts one.
     """
     settings = ATTRIBUTE.settings_of(facts.source)
     tested = facts.as_of - timedelta(days=settings["horizon_days"])
@@ -103,7 +103,10 @@ def learn(facts: FactsAt) -> Weights:
 
 
 def decayed_acts(facts: FactsAt, day: date, settings: dict[str, Any]) -> pd.DataFrame:
-    """Count each kind of act known before a day, each worth half after every half-life. => one row per customer, one column per act"""
+    """Count each kind of act known before a day, each worth half after every half-life.
+
+    => one row per customer, one column per act
+    """
     weight = f"pow(0.5, days_ago / {settings['half_life_days']})"
     # Rounded where they leave the engine: the last bits depend on which of its threads was first.
     long = facts.query(
@@ -123,7 +126,7 @@ def _acts(facts: FactsAt) -> str:
 def _acts_and_outcome(
     facts: FactsAt, day: date, until: date, settings: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """Give a day's decayed acts, and whether each of these customers bought or renewed by another day, as known then."""
+    """Return a day's decayed acts, and whether each of these customers bought or renewed by another day."""
     decayed = decayed_acts(facts, day, settings)
     outcomes = " UNION ALL ".join(sql for table, sql in OUTCOMES.items() if table in facts.tables)
     if not outcomes:
@@ -148,7 +151,7 @@ def _days_since_any_act(facts: FactsAt, day: date) -> pd.Series:
 
 
 def _fit(decayed: pd.DataFrame, bought: pd.Series) -> np.ndarray:
-    """Fit the weights: bounded maximum likelihood, exact, on acts scaled by their spread, which the weights take back."""
+    """Fit the weights by bounded maximum likelihood, on acts scaled by their spread, which the weights take back."""
     from scipy.optimize import minimize
 
     acts = np.sqrt(decayed.to_numpy())

@@ -25,8 +25,8 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     """Forecast each customer's next day with an order, and of each category bought on three days or more.
 
     => customer_id, next_purchase_on, next_purchase_low, next_purchase_high
-    => restock: customer_id, category, purchases, last_bought_on, next_purchase_on, _low, _high, remind_on; soonest first;
-       no such table where products have no category
+    => restock: customer_id, category, purchases, last_bought_on, next_purchase_on, _low, _high, remind_on; soonest
+       first; no such table where products have no category
 
     Raises
     ------

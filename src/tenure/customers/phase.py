@@ -63,8 +63,8 @@ paid AS (
     WHERE event IN ('bought', 'started', 'renewed', 'upgraded', 'addon_bought')
     GROUP BY customer_id, days_ago
 )"""
-# first_paid, silent: days since the first and the last purchase. spent, spent_before: in the last expand_days, and in as
-# many before them.
+# first_paid, silent: days since the first and the last purchase. spent, spent_before: in the last expand_days, and in
+# the same number of days before them.
 _BUYING = """
 buying AS (
     SELECT

@@ -16,7 +16,7 @@ from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Table
 from tenure.customers.earlier import known_before, purchases
 from tenure.snapshots.engines.facts_at import FactsAt
 
-# Segment, recency score from and to, the mean of frequency and monetary score from and to. Every pair is in exactly one.
+# RFM class, recency score from and to, mean of frequency and monetary score from and to. Every pair is in exactly one.
 SEGMENTS = (
     ("best", 5, 5, 4, 5),
     ("loyal", 3, 4, 4, 5),

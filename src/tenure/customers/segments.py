@@ -91,7 +91,10 @@ def propose(now: pd.DataFrame, then: pd.DataFrame) -> tuple[Pipeline, pd.DataFra
 
 
 def traits_at(facts: FactsAt, day: date) -> pd.DataFrame:
-    """Measure who had bought before a day, from what was known on it. => the traits by customer_id; amounts and counts as logarithms"""
+    """Measure who had bought before a day, from what was known on it.
+
+    => the traits by customer_id; amounts and counts as logarithms
+    """
     table = facts.query(
         f"""
         SELECT customer_id, ln(1 + count(DISTINCT purchase_id) FILTER (WHERE is_purchase AND days_ago <= 365)) AS purchases,
@@ -117,7 +120,7 @@ def find_groups(traits: pd.DataFrame, count: int) -> Pipeline:
 
 
 def names_of(centres: np.ndarray) -> tuple[str, ...]:
-    """Name each group by the two traits in which its centre lies farthest from the mean; by more where two read the same.
+    """Name each group by the two traits in which its centre is farthest from the mean; by more where two read alike.
 
     >>> names_of(np.array([[2.0, 0.1, -1.0, 0.0, 0.0], [-1.0, 0.0, 3.0, 0.0, 0.0]]))
     ('many purchases, recent', 'long silent, few purchases')
@@ -147,7 +150,8 @@ def _contact_answers(facts: FactsAt, segments_before: pd.Series, since: date, da
     """Compare who was contacted with who was held out: did they buy within some days of it?
 
     Customers stand in the segment they were in before, or buying would itself put them among the recent.
-    => segment, contacts, answered, held_out, held_out_bought, effect, effect_low, effect_high (difference, 95 % interval)
+    => segment, contacts, answered, held_out, held_out_bought, effect, effect_low, effect_high (difference, 95 %
+       interval)
     """
     contacts = facts.query(
         f"""

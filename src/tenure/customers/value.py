@@ -32,7 +32,7 @@ PROTOCOL = (
 
 @dataclass(frozen=True)
 class Part:
-    """One way in which a customer pays: its dated facts, the models that foretell it, and what of the facts came to customers between two days."""
+    """One way in which a customer pays: its dated facts, its models, and what customers brought between two days."""
 
     name: str
     facts: Numbered
@@ -77,7 +77,8 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
 def best_customers(customers: pd.DataFrame) -> pd.DataFrame:
     """Say what share of the expected value the best customers bring.
 
-    customer_id, value_3m, value_12m  =>  top_share (of the customers with a value), customers, share_of_value_3m, share_of_value_12m
+    customer_id, value_3m, value_12m
+    => top_share (of the customers with a value), customers, share_of_value_3m, share_of_value_12m
     """
     rows = []
     for share in TOP_SHARES:
@@ -158,10 +159,11 @@ def subscription_part(facts: FactsAt) -> Part:
 
 
 def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge the part's models at each horizon on what came until the month began, and let the best foretell it.
+    """Judge the part's models at each horizon on what came until the month began, and let the best forecast it.
 
     => index customer_id: purchases_<horizon>, revenue_<horizon>, p_alive
-    => one row per model and horizon: part, model, horizon_days, judged_from, judged_until, customers, error, ..., protocol
+    => one row per model and horizon: part, model, horizon_days, judged_from, judged_until, customers, error, ...,
+       protocol
     """
     facts = part.facts.table
     end, start = (as_of - EPOCH).days, int(facts["day"].min())
@@ -184,7 +186,10 @@ def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _best(judged: pd.DataFrame, told: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Take the model that is used; where it cannot be fitted up to the as-of, the next best that can. Its chance of being alive may be another's."""
+    """Take the model that is used, or where it cannot be fitted up to the as-of, the next best that can.
+
+    The chance of being alive may come from another model.
+    """
     ranked = judged.sort_values(["is_used", "error"], ascending=[False, True])["model"]
     found = [told[name] for name in ranked if name in told]
     if not found:
@@ -194,7 +199,7 @@ def _best(judged: pd.DataFrame, told: Mapping[str, pd.DataFrame]) -> pd.DataFram
 
 
 def _judged_until(as_of: date, first: date) -> date:
-    """Return the first day of the month: of models that err alike, another would be taken from day to day, and a customer's value jump."""
+    """Return the first day of the month: a choice made anew each day between equal models would let values jump."""
     month = as_of.replace(day=1)
     return month if (month - first).days >= MIN_JUDGED_DAYS else as_of
 

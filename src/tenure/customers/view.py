@@ -18,9 +18,9 @@ from tenure.sources.staged_source import StagedSource
 
 @dataclass(frozen=True)
 class CustomerView:
-    """``customers``: one row per customer. ``columns``: what the attributes added. ``tables``: of another grain, by name.
+    """``customers``: one row per customer. ``columns``: those that the attributes added.
 
-    ``unavailable``: attribute => why it could not be built, in one line.
+    ``tables``: of another grain, by name. ``unavailable``: attribute => why it could not be built, in one line.
     """
 
     customers: pd.DataFrame

@@ -1,4 +1,4 @@
-"""All targets there are: one per file that holds a ``TARGET``, of this folder, of a source's, or of an installed package."""
+"""All targets: one per file that holds a ``TARGET``, of this folder, of a source's, or of an installed package."""
 
 from __future__ import annotations
 

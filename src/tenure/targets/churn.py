@@ -2,7 +2,7 @@
 
 from tenure.targets.definition import Condition, Heuristic, Target
 
-# Of each subscription: running and paid for, no cancellation pending, and a renewal due inside the outcome window (or no term).
+# Of each subscription: running and paid for, no cancellation pending, and due in the outcome window (or without term).
 LIVE = """
 coalesce(latest(event) filter (where event in ('trial_started', 'started', 'renewed', 'upgraded', 'downgraded', 'resumed', 'ended'))
          not in ('trial_started', 'ended'), false)"""

@@ -32,7 +32,8 @@ class Condition:
     ``age_days``. As outcome it looks forward from the start of the outcome window and may use ``days_ahead``, 0 on its
     first day; ``days`` then says how far, by default the horizon. ``days`` names one of the target's
     numbers, or a sum of them. ``per`` evaluates it for each value of a column
-    (each subscription); yes for one is yes for the customer. ``{name}`` stands for one of the target's numbers or options.
+    (each subscription); yes for one is yes for the customer. ``{name}`` stands for one of the target's numbers or
+    options.
     """
 
     table: str
@@ -73,7 +74,7 @@ class Target:
     contact_cost: float = 1.0
     # How many customers can be contacted at an as-of; 0 means a tenth of those asked.
     contact_capacity: int = 0
-    # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what the business knows for sure.
+    # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what is known for sure.
     monotone: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, int | str] = field(default_factory=dict)
     # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.

@@ -1,7 +1,7 @@
 """BG/NBD: customers buy at a gamma-distributed rate and may stop for good after any purchase.
 
-Source: Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), equations 6 to 10.
-Time is in weeks throughout.
+Source: Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), equations 6 to
+10. Time is in weeks throughout.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STARTS = ((0.5, 5.0, 1.0, 2.0), (1.0, 10.0, 0.5, 5.0), (0.2, 1.0, 0.2, 1.0))
 
 @dataclass(frozen=True)
 class BgNbd:
-    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``a, b``: the beta of stopping after a purchase."""
+    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``a, b``: the beta of stopping."""
 
     r: float
     alpha: float

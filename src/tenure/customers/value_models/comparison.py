@@ -33,9 +33,10 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class Errors:
-    """Of forecasts against what came, per customer: root mean squared, its 95 % interval (customers drawn anew), mean absolute.
+    """Errors of forecasts per customer: root mean squared, its 95 % interval (customers drawn anew), mean absolute.
 
-    Squared errors rank, for they alone are smallest for the expectation: the median of what a customer brings is mostly 0.
+    Squared errors rank, for they alone are smallest for the expectation: most customers bring nothing, so that the median
+    is mostly 0.
     """
 
     squared: np.ndarray
@@ -93,11 +94,11 @@ def judge(
 ) -> pd.DataFrame:
     """Judge each forecaster on the days before ``end``, fitted on what was known before them; one is marked as used.
 
-    Used is the one of smallest error; the mean of the models where that one is not clearly better (the 95 % interval of the
-    paired difference of squared errors holds 0). ``outcome``: what came of these customers between two days. Where the history
-    is shorter than twice the horizon, half of it is judged.
+    Used is the one of smallest error; the mean of the models where that one is not clearly better (the 95 % interval of
+    the paired difference of squared errors holds 0). ``outcome``: what came of these customers between two days. Where
+    the history is shorter than twice the horizon, half of it is judged.
 
-    => one row per model, columns as ``COLUMNS``; a model that could not be fitted has its reason in ``note`` and no error.
+    => one row per model, columns as ``COLUMNS``; one that could not be fitted has its reason in ``note`` and no error.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Gamma-Gamma: what a purchase of a customer is worth, drawn to the mean of all the more the fewer were seen.
 
-Source: Fader, Hardie and Lee (2005), RFM and CLV: Using Iso-Value Curves for Customer Base Analysis, JMR 42(4), appendix;
-Fader and Hardie (2013), The Gamma-Gamma Model of Monetary Value.
+Source: Fader, Hardie and Lee (2005), RFM and CLV: Using Iso-Value Curves for Customer Base Analysis, JMR 42(4),
+appendix; Fader and Hardie (2013), The Gamma-Gamma Model of Monetary Value.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.value_models.purchases import Repetition
 
-# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and holds.
+# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and valid.
 SMALLEST, LARGEST = 1e-3, 1e4
 IMPOSSIBLE = 1e10
 

@@ -1,7 +1,7 @@
 """Pareto/NBD: customers buy at a gamma-distributed rate and stop at a gamma-distributed rate, at any moment.
 
-Source: Fader and Hardie (2005), A Note on Deriving the Pareto/NBD Model and Related Expressions; Schmittlein, Morrison and
-Colombo (1987), Management Science 33(1). Time is in weeks throughout.
+Source: Fader and Hardie (2005), A Note on Deriving the Pareto/NBD Model and Related Expressions; Schmittlein, Morrison
+and Colombo (1987), Management Science 33(1). Time is in weeks throughout.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STARTS = ((0.5, 10.0, 0.5, 10.0), (1.0, 10.0, 0.3, 30.0), (0.3, 2.0, 0.2, 2.0))
 
 @dataclass(frozen=True)
 class ParetoNbd:
-    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``s, beta``: those of the rates of stopping."""
+    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``s, beta``: those of stopping."""
 
     r: float
     alpha: float
@@ -46,10 +46,10 @@ class ParetoNbd:
         return shared + alive + np.logaddexp(0.0, self._log_odds_of_having_stopped(customers))
 
     def _log_odds_of_having_stopped(self, customers: Repetition) -> np.ndarray:
-        """Return ln of P(stopped) ÷ P(alive) of each: the integral over when the customer may have stopped since the last purchase.
+        """Return ln of P(stopped) ÷ P(alive) of each customer: the integral over the time since the last purchase.
 
-        By Gauss-Legendre quadrature over ln(alpha + time): ten times as fast as the hypergeometric functions of the closed form,
-        the same to nine digits (a test compares them), and finite however many purchases there are.
+        By Gauss-Legendre quadrature over ln(alpha + time): ten times as fast as the hypergeometric functions of the
+        closed form, the same to nine digits (a test compares them), and finite however many purchases there are.
         """
         x, t_x, t = (values[:, None] for values in (customers.repeats, customers.recency, customers.observed))
         from_last = np.log(self.alpha + t_x)

@@ -1,7 +1,7 @@
-"""Forecasts of what a shop's customers will buy: several models, one form, so that they can be judged beside each other.
+"""Forecasts of what a shop's customers will buy: several models of one form, so that they can be compared.
 
-Each takes the purchases, the day they are known until and the days ahead, and gives per customer (index customer_id) the expected
-purchases and revenue, and p_alive where the model has one.
+Each takes the purchases, the day they are known until and the days ahead, and gives per customer (index customer_id)
+the expected purchases and revenue, and p_alive where the model has one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _sampled(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def expected_amounts(summary: pd.DataFrame) -> np.ndarray:
-    """Expect a customer's further purchase to be worth what Gamma-Gamma says; where it cannot be fitted, the customer's mean."""
+    """Return the expected amount of a further purchase by Gamma-Gamma; where it cannot be fitted, the customer's mean."""
     counts, means = (summary["repeats"] + 1).to_numpy(dtype=float), summary["amount"].to_numpy(dtype=float)
     worth = means > 0  # who returned all tells nothing of amounts and counts as anybody
     sample = _sampled(summary[worth])
@@ -73,7 +73,7 @@ def expected_amounts(summary: pd.DataFrame) -> np.ndarray:
 def two_stage(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
     """Learn from up to three earlier days what came within the horizon after them, and ask the same of now.
 
-    Where the history is shorter than twice the horizon, a shorter one is learnt, and stretched as the Pareto/NBD's total is.
+    Where the history is shorter than twice the horizon, a shorter one is learnt, and scaled up as Pareto/NBD's total.
     """
     start = int(purchases["day"].min())
     learnt = min(days, (end - start) // 2)
