@@ -11,6 +11,7 @@ import pandas as pd
 from tenure.audit.problem import Kind
 from tenure.core.sql import literal, quoted
 from tenure.snapshots.engines.duckdb_session import connect
+from tenure.sources.raw_views import describe_relation
 
 # Columns compared at a time: of a million customers not all 250 fit into memory.
 COLUMNS_AT_A_TIME = 32
@@ -49,9 +50,7 @@ def _strangers(connection: duckdb.DuckDBPyConnection) -> list[Row]:
 
 def _conditions(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> dict[str, str]:
     """Say in SQL when each column differs. A column without any value has a type of its own: it is compared as text."""
-    expected, found = (
-        {row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE {view}").fetchall()} for view in ("expected", "found")
-    )  # fmt: skip
+    expected, found = (describe_relation(connection, view) for view in ("expected", "found"))
 
     def differs(column: str) -> str:
         left, right = (f"{view}.{quoted(column)}" for view in ("e", "f"))

@@ -118,13 +118,23 @@ def _audit_target(
     sweep = lead_time_sweep(snapshots, result)
     shuffled = shuffled_auc(snapshots, result, settings)
     problems = [
-        *cheap.problems, *duplicate_problems(snapshots, result), *sweep_problems(result, sweep), *_shuffled_problems(result, shuffled)
-    ]  # fmt: skip
+        *cheap.problems,
+        *duplicate_problems(snapshots, result),
+        *sweep_problems(result, sweep),
+        *_shuffled_problems(result, shuffled),
+    ]
     return TargetAudit(
-        target=result.target.name, auc=_auc(result), problems=problems, funnel=funnel_with_intervals(result.funnel),
-        unmatured=unmatured_cutoffs(snapshots, result), sensitivity=sensitivity(snapshots, result.target, result.plan.test), sweep=sweep, univariate=pd.DataFrame(cheap.univariate),
-        shuffled=shuffled, hindsight=hindsight_auc(naive, result, settings),
-    )  # fmt: skip
+        target=result.target.name,
+        auc=_auc(result),
+        problems=problems,
+        funnel=funnel_with_intervals(result.funnel),
+        unmatured=unmatured_cutoffs(snapshots, result),
+        sensitivity=sensitivity(snapshots, result.target, result.plan.test),
+        sweep=sweep,
+        univariate=pd.DataFrame(cheap.univariate),
+        shuffled=shuffled,
+        hindsight=hindsight_auc(naive, result, settings),
+    )
 
 
 def _auc(result: TrainingResult) -> Auc:
@@ -149,11 +159,17 @@ def _shuffled_problems(result: TrainingResult, found: Auc) -> list[AuditProblem]
         return []
     return [
         AuditProblem(
-            "shuffled labels", "shuffled_labels", "error", "target", result.target.name,
-            f"out-of-fold AUC {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on shuffled labels of the fitting block",
-            "about .5", "A label reaches the other side of a fold: look at the folds' groups and at features made from labels.",
+            check="shuffled labels",
+            code="shuffled_labels",
+            level="error",
+            kind="target",
+            subject=result.target.name,
+            found=f"out-of-fold AUC {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on shuffled labels of the "
+            "fitting block",
+            expected="about .5",
+            to_do="A label reaches the other side of a fold: look at the folds' groups and at features made from labels.",
         )
-    ]  # fmt: skip
+    ]
 
 
 def late_facts(snapshots: Snapshots) -> pd.DataFrame:
@@ -163,8 +179,12 @@ def late_facts(snapshots: Snapshots) -> pd.DataFrame:
         for table in tables_with_rows(snapshots.staged):
             relation = f"read_parquet({literal(str(snapshots.staged.path(table)))})"
             count, late, days = connection.execute(
-                "SELECT count(*), count(*) FILTER (known_at::DATE > occurred_at::DATE), "
-                f"median(date_diff('day', occurred_at, known_at)) FILTER (known_at::DATE > occurred_at::DATE) FROM {relation}"
+                f"""
+                SELECT
+                    count(*),
+                    count(*) FILTER (known_at::DATE > occurred_at::DATE),
+                    median(date_diff('day', occurred_at, known_at)) FILTER (known_at::DATE > occurred_at::DATE)
+                FROM {relation}"""
             ).fetchall()[0]
             rows.append((table, count, late, late / count, days))
     return pd.DataFrame(rows, columns=["table", "rows", "late", "share", "median_days_late"])

@@ -83,11 +83,17 @@ def duplicate_problems(snapshots: Snapshots, result: TrainingResult) -> list[Aud
         if len(repeated):
             problems.append(
                 AuditProblem(
-                    "label audit", "repeated_labels", "error", "target", result.target.name,
-                    f"{len(repeated):,} customers have more than one label at {cutoff} (first: {repeated.iloc[0]})",
-                    "one row per customer and cutoff", "Look at the target's outcome and at the mapping of customer_id.",
+                    check="label audit",
+                    code="repeated_labels",
+                    level="error",
+                    kind="target",
+                    subject=result.target.name,
+                    found=f"{len(repeated):,} customers have more than one label at {cutoff} "
+                    f"(first: {repeated.iloc[0]})",
+                    expected="one row per customer and cutoff",
+                    to_do="Look at the target's outcome and at the mapping of customer_id.",
                 )
-            )  # fmt: skip
+            )
     return problems
 
 
@@ -115,9 +121,15 @@ def sweep_problems(result: TrainingResult, sweep: pd.DataFrame) -> list[AuditPro
     first, second = sweep.iloc[0], sweep.iloc[1]
     return [
         AuditProblem(
-            "lead-time sweep", "first_day", "error", "target", result.target.name,
-            f"AUC falls from {first.auc:.3f} to {second.auc:.3f} when the outcome window begins a day later (test cutoff {result.plan.test})",
-            f"a fall of less than {CLIFF:.2f}",
-            "Something of the first day is known at the cutoff: look at facts dated at midnight, and at known_at.",
+            check="lead-time sweep",
+            code="first_day",
+            level="error",
+            kind="target",
+            subject=result.target.name,
+            found=f"AUC falls from {first.auc:.3f} to {second.auc:.3f} when the outcome window begins a day later "
+            f"(test cutoff {result.plan.test})",
+            expected=f"a fall of less than {CLIFF:.2f}",
+            to_do="Something of the first day is known at the cutoff: look at facts dated at midnight, "
+            "and at known_at.",
         )
-    ]  # fmt: skip
+    ]

@@ -27,7 +27,7 @@ from tenure.sources.staged_source import StagedSource
 
 @dataclass(frozen=True)
 class Replay:
-    """One replay or perturbation; ``differing`` as ``compare_snapshots`` returns it, ``failed``: why it could not run."""
+    """One replay or perturbation; ``differing`` as ``compare_snapshots`` returns it, ``failed``: why it did not run."""
 
     check: str
     cutoff: date
@@ -42,19 +42,30 @@ class Replay:
         if self.failed:
             return [
                 AuditProblem(
-                    self.check, "could_not_run", "error", "cutoff", f"(cutoff {self.cutoff})", f"could not run: {self.failed}", "a snapshot to compare with",
-                    "Nothing is proven at this cutoff; mend what the message names and run again.",
+                    check=self.check,
+                    code="could_not_run",
+                    level="error",
+                    kind="cutoff",
+                    subject=f"(cutoff {self.cutoff})",
+                    found=f"could not run: {self.failed}",
+                    expected="a snapshot to compare with",
+                    to_do="Nothing is proven at this cutoff; mend what the message names and run again.",
                 )
-            ]  # fmt: skip
+            ]
         return [
             AuditProblem(
-                self.check, "differs", "error", row.kind, row.feature,
-                f"differs for {row.customers:,} of {self.customers:,} customers at the cutoff {self.cutoff} (first: {row.customer_id}, "
-                f"{row.expected} in the snapshot, {row.found} from what was known)",
-                "the same to the bit", "It saw facts from after the cutoff: mend its definition, the mapping's known_at, or the query.",
+                check=self.check,
+                code="differs",
+                level="error",
+                kind=row.kind,
+                subject=row.feature,
+                found=f"differs for {row.customers:,} of {self.customers:,} customers at the cutoff {self.cutoff} "
+                f"(first: {row.customer_id}, {row.expected} in the snapshot, {row.found} from what was known)",
+                expected="the same to the bit",
+                to_do="It saw facts from after the cutoff: mend its definition, the mapping's known_at, or the query.",
             )
             for row in self.differing.itertuples()
-        ]  # fmt: skip
+        ]
 
 
 def unproven_features(snapshots: Snapshots) -> list[str]:

@@ -16,9 +16,15 @@ def split_problems(target: Target, fitting: Sequence[date], test: date) -> list[
         return []
     return [
         AuditProblem(
-            "split by time", "split", "error", "target", target.name,
-            f"{len(late)} of {len(set(fitting))} fitting cutoffs ({late[0]} to {late[-1]}) have outcomes after the test cutoff {test}",
-            f"every fitting outcome certain on or before {test} (horizon {target.horizon_days}, lead {target.lead_days}, label lag {target.label_lag_days} days)",
-            "Split by cutoff, never by row: fit on earlier cutoffs and test on a later one.",
+            check="split by time",
+            code="split",
+            level="error",
+            kind="target",
+            subject=target.name,
+            found=f"{len(late)} of {len(set(fitting))} fitting cutoffs ({late[0]} to {late[-1]}) have outcomes after "
+            f"the test cutoff {test}",
+            expected=f"every fitting outcome certain on or before {test} (horizon {target.horizon_days}, "
+            f"lead {target.lead_days}, label lag {target.label_lag_days} days)",
+            to_do="Split by cutoff, never by row: fit on earlier cutoffs and test on a later one.",
         )
-    ]  # fmt: skip
+    ]

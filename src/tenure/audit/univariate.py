@@ -56,12 +56,19 @@ def univariate_problems(ranked: pd.DataFrame, cutoff: object) -> list[AuditProbl
     best_other = float(others.max()) if len(others) else 0.5
     return [
         AuditProblem(
-            "too good alone", "too_good_alone", "error", "feature", row.feature, f"AUC {row.auc:.3f} by itself at {cutoff}; the best of the others reaches {best_other:.3f}",
-            f"below {SUSPICIOUS_AUC} or within {AHEAD_OF_NEXT:.2f} of the others",
-            "Look where the column comes from: an end date, a status written later, or the label in other words. Leave it out, or say when it was known.",
+            check="too good alone",
+            code="too_good_alone",
+            level="error",
+            kind="feature",
+            subject=row.feature,
+            found=f"AUC {row.auc:.3f} by itself at {cutoff}; the best of the others reaches {best_other:.3f}",
+            expected=f"below {SUSPICIOUS_AUC} or within {AHEAD_OF_NEXT:.2f} of the others",
+            to_do="Look where the column comes from: an end date, a status written later, or the label in other words. "
+            "Leave it out, or say when it was known.",
         )
-        for row in suspicious.itertuples() if row.auc >= best_other + AHEAD_OF_NEXT
-    ]  # fmt: skip
+        for row in suspicious.itertuples()
+        if row.auc >= best_other + AHEAD_OF_NEXT
+    ]
 
 
 def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str], cutoff: object) -> list[AuditProblem]:
@@ -84,12 +91,19 @@ def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str]
         ):
             problems.append(
                 AuditProblem(
-                    "proxy for missing data", "missing_data", "warning", "feature", name,
-                    f"unknown for {unknown.mean():.0%} of customers, and that alone has AUC {max(absence.value, 1 - absence.value):.3f} at {cutoff}; "
-                    f"among the known its value has {known.value:.3f} ({known.low:.3f} to {known.high:.3f})",
-                    "a value that tells something", "Ask why it is unknown: the reason is the signal, and may change with how data are collected.",
+                    check="proxy for missing data",
+                    code="missing_data",
+                    level="warning",
+                    kind="feature",
+                    subject=name,
+                    found=f"unknown for {unknown.mean():.0%} of customers, and that alone has AUC "
+                    f"{max(absence.value, 1 - absence.value):.3f} at {cutoff}; among the known its value has "
+                    f"{known.value:.3f} ({known.low:.3f} to {known.high:.3f})",
+                    expected="a value that tells something",
+                    to_do="Ask why it is unknown: the reason is the signal, "
+                    "and may change with how data are collected.",
                 )
-            )  # fmt: skip
+            )
     return problems
 
 

@@ -17,7 +17,11 @@ MOST = 12
 
 _LINES = f"""
 SELECT customer_id, coalesce(brand, product_brand) AS brand, quantity, amount, age_days
-FROM order_lines WHERE quantity > 0 AND amount > 0 AND coalesce(brand, product_brand) IS NOT NULL AND age_days <= {WINDOW_DAYS}"""
+FROM order_lines
+WHERE quantity > 0
+    AND amount > 0
+    AND coalesce(brand, product_brand) IS NOT NULL
+    AND age_days <= {WINDOW_DAYS}"""
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
@@ -29,9 +33,15 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     rungs = ladder(facts)
     bought = facts.query(
         f"""
-        SELECT customer_id, brand, sum(amount) AS amount, count(*) AS lines,
-               coalesce(sum(amount) FILTER (WHERE age_days <= {RECENT_DAYS}), 0) AS recent
-        FROM ({_LINES}) GROUP BY customer_id, brand ORDER BY customer_id, amount DESC, brand"""
+        SELECT
+            customer_id,
+            brand,
+            sum(amount) AS amount,
+            count(*) AS lines,
+            coalesce(sum(amount) FILTER (WHERE age_days <= {RECENT_DAYS}), 0) AS recent
+        FROM ({_LINES})
+        GROUP BY customer_id, brand
+        ORDER BY customer_id, amount DESC, brand"""
     )
     bought["rung"] = bought["brand"].map(rungs.set_index("brand")["rung"])
     totals = bought.groupby("customer_id")[["amount", "lines", "recent"]].sum()
@@ -68,8 +78,14 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
     """
     table = facts.query(
         f"""
-        SELECT brand, round(avg(CAST(amount AS DOUBLE) / quantity), 9) AS price, count(DISTINCT customer_id) AS customers,
-               sum(amount) AS amount FROM ({_LINES}) GROUP BY brand ORDER BY price, brand"""
+        SELECT
+            brand,
+            round(avg(CAST(amount AS DOUBLE) / quantity), 9) AS price,
+            count(DISTINCT customer_id) AS customers,
+            sum(amount) AS amount
+        FROM ({_LINES})
+        GROUP BY brand
+        ORDER BY price, brand"""
     )
     if len(table) < 2:
         raise NotEnoughDataError("needs order lines of at least two brands in the last year")
@@ -78,7 +94,8 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
         raise NotEnoughDataError(f"{len(table)} brands: expected at most {MOST}, or a ladder in [attributes.brands]")
     if unknown := sorted({*rungs} - {*table["brand"]}):
         raise DefinitionError(
-            f"[attributes.brands] ladder names {', '.join(map(str, unknown))}. Expected brands of the order lines: {', '.join(table['brand'])}."
+            f"[attributes.brands] ladder names {', '.join(map(str, unknown))}. "
+            f"Expected brands of the order lines: {', '.join(table['brand'])}."
         )
     if rungs:
         table = table.set_index("brand").loc[rungs].reset_index()
@@ -103,10 +120,12 @@ ATTRIBUTE = CustomerAttribute(
         AttributeColumn("brand_main", "", "The brand most money went to in the last 365 days."),
         AttributeColumn("brand_main_share", "share", "The main brand's share of what was spent on brands."),
         AttributeColumn(
-            "brand_ready_for", "",
-            "The next brand up the ladder, where more of the last 90 days' spending went above the main brand than before.",
+            "brand_ready_for",
+            "",
+            "The next brand up the ladder, where more of the last 90 days' spending went above the main brand "
+            "than before.",
         ),
     ),
     build=build,
     settings={"ladder": []},  # brands from the lowest rung; none: by the mean price of a piece
-)  # fmt: skip
+)

@@ -12,8 +12,14 @@ BESIDE = ("engagement_index", "rfm_orders", "rfm_amount")
 FEWEST = 10
 
 _NEWEST = """
-SELECT customer_id, key, arg_max(value, row(occurred_at, known_at, value)) AS value, CAST(max(occurred_at) AS DATE) AS answered_on
-FROM declared WHERE value IS NOT NULL GROUP BY customer_id, key"""
+SELECT
+    customer_id,
+    key,
+    arg_max(value, row(occurred_at, known_at, value)) AS value,
+    CAST(max(occurred_at) AS DATE) AS answered_on
+FROM declared
+WHERE value IS NOT NULL
+GROUP BY customer_id, key"""
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
@@ -25,9 +31,13 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     """
     table = facts.query(
         f"""
-        SELECT customer_id, string_agg(key || ': ' || value, '; ' ORDER BY key) AS declared_answers,
-               CAST(max(answered_on) AS VARCHAR) AS declared_on
-        FROM ({_NEWEST}) GROUP BY customer_id ORDER BY customer_id"""
+        SELECT
+            customer_id,
+            string_agg(key || ': ' || value, '; ' ORDER BY key) AS declared_answers,
+            CAST(max(answered_on) AS VARCHAR) AS declared_on
+        FROM ({_NEWEST})
+        GROUP BY customer_id
+        ORDER BY customer_id"""
     )
     return table, {"declared_answers": _compared(facts.query(_NEWEST), customers)}
 

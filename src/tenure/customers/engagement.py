@@ -18,18 +18,43 @@ from tenure.snapshots.engines.facts_at import FactsAt
 
 # Each act of a customer by its staged table: what a customer does, not what is done to them.
 ACTS = {
-    "engagement": "SELECT customer_id, occurred_at, known_at, coalesce(channel || ' ', '') || kind AS act FROM engagement",
-    "order_lines": "SELECT DISTINCT customer_id, occurred_at, known_at, 'order' AS act FROM order_lines WHERE quantity > 0",
-    "usage": "SELECT customer_id, occurred_at, known_at, 'use' || coalesce(' of ' || metric, '') AS act FROM usage WHERE quantity > 0",
-    "support_tickets": "SELECT customer_id, occurred_at, known_at, 'support ticket' AS act FROM support_tickets WHERE event = 'opened'",
-    "loyalty": "SELECT customer_id, occurred_at, known_at, 'points redeemed' AS act FROM loyalty WHERE event = 'redeemed'",
-    "declared": "SELECT customer_id, occurred_at, known_at, 'answer' AS act FROM declared",
+    "engagement": """
+SELECT customer_id, occurred_at, known_at, coalesce(channel || ' ', '') || kind AS act
+FROM engagement""",
+    "order_lines": """
+SELECT DISTINCT customer_id, occurred_at, known_at, 'order' AS act
+FROM order_lines
+WHERE quantity > 0""",
+    "usage": """
+SELECT customer_id, occurred_at, known_at, 'use' || coalesce(' of ' || metric, '') AS act
+FROM usage
+WHERE quantity > 0""",
+    "support_tickets": """
+SELECT customer_id, occurred_at, known_at, 'support ticket' AS act
+FROM support_tickets
+WHERE event = 'opened'""",
+    "loyalty": """
+SELECT customer_id, occurred_at, known_at, 'points redeemed' AS act
+FROM loyalty
+WHERE event = 'redeemed'""",
+    "declared": """
+SELECT customer_id, occurred_at, known_at, 'answer' AS act
+FROM declared""",
 }
 # What an act is to predict.
 OUTCOMES = {
-    "order_lines": "SELECT customer_id, occurred_at, known_at FROM order_lines WHERE quantity > 0",
-    "payments": "SELECT customer_id, occurred_at, known_at FROM payments WHERE status = 'succeeded'",
-    "subscription_events": "SELECT customer_id, occurred_at, known_at FROM subscription_events WHERE event IN ('started', 'renewed')",
+    "order_lines": """
+SELECT customer_id, occurred_at, known_at
+FROM order_lines
+WHERE quantity > 0""",
+    "payments": """
+SELECT customer_id, occurred_at, known_at
+FROM payments
+WHERE status = 'succeeded'""",
+    "subscription_events": """
+SELECT customer_id, occurred_at, known_at
+FROM subscription_events
+WHERE event IN ('started', 'renewed')""",
 }
 LOOK_BACK_DAYS = 365  # after twelve half-lives of 30 days nothing is left of an act
 FEWEST = 30
@@ -96,9 +121,16 @@ def learn(facts: FactsAt) -> Weights:
         auc_with_interval(came_true.to_numpy(), scores.to_numpy()) for scores in (_weighed(later, table), freshness)
     )
     quality = {
-        "fitted_on": fitted, "tested_on": tested, "horizon_days": settings["horizon_days"], "customers": len(later),
-        "bought": int(came_true.sum()), "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high, "auc_days_since_last_act": plain.value,
-    }  # fmt: skip
+        "fitted_on": fitted,
+        "tested_on": tested,
+        "horizon_days": settings["horizon_days"],
+        "customers": len(later),
+        "bought": int(came_true.sum()),
+        "auc": auc.value,
+        "auc_low": auc.low,
+        "auc_high": auc.high,
+        "auc_days_since_last_act": plain.value,
+    }
     return Weights(table.sort_values(["weight", "act"], ascending=[False, True], ignore_index=True), full, quality)
 
 
@@ -110,8 +142,12 @@ def decayed_acts(facts: FactsAt, day: date, settings: dict[str, Any]) -> pd.Data
     weight = f"pow(0.5, days_ago / {settings['half_life_days']})"
     # Rounded where they leave the engine: the last bits depend on which of its threads was first.
     long = facts.query(
-        f"SELECT customer_id, act, round(sum({weight}), 9) AS decayed FROM ({known_before(_acts(facts), day)}) "
-        f"WHERE days_ago <= {LOOK_BACK_DAYS} GROUP BY customer_id, act ORDER BY customer_id, act"
+        f"""
+        SELECT customer_id, act, round(sum({weight}), 9) AS decayed
+        FROM ({known_before(_acts(facts), day)})
+        WHERE days_ago <= {LOOK_BACK_DAYS}
+        GROUP BY customer_id, act
+        ORDER BY customer_id, act"""
     )
     return long.pivot(index="customer_id", columns="act", values="decayed").fillna(0.0)
 
@@ -137,8 +173,8 @@ def _acts_and_outcome(
     bought = pd.Series(decayed.index.isin(buyers["customer_id"]).astype(int), index=decayed.index)
     if min(int(bought.sum()), int((1 - bought).sum())) < FEWEST:
         raise NotEnoughDataError(
-            f"of {len(bought):,} customers who did anything in the year before {day}, {int(bought.sum()):,} bought by {until}: "
-            f"expected at least {FEWEST} who did and {FEWEST} who did not"
+            f"of {len(bought):,} customers who did anything in the year before {day}, {int(bought.sum()):,} bought by "
+            f"{until}: expected at least {FEWEST} who did and {FEWEST} who did not"
         )
     return decayed, bought
 
@@ -194,7 +230,8 @@ ATTRIBUTE = CustomerAttribute(
         AttributeColumn(
             "engagement_index",
             "0 to 100",
-            "What the customer did over all channels, fading with age, weighted by how well it foretold a purchase or renewal.",
+            "What the customer did over all channels, fading with age, weighted by how well it foretold a purchase "
+            "or renewal.",
         ),
         AttributeColumn(
             "engagement_index_before",

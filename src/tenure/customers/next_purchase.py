@@ -58,9 +58,15 @@ def _restock(facts: FactsAt) -> Tables:
 def _purchases(facts: FactsAt, category: str) -> Numbered:
     purchases = facts.query(
         f"""
-        SELECT customer_id, {category} AS category, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE)) AS day,
-               min(date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))) AS known
-        FROM order_lines WHERE quantity > 0 AND {category} IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+        SELECT
+            customer_id,
+            {category} AS category,
+            date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE)) AS day,
+            min(date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))) AS known
+        FROM order_lines
+        WHERE quantity > 0 AND {category} IS NOT NULL
+        GROUP BY ALL
+        ORDER BY ALL"""
     )
     return Numbered.of(purchases, "customer_id", "category")
 
@@ -83,9 +89,17 @@ ATTRIBUTE = CustomerAttribute(
     name="next_purchase",
     tables=("order_lines",),
     columns=(
-        AttributeColumn("next_purchase_on", "date", "Expected day of the next order, from the customer's gaps between orders and everybody's."),
-        AttributeColumn("next_purchase_low", "date", "Of those who order again, one in ten does so earlier than this day."),
-        AttributeColumn("next_purchase_high", "date", "Of those who order again, one in ten does so later than this day."),
+        AttributeColumn(
+            "next_purchase_on",
+            "date",
+            "Expected day of the next order, from the customer's gaps between orders and everybody's.",
+        ),
+        AttributeColumn(
+            "next_purchase_low", "date", "Of those who order again, one in ten does so earlier than this day."
+        ),
+        AttributeColumn(
+            "next_purchase_high", "date", "Of those who order again, one in ten does so later than this day."
+        ),
     ),
     build=build,
-)  # fmt: skip
+)

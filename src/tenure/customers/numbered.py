@@ -1,4 +1,4 @@
-"""Tables with numbers in place of texts while models work on them: grouping by a number is fast and takes little room."""
+"""Tables with numbers in place of texts while models work on them: grouping by a number is fast and small."""
 
 from __future__ import annotations
 

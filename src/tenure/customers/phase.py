@@ -17,19 +17,28 @@ from tenure.targets.catalogue import targets_of
 RULES = (
     ("pipeline", "first_paid IS NULL"),
     ("lapsed", "NOT is_live AND (has_ended OR silent > {lapsed_days})"),
-    ("at risk", "is_cancelling OR is_unpaid OR (NOT is_live AND purchases >= 3 AND silent > greatest({risk_gaps} * usual_gap, {risk_days}))"),
+    (
+        "at risk",
+        "is_cancelling OR is_unpaid OR "
+        "(NOT is_live AND purchases >= 3 AND silent > greatest({risk_gaps} * usual_gap, {risk_days}))",
+    ),
     ("won back", "returned <= {won_back_days}"),
     ("acquire", "first_paid <= {acquire_days}"),
     ("deploy", "first_paid <= {deploy_days}"),
     ("expand", "expanded <= {expand_days} OR (spent_before > 0 AND spent >= {expand_ratio} * spent_before)"),
     ("run", "true"),
-)  # fmt: skip
+)
 # As a reader needs to know them; the numbers are the source's settings.
 MEANINGS = {
-    "pipeline": "known, has never paid", "acquire": "has just paid for the first time", "deploy": "in the first months of paying", "run": "steady",
-    "expand": "upgraded, added on, or spends clearly more than before", "at risk": "cancelling, unpaid, long silent, or in decile 1 of churn or lapse",
-    "lapsed": "ended or silent for long", "won back": "came back after an end or a long silence",
-}  # fmt: skip
+    "pipeline": "known, has never paid",
+    "acquire": "has just paid for the first time",
+    "deploy": "in the first months of paying",
+    "run": "steady",
+    "expand": "upgraded, added on, or spends clearly more than before",
+    "at risk": "cancelling, unpaid, long silent, or in decile 1 of churn or lapse",
+    "lapsed": "ended or silent for long",
+    "won back": "came back after an end or a long silence",
+}
 PHASES = tuple(MEANINGS)
 # How many months back phases are told again: since when one lasts, and the flow between them.
 MONTHS = 12
@@ -184,11 +193,16 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
 def _flow(told: pd.DataFrame) -> pd.DataFrame:
     days = sorted(told.columns)
     steps = [
-        told.groupby([told[before].cat.add_categories("").fillna(""), told[day]], observed=True).size().rename("customers")
-        .rename_axis(["phase_before", "phase"]).reset_index().astype({"phase_before": "str", "phase": "str"})
-        .sort_values(["phase_before", "phase"]).assign(day_before=before, day=day)
+        told.groupby([told[before].cat.add_categories("").fillna(""), told[day]], observed=True)
+        .size()
+        .rename("customers")
+        .rename_axis(["phase_before", "phase"])
+        .reset_index()
+        .astype({"phase_before": "str", "phase": "str"})
+        .sort_values(["phase_before", "phase"])
+        .assign(day_before=before, day=day)
         for before, day in zip(days, days[1:], strict=False)
-    ]  # fmt: skip
+    ]
     columns = ["day_before", "day", "phase_before", "phase", "customers"]
     return pd.concat(steps, ignore_index=True)[columns] if steps else pd.DataFrame(columns=columns)
 
@@ -211,7 +225,11 @@ def monthly_phases(facts: FactsAt) -> pd.DataFrame:
     )
     facts.connection.execute(f"CREATE OR REPLACE TEMP TABLE all_moments AS {moments}")
     facts.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE known_customers AS SELECT customer_id, min(since) AS since FROM ({every}) GROUP BY customer_id"
+        f"""
+        CREATE OR REPLACE TEMP TABLE known_customers AS
+        SELECT customer_id, min(since) AS since
+        FROM ({every})
+        GROUP BY customer_id"""
     )
     rules = " ".join(f"WHEN {rule.format(**settings)} THEN '{phase}'" for phase, rule in RULES)
     told = {}
@@ -242,8 +260,10 @@ ATTRIBUTE = CustomerAttribute(
     columns=(
         AttributeColumn("phase", "", f"Where the customer stands: {', '.join(PHASES[:-1])} or {PHASES[-1]}."),
         AttributeColumn(
-            "phase_since", "date",
-            f"First day of the phase, looked at on the same day of each of the last {MONTHS} months; the as-of where only today's score tells it.",
+            "phase_since",
+            "date",
+            f"First day of the phase, looked at on the same day of each of the last {MONTHS} months; the as-of where "
+            "only today's score tells it.",
         ),
     ),
     build=build,
@@ -259,4 +279,4 @@ ATTRIBUTE = CustomerAttribute(
         "won_back_days": 90,
         "grace_days": 30,  # a restart within them is no return, a failed payment is still open
     },
-)  # fmt: skip
+)

@@ -52,10 +52,16 @@ def rfm_at(facts: FactsAt, day: date, settings: dict[str, Any]) -> pd.DataFrame:
     """
     table = facts.query(
         f"""
-        SELECT customer_id, min(days_ago) FILTER (WHERE is_purchase) AS rfm_recency_days,
-               count(DISTINCT purchase_id) FILTER (WHERE is_purchase AND days_ago <= {settings["window_days"]}) AS rfm_orders,
-               round(coalesce(sum(amount) FILTER (WHERE days_ago <= {settings["window_days"]}), 0), 2) AS rfm_amount
-        FROM ({known_before(purchases(facts), day)}) GROUP BY customer_id HAVING bool_or(is_purchase) ORDER BY customer_id"""
+        SELECT
+            customer_id,
+            min(days_ago) FILTER (WHERE is_purchase) AS rfm_recency_days,
+            count(DISTINCT purchase_id)
+                FILTER (WHERE is_purchase AND days_ago <= {settings["window_days"]}) AS rfm_orders,
+            round(coalesce(sum(amount) FILTER (WHERE days_ago <= {settings["window_days"]}), 0), 2) AS rfm_amount
+        FROM ({known_before(purchases(facts), day)})
+        GROUP BY customer_id
+        HAVING bool_or(is_purchase)
+        ORDER BY customer_id"""
     )
     recency = score(-table["rfm_recency_days"], [-bound for bound in _bounds(settings, "recency_bounds")[::-1]])
     frequency = score(table["rfm_orders"], _bounds(settings, "frequency_bounds"))

@@ -97,11 +97,17 @@ def traits_at(facts: FactsAt, day: date) -> pd.DataFrame:
     """
     table = facts.query(
         f"""
-        SELECT customer_id, ln(1 + count(DISTINCT purchase_id) FILTER (WHERE is_purchase AND days_ago <= 365)) AS purchases,
-               ln(1 + greatest(coalesce(sum(amount) FILTER (WHERE days_ago <= 365), 0), 0)) AS spent,
-               ln(min(days_ago) FILTER (WHERE is_purchase)) AS days_silent, ln(max(days_ago)) AS days_known,
-               ln(1 + greatest(sum(amount), 0) / count(DISTINCT purchase_id) FILTER (WHERE is_purchase)) AS per_purchase
-        FROM ({known_before(purchases(facts), day)}) GROUP BY customer_id HAVING bool_or(is_purchase) ORDER BY customer_id"""
+        SELECT
+            customer_id,
+            ln(1 + count(DISTINCT purchase_id) FILTER (WHERE is_purchase AND days_ago <= 365)) AS purchases,
+            ln(1 + greatest(coalesce(sum(amount) FILTER (WHERE days_ago <= 365), 0), 0)) AS spent,
+            ln(min(days_ago) FILTER (WHERE is_purchase)) AS days_silent,
+            ln(max(days_ago)) AS days_known,
+            ln(1 + greatest(sum(amount), 0) / count(DISTINCT purchase_id) FILTER (WHERE is_purchase)) AS per_purchase
+        FROM ({known_before(purchases(facts), day)})
+        GROUP BY customer_id
+        HAVING bool_or(is_purchase)
+        ORDER BY customer_id"""
     )
     return table.set_index("customer_id")[list(TRAITS)].round(9)
 
@@ -155,11 +161,19 @@ def _contact_answers(facts: FactsAt, segments_before: pd.Series, since: date, da
     """
     contacts = facts.query(
         f"""
-        SELECT customer_id, coalesce(arm = 'control', false) AS is_held_out,
-               EXISTS (SELECT 1 FROM ({purchases(facts)}) bought WHERE bought.customer_id = contacts.customer_id AND is_purchase
-                       AND bought.occurred_at >= contacts.occurred_at
-                       AND bought.occurred_at < contacts.occurred_at + INTERVAL {days} DAY) AS has_bought
-        FROM contacts WHERE occurred_at >= DATE '{since}' AND age_days > {days}"""
+        SELECT
+            customer_id,
+            coalesce(arm = 'control', false) AS is_held_out,
+            EXISTS (
+                SELECT 1
+                FROM ({purchases(facts)}) bought
+                WHERE bought.customer_id = contacts.customer_id
+                    AND is_purchase
+                    AND bought.occurred_at >= contacts.occurred_at
+                    AND bought.occurred_at < contacts.occurred_at + INTERVAL {days} DAY
+            ) AS has_bought
+        FROM contacts
+        WHERE occurred_at >= DATE '{since}' AND age_days > {days}"""
     )
     joined = contacts.merge(segments_before.reset_index(), on="customer_id")
     rows = []

@@ -25,8 +25,8 @@ SIGNIFICANT_DIGITS = 9
 # From so much history on the models are judged once a month, not anew each day.
 MIN_JUDGED_DAYS = 60
 PROTOCOL = (
-    "error: root mean squared, of revenue per customer; fitted on what was known before judged_from, compared with what came "
-    "until judged_until; interval 95 %, customers drawn"
+    "error: root mean squared, of revenue per customer; fitted on what was known before judged_from, compared with "
+    "what came until judged_until; interval 95 %, customers drawn"
 )
 
 
@@ -105,13 +105,24 @@ def shop_part(facts: FactsAt) -> Part:
     purchases = facts.query(
         f"""
         WITH daily AS (
-            SELECT customer_id, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE))::INTEGER AS day,
-                   date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known,
-                   CAST(sum(amount) AS DOUBLE) AS amount, bool_or(quantity > 0) AS has_bought
-            FROM order_lines GROUP BY ALL)
-        SELECT customer_id, day, known, amount,
-               has_bought AND known = min(known) FILTER (WHERE has_bought) OVER (PARTITION BY customer_id, day) AS is_purchase
-        FROM daily ORDER BY customer_id, day, known"""
+            SELECT
+                customer_id,
+                date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE))::INTEGER AS day,
+                date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known,
+                CAST(sum(amount) AS DOUBLE) AS amount,
+                bool_or(quantity > 0) AS has_bought
+            FROM order_lines
+            GROUP BY ALL
+        )
+        SELECT
+            customer_id,
+            day,
+            known,
+            amount,
+            has_bought
+                AND known = min(known) FILTER (WHERE has_bought) OVER (PARTITION BY customer_id, day) AS is_purchase
+        FROM daily
+        ORDER BY customer_id, day, known"""
     )
     purchases["is_purchase"] = purchases["is_purchase"].fillna(False).astype(bool)
     if not purchases["is_purchase"].any():
@@ -137,17 +148,28 @@ def subscription_part(facts: FactsAt) -> Part:
     joined = ""
     if {"amount", "status"} <= set(paid) and "term_days" in known:
         price = f"coalesce({price}, paid.amount / event.term_days)"
-        joined = """LEFT JOIN (SELECT customer_id, CAST(occurred_at AS DATE) AS day, CAST(sum(amount) AS DOUBLE) AS amount
-                    FROM payments WHERE status = 'succeeded' GROUP BY ALL) paid
-                    ON paid.customer_id = event.customer_id AND paid.day = CAST(event.occurred_at AS DATE)"""
+        joined = """
+        LEFT JOIN (
+            SELECT customer_id, CAST(occurred_at AS DATE) AS day, CAST(sum(amount) AS DOUBLE) AS amount
+            FROM payments
+            WHERE status = 'succeeded'
+            GROUP BY ALL
+        ) paid
+            ON paid.customer_id = event.customer_id
+            AND paid.day = CAST(event.occurred_at AS DATE)"""
     plan = "event.plan" if "plan" in known else "NULL"
     events = facts.query(
         f"""
-        SELECT event.customer_id, coalesce(CAST(event.subscription_id AS VARCHAR), '') AS subscription_id,
-               date_diff('day', DATE '{EPOCH}', CAST(event.occurred_at AS DATE)) AS day,
-               date_diff('day', DATE '{EPOCH}', CAST(event.known_at AS DATE)) AS known,
-               event.event, CAST({plan} AS VARCHAR) AS plan, CAST({price} AS DOUBLE) AS price
-        FROM subscription_events event {joined} ORDER BY 1, 2, event.occurred_at, 4, 5, 6, 7"""
+        SELECT
+            event.customer_id,
+            coalesce(CAST(event.subscription_id AS VARCHAR), '') AS subscription_id,
+            date_diff('day', DATE '{EPOCH}', CAST(event.occurred_at AS DATE)) AS day,
+            date_diff('day', DATE '{EPOCH}', CAST(event.known_at AS DATE)) AS known,
+            event.event,
+            CAST({plan} AS VARCHAR) AS plan,
+            CAST({price} AS DOUBLE) AS price
+        FROM subscription_events event {joined}
+        ORDER BY 1, 2, event.occurred_at, 4, 5, 6, 7"""
     )
     if not (events["price"] > 0).any():
         raise NotEnoughDataError("subscription_events: no event says a monthly_price, nor does a payment of its day.")
@@ -171,8 +193,13 @@ def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
     value, models = pd.DataFrame(), []
     for name, days in HORIZONS.items():
         judged = judge(
-            part.forecasters, partial(part.outcome, facts), facts, start=start, end=(judged_until - EPOCH).days, horizon_days=days
-        )  # fmt: skip
+            part.forecasters,
+            partial(part.outcome, facts),
+            facts,
+            start=start,
+            end=(judged_until - EPOCH).days,
+            horizon_days=days,
+        )
         told = _best(judged, forecast_all(part.forecasters, facts, end, days).told)
         value = value.reindex(told.index) if value.empty else value
         value[REVENUE[name]] = told["revenue"]
@@ -221,20 +248,27 @@ ATTRIBUTE = CustomerAttribute(
     columns=(
         *(
             AttributeColumn(
-                f"value_{name}", "currency",
-                f"Expected margin of the next {days} days, from orders and subscriptions: expected revenue x the source's margin "
-                "rate, by the model that was best out of time (value_models). Empty for who never bought or subscribed.",
+                f"value_{name}",
+                "currency",
+                f"Expected margin of the next {days} days, from orders and subscriptions: expected revenue x the "
+                "source's margin rate, by the model that was best out of time (value_models). "
+                "Empty for who never bought or subscribed.",
             )
             for name, days in HORIZONS.items()
         ),
         *(
             AttributeColumn(
-                f"expected_purchases_{name}", "days with a purchase",
+                f"expected_purchases_{name}",
+                "days with a purchase",
                 f"Expected number of days with an order in the next {days} days. Empty for who never ordered.",
             )
             for name, days in HORIZONS.items()
         ),
-        AttributeColumn("p_alive", "probability", "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted."),
+        AttributeColumn(
+            "p_alive",
+            "probability",
+            "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted.",
+        ),
     ),
     build=build,
-)  # fmt: skip
+)

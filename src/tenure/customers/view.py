@@ -76,8 +76,8 @@ def _built(attribute: CustomerAttribute, facts: FactsAt, customers: pd.DataFrame
         case (pd.DataFrame(), Mapping()):
             return built
     raise DefinitionError(
-        f"Customer attribute {attribute.name}: build returned {type(built).__name__}. Expected a table of customer_id and "
-        "its columns, and a dict of further tables by name, which may be empty."
+        f"Customer attribute {attribute.name}: build returned {type(built).__name__}. Expected a table of customer_id "
+        "and its columns, and a dict of further tables by name, which may be empty."
     )
 
 
@@ -90,5 +90,6 @@ def _check(
         )
         if problem:
             raise DefinitionError(
-                f"Customer attribute {attribute.name}: its {kind} {name!r} {problem}. Expected it once; mend the attribute."
+                f"Customer attribute {attribute.name}: its {kind} {name!r} {problem}. Expected it once; "
+                "mend the attribute."
             )

@@ -17,9 +17,20 @@ MEAN = "mean of the models"
 # The plain average stands for having no model; it is judged, and has no part in the mean.
 PLAIN = "past average"
 COLUMNS = (
-    "model", "horizon_days", "judged_days", "judged_on_day", "customers", "error", "error_low", "error_high", "absolute_error",
-    "forecast_total", "actual_total", "is_used", "note",
-)  # fmt: skip
+    "model",
+    "horizon_days",
+    "judged_days",
+    "judged_on_day",
+    "customers",
+    "error",
+    "error_low",
+    "error_high",
+    "absolute_error",
+    "forecast_total",
+    "actual_total",
+    "is_used",
+    "note",
+)
 Forecaster = Callable[[pd.DataFrame, int, int], pd.DataFrame]
 
 
@@ -35,8 +46,7 @@ class Forecasts:
 class Errors:
     """Errors of forecasts per customer: root mean squared, its 95 % interval (customers drawn anew), mean absolute.
 
-    Squared errors rank, for they alone are smallest for the expectation: most customers bring nothing, so that the median
-    is mostly 0.
+    Squared errors rank, for they alone are smallest for the expectation; the median is mostly 0.
     """
 
     squared: np.ndarray

@@ -10,7 +10,7 @@ import numpy as np
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.value_models.purchases import Repetition
 
-# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and valid.
+# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops, all buy alike) and valid.
 SMALLEST, LARGEST = 1e-3, 1e4
 IMPOSSIBLE = 1e10
 
@@ -41,8 +41,8 @@ def fit_positive(
         if found.success and found.fun < IMPOSSIBLE:
             return np.exp(found.x)
     raise NotEnoughDataError(
-        f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days and amounts of "
-        "customers some of whom came back; the other models are used."
+        f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days "
+        "and amounts of customers some of whom came back; the other models are used."
     )
 
 

@@ -88,6 +88,6 @@ class Repetition:
         """
         if not (self.repeats > 0).any():
             raise NotEnoughDataError(
-                f"{model}: none of {int(self.weights.sum()):,} customers bought on a second day. Expected some who came back; "
-                "value needs a longer history."
+                f"{model}: none of {int(self.weights.sum()):,} customers bought on a second day. "
+                "Expected some who came back; value needs a longer history."
             )

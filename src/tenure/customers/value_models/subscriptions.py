@@ -18,7 +18,7 @@ from tenure.customers.value_models.two_stage import TwoStage
 
 BIN_DAYS = 30  # of tenure: the hazard is constant within
 MAX_BINS = 24  # later tenures share the last hazard
-# Days at risk by which a plan's hazard is shrunk to that of all plans at the same tenure: some 20 customers for a month.
+# Days at risk by which a plan's hazard is shrunk to that of all plans at the same tenure: 20 customers for a month.
 DRAWN_BY_DAYS = 600.0
 CANCELLING = "(cancelling)"
 LIVE_AFTER = (

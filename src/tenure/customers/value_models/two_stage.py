@@ -14,9 +14,19 @@ MAX_ROWS = 50_000  # beyond it a seeded sample is fitted on
 MIN_ROWS, MIN_POSITIVES = 50, 20
 TREES = 80
 SETTINGS: dict[str, Any] = {
-    "learning_rate": 0.08, "num_leaves": 8, "max_depth": 4, "lambda_l2": 5.0, "feature_fraction": 0.7, "bagging_fraction": 0.8,
-    "bagging_freq": 1, "seed": 7, "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1,
-}  # fmt: skip
+    "learning_rate": 0.08,
+    "num_leaves": 8,
+    "max_depth": 4,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "seed": 7,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,8 @@ class TwoStage:
         positive = outcome > 0
         if len(columns) < MIN_ROWS or positive.sum() < MIN_POSITIVES:
             raise NotEnoughDataError(
-                f"two-stage: {int(positive.sum()):,} of {len(columns):,} customers brought anything. Expected {MIN_POSITIVES} of "
-                f"{MIN_ROWS} or more; the other models are used."
+                f"two-stage: {int(positive.sum()):,} of {len(columns):,} customers brought anything. Expected "
+                f"{MIN_POSITIVES} of {MIN_ROWS} or more; the other models are used."
             )
         rows = np.arange(len(columns))
         if len(rows) > MAX_ROWS:
