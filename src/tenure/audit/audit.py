@@ -61,7 +61,7 @@ def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
     ]
     return Audit(
         problems=problems,
-        checks=[_row(one) for one in replays],
+        checks=[one.row | {"cutoff": str(one.cutoff), "failed": one.failed} for one in replays],
         unproven=[name for name in unproven_features(snapshots) if name in used],
         univariate=ranked.head(10).to_dict("records"),
     )
@@ -74,13 +74,6 @@ def _strongest(result: TrainingResult) -> list[str]:
 
 def _as_date(value: Any) -> date:
     return pd.Timestamp(value).date()
-
-
-def _row(one: Replay) -> dict[str, Any]:
-    return {
-        "check": one.check, "cutoff": str(one.cutoff), "customers": one.customers, "features": one.features,
-        "left_out": one.left_out, "differing": len(one.differing), "failed": one.failed,
-    }  # fmt: skip
 
 
 def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots, date], Replay]) -> Replay:

@@ -23,7 +23,7 @@ from tenure.audit.labels import (
 )
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.problem import AuditProblem
-from tenure.audit.replay import Replay, replay, unproven_features
+from tenure.audit.replay import ROW, Replay, replay, unproven_features
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import literal
 from tenure.core.workspace import Workspace
@@ -87,8 +87,7 @@ class SourceAudit:
     @property
     def checks(self) -> pd.DataFrame:
         """=> check, cutoff, customers, features, left_out, differing"""
-        rows = [(r.check, r.cutoff, r.customers, r.features, r.left_out, len(r.differing)) for r in self.replays]
-        return pd.DataFrame(rows, columns=["check", "cutoff", "customers", "features", "left_out", "differing"])
+        return pd.DataFrame([one.row for one in self.replays], columns=ROW)
 
 
 def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterable[str] = ()) -> SourceAudit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +25,8 @@ from tenure.sources.identities import Identities
 from tenure.sources.provenance import stage_as_known, static_tables
 from tenure.sources.staged_source import StagedSource
 
+ROW = ("check", "cutoff", "customers", "features", "left_out", "differing")
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -36,6 +39,10 @@ class Replay:
     left_out: int  # raw rows, or changed facts, not yet known at the cutoff
     differing: pd.DataFrame
     failed: str = ""
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ROW} | {"differing": len(self.differing)}
 
     def problems(self) -> list[AuditProblem]:
         """Report each feature that differs as an error; so is a check that could not run, for it proves nothing."""

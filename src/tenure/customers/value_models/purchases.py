@@ -71,12 +71,12 @@ class Repetition:
         x, recency, observed, weights = (counted[name].to_numpy(dtype=float) for name in counted.columns)
         return cls(x, recency, observed, weights)
 
-    def told_by(self, tell: Callable[[Repetition], np.ndarray]) -> np.ndarray:
+    def in_chunks(self, calculate: Callable[[Repetition], np.ndarray]) -> np.ndarray:
         """Calculate a number per customer, some customers at a time: a formula holds many times as much in between."""
         columns = (self.repeats, self.recency, self.observed, self.weights)
         starts = range(0, max(len(self.repeats), 1), CUSTOMERS_AT_A_TIME)
         return np.concatenate(
-            [tell(Repetition(*(c[start : start + CUSTOMERS_AT_A_TIME] for c in columns))) for start in starts]
+            [calculate(Repetition(*(c[start : start + CUSTOMERS_AT_A_TIME] for c in columns))) for start in starts]
         )
 
     def check_return(self, model: str) -> None:

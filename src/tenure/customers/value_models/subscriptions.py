@@ -14,7 +14,7 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.value_models.comparison import PLAIN, Forecaster
-from tenure.customers.value_models.two_stage import TwoStage
+from tenure.customers.value_models.two_stage import TwoStage, training_cutoffs
 
 BIN_DAYS = 30  # of tenure: the hazard is constant within
 MAX_BINS = 24  # later tenures share the last hazard
@@ -150,23 +150,13 @@ def two_stage(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
 
     Where the history is shorter than twice the horizon, a shorter one is learnt, and scaled up as the survival's total.
     """
-    start = int(events["day"].min())
-    learnt = min(days, (end - start) // 2)
-    cutoffs = [
-        end - learnt - n * learnt // 2 for n in range(3) if end - learnt - n * learnt // 2 - start >= learnt // 2
-    ]
-    if learnt < 1 or not cutoffs:
-        raise NotEnoughDataError(
-            "two-stage: less than two days of history. Expected twice the horizon, or at least weeks."
-        )
+    learnt, cutoffs = training_cutoffs(int(events["day"].min()), end, days)
     plans = {name: number for number, name in enumerate(sorted(events["plan"].dropna().astype(str).unique()))}
     tables = [_columns(events, cutoff, plans) for cutoff in cutoffs]
     outcome = [accrued(events, t.index, c, c + learnt, end) for t, c in zip(tables, cutoffs, strict=True)]
     now = _columns(events, end, plans)
-    expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now) * _stretch(
-        events, end, learnt, days
-    )
-    return pd.DataFrame({"revenue": expected}, index=now.index)
+    expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now)
+    return pd.DataFrame({"revenue": expected * _stretch(events, end, learnt, days)}, index=now.index)
 
 
 def _stretch(events: pd.DataFrame, end: int, learnt: int, days: int) -> float:

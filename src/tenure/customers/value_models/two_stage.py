@@ -13,6 +13,7 @@ from tenure.core.errors import NotEnoughDataError
 MAX_ROWS = 50_000  # beyond it a seeded sample is fitted on
 MIN_ROWS, MIN_POSITIVES = 50, 20
 TREES = 80
+TRAINING_CUTOFFS = 3
 SETTINGS: dict[str, Any] = {
     "learning_rate": 0.08,
     "num_leaves": 8,
@@ -27,6 +28,27 @@ SETTINGS: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
+
+
+def training_cutoffs(start: int, end: int, days: int) -> tuple[int, list[int]]:
+    """Choose how many days to learn the outcome of, and up to three days to learn from, the latest first.
+
+    Where the history is shorter than twice ``days``, half of it is learnt.
+
+    >>> training_cutoffs(0, 400, 91)
+    (91, [309, 264, 218])
+
+    Raises
+    ------
+    NotEnoughDataError : less than two days of history.
+    """
+    learnt = min(days, (end - start) // 2)
+    if learnt < 1:
+        raise NotEnoughDataError(
+            "two-stage: less than two days of history. Expected twice the horizon, or at least weeks."
+        )
+    cutoffs = [end - learnt - number * learnt // 2 for number in range(TRAINING_CUTOFFS)]
+    return learnt, [cutoff for cutoff in cutoffs if cutoff - start >= learnt // 2]
 
 
 @dataclass(frozen=True)
