@@ -1,5 +1,6 @@
 """Churn and upsell on subscriptions that can be checked by eye."""
 
+import sys
 from dataclasses import replace
 from datetime import date
 
@@ -219,13 +220,34 @@ def test_a_file_that_brings_no_target_is_one_clear_message(tmp_path, name, text,
         all_targets(brought(tmp_path, **{name: text}))
 
 
+def installed(root, monkeypatch):
+    """Lay out a package as pip does, whose target uses a module beside it."""
+    (info := root / "site" / "shop-1.0.dist-info").mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tenure.targets]\nwinback = shop_targets.winback:TARGET\n")
+    (package := root / "site" / "shop_targets").mkdir()
+    (package / "__init__.py").touch()
+    (package / "beside.py").write_text("DAYS = 90\n")
+    (package / "winback.py").write_text("from shop_targets.beside import DAYS\n" + WINBACK)
+    monkeypatch.syspath_prepend(root / "site")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shop_targets"]:
+        monkeypatch.delitem(sys.modules, name)
+    return package
+
+
+def test_a_target_of_an_installed_package_is_found_for_every_source_and_its_key_follows_the_package(
+    tmp_path, monkeypatch
+):
+    package = installed(tmp_path, monkeypatch)
+    assert all_targets()["winback"].question == all_targets()["lapse"].question
+    before = plugins_key(None)
+    (package / "beside.py").write_text("DAYS = 60\n")
+    assert plugins_key(None) != before
+
+
 def test_two_targets_of_one_name_are_refused(tmp_path, monkeypatch):
     source = brought(tmp_path, winback=WINBACK)
-    (info := tmp_path / "site" / "shop-1.0.dist-info").mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[tenure.targets]\nwinback = shop_winback:TARGET\n")
-    (tmp_path / "site" / "shop_winback.py").write_text(WINBACK)
-    monkeypatch.syspath_prepend(tmp_path / "site")
+    installed(tmp_path, monkeypatch)
     with pytest.raises(DefinitionError, match="shop 1.0 .* and .*winback.py both bring 'winback'. Expected one"):
         all_targets(source)
 

@@ -105,13 +105,20 @@ def _of_package(point: EntryPoint) -> Plugin:
     package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package"
     where = f"{package} (entry point {point.group}: {point.name})"
     try:
-        value = point.load()
-        spec = find_spec(point.module)
+        value, code = point.load(), _code_of(point.module)
     except Exception as error:  # whatever their module raises, it is theirs to mend
         raise DefinitionError(f"{where} cannot be loaded: {describe_unforeseen(error)}. Mend or remove it.") from error
-    source = Path(spec.origin) if spec and spec.origin else None
-    code = fingerprint_file(source) if source and source.is_file() else package
     return Plugin(point.name, value, where, digest(package, code))
+
+
+def _code_of(module: str) -> list[str]:
+    """Hash the Python files of the package that a module belongs to, or the module where it stands alone."""
+    spec = find_spec(module.partition(".")[0])
+    if spec is None or not spec.origin:
+        return []
+    folders = spec.submodule_search_locations
+    files = [path for folder in folders for path in Path(folder).rglob("*.py")] if folders else [Path(spec.origin)]
+    return [fingerprint_file(path) for path in sorted(files) if path.is_file()]
 
 
 def _of_file(path: Path, holds: str) -> Plugin:
