@@ -105,7 +105,7 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
     replays = [
         check_cutoff(snapshots, cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)
     ]
-    if cutoffs:  # what is told of customers is fitted anew each time: once is enough
+    if cutoffs:  # attributes are fitted anew each time: once is enough
         replays.append(check_cutoff(snapshots, max(cutoffs), replay_customers))
     return SourceAudit(replays, unproven_features(snapshots), late_facts(snapshots), targets)
 

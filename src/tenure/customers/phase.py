@@ -40,7 +40,7 @@ MEANINGS = {
     "won back": "came back after an end or a long silence",
 }
 PHASES = tuple(MEANINGS)
-# How many months back phases are told again: since when one lasts, and the flow between them.
+# How many months back phases are found again: since when one lasts, and the flow between them.
 MONTHS = 12
 # Who is in the first deciles of these is at risk, whatever the rules on facts say.
 RISKS = ("churn", "lapse")
@@ -175,14 +175,14 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     => phase_flow: day_before, day, phase_before (empty: not known yet), phase, customers; by the rules on facts alone
     """
     monthly = monthly_phases(facts)
-    told = monthly.reindex(customers["customer_id"])
-    now = told[facts.as_of]
-    since = pd.Series(str(facts.as_of), index=told.index)
+    known = monthly.reindex(customers["customer_id"])
+    now = known[facts.as_of]
+    since = pd.Series(str(facts.as_of), index=known.index)
     is_unbroken = now.notna()
-    for day in sorted(told.columns, reverse=True):
-        is_unbroken &= told[day] == now
+    for day in sorted(known.columns, reverse=True):
+        is_unbroken &= known[day] == now
         since = since.mask(is_unbroken, str(day))
-    # What only today's scores tell lasts since today.
+    # What today's scores alone say lasts since today.
     is_scored = now.notna() & ~now.isin(["pipeline", "lapsed", "at risk"]) & _at_risk_by_score(facts, customers)
     phases = now.where(~is_scored, "at risk")
     since = since.where(~is_scored, str(facts.as_of)).where(now.notna())
@@ -190,10 +190,10 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     return table, {"phase_flow": _flow(monthly)}
 
 
-def _flow(told: pd.DataFrame) -> pd.DataFrame:
-    days = sorted(told.columns)
+def _flow(monthly: pd.DataFrame) -> pd.DataFrame:
+    days = sorted(monthly.columns)
     steps = [
-        told.groupby([told[before].cat.add_categories("").fillna(""), told[day]], observed=True)
+        monthly.groupby([monthly[before].cat.add_categories("").fillna(""), monthly[day]], observed=True)
         .size()
         .rename("customers")
         .rename_axis(["phase_before", "phase"])
@@ -232,15 +232,15 @@ def monthly_phases(facts: FactsAt) -> pd.DataFrame:
         GROUP BY customer_id"""
     )
     rules = " ".join(f"WHEN {rule.format(**settings)} THEN '{phase}'" for phase, rule in RULES)
-    told = {}
+    by_day = {}
     for day in (months_later(facts.as_of, -months) for months in range(MONTHS, -1, -1)):
         standing = _STANDING.format(moments=known_before("FROM all_moments", day), day=day, **settings)
         table = facts.query(f"SELECT customer_id, CASE {rules} END AS phase FROM ({standing})")
         # A category takes an eighth of a text's room: there are a dozen for each customer.
-        told[day] = table.set_index("customer_id")["phase"].astype(pd.CategoricalDtype(PHASES))
+        by_day[day] = table.set_index("customer_id")["phase"].astype(pd.CategoricalDtype(PHASES))
     # Every purchase there was: nothing else asks for it.
     facts.connection.execute("DROP TABLE all_moments")
-    return pd.DataFrame({day: phases for day, phases in told.items() if len(phases)}).rename_axis("customer_id")
+    return pd.DataFrame({day: phases for day, phases in by_day.items() if len(phases)}).rename_axis("customer_id")
 
 
 def _settings(facts: FactsAt) -> dict[str, Any]:

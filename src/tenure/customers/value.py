@@ -50,21 +50,21 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     ------
     NotEnoughDataError : neither orders nor subscriptions suffice for any model.
     """
-    told, models, refused = [], [], []
+    parts, models, refused = [], [], []
     for open_part in (shop_part, subscription_part):
         try:
-            of_part, judged = tell(open_part(facts), facts.as_of)
+            part, judged = forecast_part(open_part(facts), facts.as_of)
         except NotEnoughDataError as error:
             refused.append(str(error))
             continue
-        told.append(of_part)
+        parts.append(part)
         models.append(judged)
-    if not told:
+    if not parts:
         raise NotEnoughDataError("; ".join(dict.fromkeys(refused)))
-    value = pd.concat([part.drop(columns=list(REVENUE.values())) for part in told], axis=1)
+    value = pd.concat([part.drop(columns=list(REVENUE.values())) for part in parts], axis=1)
     for name, revenue in REVENUE.items():
         # Of both parts together; empty where neither knows the customer.
-        total = pd.concat([part[revenue] for part in told], axis=1).sum(axis=1, min_count=1)
+        total = pd.concat([part[revenue] for part in parts], axis=1).sum(axis=1, min_count=1)
         value[f"value_{name}"] = total * facts.source.margin_rate
     for short, long in (("value_3m", "value_12m"), ("expected_purchases_3m", "expected_purchases_12m")):
         if short in value:  # two models may disagree on one customer; a year brings no less than its first quarter
@@ -180,7 +180,7 @@ def subscription_part(facts: FactsAt) -> Part:
     return Part("subscriptions", Numbered.of(events, "customer_id"), subscriptions.FORECASTERS, outcome)
 
 
-def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+def forecast_part(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge the part's models at each horizon on what came until the month began, and let the best forecast it.
 
     => index customer_id: purchases_<horizon>, revenue_<horizon>, p_alive
@@ -200,25 +200,25 @@ def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
             end=(judged_until - EPOCH).days,
             horizon_days=days,
         )
-        told = _best(judged, forecast_all(part.forecasters, facts, end, days).told)
-        value = value.reindex(told.index) if value.empty else value
-        value[REVENUE[name]] = told["revenue"]
-        if "purchases" in told:
-            value[f"expected_purchases_{name}"] = told["purchases"]
-        if "p_alive" in told:
-            value["p_alive"] = told["p_alive"]
+        best = _best(judged, forecast_all(part.forecasters, facts, end, days).tables)
+        value = value.reindex(best.index) if value.empty else value
+        value[REVENUE[name]] = best["revenue"]
+        if "purchases" in best:
+            value[f"expected_purchases_{name}"] = best["purchases"]
+        if "p_alive" in best:
+            value["p_alive"] = best["p_alive"]
         models.append(judged)
     value.index = part.facts.names["customer_id"][value.index]
     return value, _described(pd.concat(models, ignore_index=True), part.name, judged_until)
 
 
-def _best(judged: pd.DataFrame, told: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _best(judged: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Take the model that is used, or where it cannot be fitted up to the as-of, the next best that can.
 
     The chance of being alive may come from another model.
     """
     ranked = judged.sort_values(["is_used", "error"], ascending=[False, True])["model"]
-    found = [told[name] for name in ranked if name in told]
+    found = [tables[name] for name in ranked if name in tables]
     if not found:
         raise NotEnoughDataError("value: no model could be fitted up to the as-of, though some could before it.")
     alive = [table["p_alive"] for table in found if "p_alive" in table]

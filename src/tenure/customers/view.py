@@ -50,7 +50,7 @@ def customer_view(staged: StagedSource, as_of: date, customers: pd.DataFrame) ->
                 unavailable[name] = f"needs {', '.join(lacking)}, which the source does not have as of {as_of}"
                 continue
             if absent := [needed for needed in attribute.after if needed in unavailable]:
-                unavailable[name] = f"builds on {', '.join(absent)}, which the source cannot tell"
+                unavailable[name] = f"builds on {', '.join(absent)}, which the source does not have"
                 continue
             declared = attribute.columns + (attribute.columns_in(facts) if attribute.columns_in else ())
             try:

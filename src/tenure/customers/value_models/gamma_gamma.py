@@ -20,7 +20,7 @@ STARTS = ((2.0, 3.0, 15.0), (6.0, 4.0, 15.0), (1.0, 2.0, 50.0))
 class GammaGamma:
     """``p``: shape of a customer's amounts; ``q, gamma``: shape and rate of their rates over customers.
 
-    ``scale``: the mean amount that ``gamma`` is told in units of 1 of, so that any currency is fitted alike.
+    ``gamma`` is in the source's currency.
     """
 
     p: float

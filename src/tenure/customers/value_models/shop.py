@@ -56,7 +56,7 @@ def _sampled(summary: pd.DataFrame) -> pd.DataFrame:
 def expected_amounts(summary: pd.DataFrame) -> np.ndarray:
     """Return the expected amount of a purchase by Gamma-Gamma; where it cannot be fitted, the customer's mean."""
     counts, means = (summary["repeats"] + 1).to_numpy(dtype=float), summary["amount"].to_numpy(dtype=float)
-    worth = means > 0  # who returned all tells nothing of amounts and counts as anybody
+    worth = means > 0  # who returned all says nothing of amounts and counts as anybody
     sample = _sampled(summary[worth])
     try:
         fitted = GammaGamma.fit((sample["repeats"] + 1).to_numpy(dtype=float), sample["amount"].to_numpy(dtype=float))
