@@ -51,7 +51,7 @@ def customers_page(
             title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
             currency=staged.source.currency, customers=len(customers), figures=figures, counts=counts, phase_meanings=MEANINGS, rfm=RFM.settings_of(staged.source), fallen=_fallen(customers),
             tables={name: _records(tables.get(name)) for name in TABLES}, shown_rows=SHOWN_ROWS,
-            further={name: table for name, table in tables.items() if name not in TABLES},
+            further={name: table for name, table in tables.items() if name not in (*TABLES, *OF_VALUE)},
         )
     )  # fmt: skip
 
