@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from tenure.customers.value import EPOCH, HORIZONS, REVENUE, shop_part, subscription_part, tell
+from tenure.customers.value import EPOCH, HORIZONS, REVENUE, forecast_part, shop_part, subscription_part
 from tenure.customers.value_models.comparison import errors, forecast_all, judge, resampled_means
 from tenure.customers.value_models.shop import FORECASTERS, outcomes
 from tenure.snapshots.engines.facts_at import facts_at
@@ -39,7 +39,7 @@ def cdnow(folder: Path) -> pd.DataFrame:
 
 def measure_cdnow(bought: pd.DataFrame) -> None:
     known = bought[bought["day"] < NOW]
-    told = forecast_all(FORECASTERS, known, NOW, WEEKS_39).told
+    told = forecast_all(FORECASTERS, known, NOW, WEEKS_39).tables
     for measure in ("purchases", "revenue"):
 
         def outcome(index: pd.Index, start: int, end: int, measure: str = measure) -> pd.Series:
@@ -80,7 +80,7 @@ def measure_demo(customers: int, rollouts: int, cutoff: date) -> None:
         true = true_expectations(workspace.truth("demo"), cutoff, HORIZONS["3m"], rollouts)
         with facts_at(staged, cutoff) as facts:
             for part, expected in ((shop_part(facts), "orders"), (subscription_part(facts), "paid")):
-                value, _ = tell(part, cutoff)
+                value, _ = forecast_part(part, cutoff)
                 end = (cutoff - EPOCH).days
                 plain = part.forecasters["past average"](part.facts, end, HORIZONS["3m"])["revenue"]
                 table = pd.DataFrame(

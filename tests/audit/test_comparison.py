@@ -17,7 +17,8 @@ def compared(tmp_path, **changed):
     paths = tmp_path / "expected.parquet", tmp_path / "found.parquet"
     for path, columns in zip(paths, (EXPECTED, EXPECTED | changed), strict=True):
         pd.DataFrame(columns).to_parquet(path)
-    return compare_snapshots(*paths, [name for name in EXPECTED if name != "customer_id"]).values.tolist()
+    kinds = {name: "feature" for name in EXPECTED if name != "customer_id"}
+    return compare_snapshots(*paths, kinds).drop(columns="kind").values.tolist()
 
 
 def test_equal_snapshots_differ_in_nothing_and_unknown_equals_unknown(tmp_path):
@@ -38,7 +39,7 @@ def test_nothing_is_not_a_small_number(tmp_path):
     path = tmp_path / "zero.parquet", tmp_path / "small.parquet"
     for place, value in zip(path, (0.0, 1e-12), strict=True):
         pd.DataFrame({"customer_id": ["ana", "bo"], "ratio": [value, float("inf")]}).to_parquet(place)
-    assert compare_snapshots(*path, ["ratio"])["customers"].tolist() == [1]
+    assert compare_snapshots(*path, {"ratio": "feature"})["customers"].tolist() == [1]
 
 
 def test_a_text_that_no_customer_has_any_more_differs(tmp_path):

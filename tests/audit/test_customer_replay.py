@@ -25,7 +25,7 @@ def clean(root):
 def test_value_and_timing_of_an_old_day_are_the_same_after_later_facts(tmp_path):
     found = replay_customers(clean(tmp_path), CUTOFF)
     assert found.left_out > 100 and found.customers > 50 and found.features > 5
-    assert found.differing.empty and found.findings() == []
+    assert found.differing.empty and found.problems() == []
 
 
 def test_who_was_forgotten_or_found_to_be_one_person_is_so_in_the_replay_too(tmp_path, monkeypatch):
@@ -41,7 +41,7 @@ def test_who_was_forgotten_or_found_to_be_one_person_is_so_in_the_replay_too(tmp
     assert found.differing.empty
 
 
-def test_a_facet_that_looks_past_the_as_of_is_an_alarm(tmp_path, monkeypatch):
+def test_a_facet_that_looks_past_the_as_of_is_an_error(tmp_path, monkeypatch):
     snapshots = clean(tmp_path)
 
     def build(facts, customers):
@@ -64,5 +64,5 @@ def test_a_facet_that_looks_past_the_as_of_is_an_alarm(tmp_path, monkeypatch):
         view, "all_attributes", lambda: MappingProxyType({**catalogue.all_attributes(), "peeking": peeking})
     )
     monkeypatch.setattr("tenure.audit.customer_replay.customer_view", remembered)
-    (finding,) = replay_customers(snapshots, CUTOFF).findings()
-    assert finding.is_alarm and finding.subject == "peeked"
+    (problem,) = replay_customers(snapshots, CUTOFF).problems()
+    assert problem.level == "error" and problem.subject == "peeked"

@@ -30,7 +30,7 @@ def clean(tmp_path_factory):
 
 def test_the_whole_audit_of_a_clean_shop_raises_nothing(clean):
     found = audit_source(clean[1], QUICK, ["lapse"])
-    assert found.alarms == [] and found.unproven == []
+    assert found.errors == [] and found.unproven == []
     (lapse,) = found.targets
     assert lapse.shuffled.low < 0.5 < lapse.auc.low
     assert list(lapse.sweep["lead_days"]) == [0, 1, 7, 14][: len(lapse.sweep)] and len(lapse.sweep) >= 2
@@ -53,9 +53,9 @@ def test_late_facts_are_counted_per_table(tmp_path):
     assert (row["table"], row["late"], row["rows"]) == ("order_lines", 10, len(rows))
 
 
-def test_the_audit_writes_its_page_and_tells_its_alarms(clean):
-    folder, alarms = audit_flow("shop", targets=["lapse"], workspace=str(clean[0]), quick=True)
-    assert alarms == [] and "No alarm" in (folder / "audit.html").read_text(encoding="utf-8")
+def test_the_audit_writes_its_page_and_lists_its_errors(clean):
+    folder, errors = audit_flow("shop", targets=["lapse"], workspace=str(clean[0]), quick=True)
+    assert errors == [] and "No error" in (folder / "audit.html").read_text(encoding="utf-8")
     assert json.loads((folder / "audit.json").read_text())["checks"]
     assert (folder / "notebooks" / "07_audit.ipynb").is_file()
     linked = re.findall(r'href="([^"#]+)"', (folder / "index.html").read_text(encoding="utf-8"))
@@ -88,5 +88,5 @@ def test_a_check_that_could_not_run_is_said_and_passes_for_no_proof(tmp_path):
         snapshots.workspace.raw("shop").rename(tmp_path / "moved")
         return replay(snapshots, cutoff)
 
-    (finding,) = check_cutoff(snapshots, date(2023, 6, 1), replay_of_a_lost_file).findings()
-    assert finding.is_alarm and "could not run" in finding.found and "Nothing is proven" in finding.to_do
+    (problem,) = check_cutoff(snapshots, date(2023, 6, 1), replay_of_a_lost_file).problems()
+    assert problem.level == "error" and "could not run" in problem.found and "Nothing is proven" in problem.to_do

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from tables import staged
-from tenure.audit.audit import alarm_lines, audit_training
+from tenure.audit.audit import audit_training
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.replay import replay, unproven_features
-from tenure.audit.split import split_findings
+from tenure.audit.split import split_problems
 from tenure.core.workspace import Workspace
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.training_result import train_target
@@ -91,7 +91,7 @@ def test_a_clean_source_raises_nothing_and_every_feature_is_proven(tmp_path):
     rows, _ = buyers()
     snapshots = shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
     result, audit = audited(snapshots)
-    assert alarm_lines(audit.findings) == [] and audit.unproven == []
+    assert [str(problem) for problem in audit.errors] == [] and audit.unproven == []
     assert [check["differing"] for check in audit.checks] == [0, 0, 0, 0]
     assert all(check["left_out"] > 0 for check in audit.checks)
     assert result.plan.fitting
@@ -112,10 +112,10 @@ def test_an_end_date_in_a_customer_table_is_named_as_too_good_alone(tmp_path):
         tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows, customers=customers.drop(columns="closed_on")
     )
     result, audit = audited(snapshots)
-    named = [f.subject for f in audit.alarms if f.check == "too good alone"]
+    named = [f.subject for f in audit.errors if f.code == "too_good_alone"]
     assert named == ["customer_days_since_2020"] and "customer_days_since_2020" in audit.unproven
     verdict = judge(
-        result.evaluation, FIRST, alarms=alarm_lines(audit.findings), slices=result.slices,
+        result.evaluation, FIRST, alarms=[str(problem) for problem in audit.errors], slices=result.slices,
         seconds_per_1000_rows=0.1, megabytes=1.0,
     )  # fmt: skip
     assert not verdict.is_promotable and "customer_days_since_2020" in verdict.reason
@@ -142,7 +142,7 @@ query = '''SELECT customer_id, occurred_at, order_id, quantity,
     found = replay(shop(tmp_path, toml, rows), CUTOFF)
     assert "order_amount_90d" in set(found.differing["feature"])
     assert "count_orders_90d" not in set(found.differing["feature"])
-    assert "order_amount_90d: differs for" in str(found.findings()[0]) or len(found.findings()) > 1
+    assert "order_amount_90d: differs for" in str(found.problems()[0]) or len(found.problems()) > 1
 
 
 def test_a_window_that_includes_the_cutoff_day_is_caught_by_replay_and_perturbation(tmp_path, monkeypatch):
@@ -166,10 +166,10 @@ def test_a_random_split_of_rows_is_named(tmp_path):
     snapshots = shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
     target = snapshots.targets["lapse"]
     plan = snapshots.plan(target)
-    assert split_findings(target, plan.fitting, plan.test) == []
+    assert split_problems(target, plan.fitting, plan.test) == []
     shuffled = [*plan.fitting, plan.test]
-    (found,) = split_findings(target, shuffled, plan.test)
-    assert found.is_alarm and "1 of" in found.found and "never by row" in found.to_do
+    (found,) = split_problems(target, shuffled, plan.test)
+    assert found.level == "error" and "1 of" in found.found and "never by row" in found.to_do
 
 
 def test_a_renewal_date_that_gives_the_label_away_is_named_as_too_good_alone(tmp_path):
@@ -179,7 +179,7 @@ def test_a_renewal_date_that_gives_the_label_away_is_named_as_too_good_alone(tmp
     )
     snapshots = shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows, customers=horizon)
     _, audit = audited(snapshots)
-    assert [f.subject for f in audit.alarms] == ["customer_renews_on"]
+    assert [f.subject for f in audit.errors] == ["customer_renews_on"]
 
 
 def test_perturbation_changes_what_it_says(tmp_path):

@@ -16,9 +16,9 @@ def unknown_for(share_of_positives, share_of_negatives, values):
 
 def test_a_number_that_only_marks_absence_is_noted():
     table = pd.DataFrame({"age": unknown_for(0.6, 0.2, GENERATOR.normal(size=2000))})
-    (finding,) = missing_proxies(table, LABELS, ["age"], "2024-01-01")
-    assert finding.subject == "age" and not finding.is_alarm
-    assert "unknown for 31% of customers, and that alone has AUC 0.698" in finding.found
+    (problem,) = missing_proxies(table, LABELS, ["age"], "2024-01-01")
+    assert problem.subject == "age" and problem.level == "warning"
+    assert "unknown for 31% of customers, and that alone has AUC 0.698" in problem.found
 
 
 def test_a_number_that_tells_something_is_not():

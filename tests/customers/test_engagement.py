@@ -41,9 +41,9 @@ def view(root, tables):
 
 def test_what_foretells_a_purchase_weighs_more_and_is_printed_with_its_quality(tmp_path, tables):
     told = view(tmp_path, tables)
-    weights = told.details["engagement_weights"].set_index("act")["weight"]
+    weights = told.tables["engagement_weights"].set_index("act")["weight"]
     assert weights["web visit"] > 4 * weights["email open"] and (weights >= 0).all()
-    quality = told.details["engagement_quality"].iloc[0]
+    quality = told.tables["engagement_quality"].iloc[0]
     assert quality["auc_low"] > 0.8 and quality["tested_on"] == AS_OF - timedelta(days=90)
     index = told.customers.set_index("customer_id")["engagement_index"]
     assert index.between(0, 100).all() and index["c000"] > 3 * index["c001"]

@@ -61,7 +61,7 @@ def test_who_spends_more_above_their_main_brand_of_late_is_ready_for_the_next(tm
     assert rows.loc["ana", ["brand_main", "brand_ready_for"]].tolist() == ["Plain", "Fine"]
     assert rows.loc["ana", "brand_main_share"] == pytest.approx(2 / 3, abs=1e-4)
     assert rows.loc["bob", "brand_main"] == "Fine" and pd.isna(rows.loc["bob", "brand_ready_for"])
-    assert told.details["brands"][["brand", "amount", "ready_for_it"]].to_numpy().tolist() == [
+    assert told.tables["brands"][["brand", "amount", "ready_for_it"]].to_numpy().tolist() == [
         ["Plain", 20, 0],
         ["Fine", 50, 1],
     ]
@@ -92,9 +92,9 @@ def test_planted_groups_are_found_named_apart_and_stable(tmp_path, shop):
     told = view(tmp_path, customers=names, order_lines=shop)
     by_kind = told.customers.groupby(told.customers["customer_id"].str[0])["segment"]
     assert (by_kind.nunique() == 1).all() and told.customers["segment"].nunique() == 3
-    stability = told.details["segment_stability"].set_index("groups")
+    stability = told.tables["segment_stability"].set_index("groups")
     assert stability.loc[3, "chosen"] and stability.loc[3, "adjusted_rand"] == stability["adjusted_rand"].max() > 0.5
-    segments = told.details["segments"]
+    segments = told.tables["segments"]
     assert segments["customers"].tolist() == [100, 100, 100] and segments["share_of_amount"].sum() == pytest.approx(
         1, abs=1e-3
     )

@@ -23,8 +23,8 @@ def every(customer, gap, product="p1", last=4):
 def told(root, *rows, products=PRODUCTS):
     tables = {"order_lines": (HEADER, *rows)} | ({"products": products} if products else {})
     with facts_at(staged(root, **tables), AS_OF) as facts:
-        customers = next_purchase.build(facts, pd.DataFrame())
-        return customers.set_index("customer_id"), next_purchase.details(facts, customers)
+        customers, tables = next_purchase.build(facts, pd.DataFrame())
+        return customers.set_index("customer_id"), tables
 
 
 def test_each_customer_and_each_category_bought_three_times_has_a_date_and_a_reminder(tmp_path):

@@ -84,7 +84,7 @@ def test_who_is_in_the_first_decile_of_churn_or_lapse_is_at_risk_since_today(tmp
 
 
 def test_the_flow_counts_everyone_known_once_a_month(tmp_path):
-    flow = view(tmp_path, orders=[("2024-04-20", 10)]).details["phase_flow"]
+    flow = view(tmp_path, orders=[("2024-04-20", 10)]).tables["phase_flow"]
     rows = flow[["day_before", "day", "phase_before", "phase", "customers"]].astype(str).to_numpy().tolist()
     assert rows == [
         ["2024-05-01", "2024-06-01", "acquire", "deploy", "1"],
@@ -94,12 +94,12 @@ def test_the_flow_counts_everyone_known_once_a_month(tmp_path):
 
 def test_what_became_known_later_changes_no_earlier_phase(tmp_path):
     late = (ORDER_COLUMNS, "ana 2024-01-05 2024-01-05 o1 10", "ana 2024-03-05 2024-06-25 o2 10")
-    flow = customer_view(staged(tmp_path, order_lines=late), AS_OF, pd.DataFrame({"customer_id": ["ana"]})).details[
+    flow = customer_view(staged(tmp_path, order_lines=late), AS_OF, pd.DataFrame({"customer_id": ["ana"]})).tables[
         "phase_flow"
     ]
     early = (ORDER_COLUMNS, "ana 2024-01-05 2024-01-05 o1 10")
     without = customer_view(
         staged(tmp_path / "b", order_lines=early), AS_OF, pd.DataFrame({"customer_id": ["ana"]})
-    ).details["phase_flow"]
+    ).tables["phase_flow"]
     june = date(2024, 6, 1)
     assert flow[flow["day"] <= june].equals(without[without["day"] <= june])

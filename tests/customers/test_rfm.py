@@ -56,7 +56,7 @@ def test_the_migration_holds_each_buyer_once_with_the_segment_as_known_then(tmp_
     # Ninety days before, on 2 April, ana's and bob's first orders were 83 and 88 days old.
     assert rows.loc["ana", "rfm_segment_before"] == segment_of(2, 3) == "slipping"
     assert rows.loc["bob", "rfm_segment_before"] == segment_of(2, 2)
-    migration = told.details["rfm_migration"]
+    migration = told.tables["rfm_migration"]
     assert migration["customers"].sum() == 3
     assert migration.set_index("segment_before").loc["no purchase yet", "segment"] == rows.loc["cem", "rfm_segment"]
 

@@ -32,8 +32,8 @@ def told(root, order_lines=(), *, as_of=AS_OF, **tables):
     if order_lines:
         tables["order_lines"] = (HEADER, *order_lines)
     with facts_at(staged(root, **tables), as_of) as facts:
-        table = value.build(facts, pd.DataFrame())
-        return table.set_index("customer_id"), value.details(facts, table)
+        table, tables = value.build(facts, pd.DataFrame())
+        return table.set_index("customer_id"), tables
 
 
 def subscriptions(count=80):
@@ -56,7 +56,7 @@ def test_who_keeps_buying_is_worth_more_than_who_stopped_and_one_purchase_is_eno
     assert (customers["value_12m"] >= customers["value_3m"]).all()
     models = details["value_models"]
     assert models.groupby("horizon_days")["is_used"].sum().tolist() == [1, 1]
-    assert set(models["judged_until"]) == {pd.Timestamp(AS_OF)} and (models["error_low"] <= models["error"]).all()
+    assert set(models["judged_until"]) == {AS_OF} and (models["error_low"] <= models["error"]).all()
     shares = details["best_customers"].set_index("top_share")["share_of_value_12m"]
     assert shares.is_monotonic_increasing and 0.2 < shares[0.20] < 1
 

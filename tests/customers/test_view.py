@@ -1,10 +1,13 @@
 """What is told of a customer beside the scores, on tables that can be checked by eye."""
 
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
+import pytest
 
 from tables import staged
+from tenure.core.errors import DefinitionError
 from tenure.customers.catalogue import all_attributes
 from tenure.customers.view import customer_view
 
@@ -38,8 +41,53 @@ def test_every_attribute_comes_after_those_it_builds_on_and_explains_its_columns
     seen: list[str] = []
     columns = []
     for name, attribute in all_attributes().items():
-        assert set(attribute.after) <= set(seen)
+        assert {*attribute.after, *attribute.beside} <= {*seen}
         seen.append(name)
         columns += attribute.columns
     assert len({column.name for column in columns}) == len(columns)
     assert all(column.meaning.endswith(".") for column in columns)
+
+
+ORDERS = ("customer_id occurred_at order_id amount", "ana 2024-01-10 o1 10", "ana 2024-02-10 o2 10")
+BASKETS = """
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+
+def build(facts, customers):
+    table = facts.query("SELECT customer_id, count(*) AS lines FROM order_lines GROUP BY customer_id")
+    return {returned}
+
+ATTRIBUTE = CustomerAttribute("baskets", ("order_lines",), (AttributeColumn("{column}", "count", "Lines."),), build{more})
+"""
+
+
+def brought(root, *, returned="table, {}", column="lines", more=""):
+    facts = staged(root, order_lines=ORDERS)
+    (root / "attributes").mkdir()
+    (root / "attributes" / "baskets.py").write_text(BASKETS.format(returned=returned, column=column, more=more))
+    facts = replace(facts, source=replace(facts.source, folder=root))
+    return customer_view(facts, AS_OF, pd.DataFrame({"customer_id": ["ana"]}))
+
+
+def test_an_attribute_in_a_file_of_the_source_adds_its_columns_and_tables(tmp_path):
+    told = brought(tmp_path, returned='table, {"line_counts": table}')
+    assert told.customers["lines"].tolist() == [2] and told.tables["line_counts"]["lines"].tolist() == [2]
+    assert "lines" in {column.name for column in told.columns} and "baskets" not in all_attributes()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"returned": "table"}, "baskets: build returned DataFrame. Expected a table of customer_id"),
+        ({"column": "line"}, "baskets: its column 'line' is not in what build returned"),
+        ({"column": "customer_id"}, "baskets: its column 'customer_id' is there already"),
+        (
+            {"returned": 'table, {"rfm_migration": table}', "more": ', beside=("rfm",)'},
+            "its table 'rfm_migration' is there",
+        ),
+        ({"more": ', after=("rmf",)'}, "baskets, after: Customer attribute 'rmf' is not defined.*Did you mean 'rfm'"),
+        ({"more": ', after=("baskets",)'}, "Customer attributes baskets, baskets come after each other"),
+    ],
+)
+def test_an_attribute_that_is_not_what_it_declares_is_one_clear_message(tmp_path, wrong, message):
+    with pytest.raises(DefinitionError, match=message):
+        brought(tmp_path, **wrong)

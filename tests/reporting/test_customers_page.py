@@ -20,7 +20,7 @@ ORDERS = (
 def page(root, **tables):
     source = staged(root, **tables)
     told = customer_view(source, AS_OF, pd.DataFrame({"customer_id": ["ana", "bob", "<b>cem</b>"]}))
-    return customers_page(told.customers, told.details, staged=source, as_of=AS_OF, is_quick=False)
+    return customers_page(told.customers, told.tables, staged=source, as_of=AS_OF, is_quick=False)
 
 
 def test_phases_and_migration_are_shown_and_the_best_who_fell_are_counted(tmp_path):
@@ -33,3 +33,18 @@ def test_phases_and_migration_are_shown_and_the_best_who_fell_are_counted(tmp_pa
 def test_what_a_source_cannot_tell_has_no_heading(tmp_path):
     html = page(tmp_path, order_lines=ORDERS)
     assert "Programme</h2>" not in html and "Engagement</h2>" not in html and "Proposed segments" not in html
+
+
+def test_a_table_that_the_page_has_no_words_for_is_shown_but_nobody_is_named(tmp_path):
+    source = staged(tmp_path, order_lines=ORDERS)
+    tables = {
+        "basket_sizes": pd.DataFrame({"basket_size": ["<1>", "2"], "share": [0.25, float("nan")]}),
+        "last_baskets": pd.DataFrame({"customer_id": ["ana"], "basket": [3]}),
+        "restock": pd.DataFrame({"category": ["tea"]}),
+    }
+    html = customers_page(pd.DataFrame({"customer_id": ["ana"]}), tables, staged=source, as_of=AS_OF, is_quick=False)
+    assert "<h2>Basket sizes</h2>" in html and "<th>Basket size</th>" in html
+    assert '<td data-label="Basket size">&lt;1&gt;</td><td data-label="Share">0.25</td>' in html
+    assert '<td data-label="Share">–</td>' in html and 'href="basket_sizes.csv"' in html
+    assert 'href="last_baskets.csv"' in html and ">ana<" not in html
+    assert "Restock" not in html, "the page of value shows it"

@@ -158,7 +158,7 @@ def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(comp
     again = run_flow("demo", targets=["churn"], workspace=str(workspace.root), quick=True)
     executed = {timing.name for timing in again.performed.executed}
     assert "03_train_churn" in executed and "03_train_lapse" not in executed
-    assert set(again.run_json["targets"]) == {"churn", "convert", "lapse", "upsell"}
+    assert set(again.run_json["targets"]) >= {"churn", "convert", "lapse", "upsell"}
     assert again.run_json["targets"]["churn"]["model_version"] == "1", "the same content is the same version"
     assert (again.folder / "lapse.html").is_file() and (again.folder / "lapse.csv").is_file()
     assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]

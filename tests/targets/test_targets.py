@@ -1,5 +1,6 @@
 """Churn and upsell on subscriptions that can be checked by eye."""
 
+import sys
 from dataclasses import replace
 from datetime import date
 
@@ -7,12 +8,13 @@ import pandas as pd
 import pytest
 
 from tables import staged, write_csv
-from tenure.core.errors import DefinitionError
+from tenure.core.errors import DefinitionError, UnknownNameError
+from tenure.core.plugins import plugins_key
 from tenure.core.workspace import Workspace
 from tenure.snapshots.build import Snapshots
 from tenure.sources.source import parse_source
 from tenure.steps.opening import open_run
-from tenure.targets.catalogue import all_targets, targets_of
+from tenure.targets.catalogue import all_targets, check_targets, find_target, targets_of
 from tenure.targets.definition import answers
 
 CUTOFF = date(2024, 4, 1)
@@ -177,3 +179,80 @@ def test_a_model_answers_the_question_it_was_fitted_for_and_an_old_one_is_known_
     # Its words are the same, what counts is not.
     asked_otherwise = replace(lapse, outcome=replace(lapse.outcome, expression="count(*) = 0"))
     assert not answers({"definition": lapse.fingerprint}, asked_otherwise)
+
+
+WINBACK = """
+from dataclasses import replace
+from tenure.targets.lapse import TARGET as LAPSE
+TARGET = replace(LAPSE, name="winback")
+"""
+
+
+def brought(folder, **files):
+    for name, text in files.items():
+        (folder / "targets").mkdir(exist_ok=True)
+        (folder / "targets" / f"{name}.py").write_text(text)
+    return replace(parse_source("[targets.winback]\nhorizon_days = 28\n", name="x", where="x"), folder=folder)
+
+
+def test_a_target_in_a_file_of_the_source_is_found_with_the_sources_numbers_and_for_this_source_alone(tmp_path):
+    source = brought(tmp_path, winback=WINBACK, _helper="raise ValueError")
+    assert targets_of(source)["winback"].horizon_days == 28
+    assert find_target("winback", source).horizon_days == 90
+    assert "winback" not in all_targets()
+    with pytest.raises(UnknownNameError, match="Target 'winbak' is not defined.*Did you mean 'winback'"):
+        check_targets(["lapse", "winbak"], source)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("winback", "1 / 0", r"winback.py cannot be loaded: .*division by zero.* Mend or remove it"),
+        ("winback", "TARGETS = []", r"winback.py holds no TARGET. Expected one; a file that is none begins with '_'"),
+        ("winback", "TARGET = 1", r"winback.py: its TARGET is of type int. Expected Target"),
+        ("win_back", WINBACK, r"win_back.py: its TARGET is named 'winback'. Expected 'win_back'"),
+        ("lapse", WINBACK.replace('"winback"', '"lapse"'), r"lapse.py brings 'lapse', which is built in"),
+        ("win back", WINBACK.replace('"winback"', '"win back"'), r"Target 'win back' cannot be a folder's name"),
+    ],
+)
+def test_a_file_that_brings_no_target_is_one_clear_message(tmp_path, name, text, message):
+    with pytest.raises(DefinitionError, match=message):
+        all_targets(brought(tmp_path, **{name: text}))
+
+
+def installed(root, monkeypatch):
+    """Lay out a package as pip does, whose target uses a module beside it."""
+    (info := root / "site" / "shop-1.0.dist-info").mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tenure.targets]\nwinback = shop_targets.winback:TARGET\n")
+    (package := root / "site" / "shop_targets").mkdir()
+    (package / "__init__.py").touch()
+    (package / "beside.py").write_text("DAYS = 90\n")
+    (package / "winback.py").write_text("from shop_targets.beside import DAYS\n" + WINBACK)
+    monkeypatch.syspath_prepend(root / "site")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shop_targets"]:
+        monkeypatch.delitem(sys.modules, name)
+    return package
+
+
+def test_a_target_of_an_installed_package_is_found_for_every_source_and_its_key_follows_the_package(
+    tmp_path, monkeypatch
+):
+    package = installed(tmp_path, monkeypatch)
+    assert all_targets()["winback"].question == all_targets()["lapse"].question
+    before = plugins_key(None)
+    (package / "beside.py").write_text("DAYS = 60\n")
+    assert plugins_key(None) != before
+
+
+def test_two_targets_of_one_name_are_refused(tmp_path, monkeypatch):
+    source = brought(tmp_path, winback=WINBACK)
+    installed(tmp_path, monkeypatch)
+    with pytest.raises(DefinitionError, match="shop 1.0 .* and .*winback.py both bring 'winback'. Expected one"):
+        all_targets(source)
+
+
+def test_the_code_of_what_is_brought_has_a_key(tmp_path):
+    none, one = plugins_key(tmp_path), plugins_key(brought(tmp_path, winback=WINBACK).folder)
+    assert one != none and plugins_key(tmp_path) == one
+    assert plugins_key(brought(tmp_path, winback=WINBACK + "# changed\n").folder) not in (none, one)

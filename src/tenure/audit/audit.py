@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -11,13 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from tenure.audit.finding import Finding
+from tenure.audit.comparison import DIFFERING
 from tenure.audit.perturbation import perturb_future
+from tenure.audit.problem import AuditProblem
 from tenure.audit.replay import Replay, replay, unproven_features
-from tenure.audit.split import split_findings
-from tenure.audit.univariate import missing_proxies, univariate_aucs, univariate_findings
+from tenure.audit.split import split_problems
+from tenure.audit.univariate import missing_proxies, univariate_aucs, univariate_problems
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import TenureError
+from tenure.core.plugins import plugins_key
 from tenure.core.stored import made_of
 from tenure.models.explain import importance
 from tenure.models.training_result import TrainingResult
@@ -28,16 +30,16 @@ STRONGEST = 10
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked and what was found. ``checks``: check, cutoff, customers, features, left_out, differing, failed."""
+    """What was checked and what is wrong. ``checks``: one row each, as ``Replay``, with the count that differ."""
 
-    findings: list[Finding]
+    problems: list[AuditProblem]
     checks: list[dict[str, Any]] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
     univariate: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def alarms(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.is_alarm]
+    def errors(self) -> list[AuditProblem]:
+        return [problem for problem in self.problems if problem.level == "error"]
 
 
 def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
@@ -50,15 +52,16 @@ def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
     ranked = univariate_aucs(
         fitting, fitting["label"].to_numpy(dtype=int), result.test, test_labels, result.model.feature_names
     )
-    findings = [
-        *(finding for one in replays for finding in one.findings() if finding.subject in used or finding.subject.startswith(("(", "eligible"))),
-        *univariate_findings(ranked, result.plan.test),
+    replayed = [problem for one in replays for problem in one.problems()]
+    problems = [
+        *(problem for problem in replayed if problem.kind != "feature" or problem.subject in used),
+        *univariate_problems(ranked, result.plan.test),
         *missing_proxies(result.test, test_labels, _strongest(result), result.plan.test),
-        *split_findings(result.target, list(fitting["cutoff"].map(_as_date).unique()), result.plan.test),
-    ]  # fmt: skip
+        *split_problems(result.target, list(fitting["cutoff"].map(_as_date).unique()), result.plan.test),
+    ]
     return Audit(
-        findings=findings,
-        checks=[_row(one) for one in replays],
+        problems=problems,
+        checks=[one.row | {"cutoff": str(one.cutoff), "failed": one.failed} for one in replays],
         unproven=[name for name in unproven_features(snapshots) if name in used],
         univariate=ranked.head(10).to_dict("records"),
     )
@@ -73,21 +76,12 @@ def _as_date(value: Any) -> date:
     return pd.Timestamp(value).date()
 
 
-def _row(one: Replay) -> dict[str, Any]:
-    return {
-        "check": one.check, "cutoff": str(one.cutoff), "customers": one.customers, "features": one.features,
-        "left_out": one.left_out, "differing": len(one.differing), "failed": one.failed,
-    }  # fmt: skip
-
-
 def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots, date], Replay]) -> Replay:
     """Read a check's outcome where the same snapshot was checked before: three targets share their features."""
     path = _outcome_path(snapshots, cutoff, check.__name__)
     if path.is_file():
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["differing"] = pd.DataFrame(
-            content["differing"], columns=["feature", "customers", "customer_id", "expected", "found"]
-        )
+        content["differing"] = pd.DataFrame(content["differing"], columns=list(DIFFERING))
         return made_of(Replay, content | {"cutoff": cutoff})
     try:
         found = check(snapshots, cutoff)
@@ -101,11 +95,7 @@ def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots,
 
 
 def _outcome_path(snapshots: Snapshots, cutoff: date, check: str) -> Path:
-    # The snapshot's name holds what was known at the cutoff; a check also reads what was not, and the raw files.
+    # The snapshot's name holds what was known at the cutoff. A check also reads what was not, raw files and plugins.
     snapshot, staged = snapshots.features_path(cutoff), snapshots.staged
-    return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{digest(staged.key, staged.fingerprint)}-{check}.json"
-
-
-def alarm_lines(findings: Sequence[Finding]) -> list[str]:
-    """Say each alarm in one line."""
-    return [str(finding) for finding in findings if finding.is_alarm]
+    key = digest(staged.key, staged.fingerprint, plugins_key(staged.source.folder))
+    return snapshot.parent.parent / "audit" / f"{snapshot.stem}-{key}-{check}.json"

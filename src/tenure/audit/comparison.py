@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 
+from tenure.audit.problem import Kind
 from tenure.core.sql import literal, quoted
 from tenure.snapshots.engines.duckdb_session import connect
+from tenure.sources.raw_views import describe_relation
 
 # Columns compared at a time: of a million customers not all 250 fit into memory.
 COLUMNS_AT_A_TIME = 32
+# The columns of what differs; the kind is that of an ``AuditProblem``.
+DIFFERING = ("feature", "customers", "customer_id", "expected", "found", "kind")
+Row = tuple[str, int, str, str, str, Kind]
 
 
-def compare_snapshots(expected: Path, found: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """List every feature that differs between two snapshot files; unknown equals unknown.
+def compare_snapshots(expected: Path, found: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
+    """List every column that differs between two snapshot files; unknown equals unknown. ``columns``: name => kind.
 
-    => feature, customers (how many differ), customer_id (the first of them), expected, found; a customer who is in one
-    snapshot alone counts under the feature ``(eligible)``.
+    => feature, customers (how many differ), customer_id (the first of them), expected, found, kind; a customer who is
+       in one snapshot alone counts under the feature ``(eligible)``.
     """
+    names = list(columns)
     with connect() as connection:
         for name, path in (("expected", expected), ("found", found)):
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({literal(str(path))})")
         rows = _strangers(connection)
-        differs = _conditions(connection, columns)
-        for start in range(0, len(columns), COLUMNS_AT_A_TIME):
-            together = {column: differs[column] for column in columns[start : start + COLUMNS_AT_A_TIME]}
+        differs = _conditions(connection, names)
+        for start in range(0, len(names), COLUMNS_AT_A_TIME):
+            together = {column: differs[column] for column in names[start : start + COLUMNS_AT_A_TIME]}
             for column, customers in _differing(connection, together).items():
-                rows.append((column, customers, *_first(connection, column, differs[column])))
-    return pd.DataFrame(rows, columns=["feature", "customers", "customer_id", "expected", "found"])
+                rows.append((column, customers, *_first(connection, column, differs[column]), columns[column]))
+    return pd.DataFrame(rows, columns=list(DIFFERING))
 
 
-def _strangers(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, str, str, str]]:
+def _strangers(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     customers, first, was_expected = connection.execute(
         "SELECT count(*), min(customer_id), arg_min(e.customer_id IS NOT NULL, customer_id) "
         "FROM expected e FULL JOIN found f USING (customer_id) WHERE e.customer_id IS NULL OR f.customer_id IS NULL"
     ).fetchall()[0]
-    return [("(eligible)", customers, first, str(was_expected), str(not was_expected))] if customers else []
+    found = (str(was_expected), str(not was_expected))
+    return [("(eligible)", customers, first, *found, "eligibility")] if customers else []
 
 
-def _conditions(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> dict[str, str]:
+def _conditions(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> dict[str, str]:
     """Say in SQL when each column differs. A column without any value has a type of its own: it is compared as text."""
-    expected, found = (
-        {row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE {view}").fetchall()} for view in ("expected", "found")
-    )  # fmt: skip
+    expected, found = (describe_relation(connection, view) for view in ("expected", "found"))
 
     def differs(column: str) -> str:
         left, right = (f"{view}.{quoted(column)}" for view in ("e", "f"))

@@ -13,17 +13,17 @@ import pandas as pd
 
 from tenure.audit.audit import audit_training, check_cutoff
 from tenure.audit.customer_replay import replay_customers
-from tenure.audit.finding import Finding
 from tenure.audit.labels import (
-    duplicate_findings,
+    duplicate_problems,
     funnel_with_intervals,
     lead_time_sweep,
     sensitivity,
-    sweep_findings,
+    sweep_problems,
     unmatured_cutoffs,
 )
 from tenure.audit.perturbation import perturb_future
-from tenure.audit.replay import Replay, replay, unproven_features
+from tenure.audit.problem import AuditProblem
+from tenure.audit.replay import ROW, Replay, replay, unproven_features
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import literal
 from tenure.core.workspace import Workspace
@@ -43,7 +43,7 @@ CLEARLY = 0.05
 
 @dataclass(frozen=True)
 class TargetAudit:
-    """What was found of one target; ``refused`` says why it could not be asked.
+    """What is wrong with one target; ``refused`` says why it could not be asked.
 
     ``shuffled``: out-of-fold AUC on shuffled labels. ``hindsight``: the AUC a model would wrongly show that took every
     fact as known when it happened; None where no fact arrives late.
@@ -52,7 +52,7 @@ class TargetAudit:
     target: str
     refused: str = ""
     auc: Auc | None = None
-    findings: list[Finding] = field(default_factory=list)
+    problems: list[AuditProblem] = field(default_factory=list)
     funnel: pd.DataFrame = field(default_factory=pd.DataFrame)
     unmatured: list[date] = field(default_factory=list)
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -72,22 +72,22 @@ class SourceAudit:
     targets: list[TargetAudit]
 
     @property
-    def findings(self) -> list[Finding]:
-        of_targets = [finding for target in self.targets for finding in target.findings]
-        seen: dict[str, Finding] = {}
-        for finding in (*(f for one in self.replays for f in one.findings()), *of_targets):
-            seen.setdefault(str(finding), finding)
-        return list(seen.values())
+    def problems(self) -> list[AuditProblem]:
+        replayed = [problem for one in self.replays for problem in one.problems()]
+        return list(dict.fromkeys([*replayed, *(problem for target in self.targets for problem in target.problems)]))
 
     @property
-    def alarms(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.is_alarm]
+    def errors(self) -> list[AuditProblem]:
+        return [problem for problem in self.problems if problem.level == "error"]
+
+    @property
+    def warnings(self) -> list[AuditProblem]:
+        return [problem for problem in self.problems if problem.level == "warning"]
 
     @property
     def checks(self) -> pd.DataFrame:
         """=> check, cutoff, customers, features, left_out, differing"""
-        rows = [(r.check, r.cutoff, r.customers, r.features, r.left_out, len(r.differing)) for r in self.replays]
-        return pd.DataFrame(rows, columns=["check", "cutoff", "customers", "features", "left_out", "differing"])
+        return pd.DataFrame([one.row for one in self.replays], columns=ROW)
 
 
 def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterable[str] = ()) -> SourceAudit:
@@ -105,7 +105,7 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
     replays = [
         check_cutoff(snapshots, cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)
     ]
-    if cutoffs:  # what is told of customers is fitted anew each time: once is enough
+    if cutoffs:  # attributes are fitted anew each time: once is enough
         replays.append(check_cutoff(snapshots, max(cutoffs), replay_customers))
     return SourceAudit(replays, unproven_features(snapshots), late_facts(snapshots), targets)
 
@@ -116,14 +116,24 @@ def _audit_target(
     cheap = audit_training(snapshots, result)
     sweep = lead_time_sweep(snapshots, result)
     shuffled = shuffled_auc(snapshots, result, settings)
-    findings = [
-        *cheap.findings, *duplicate_findings(snapshots, result), *sweep_findings(result, sweep), *_shuffled_findings(result, shuffled)
-    ]  # fmt: skip
+    problems = [
+        *cheap.problems,
+        *duplicate_problems(snapshots, result),
+        *sweep_problems(result, sweep),
+        *_shuffled_problems(result, shuffled),
+    ]
     return TargetAudit(
-        target=result.target.name, auc=_auc(result), findings=findings, funnel=funnel_with_intervals(result.funnel),
-        unmatured=unmatured_cutoffs(snapshots, result), sensitivity=sensitivity(snapshots, result.target, result.plan.test), sweep=sweep, univariate=pd.DataFrame(cheap.univariate),
-        shuffled=shuffled, hindsight=hindsight_auc(naive, result, settings),
-    )  # fmt: skip
+        target=result.target.name,
+        auc=_auc(result),
+        problems=problems,
+        funnel=funnel_with_intervals(result.funnel),
+        unmatured=unmatured_cutoffs(snapshots, result),
+        sensitivity=sensitivity(snapshots, result.target, result.plan.test),
+        sweep=sweep,
+        univariate=pd.DataFrame(cheap.univariate),
+        shuffled=shuffled,
+        hindsight=hindsight_auc(naive, result, settings),
+    )
 
 
 def _auc(result: TrainingResult) -> Auc:
@@ -131,7 +141,7 @@ def _auc(result: TrainingResult) -> Auc:
 
 
 def shuffled_auc(snapshots: Snapshots, result: TrainingResult, settings: TrainingSettings) -> Auc:
-    """Shuffle the fitting labels and cross-fit: out of fold nothing can be foretold, unless a label reaches the other side."""
+    """Cross-fit on shuffled labels: out of fold nothing can be predicted, unless a label reaches the other side."""
     few = replace(settings, folds=3, max_trees=min(settings.max_trees, 300))
     columns = [c for c in snapshots.columns if c.name in set(result.model.feature_names)]
     fitting = read_rows(
@@ -142,17 +152,23 @@ def shuffled_auc(snapshots: Snapshots, result: TrainingResult, settings: Trainin
     return auc_with_interval(labels, trained.out_of_fold)
 
 
-def _shuffled_findings(result: TrainingResult, found: Auc) -> list[Finding]:
+def _shuffled_problems(result: TrainingResult, found: Auc) -> list[AuditProblem]:
     # The interval of one draw misses .5 once in twenty; a label that reaches the other side shows far above that.
     if found.low <= 0.5 or found.value < 0.5 + CLEARLY:
         return []
     return [
-        Finding(
-            "shuffled labels", "alarm", result.target.name,
-            f"out-of-fold AUC {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on shuffled labels of the fitting block",
-            "about .5", "A label reaches the other side of a fold: look at the folds' groups and at features made from labels.",
+        AuditProblem(
+            check="shuffled labels",
+            code="shuffled_labels",
+            level="error",
+            kind="target",
+            subject=result.target.name,
+            found=f"out-of-fold AUC {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on shuffled labels of the "
+            "fitting block",
+            expected="about .5",
+            to_do="A label reaches the other side of a fold: look at the folds' groups and at features made from labels.",
         )
-    ]  # fmt: skip
+    ]
 
 
 def late_facts(snapshots: Snapshots) -> pd.DataFrame:
@@ -162,8 +178,12 @@ def late_facts(snapshots: Snapshots) -> pd.DataFrame:
         for table in tables_with_rows(snapshots.staged):
             relation = f"read_parquet({literal(str(snapshots.staged.path(table)))})"
             count, late, days = connection.execute(
-                "SELECT count(*), count(*) FILTER (known_at::DATE > occurred_at::DATE), "
-                f"median(date_diff('day', occurred_at, known_at)) FILTER (known_at::DATE > occurred_at::DATE) FROM {relation}"
+                f"""
+                SELECT
+                    count(*),
+                    count(*) FILTER (known_at::DATE > occurred_at::DATE),
+                    median(date_diff('day', occurred_at, known_at)) FILTER (known_at::DATE > occurred_at::DATE)
+                FROM {relation}"""
             ).fetchall()[0]
             rows.append((table, count, late, late / count, days))
     return pd.DataFrame(rows, columns=["table", "rows", "late", "share", "median_days_late"])

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from scipy.stats import binomtest
 
-from tenure.audit.finding import Finding
+from tenure.audit.problem import AuditProblem
 from tenure.core.time_windows import grid_dates
 from tenure.models.evaluate import CONFIDENCE, auc_with_interval
 from tenure.models.training_result import TrainingResult
@@ -74,25 +74,34 @@ def unmatured_cutoffs(snapshots: Snapshots, result: TrainingResult) -> list[date
     return [cutoff for cutoff in later if not result.target.window.is_matured(cutoff, snapshots.as_of)]
 
 
-def duplicate_findings(snapshots: Snapshots, result: TrainingResult) -> list[Finding]:
+def duplicate_problems(snapshots: Snapshots, result: TrainingResult) -> list[AuditProblem]:
     """Name the cutoffs at which a customer has more than one label: each row must be one customer."""
-    findings = []
+    problems = []
     for cutoff in result.plan.all:
         customers = pq.read_table(snapshots.labels_path(result.target, cutoff), columns=["customer_id"]).to_pandas()
         repeated = customers[customers["customer_id"].duplicated()]["customer_id"]
         if len(repeated):
-            findings.append(
-                Finding(
-                    "label audit", "alarm", result.target.name,
-                    f"{len(repeated):,} customers have more than one label at {cutoff} (first: {repeated.iloc[0]})",
-                    "one row per customer and cutoff", "Look at the target's outcome and at the mapping of customer_id.",
+            problems.append(
+                AuditProblem(
+                    check="label audit",
+                    code="repeated_labels",
+                    level="error",
+                    kind="target",
+                    subject=result.target.name,
+                    found=f"{len(repeated):,} customers have more than one label at {cutoff} "
+                    f"(first: {repeated.iloc[0]})",
+                    expected="one row per customer and cutoff",
+                    to_do="Look at the target's outcome and at the mapping of customer_id.",
                 )
-            )  # fmt: skip
-    return findings
+            )
+    return problems
 
 
 def lead_time_sweep(snapshots: Snapshots, result: TrainingResult) -> pd.DataFrame:
-    """Move the outcome window away from the cutoff and test the same propensities. => lead_days, eligible, auc, low, high"""
+    """Move the outcome window away from the cutoff and test the same propensities.
+
+    => lead_days, eligible, auc, low, high
+    """
     propensities = result.test.set_index("customer_id")["propensity"]
     rows = []
     for lead in LEADS:
@@ -105,16 +114,22 @@ def lead_time_sweep(snapshots: Snapshots, result: TrainingResult) -> pd.DataFram
     return pd.DataFrame(rows, columns=["lead_days", "eligible", "auc", "low", "high"])
 
 
-def sweep_findings(result: TrainingResult, sweep: pd.DataFrame) -> list[Finding]:
-    """Flag a cliff at the first day."""
+def sweep_problems(result: TrainingResult, sweep: pd.DataFrame) -> list[AuditProblem]:
+    """Report an AUC that falls from the first day of the outcome window to the second."""
     if len(sweep) < 2 or sweep["auc"].iloc[0] - sweep["auc"].iloc[1] < CLIFF:
         return []
     first, second = sweep.iloc[0], sweep.iloc[1]
     return [
-        Finding(
-            "lead-time sweep", "alarm", result.target.name,
-            f"AUC falls from {first.auc:.3f} to {second.auc:.3f} when the outcome window begins a day later (test cutoff {result.plan.test})",
-            f"a fall of less than {CLIFF:.2f}",
-            "Something of the first day is known at the cutoff: look at facts dated at midnight, and at known_at.",
+        AuditProblem(
+            check="lead-time sweep",
+            code="first_day",
+            level="error",
+            kind="target",
+            subject=result.target.name,
+            found=f"AUC falls from {first.auc:.3f} to {second.auc:.3f} when the outcome window begins a day later "
+            f"(test cutoff {result.plan.test})",
+            expected=f"a fall of less than {CLIFF:.2f}",
+            to_do="Something of the first day is known at the cutoff: look at facts dated at midnight, "
+            "and at known_at.",
         )
-    ]  # fmt: skip
+    ]

@@ -20,7 +20,7 @@ from tenure.sources.staged_source import StagedSource
 
 
 def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
-    """Build the snapshot of a cutoff once more from facts whose unknown part was changed in every column, and compare."""
+    """Build a cutoff's snapshot again from facts whose unknown part was changed in every column, and compare."""
     snapshots.build_features([cutoff])
     with snapshots.scratch() as scratch:
         folder = Path(scratch) / "staged"

@@ -1,19 +1,19 @@
 """Time travel: build a snapshot from the raw files as they stood at its cutoff; nothing may differ.
 
-Filtering staged facts would prove nothing, the engine does that anyway: so the raw files are cut, staged anew and asked again.
+Filtering staged facts would prove nothing, as the engine does that anyway: so the raw files are cut and staged anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tenure.audit.comparison import compare_snapshots
-from tenure.audit.finding import Finding
+from tenure.audit.problem import AuditProblem, Kind
 from tenure.core.workspace import Workspace
 from tenure.features.catalogue import tables_of
 from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
@@ -25,10 +25,12 @@ from tenure.sources.identities import Identities
 from tenure.sources.provenance import stage_as_known, static_tables
 from tenure.sources.staged_source import StagedSource
 
+ROW = ("check", "cutoff", "customers", "features", "left_out", "differing")
+
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of one replay or perturbation; ``differing`` as ``compare_snapshots`` gives it, ``failed`` why it could not run."""
+    """One replay or perturbation; ``differing`` as ``compare_snapshots`` returns it, ``failed``: why it did not run."""
 
     check: str
     cutoff: date
@@ -38,24 +40,39 @@ class Replay:
     differing: pd.DataFrame
     failed: str = ""
 
-    def findings(self) -> list[Finding]:
-        """Turn each feature that differs into an alarm; a check that could not run is one, too, for it proves nothing."""
+    @property
+    def row(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ROW} | {"differing": len(self.differing)}
+
+    def problems(self) -> list[AuditProblem]:
+        """Report each feature that differs as an error; so is a check that could not run, for it proves nothing."""
         if self.failed:
             return [
-                Finding(
-                    self.check, "alarm", f"(cutoff {self.cutoff})", f"could not run: {self.failed}", "a snapshot to compare with",
-                    "Nothing is proven at this cutoff; mend what the message names and run again.",
+                AuditProblem(
+                    check=self.check,
+                    code="could_not_run",
+                    level="error",
+                    kind="cutoff",
+                    subject=f"(cutoff {self.cutoff})",
+                    found=f"could not run: {self.failed}",
+                    expected="a snapshot to compare with",
+                    to_do="Nothing is proven at this cutoff; mend what the message names and run again.",
                 )
-            ]  # fmt: skip
+            ]
         return [
-            Finding(
-                self.check, "alarm", row.feature,
-                f"differs for {row.customers:,} of {self.customers:,} customers at the cutoff {self.cutoff} (first: {row.customer_id}, "
-                f"{row.expected} in the snapshot, {row.found} from what was known)",
-                "the same to the bit", "It saw facts from after the cutoff: mend its definition, the mapping's known_at, or the query.",
+            AuditProblem(
+                check=self.check,
+                code="differs",
+                level="error",
+                kind=row.kind,
+                subject=row.feature,
+                found=f"differs for {row.customers:,} of {self.customers:,} customers at the cutoff {self.cutoff} "
+                f"(first: {row.customer_id}, {row.expected} in the snapshot, {row.found} from what was known)",
+                expected="the same to the bit",
+                to_do="It saw facts from after the cutoff: mend its definition, the mapping's known_at, or the query.",
             )
             for row in self.differing.itertuples()
-        ]  # fmt: skip
+        ]
 
 
 def unproven_features(snapshots: Snapshots) -> list[str]:
@@ -83,7 +100,10 @@ def replay(snapshots: Snapshots, cutoff: date) -> Replay:
 
 
 def staged_then(snapshots: Snapshots, cutoff: date, scratch: Workspace) -> tuple[StagedSource, int]:
-    """Stage the raw files as they stood at a cutoff, its customers named as today's are. => staged facts, raw rows left out"""
+    """Stage the raw files as they stood at a cutoff, its customers named as today's are.
+
+    => staged facts, raw rows left out
+    """
     source, workspace = snapshots.staged.source, snapshots.workspace
     identities = Identities.of(workspace, source)
     staged, left_out = stage_as_known(
@@ -101,8 +121,8 @@ def rebuild(
     fresh = scratch / "snapshot.parquet"
     with connect(scratch) as connection:
         DuckDBEngine(staged, connection).build_snapshot(snapshots.targets.values(), columns, [cutoff], {cutoff: fresh})
-    flags = [f"eligible__{name}" for name in snapshots.targets]
-    names: Sequence[str] = [*flags, *(column.name for column in columns)]
+    kinds: dict[str, Kind] = {f"eligible__{name}": "eligibility" for name in snapshots.targets}
+    kinds |= {column.name: "feature" for column in columns}
     known = snapshots.features_path(cutoff)
     customers = len(pd.read_parquet(known, columns=["customer_id"]))
-    return Replay(check, cutoff, customers, len(columns), left_out, compare_snapshots(known, fresh, names))
+    return Replay(check, cutoff, customers, len(columns), left_out, compare_snapshots(known, fresh, kinds))

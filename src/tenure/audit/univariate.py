@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tenure.audit.finding import Finding
+from tenure.audit.problem import AuditProblem
 from tenure.models.evaluate import auc_with_interval
 
 SUSPICIOUS_AUC = 0.95
@@ -23,8 +23,8 @@ def univariate_aucs(
 
     ``fitting`` holds the text features of the fitting rows, with their ``labels``.
 
-    A number ranks by its value, unknown as the lowest or the highest, in the better direction; a text by the label rate of
-    its level among the fitting rows.
+    A number ranks by its value, unknown as the lowest or the highest, in the better direction; a text by the label rate
+    of its level among the fitting rows.
     """
     rows = [(name, _univariate(fitting.get(name), labels, test[name], test_labels)) for name in names]
     table = pd.DataFrame(rows, columns=["feature", "auc"])
@@ -49,24 +49,31 @@ def _either_way(labels: np.ndarray, scores: np.ndarray) -> float:
     return max(auc, 1 - auc)
 
 
-def univariate_findings(ranked: pd.DataFrame, cutoff: object) -> list[Finding]:
+def univariate_problems(ranked: pd.DataFrame, cutoff: object) -> list[AuditProblem]:
     """Name the features with a univariate AUC of at least .95 that lie .10 above the best of the others."""
     suspicious = ranked[ranked["auc"] >= SUSPICIOUS_AUC]
     others = ranked[ranked["auc"] < SUSPICIOUS_AUC]["auc"]
     best_other = float(others.max()) if len(others) else 0.5
     return [
-        Finding(
-            "too good alone", "alarm", row.feature, f"AUC {row.auc:.3f} by itself at {cutoff}; the best of the others reaches {best_other:.3f}",
-            f"below {SUSPICIOUS_AUC} or within {AHEAD_OF_NEXT:.2f} of the others",
-            "Look where the column comes from: an end date, a status written later, or the label in other words. Leave it out, or say when it was known.",
+        AuditProblem(
+            check="too good alone",
+            code="too_good_alone",
+            level="error",
+            kind="feature",
+            subject=row.feature,
+            found=f"AUC {row.auc:.3f} by itself at {cutoff}; the best of the others reaches {best_other:.3f}",
+            expected=f"below {SUSPICIOUS_AUC} or within {AHEAD_OF_NEXT:.2f} of the others",
+            to_do="Look where the column comes from: an end date, a status written later, or the label in other words. "
+            "Leave it out, or say when it was known.",
         )
-        for row in suspicious.itertuples() if row.auc >= best_other + AHEAD_OF_NEXT
-    ]  # fmt: skip
+        for row in suspicious.itertuples()
+        if row.auc >= best_other + AHEAD_OF_NEXT
+    ]
 
 
-def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str], cutoff: object) -> list[Finding]:
-    """Note the numbers that foretell only by being unknown: known values rank no better than chance, their absence does."""
-    findings = []
+def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str], cutoff: object) -> list[AuditProblem]:
+    """Warn of numbers that rank only by being unknown: known values rank no better than chance, their absence does."""
+    problems = []
     for name in names:
         unknown = test[name].isna().to_numpy()
         values = test[name].to_numpy()
@@ -82,15 +89,22 @@ def missing_proxies(test: pd.DataFrame, labels: np.ndarray, names: Sequence[str]
             and not absence.low <= 0.5 <= absence.high
             and known.low <= 0.5 <= known.high
         ):
-            findings.append(
-                Finding(
-                    "proxy for missing data", "note", name,
-                    f"unknown for {unknown.mean():.0%} of customers, and that alone has AUC {max(absence.value, 1 - absence.value):.3f} at {cutoff}; "
-                    f"among the known its value has {known.value:.3f} ({known.low:.3f} to {known.high:.3f})",
-                    "a value that tells something", "Ask why it is unknown: the reason is the signal, and may change with how data are collected.",
+            problems.append(
+                AuditProblem(
+                    check="proxy for missing data",
+                    code="missing_data",
+                    level="warning",
+                    kind="feature",
+                    subject=name,
+                    found=f"unknown for {unknown.mean():.0%} of customers, and that alone has AUC "
+                    f"{max(absence.value, 1 - absence.value):.3f} at {cutoff}; among the known its value has "
+                    f"{known.value:.3f} ({known.low:.3f} to {known.high:.3f})",
+                    expected="a value that tells something",
+                    to_do="Ask why it is unknown: the reason is the signal, "
+                    "and may change with how data are collected.",
                 )
-            )  # fmt: skip
-    return findings
+            )
+    return problems
 
 
 def _of_both(labels: np.ndarray) -> int:

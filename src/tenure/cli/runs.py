@@ -170,11 +170,11 @@ def audit(
     log: LogOption = "text",
     workspace: WorkspaceOption = "",
 ) -> None:
-    """Look for leakage in everything: exit 1 on an alarm."""
+    """Look for leakage in everything: exit 1 on an error."""
     from tenure.runs.audit import audit_flow
 
     said = Log(log)
-    folder, alarms = audit_flow(
+    folder, errors = audit_flow(
         source,
         as_of=as_of,
         targets=names_in(targets),
@@ -183,11 +183,11 @@ def audit(
         quick=quick,
         progress=_telling(said),
     )
-    for alarm in alarms:
-        said.say("alarm", f"  alarm: {alarm}", text=alarm)
-    shown = f"{len(alarms) or 'No'} alarm{'' if len(alarms) == 1 else 's'}. Open {folder / 'audit.html'}"
-    said.say("end", shown, folder=folder, alarms=len(alarms))
-    if alarms:
+    for error in errors:
+        said.say("error", f"  error: {error}", text=error)
+    shown = f"{len(errors) or 'No'} error{'' if len(errors) == 1 else 's'}. Open {folder / 'audit.html'}"
+    said.say("end", shown, folder=folder, errors=len(errors))
+    if errors:
         raise typer.Exit(1)
 
 

@@ -7,15 +7,25 @@ a file ``data/raw/<source>/targets/winback.py`` holds a ``TARGET``.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
-from tenure.core.errors import DefinitionError, describe_unforeseen
+from tenure.core.errors import DefinitionError, UsageError, describe_unforeseen
 from tenure.core.hashing import digest, fingerprint_file
+from tenure.core.workspace import check_name
 
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=_Named)
 Kind = Literal["readers", "estimators", "targets", "attributes"]
 # What a file of each kind holds.
 HOLDS: dict[Kind, str] = {
@@ -44,7 +54,8 @@ def plugins(kind: Kind, folder: Path | None = None) -> dict[str, Plugin]:
     DefinitionError : one cannot be imported, holds nothing of its kind, or two have one name.
     """
     found: dict[str, Plugin] = {}
-    brought = [_of_package(point) for point in sorted(entry_points(group=f"tenure.{kind}"), key=lambda e: e.name)]
+    points = _entry_points(f"tenure.{kind}", tuple(sys.path))
+    brought = [_of_package(point) for point in sorted(points, key=lambda point: point.name)]
     files = sorted((folder / kind).glob("*.py")) if folder else []
     for plugin in [*brought, *(_of_file(path, HOLDS[kind]) for path in files if not path.name.startswith("_"))]:
         if plugin.name in found:
@@ -54,17 +65,60 @@ def plugins(kind: Kind, folder: Path | None = None) -> dict[str, Plugin]:
     return found
 
 
+def with_plugins(built_in: Mapping[str, Named], kind: Kind, of: type[Named], folder: Path | None) -> dict[str, Named]:
+    """Add what others bring of a kind to what is built in, by name.
+
+    Raises
+    ------
+    DefinitionError : as ``plugins``; what is brought is no ``of``, has another name than its file, or one that is taken.
+    """
+    found = dict(built_in)
+    for name, plugin in plugins(kind, folder).items():
+        if not isinstance(plugin.value, of):
+            kinds = f"{type(plugin.value).__name__}. Expected {of.__name__}"
+            raise DefinitionError(f"{plugin.where}: its {HOLDS[kind]} is of type {kinds}.")
+        try:
+            check_name(of.__name__, plugin.value.name)
+        except UsageError as error:
+            raise DefinitionError(f"{plugin.where}: {error}") from None
+        if plugin.value.name != name:
+            named = f"{plugin.value.name!r}. Expected {name!r}, as it is found by"
+            raise DefinitionError(f"{plugin.where}: its {HOLDS[kind]} is named {named}; rename one of them.")
+        if name in built_in:
+            raise DefinitionError(f"{plugin.where} brings {name!r}, which is built in. Expected a new name; rename it.")
+        found[name] = plugin.value
+    return found
+
+
+def plugins_key(folder: Path | None) -> str:
+    """Hash the code of all plugins, of every kind, that are found for a source's ``folder``."""
+    return digest([(kind, name, plugin.code) for kind in HOLDS for name, plugin in plugins(kind, folder).items()])
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """List the entry points of the packages on a path: reading them takes a twentieth of a second."""
+    return entry_points(group=group)
+
+
 def _of_package(point: EntryPoint) -> Plugin:
     package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package"
     where = f"{package} (entry point {point.group}: {point.name})"
     try:
-        value = point.load()
-        spec = find_spec(point.module)
+        value, code = point.load(), _code_of(point.module)
     except Exception as error:  # whatever their module raises, it is theirs to mend
         raise DefinitionError(f"{where} cannot be loaded: {describe_unforeseen(error)}. Mend or remove it.") from error
-    source = Path(spec.origin) if spec and spec.origin else None
-    code = fingerprint_file(source) if source and source.is_file() else package
     return Plugin(point.name, value, where, digest(package, code))
+
+
+def _code_of(module: str) -> list[str]:
+    """Hash the Python files of the package that a module belongs to, or the module where it stands alone."""
+    spec = find_spec(module.partition(".")[0])
+    if spec is None or not spec.origin:
+        return []
+    folders = spec.submodule_search_locations
+    files = [path for folder in folders for path in Path(folder).rglob("*.py")] if folders else [Path(spec.origin)]
+    return [fingerprint_file(path) for path in sorted(files) if path.is_file()]
 
 
 def _of_file(path: Path, holds: str) -> Plugin:

@@ -1,4 +1,4 @@
-"""What a customer attribute is: something said of a customer beside the scores, from what was known at the as-of."""
+"""What a customer attribute is: columns beside the scores, from what was known at the as-of. One small file each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pandas as pd
 
 from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.sources.source import Source
+
+Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,24 @@ class AttributeColumn:
 
 @dataclass(frozen=True)
 class CustomerAttribute:
-    """Some columns of a customer, one row each.
+    """Some columns of each customer, and tables of another grain.
 
-    ``build`` takes the facts known at the as-of and the customers as far as they are told (customer_id, the scores, the
-    columns of the attributes named in ``after``) and gives customer_id and ``columns``; whom it leaves out has nulls.
-    ``columns_in`` names further columns, where the source decides which there are.
-    ``details`` gives tables of another grain by name, each written as ``<name>.csv`` beside the scores; its customers
-    have the columns of every attribute.
+    ``build`` takes the facts known at the as-of and the customers (customer_id, the scores, the columns of the
+    attributes in ``after`` and ``beside``). It returns a table of customer_id and ``columns``, in which a customer may
+    be missing, and further tables by name, each written as ``<name>.csv`` beside the scores and shown on the customers'
+    page. ``columns_in`` names further columns, where the source decides which there are.
+
+    Without the attributes in ``after`` it cannot be built; it uses those in ``beside`` where the source has them.
     ``settings`` are its numbers, lists and tables by name; a source sets its own in ``[attributes.<name>]``.
     """
 
     name: str
-    tables: tuple[str, ...]  # staged tables it cannot be told without
+    tables: tuple[str, ...]  # staged tables it cannot be built without
     columns: tuple[AttributeColumn, ...]
-    build: Callable[[FactsAt, pd.DataFrame], pd.DataFrame]
+    build: Callable[[FactsAt, pd.DataFrame], tuple[pd.DataFrame, Tables]]
     after: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     columns_in: Callable[[FactsAt], tuple[AttributeColumn, ...]] | None = None
-    details: Callable[[FactsAt, pd.DataFrame], Mapping[str, pd.DataFrame]] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def settings_of(self, source: Source) -> dict[str, Any]:

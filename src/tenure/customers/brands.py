@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import pandas as pd
 
 from tenure.core.errors import DefinitionError, NotEnoughDataError
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.snapshots.engines.facts_at import FactsAt
 
 WINDOW_DAYS = 365
@@ -19,17 +17,31 @@ MOST = 12
 
 _LINES = f"""
 SELECT customer_id, coalesce(brand, product_brand) AS brand, quantity, amount, age_days
-FROM order_lines WHERE quantity > 0 AND amount > 0 AND coalesce(brand, product_brand) IS NOT NULL AND age_days <= {WINDOW_DAYS}"""
+FROM order_lines
+WHERE quantity > 0
+    AND amount > 0
+    AND coalesce(brand, product_brand) IS NOT NULL
+    AND age_days <= {WINDOW_DAYS}"""
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Tell each buyer's main brand, and where they move up, the next. => customer_id and the attribute's columns"""
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Find each buyer's main brand, and the next one up where they are ready for it; sum up each brand.
+
+    => customer_id and the attribute's columns
+    => brands: brand, price, rung, customers, amount, share, main_of, ready_for_it (customers); from the lowest rung
+    """
     rungs = ladder(facts)
     bought = facts.query(
         f"""
-        SELECT customer_id, brand, sum(amount) AS amount, count(*) AS lines,
-               coalesce(sum(amount) FILTER (WHERE age_days <= {RECENT_DAYS}), 0) AS recent
-        FROM ({_LINES}) GROUP BY customer_id, brand ORDER BY customer_id, amount DESC, brand"""
+        SELECT
+            customer_id,
+            brand,
+            sum(amount) AS amount,
+            count(*) AS lines,
+            coalesce(sum(amount) FILTER (WHERE age_days <= {RECENT_DAYS}), 0) AS recent
+        FROM ({_LINES})
+        GROUP BY customer_id, brand
+        ORDER BY customer_id, amount DESC, brand"""
     )
     bought["rung"] = bought["brand"].map(rungs.set_index("brand")["rung"])
     totals = bought.groupby("customer_id")[["amount", "lines", "recent"]].sum()
@@ -42,7 +54,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     share_recent = (higher["recent"] / totals["recent"]).where(totals["recent"] > 0)
     is_ready = (share_recent > share_before) & (totals["lines"] >= FEWEST_LINES)
     following = (main["rung"] + 1).map(rungs.drop_duplicates("rung").set_index("rung")["brand"])
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "brands_bought": bought.groupby("customer_id").size(),
             "brand_main": main["brand"],
@@ -50,9 +62,9 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
             "brand_ready_for": following.where(is_ready),
         }
     ).reset_index()
+    return table, {"brands": _summed(rungs, table)}
 
 
-@lru_cache(maxsize=1)  # told once for the customers, once for the table
 def ladder(facts: FactsAt) -> pd.DataFrame:
     """Order the brands from the lowest rung: as the source says, else by the mean price of a piece:
     brands whose prices lie within a tenth of each other share a rung.
@@ -66,8 +78,14 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
     """
     table = facts.query(
         f"""
-        SELECT brand, round(avg(CAST(amount AS DOUBLE) / quantity), 9) AS price, count(DISTINCT customer_id) AS customers,
-               sum(amount) AS amount FROM ({_LINES}) GROUP BY brand ORDER BY price, brand"""
+        SELECT
+            brand,
+            round(avg(CAST(amount AS DOUBLE) / quantity), 9) AS price,
+            count(DISTINCT customer_id) AS customers,
+            sum(amount) AS amount
+        FROM ({_LINES})
+        GROUP BY brand
+        ORDER BY price, brand"""
     )
     if len(table) < 2:
         raise NotEnoughDataError("needs order lines of at least two brands in the last year")
@@ -76,7 +94,8 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
         raise NotEnoughDataError(f"{len(table)} brands: expected at most {MOST}, or a ladder in [attributes.brands]")
     if unknown := sorted({*rungs} - {*table["brand"]}):
         raise DefinitionError(
-            f"[attributes.brands] ladder names {', '.join(map(str, unknown))}. Expected brands of the order lines: {', '.join(table['brand'])}."
+            f"[attributes.brands] ladder names {', '.join(map(str, unknown))}. "
+            f"Expected brands of the order lines: {', '.join(table['brand'])}."
         )
     if rungs:
         table = table.set_index("brand").loc[rungs].reset_index()
@@ -85,14 +104,12 @@ def ladder(facts: FactsAt) -> pd.DataFrame:
     return table.assign(rung=rung, share=table["amount"] / table["amount"].sum())
 
 
-def brands(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Sum up each brand of the ladder. => brands: brand, price, rung, customers, amount, share, main_of, ready_for_it (customers)"""
-    rungs = ladder(facts)
+def _summed(rungs: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     main_of, ready = (customers[column].value_counts() for column in ("brand_main", "brand_ready_for"))
     table = rungs.assign(main_of=rungs["brand"].map(main_of), ready_for_it=rungs["brand"].map(ready))
     counts = ["main_of", "ready_for_it"]
     table[counts] = table[counts].fillna(0).astype(int)
-    return {"brands": table.round({"price": 2, "amount": 2, "share": 4})}
+    return table.round({"price": 2, "amount": 2, "share": 4})
 
 
 ATTRIBUTE = CustomerAttribute(
@@ -103,11 +120,12 @@ ATTRIBUTE = CustomerAttribute(
         AttributeColumn("brand_main", "", "The brand most money went to in the last 365 days."),
         AttributeColumn("brand_main_share", "share", "The main brand's share of what was spent on brands."),
         AttributeColumn(
-            "brand_ready_for", "",
-            "The next brand up the ladder, where more of the last 90 days' spending went above the main brand than before.",
+            "brand_ready_for",
+            "",
+            "The next brand up the ladder, where more of the last 90 days' spending went above the main brand "
+            "than before.",
         ),
     ),
     build=build,
-    details=brands,
     settings={"ladder": []},  # brands from the lowest rung; none: by the mean price of a piece
-)  # fmt: skip
+)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import quoted
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.snapshots.engines.facts_at import FactsAt
 
 PREFIX = "consent_"
@@ -23,7 +23,7 @@ def columns_in(facts: FactsAt) -> tuple[AttributeColumn, ...]:
     )
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
     """Take the newest word on each channel; of two in the same instant the refusal. => customer_id, consent_<channel>
 
     Raises
@@ -37,9 +37,10 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
         f"arg_max({flag}, row(occurred_at, known_at, NOT {flag})) FILTER (WHERE {flag} IS NOT NULL) AS {flag}"
         for flag in map(quoted, channels)
     )
-    return facts.query(
+    table = facts.query(
         f"SELECT customer_id, {newest} FROM (SELECT * REPLACE ({_flags(channels)}) FROM customers) GROUP BY customer_id"
     )
+    return table, {}
 
 
 def _flags(channels: list[str]) -> str:

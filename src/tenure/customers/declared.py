@@ -1,37 +1,48 @@
-"""What customers told us, beside what they do and what is foretold of them."""
+"""What customers answered, beside what they do and how likely they are to act."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.snapshots.engines.facts_at import FactsAt
 
-# What an answer is set beside, where the customers carry it.
+# What the answers are compared with, where the customers carry it.
 BESIDE = ("engagement_index", "rfm_orders", "rfm_amount")
 FEWEST = 10
 
 _NEWEST = """
-SELECT customer_id, key, arg_max(value, row(occurred_at, known_at, value)) AS value, CAST(max(occurred_at) AS DATE) AS answered_on
-FROM declared WHERE value IS NOT NULL GROUP BY customer_id, key"""
+SELECT
+    customer_id,
+    key,
+    arg_max(value, row(occurred_at, known_at, value)) AS value,
+    CAST(max(occurred_at) AS DATE) AS answered_on
+FROM declared
+WHERE value IS NOT NULL
+GROUP BY customer_id, key"""
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Gather each customer's newest answers. => customer_id, declared_answers, declared_on"""
-    return facts.query(
-        f"""
-        SELECT customer_id, string_agg(key || ': ' || value, '; ' ORDER BY key) AS declared_answers,
-               CAST(max(answered_on) AS VARCHAR) AS declared_on
-        FROM ({_NEWEST}) GROUP BY customer_id ORDER BY customer_id"""
-    )
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Gather each customer's newest answers, and compare those who gave the same.
 
-
-def answers(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Set each answer beside what those who gave it do, and what is foretold of them, as means.
-
-    => declared_answers: key, value, customers, share (of those who answered), then each of ``BESIDE`` and the propensities
+    => customer_id, declared_answers, declared_on
+    => declared_answers: key, value, customers, share (of those who answered), then the means of each of ``BESIDE`` and
+       of the propensities
     """
-    newest = facts.query(_NEWEST)
+    table = facts.query(
+        f"""
+        SELECT
+            customer_id,
+            string_agg(key || ': ' || value, '; ' ORDER BY key) AS declared_answers,
+            CAST(max(answered_on) AS VARCHAR) AS declared_on
+        FROM ({_NEWEST})
+        GROUP BY customer_id
+        ORDER BY customer_id"""
+    )
+    return table, {"declared_answers": _compared(facts.query(_NEWEST), customers)}
+
+
+def _compared(newest: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     beside = [column for column in customers if column in BESIDE or str(column).endswith("_propensity")]
     joined = newest.merge(customers[["customer_id", *beside]], on="customer_id")
     groups = joined.groupby(["key", "value"])
@@ -40,16 +51,16 @@ def answers(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     table = table[table["customers"] >= FEWEST].reset_index()
     asked = table["key"].map(newest["key"].value_counts()).astype(float)
     table.insert(3, "share", (table["customers"] / asked).round(4))
-    return {"declared_answers": table.sort_values(["key", "customers"], ascending=[True, False], ignore_index=True)}
+    return table.sort_values(["key", "customers"], ascending=[True, False], ignore_index=True)
 
 
 ATTRIBUTE = CustomerAttribute(
     name="declared",
     tables=("declared",),
     columns=(
-        AttributeColumn("declared_answers", "", "The newest answer to each question, as told by the customer."),
+        AttributeColumn("declared_answers", "", "The newest answer to each question, as the customer gave it."),
         AttributeColumn("declared_on", "date", "The day of the newest answer."),
     ),
     build=build,
-    details=answers,
+    beside=("engagement", "rfm"),
 )

@@ -8,12 +8,24 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.snapshots.engines.facts_at import FactsAt
 
 _ORDER_LINES = """
-SELECT customer_id, occurred_at, known_at, order_id AS purchase_id, CAST(amount AS DOUBLE) AS amount, quantity > 0 AS is_purchase
+SELECT
+    customer_id,
+    occurred_at,
+    known_at,
+    order_id AS purchase_id,
+    CAST(amount AS DOUBLE) AS amount,
+    quantity > 0 AS is_purchase
 FROM order_lines"""
 _PAYMENTS = """
-SELECT customer_id, occurred_at, known_at, CAST(occurred_at AS VARCHAR) AS purchase_id,
-       CAST(CASE WHEN status = 'succeeded' THEN amount ELSE -abs(amount) END AS DOUBLE) AS amount, status = 'succeeded' AS is_purchase
-FROM payments WHERE status <> 'failed'"""
+SELECT
+    customer_id,
+    occurred_at,
+    known_at,
+    CAST(occurred_at AS VARCHAR) AS purchase_id,
+    CAST(CASE WHEN status = 'succeeded' THEN amount ELSE -abs(amount) END AS DOUBLE) AS amount,
+    status = 'succeeded' AS is_purchase
+FROM payments
+WHERE status <> 'failed'"""
 
 
 def known_before(rows: str, day: date) -> str:
@@ -30,7 +42,8 @@ def known_before(rows: str, day: date) -> str:
 def purchases(facts: FactsAt) -> str:
     """Give the SQL of what was bought: order lines, or payments where the source has no orders.
 
-    => customer_id, occurred_at, known_at, purchase_id, amount (in the source's currency; negative when given back), is_purchase
+    => customer_id, occurred_at, known_at, purchase_id, amount (in the source's currency; negative when given back),
+       is_purchase
 
     Raises
     ------

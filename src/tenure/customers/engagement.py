@@ -1,10 +1,9 @@
-"""How much a customer does, over all channels, weighted by what it foretells: 0 to 100."""
+"""How much a customer does, over all channels, weighted by how well it predicts a purchase: 0 to 100."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,25 +11,50 @@ import pandas as pd
 from scipy.special import expit
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before
 from tenure.models.evaluate import auc_with_interval
 from tenure.snapshots.engines.facts_at import FactsAt
 
 # Each act of a customer by its staged table: what a customer does, not what is done to them.
 ACTS = {
-    "engagement": "SELECT customer_id, occurred_at, known_at, coalesce(channel || ' ', '') || kind AS act FROM engagement",
-    "order_lines": "SELECT DISTINCT customer_id, occurred_at, known_at, 'order' AS act FROM order_lines WHERE quantity > 0",
-    "usage": "SELECT customer_id, occurred_at, known_at, 'use' || coalesce(' of ' || metric, '') AS act FROM usage WHERE quantity > 0",
-    "support_tickets": "SELECT customer_id, occurred_at, known_at, 'support ticket' AS act FROM support_tickets WHERE event = 'opened'",
-    "loyalty": "SELECT customer_id, occurred_at, known_at, 'points redeemed' AS act FROM loyalty WHERE event = 'redeemed'",
-    "declared": "SELECT customer_id, occurred_at, known_at, 'answer' AS act FROM declared",
+    "engagement": """
+SELECT customer_id, occurred_at, known_at, coalesce(channel || ' ', '') || kind AS act
+FROM engagement""",
+    "order_lines": """
+SELECT DISTINCT customer_id, occurred_at, known_at, 'order' AS act
+FROM order_lines
+WHERE quantity > 0""",
+    "usage": """
+SELECT customer_id, occurred_at, known_at, 'use' || coalesce(' of ' || metric, '') AS act
+FROM usage
+WHERE quantity > 0""",
+    "support_tickets": """
+SELECT customer_id, occurred_at, known_at, 'support ticket' AS act
+FROM support_tickets
+WHERE event = 'opened'""",
+    "loyalty": """
+SELECT customer_id, occurred_at, known_at, 'points redeemed' AS act
+FROM loyalty
+WHERE event = 'redeemed'""",
+    "declared": """
+SELECT customer_id, occurred_at, known_at, 'answer' AS act
+FROM declared""",
 }
-# What an act is to foretell.
+# What an act is to predict.
 OUTCOMES = {
-    "order_lines": "SELECT customer_id, occurred_at, known_at FROM order_lines WHERE quantity > 0",
-    "payments": "SELECT customer_id, occurred_at, known_at FROM payments WHERE status = 'succeeded'",
-    "subscription_events": "SELECT customer_id, occurred_at, known_at FROM subscription_events WHERE event IN ('started', 'renewed')",
+    "order_lines": """
+SELECT customer_id, occurred_at, known_at
+FROM order_lines
+WHERE quantity > 0""",
+    "payments": """
+SELECT customer_id, occurred_at, known_at
+FROM payments
+WHERE status = 'succeeded'""",
+    "subscription_events": """
+SELECT customer_id, occurred_at, known_at
+FROM subscription_events
+WHERE event IN ('started', 'renewed')""",
 }
 LOOK_BACK_DAYS = 365  # after twelve half-lives of 30 days nothing is left of an act
 FEWEST = 30
@@ -40,7 +64,7 @@ MAX_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Weights:
-    """What each kind of act is worth: ``table`` has act, weight, customers, mean. ``full`` is the sum that counts as 100."""
+    """What each kind of act is worth: ``table`` has act, weight, customers, mean; a sum of ``full`` counts as 100."""
 
     table: pd.DataFrame
     full: float
@@ -51,8 +75,13 @@ class Weights:
         return (100 * _weighed(decayed, self.table) / self.full).clip(0, 100).round(1)
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Weigh what was done by the as-of and some days earlier. => customer_id, engagement_index, _before, engagement_trend"""
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Weigh what was done by the as-of and some days earlier.
+
+    => customer_id, engagement_index, engagement_index_before, engagement_trend
+    => engagement_weights: act, weight, customers (who did it), mean (decayed acts each)
+    => engagement_quality: one row with both days, the customers asked, how many bought, and the AUC with its interval
+    """
     settings = ATTRIBUTE.settings_of(facts.source)
     weights = learn(facts)
     then = facts.as_of - timedelta(days=settings["days_before"])
@@ -60,19 +89,19 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({name: weights.index(decayed_acts(facts, day, settings)) for name, day in days.items()})
     table = table.reindex(customers["customer_id"]).fillna(0.0)
     table["engagement_trend"] = trend(table["engagement_index"], table["engagement_index_before"], settings)
-    return table.reset_index()
+    tables = {"engagement_weights": weights.table, "engagement_quality": pd.DataFrame([weights.quality])}
+    return table.reset_index(), tables
 
 
-@lru_cache(maxsize=1)  # told once for the index, once for the printed weights
 def learn(facts: FactsAt) -> Weights:
-    """Learn what each kind of act foretells from a past day, and test it on a later one.
+    """Learn how well each kind of act predicts from a past day, and test it on a later one.
 
     Both days' outcomes were known by the as-of, and the first day's by the second: a logistic regression with a ridge
-    and no negative weight, of whether a purchase or renewal came within the horizon, on the square root of decayed acts.
+    and no negative weight, of a purchase or renewal within the horizon, on the square root of decayed acts.
 
     Raises
     ------
-    NotEnoughDataError : too few customers with or without a purchase on either day, or nothing foretells one.
+    NotEnoughDataError : too few customers with or without a purchase on either day, or nothing predicts one.
     """
     settings = ATTRIBUTE.settings_of(facts.source)
     tested = facts.as_of - timedelta(days=settings["horizon_days"])
@@ -92,19 +121,33 @@ def learn(facts: FactsAt) -> Weights:
         auc_with_interval(came_true.to_numpy(), scores.to_numpy()) for scores in (_weighed(later, table), freshness)
     )
     quality = {
-        "fitted_on": fitted, "tested_on": tested, "horizon_days": settings["horizon_days"], "customers": len(later),
-        "bought": int(came_true.sum()), "auc": auc.value, "auc_low": auc.low, "auc_high": auc.high, "auc_days_since_last_act": plain.value,
-    }  # fmt: skip
+        "fitted_on": fitted,
+        "tested_on": tested,
+        "horizon_days": settings["horizon_days"],
+        "customers": len(later),
+        "bought": int(came_true.sum()),
+        "auc": auc.value,
+        "auc_low": auc.low,
+        "auc_high": auc.high,
+        "auc_days_since_last_act": plain.value,
+    }
     return Weights(table.sort_values(["weight", "act"], ascending=[False, True], ignore_index=True), full, quality)
 
 
 def decayed_acts(facts: FactsAt, day: date, settings: dict[str, Any]) -> pd.DataFrame:
-    """Count each kind of act known before a day, each worth half after every half-life. => one row per customer, one column per act"""
+    """Count each kind of act known before a day, each worth half after every half-life.
+
+    => one row per customer, one column per act
+    """
     weight = f"pow(0.5, days_ago / {settings['half_life_days']})"
     # Rounded where they leave the engine: the last bits depend on which of its threads was first.
     long = facts.query(
-        f"SELECT customer_id, act, round(sum({weight}), 9) AS decayed FROM ({known_before(_acts(facts), day)}) "
-        f"WHERE days_ago <= {LOOK_BACK_DAYS} GROUP BY customer_id, act ORDER BY customer_id, act"
+        f"""
+        SELECT customer_id, act, round(sum({weight}), 9) AS decayed
+        FROM ({known_before(_acts(facts), day)})
+        WHERE days_ago <= {LOOK_BACK_DAYS}
+        GROUP BY customer_id, act
+        ORDER BY customer_id, act"""
     )
     return long.pivot(index="customer_id", columns="act", values="decayed").fillna(0.0)
 
@@ -119,7 +162,7 @@ def _acts(facts: FactsAt) -> str:
 def _acts_and_outcome(
     facts: FactsAt, day: date, until: date, settings: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """Give a day's decayed acts, and whether each of these customers bought or renewed by another day, as known then."""
+    """Return a day's decayed acts, and whether each of these customers bought or renewed by another day."""
     decayed = decayed_acts(facts, day, settings)
     outcomes = " UNION ALL ".join(sql for table, sql in OUTCOMES.items() if table in facts.tables)
     if not outcomes:
@@ -130,8 +173,8 @@ def _acts_and_outcome(
     bought = pd.Series(decayed.index.isin(buyers["customer_id"]).astype(int), index=decayed.index)
     if min(int(bought.sum()), int((1 - bought).sum())) < FEWEST:
         raise NotEnoughDataError(
-            f"of {len(bought):,} customers who did anything in the year before {day}, {int(bought.sum()):,} bought by {until}: "
-            f"expected at least {FEWEST} who did and {FEWEST} who did not"
+            f"of {len(bought):,} customers who did anything in the year before {day}, {int(bought.sum()):,} bought by "
+            f"{until}: expected at least {FEWEST} who did and {FEWEST} who did not"
         )
     return decayed, bought
 
@@ -144,7 +187,7 @@ def _days_since_any_act(facts: FactsAt, day: date) -> pd.Series:
 
 
 def _fit(decayed: pd.DataFrame, bought: pd.Series) -> np.ndarray:
-    """Fit the weights: bounded maximum likelihood, exact, on acts scaled by their spread, which the weights take back."""
+    """Fit the weights by bounded maximum likelihood, on acts scaled by their spread, which the weights take back."""
     from scipy.optimize import minimize
 
     acts = np.sqrt(decayed.to_numpy())
@@ -180,16 +223,6 @@ def trend(now: pd.Series, before: pd.Series, settings: dict[str, Any]) -> np.nda
     return np.select(conditions, ["fading", "silent", "waking"], "steady")
 
 
-def details(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Print the weights, and how well they foretold on a later day.
-
-    => engagement_weights: act, weight, customers (who did it), mean (decayed acts each)
-    => engagement_quality: one row with both days, the customers asked, how many bought, and the AUC with its interval
-    """
-    weights = learn(facts)
-    return {"engagement_weights": weights.table, "engagement_quality": pd.DataFrame([weights.quality])}
-
-
 ATTRIBUTE = CustomerAttribute(
     name="engagement",
     tables=(),
@@ -197,7 +230,8 @@ ATTRIBUTE = CustomerAttribute(
         AttributeColumn(
             "engagement_index",
             "0 to 100",
-            "What the customer did over all channels, fading with age, weighted by how well it foretold a purchase or renewal.",
+            "What the customer did over all channels, fading with age, weighted by how well it foretold a purchase "
+            "or renewal.",
         ),
         AttributeColumn(
             "engagement_index_before",
@@ -207,7 +241,6 @@ ATTRIBUTE = CustomerAttribute(
         AttributeColumn("engagement_trend", "", "Where the index is going: silent, waking, fading or steady."),
     ),
     build=build,
-    details=details,
     settings={
         "half_life_days": 30,
         "horizon_days": 90,

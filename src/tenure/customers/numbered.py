@@ -1,4 +1,4 @@
-"""Tables whose texts are numbers while models work on them: grouping by a number takes a fraction of the time and room."""
+"""Tables with numbers in place of texts while models work on them: grouping by a number is fast and small."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Numbered:
-    """``table`` with numbers in place of some texts, in the order of the texts; ``names``: column => the text of each number."""
+    """``table`` with numbers in place of some texts, in their order; ``names``: column => the text of each number."""
 
     table: pd.DataFrame
     names: Mapping[str, pd.Index]

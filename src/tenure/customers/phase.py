@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import months_later
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before
 from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.targets.catalogue import targets_of
@@ -18,103 +17,196 @@ from tenure.targets.catalogue import targets_of
 RULES = (
     ("pipeline", "first_paid IS NULL"),
     ("lapsed", "NOT is_live AND (has_ended OR silent > {lapsed_days})"),
-    ("at risk", "is_cancelling OR is_unpaid OR (NOT is_live AND purchases >= 3 AND silent > greatest({risk_gaps} * usual_gap, {risk_days}))"),
+    (
+        "at risk",
+        "is_cancelling OR is_unpaid OR "
+        "(NOT is_live AND purchases >= 3 AND silent > greatest({risk_gaps} * usual_gap, {risk_days}))",
+    ),
     ("won back", "returned <= {won_back_days}"),
     ("acquire", "first_paid <= {acquire_days}"),
     ("deploy", "first_paid <= {deploy_days}"),
     ("expand", "expanded <= {expand_days} OR (spent_before > 0 AND spent >= {expand_ratio} * spent_before)"),
     ("run", "true"),
-)  # fmt: skip
+)
 # As a reader needs to know them; the numbers are the source's settings.
 MEANINGS = {
-    "pipeline": "known, has never paid", "acquire": "has just paid for the first time", "deploy": "in the first months of paying", "run": "steady",
-    "expand": "upgraded, added on, or spends clearly more than before", "at risk": "cancelling, unpaid, long silent, or in decile 1 of churn or lapse",
-    "lapsed": "ended or silent for long", "won back": "came back after an end or a long silence",
-}  # fmt: skip
+    "pipeline": "known, has never paid",
+    "acquire": "has just paid for the first time",
+    "deploy": "in the first months of paying",
+    "run": "steady",
+    "expand": "upgraded, added on, or spends clearly more than before",
+    "at risk": "cancelling, unpaid, long silent, or in decile 1 of churn or lapse",
+    "lapsed": "ended or silent for long",
+    "won back": "came back after an end or a long silence",
+}
 PHASES = tuple(MEANINGS)
-# How many months back phases are told again: since when one lasts, and the flow between them.
+# How many months back phases are found again: since when one lasts, and the flow between them.
 MONTHS = 12
 # Who is in the first deciles of these is at risk, whatever the rules on facts say.
 RISKS = ("churn", "lapse")
 
 _MOMENTS = {
-    "order_lines": "SELECT customer_id, occurred_at, known_at, 'bought' AS event, '' AS subscription, amount FROM order_lines WHERE quantity > 0",
-    "payments": "SELECT customer_id, occurred_at, known_at, CASE status WHEN 'succeeded' THEN 'bought' ELSE 'unpaid' END AS event, '' AS subscription, amount FROM payments WHERE status IN ('succeeded', 'failed')",
-    "subscription_events": "SELECT customer_id, occurred_at, known_at, event, coalesce(subscription_id, '') AS subscription, 0 AS amount FROM subscription_events",
+    "order_lines": """
+SELECT customer_id, occurred_at, known_at, 'bought' AS event, '' AS subscription, amount
+FROM order_lines
+WHERE quantity > 0""",
+    "payments": """
+SELECT
+    customer_id, occurred_at, known_at,
+    CASE status WHEN 'succeeded' THEN 'bought' ELSE 'unpaid' END AS event,
+    '' AS subscription, amount
+FROM payments
+WHERE status IN ('succeeded', 'failed')""",
+    "subscription_events": """
+SELECT customer_id, occurred_at, known_at, event, coalesce(subscription_id, '') AS subscription, 0 AS amount
+FROM subscription_events""",
 }
-# One row per customer who ever bought, paid or had a subscription; all counted in days back from the day asked.
-# first_paid, silent: since the first and the last purchase. returned: since the purchase after a silence, or the restart; who
-# subscribes is not silent between renewals.
-# expanded: since the last upgrade or add-on. spent, spent_before: in the last expand_days, and in as many before them.
-_STANDING = """
-WITH moments AS ({moments}),
+_PAID = """
 paid AS (
-    SELECT customer_id, days_ago, sum(amount) AS amount, lag(days_ago) OVER (PARTITION BY customer_id ORDER BY days_ago DESC) - days_ago AS gap
-    FROM moments WHERE event IN ('bought', 'started', 'renewed', 'upgraded', 'addon_bought') GROUP BY customer_id, days_ago),
+    SELECT
+        customer_id,
+        days_ago,
+        sum(amount) AS amount,
+        lag(days_ago) OVER (PARTITION BY customer_id ORDER BY days_ago DESC) - days_ago AS gap
+    FROM moments
+    WHERE event IN ('bought', 'started', 'renewed', 'upgraded', 'addon_bought')
+    GROUP BY customer_id, days_ago
+)"""
+# first_paid, silent: days since the first and the last purchase. spent, spent_before: in the last expand_days, and in
+# the same number of days before them.
+_BUYING = """
 buying AS (
-    SELECT customer_id, max(days_ago) AS first_paid, min(days_ago) AS silent, count(*) AS purchases,
-           (max(days_ago) - min(days_ago)) / nullif(count(*) - 1, 0) AS usual_gap,
-           min(days_ago) FILTER (WHERE gap > {lapsed_days}) AS bought_again,
-           sum(amount) FILTER (WHERE days_ago <= {expand_days}) AS spent,
-           sum(amount) FILTER (WHERE days_ago > {expand_days} AND days_ago <= 2 * {expand_days}) AS spent_before
-    FROM paid GROUP BY customer_id),
+    SELECT
+        customer_id,
+        max(days_ago) AS first_paid,
+        min(days_ago) AS silent,
+        count(*) AS purchases,
+        (max(days_ago) - min(days_ago)) / nullif(count(*) - 1, 0) AS usual_gap,
+        min(days_ago) FILTER (WHERE gap > {lapsed_days}) AS bought_again,
+        sum(amount) FILTER (WHERE days_ago <= {expand_days}) AS spent,
+        sum(amount) FILTER (WHERE days_ago > {expand_days} AND days_ago <= 2 * {expand_days}) AS spent_before
+    FROM paid
+    GROUP BY customer_id
+)"""
+_STARTS = """
 starts AS (
-    SELECT customer_id, event, days_ago, lag(event) OVER earlier AS event_before, lag(days_ago) OVER earlier - days_ago AS gap
-    FROM moments WHERE event IN ('started', 'ended') WINDOW earlier AS (PARTITION BY customer_id ORDER BY occurred_at, event)),
+    SELECT
+        customer_id,
+        event,
+        days_ago,
+        lag(event) OVER earlier AS event_before,
+        lag(days_ago) OVER earlier - days_ago AS gap
+    FROM moments
+    WHERE event IN ('started', 'ended')
+    WINDOW earlier AS (PARTITION BY customer_id ORDER BY occurred_at, event)
+)"""
+_RESTARTS = """
 restarts AS (
-    SELECT customer_id, min(days_ago) AS started_again FROM starts
-    WHERE event = 'started' AND event_before = 'ended' AND gap > {grace_days} GROUP BY customer_id),
+    SELECT customer_id, min(days_ago) AS started_again
+    FROM starts
+    WHERE event = 'started' AND event_before = 'ended' AND gap > {grace_days}
+    GROUP BY customer_id
+)"""
+# expanded: days since the last upgrade or add-on.
+_SUBSCRIPTIONS = """
 subscriptions AS (
-    SELECT customer_id, subscription, arg_min(event, row(-epoch_us(occurred_at), event)) AS last_event, min(days_ago) FILTER (WHERE event = 'ended') AS ended,
-           min(days_ago) FILTER (WHERE event IN ('upgraded', 'addon_bought')) AS expanded
-    FROM moments WHERE event NOT IN ('bought', 'unpaid') GROUP BY customer_id, subscription),
+    SELECT
+        customer_id,
+        subscription,
+        arg_min(event, row(-epoch_us(occurred_at), event)) AS last_event,
+        min(days_ago) FILTER (WHERE event = 'ended') AS ended,
+        min(days_ago) FILTER (WHERE event IN ('upgraded', 'addon_bought')) AS expanded
+    FROM moments
+    WHERE event NOT IN ('bought', 'unpaid')
+    GROUP BY customer_id, subscription
+)"""
+_SUBSCRIBING = """
 subscribing AS (
-    SELECT customer_id, bool_or(last_event NOT IN ('ended', 'trial_started')) AS is_live, min(ended) AS ended,
-           bool_or(last_event = 'cancel_requested') AS is_cancelling, min(expanded) AS expanded
-    FROM subscriptions GROUP BY customer_id),
-failing AS (SELECT customer_id, min(days_ago) AS unpaid FROM moments WHERE event = 'unpaid' GROUP BY customer_id)
-SELECT customer_id, first_paid, silent, purchases, usual_gap, least(CASE WHEN is_live THEN NULL ELSE bought_again END, started_again) AS returned, expanded, spent, spent_before,
-       coalesce(is_live, false) AS is_live, coalesce(is_cancelling, false) AS is_cancelling,
-       coalesce(ended <= silent, false) AS has_ended, coalesce(unpaid < silent AND unpaid <= {grace_days}, false) AS is_unpaid
-FROM known_customers LEFT JOIN buying USING (customer_id) LEFT JOIN restarts USING (customer_id)
-     LEFT JOIN subscribing USING (customer_id) LEFT JOIN failing USING (customer_id)
+    SELECT
+        customer_id,
+        bool_or(last_event NOT IN ('ended', 'trial_started')) AS is_live,
+        min(ended) AS ended,
+        bool_or(last_event = 'cancel_requested') AS is_cancelling,
+        min(expanded) AS expanded
+    FROM subscriptions
+    GROUP BY customer_id
+)"""
+_FAILING = """
+failing AS (
+    SELECT customer_id, min(days_ago) AS unpaid
+    FROM moments
+    WHERE event = 'unpaid'
+    GROUP BY customer_id
+)"""
+# returned: days since the purchase after a silence, or the restart; who subscribes is not silent between renewals.
+_JOINED = """
+SELECT
+    customer_id,
+    first_paid,
+    silent,
+    purchases,
+    usual_gap,
+    least(CASE WHEN is_live THEN NULL ELSE bought_again END, started_again) AS returned,
+    expanded,
+    spent,
+    spent_before,
+    coalesce(is_live, false) AS is_live,
+    coalesce(is_cancelling, false) AS is_cancelling,
+    coalesce(ended <= silent, false) AS has_ended,
+    coalesce(unpaid < silent AND unpaid <= {grace_days}, false) AS is_unpaid
+FROM known_customers
+LEFT JOIN buying USING (customer_id)
+LEFT JOIN restarts USING (customer_id)
+LEFT JOIN subscribing USING (customer_id)
+LEFT JOIN failing USING (customer_id)
 WHERE known_customers.since < DATE '{day}'"""
+# One row per customer who was known before a day; all is counted in days back from it.
+_STANDING = (
+    "WITH moments AS ({moments}),"
+    + ",".join((_PAID, _BUYING, _STARTS, _RESTARTS, _SUBSCRIPTIONS, _SUBSCRIBING, _FAILING))
+    + _JOINED
+)
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Tell each customer's phase and since when it lasts. => customer_id, phase, phase_since"""
-    told = monthly_phases(facts).reindex(customers["customer_id"])
-    now = told[facts.as_of]
-    since = pd.Series(str(facts.as_of), index=told.index)
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Find each customer's phase and since when it lasts, and count who went from which phase to which.
+
+    => customer_id, phase, phase_since
+    => phase_flow: day_before, day, phase_before (empty: not known yet), phase, customers; by the rules on facts alone
+    """
+    monthly = monthly_phases(facts)
+    known = monthly.reindex(customers["customer_id"])
+    now = known[facts.as_of]
+    since = pd.Series(str(facts.as_of), index=known.index)
     is_unbroken = now.notna()
-    for day in sorted(told.columns, reverse=True):
-        is_unbroken &= told[day] == now
+    for day in sorted(known.columns, reverse=True):
+        is_unbroken &= known[day] == now
         since = since.mask(is_unbroken, str(day))
-    # What only today's scores tell lasts since today.
+    # What today's scores alone say lasts since today.
     is_scored = now.notna() & ~now.isin(["pipeline", "lapsed", "at risk"]) & _at_risk_by_score(facts, customers)
     phases = now.where(~is_scored, "at risk")
     since = since.where(~is_scored, str(facts.as_of)).where(now.notna())
-    return pd.DataFrame({"phase": phases.astype("str"), "phase_since": since}).reset_index()
+    table = pd.DataFrame({"phase": phases.astype("str"), "phase_since": since}).reset_index()
+    return table, {"phase_flow": _flow(monthly)}
 
 
-def flow(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Count who went from which phase to which, month by month, by the rules on facts alone.
-
-    => phase_flow: day_before, day, phase_before (empty: not known yet), phase, customers
-    """
-    told = monthly_phases(facts)
-    days = sorted(told.columns)
+def _flow(monthly: pd.DataFrame) -> pd.DataFrame:
+    days = sorted(monthly.columns)
     steps = [
-        told.groupby([told[before].cat.add_categories("").fillna(""), told[day]], observed=True).size().rename("customers")
-        .rename_axis(["phase_before", "phase"]).reset_index().astype({"phase_before": "str", "phase": "str"})
-        .sort_values(["phase_before", "phase"]).assign(day_before=before, day=day)
+        monthly.groupby([monthly[before].cat.add_categories("").fillna(""), monthly[day]], observed=True)
+        .size()
+        .rename("customers")
+        .rename_axis(["phase_before", "phase"])
+        .reset_index()
+        .astype({"phase_before": "str", "phase": "str"})
+        .sort_values(["phase_before", "phase"])
+        .assign(day_before=before, day=day)
         for before, day in zip(days, days[1:], strict=False)
-    ]  # fmt: skip
+    ]
     columns = ["day_before", "day", "phase_before", "phase", "customers"]
-    return {"phase_flow": pd.concat(steps, ignore_index=True)[columns] if steps else pd.DataFrame(columns=columns)}
+    return pd.concat(steps, ignore_index=True)[columns] if steps else pd.DataFrame(columns=columns)
 
 
-@lru_cache(maxsize=1)  # told once for each customer's phase, once for the flow
 def monthly_phases(facts: FactsAt) -> pd.DataFrame:
     """Tell everyone's phase at the as-of and on the same day of earlier months, each from what was known then.
 
@@ -133,18 +225,22 @@ def monthly_phases(facts: FactsAt) -> pd.DataFrame:
     )
     facts.connection.execute(f"CREATE OR REPLACE TEMP TABLE all_moments AS {moments}")
     facts.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE known_customers AS SELECT customer_id, min(since) AS since FROM ({every}) GROUP BY customer_id"
+        f"""
+        CREATE OR REPLACE TEMP TABLE known_customers AS
+        SELECT customer_id, min(since) AS since
+        FROM ({every})
+        GROUP BY customer_id"""
     )
     rules = " ".join(f"WHEN {rule.format(**settings)} THEN '{phase}'" for phase, rule in RULES)
-    told = {}
+    by_day = {}
     for day in (months_later(facts.as_of, -months) for months in range(MONTHS, -1, -1)):
         standing = _STANDING.format(moments=known_before("FROM all_moments", day), day=day, **settings)
         table = facts.query(f"SELECT customer_id, CASE {rules} END AS phase FROM ({standing})")
         # A category takes an eighth of a text's room: there are a dozen for each customer.
-        told[day] = table.set_index("customer_id")["phase"].astype(pd.CategoricalDtype(PHASES))
+        by_day[day] = table.set_index("customer_id")["phase"].astype(pd.CategoricalDtype(PHASES))
     # Every purchase there was: nothing else asks for it.
     facts.connection.execute("DROP TABLE all_moments")
-    return pd.DataFrame({day: phases for day, phases in told.items() if len(phases)}).rename_axis("customer_id")
+    return pd.DataFrame({day: phases for day, phases in by_day.items() if len(phases)}).rename_axis("customer_id")
 
 
 def _settings(facts: FactsAt) -> dict[str, Any]:
@@ -164,12 +260,13 @@ ATTRIBUTE = CustomerAttribute(
     columns=(
         AttributeColumn("phase", "", f"Where the customer stands: {', '.join(PHASES[:-1])} or {PHASES[-1]}."),
         AttributeColumn(
-            "phase_since", "date",
-            f"First day of the phase, looked at on the same day of each of the last {MONTHS} months; the as-of where only today's score tells it.",
+            "phase_since",
+            "date",
+            f"First day of the phase, looked at on the same day of each of the last {MONTHS} months; the as-of where "
+            "only today's score tells it.",
         ),
     ),
     build=build,
-    details=flow,
     settings={
         "acquire_days": 30,
         "deploy_days": 90,
@@ -182,4 +279,4 @@ ATTRIBUTE = CustomerAttribute(
         "won_back_days": 90,
         "grace_days": 30,  # a restart within them is no return, a failed payment is still open
     },
-)  # fmt: skip
+)

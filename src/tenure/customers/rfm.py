@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import DefinitionError
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before, purchases
 from tenure.snapshots.engines.facts_at import FactsAt
 
-# Segment, recency score from and to, the mean of frequency and monetary score from and to. Every pair is in exactly one.
+# RFM class, recency score from and to, mean of frequency and monetary score from and to. Every pair is in exactly one.
 SEGMENTS = (
     ("best", 5, 5, 4, 5),
     ("loyal", 3, 4, 4, 5),
@@ -32,12 +32,17 @@ BEST = SEGMENTS[0][0]
 NOT_YET = "no purchase yet"
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Score who has bought, at the as-of and so many days before it. => customer_id and the attribute's columns"""
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Score who has bought, at the as-of and so many days before it, and count who moved between segments.
+
+    => customer_id and the attribute's columns
+    => rfm_migration: segment_before, segment, customers, amount (of the last window)
+    """
     settings = ATTRIBUTE.settings_of(facts.source)
     before = rfm_at(facts, facts.as_of - timedelta(days=settings["days_before"]), settings)
     former = before[["customer_id", "rfm_segment"]].rename(columns={"rfm_segment": "rfm_segment_before"})
-    return rfm_at(facts, facts.as_of, settings).merge(former, on="customer_id", how="left", validate="one_to_one")
+    now = rfm_at(facts, facts.as_of, settings).merge(former, on="customer_id", how="left", validate="one_to_one")
+    return now, {"rfm_migration": _migration(now)}
 
 
 def rfm_at(facts: FactsAt, day: date, settings: dict[str, Any]) -> pd.DataFrame:
@@ -47,10 +52,16 @@ def rfm_at(facts: FactsAt, day: date, settings: dict[str, Any]) -> pd.DataFrame:
     """
     table = facts.query(
         f"""
-        SELECT customer_id, min(days_ago) FILTER (WHERE is_purchase) AS rfm_recency_days,
-               count(DISTINCT purchase_id) FILTER (WHERE is_purchase AND days_ago <= {settings["window_days"]}) AS rfm_orders,
-               round(coalesce(sum(amount) FILTER (WHERE days_ago <= {settings["window_days"]}), 0), 2) AS rfm_amount
-        FROM ({known_before(purchases(facts), day)}) GROUP BY customer_id HAVING bool_or(is_purchase) ORDER BY customer_id"""
+        SELECT
+            customer_id,
+            min(days_ago) FILTER (WHERE is_purchase) AS rfm_recency_days,
+            count(DISTINCT purchase_id)
+                FILTER (WHERE is_purchase AND days_ago <= {settings["window_days"]}) AS rfm_orders,
+            round(coalesce(sum(amount) FILTER (WHERE days_ago <= {settings["window_days"]}), 0), 2) AS rfm_amount
+        FROM ({known_before(purchases(facts), day)})
+        GROUP BY customer_id
+        HAVING bool_or(is_purchase)
+        ORDER BY customer_id"""
     )
     recency = score(-table["rfm_recency_days"], [-bound for bound in _bounds(settings, "recency_bounds")[::-1]])
     frequency = score(table["rfm_orders"], _bounds(settings, "frequency_bounds"))
@@ -79,16 +90,14 @@ def segment_of(recency: int, worth: int) -> str:
     return next(name for name, low, high, least, most in SEGMENTS if low <= recency <= high and least <= worth <= most)
 
 
-def migration(facts: FactsAt, customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Count who moved from which segment to which. => segment_before, segment, customers, amount (of the last window)"""
-    bought = customers[customers["rfm_segment"].notna()]
+def _migration(bought: pd.DataFrame) -> pd.DataFrame:
     moved = bought.assign(segment_before=bought["rfm_segment_before"].fillna(NOT_YET), segment=bought["rfm_segment"])
     table = moved.groupby(["segment_before", "segment"], as_index=False).agg(
         customers=("customer_id", "size"), amount=("rfm_amount", "sum")
     )
     order = {name: place for place, name in enumerate([*(segment[0] for segment in SEGMENTS), NOT_YET])}
     table = table.sort_values(["segment_before", "segment"], key=lambda names: names.map(order), ignore_index=True)
-    return {"rfm_migration": table.round({"amount": 2})}
+    return table.round({"amount": 2})
 
 
 def _bounds(settings: dict[str, Any], key: str) -> list[float]:
@@ -116,7 +125,6 @@ ATTRIBUTE = CustomerAttribute(
         ),
     ),
     build=build,
-    details=migration,
     settings={
         "window_days": 365,
         "days_before": 90,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.customers.attribute import AttributeColumn, CustomerAttribute
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.numbered import Numbered
 from tenure.customers.value_models import shop, subscriptions
 from tenure.customers.value_models.comparison import Forecaster, forecast_all, judge
@@ -21,19 +21,18 @@ HORIZONS: Mapping[str, int] = {"3m": 91, "12m": 365}
 REVENUE = {name: f"revenue_{name}" for name in HORIZONS}
 TOP_SHARES = (0.01, 0.05, 0.20)
 EPOCH = date(1970, 1, 1)
-MODELS_TABLE = "attribute_value_models"
 SIGNIFICANT_DIGITS = 9
 # From so much history on the models are judged once a month, not anew each day.
 MIN_JUDGED_DAYS = 60
 PROTOCOL = (
-    "error: root mean squared, of revenue per customer; fitted on what was known before judged_from, compared with what came "
-    "until judged_until; interval 95 %, customers drawn"
+    "error: root mean squared, of revenue per customer; fitted on what was known before judged_from, compared with "
+    "what came until judged_until; interval 95 %, customers drawn"
 )
 
 
 @dataclass(frozen=True)
 class Part:
-    """One way in which a customer pays: its dated facts, the models that foretell it, and what of the facts came to customers between two days."""
+    """One way in which a customer pays: its dated facts, its models, and what customers brought between two days."""
 
     name: str
     facts: Numbered
@@ -41,46 +40,45 @@ class Part:
     outcome: Callable[[pd.DataFrame, pd.Index, int, int], pd.Series]
 
 
-def build(facts: FactsAt, customers: pd.DataFrame) -> pd.DataFrame:
-    """Judge the models on the past, and let the best say the future. => customer_id and the columns of ``ATTRIBUTE``
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Judge the models on the past, and let the best forecast the future.
+
+    => customer_id and the columns of ``ATTRIBUTE``
+    => value_models: each model's error; best_customers: the share of value that the best bring
 
     Raises
     ------
     NotEnoughDataError : neither orders nor subscriptions suffice for any model.
     """
-    told, models, refused = [], [], []
+    parts, models, refused = [], [], []
     for open_part in (shop_part, subscription_part):
         try:
-            of_part, judged = tell(open_part(facts), facts.as_of)
+            part, judged = forecast_part(open_part(facts), facts.as_of)
         except NotEnoughDataError as error:
             refused.append(str(error))
             continue
-        told.append(of_part)
+        parts.append(part)
         models.append(judged)
-    if not told:
+    if not parts:
         raise NotEnoughDataError("; ".join(dict.fromkeys(refused)))
-    value = pd.concat([part.drop(columns=list(REVENUE.values())) for part in told], axis=1)
+    value = pd.concat([part.drop(columns=list(REVENUE.values())) for part in parts], axis=1)
     for name, revenue in REVENUE.items():
         # Of both parts together; empty where neither knows the customer.
-        total = pd.concat([part[revenue] for part in told], axis=1).sum(axis=1, min_count=1)
+        total = pd.concat([part[revenue] for part in parts], axis=1).sum(axis=1, min_count=1)
         value[f"value_{name}"] = total * facts.source.margin_rate
     for short, long in (("value_3m", "value_12m"), ("expected_purchases_3m", "expected_purchases_12m")):
         if short in value:  # two models may disagree on one customer; a year brings no less than its first quarter
             value[long] = value[[short, long]].max(axis=1)
-    facts.connection.register(MODELS_TABLE, pd.concat(models, ignore_index=True))
     columns = [column.name for column in ATTRIBUTE.columns]
-    return _rounded(value.reindex(columns=columns)).rename_axis("customer_id").reset_index()
-
-
-def details(facts: FactsAt, customers: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """=> value_models: each model's error; best_customers: the share of value the best bring."""
-    return {"value_models": facts.query(f"FROM {MODELS_TABLE}"), "best_customers": best_customers(customers)}
+    table = _rounded(value.reindex(columns=columns)).rename_axis("customer_id").reset_index()
+    return table, {"value_models": pd.concat(models, ignore_index=True), "best_customers": best_customers(table)}
 
 
 def best_customers(customers: pd.DataFrame) -> pd.DataFrame:
     """Say what share of the expected value the best customers bring.
 
-    customer_id, value_3m, value_12m  =>  top_share (of the customers with a value), customers, share_of_value_3m, share_of_value_12m
+    customer_id, value_3m, value_12m
+    => top_share (of the customers with a value), customers, share_of_value_3m, share_of_value_12m
     """
     rows = []
     for share in TOP_SHARES:
@@ -107,13 +105,24 @@ def shop_part(facts: FactsAt) -> Part:
     purchases = facts.query(
         f"""
         WITH daily AS (
-            SELECT customer_id, date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE))::INTEGER AS day,
-                   date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known,
-                   CAST(sum(amount) AS DOUBLE) AS amount, bool_or(quantity > 0) AS has_bought
-            FROM order_lines GROUP BY ALL)
-        SELECT customer_id, day, known, amount,
-               has_bought AND known = min(known) FILTER (WHERE has_bought) OVER (PARTITION BY customer_id, day) AS is_purchase
-        FROM daily ORDER BY customer_id, day, known"""
+            SELECT
+                customer_id,
+                date_diff('day', DATE '{EPOCH}', CAST(occurred_at AS DATE))::INTEGER AS day,
+                date_diff('day', DATE '{EPOCH}', CAST(known_at AS DATE))::INTEGER AS known,
+                CAST(sum(amount) AS DOUBLE) AS amount,
+                bool_or(quantity > 0) AS has_bought
+            FROM order_lines
+            GROUP BY ALL
+        )
+        SELECT
+            customer_id,
+            day,
+            known,
+            amount,
+            has_bought
+                AND known = min(known) FILTER (WHERE has_bought) OVER (PARTITION BY customer_id, day) AS is_purchase
+        FROM daily
+        ORDER BY customer_id, day, known"""
     )
     purchases["is_purchase"] = purchases["is_purchase"].fillna(False).astype(bool)
     if not purchases["is_purchase"].any():
@@ -139,17 +148,28 @@ def subscription_part(facts: FactsAt) -> Part:
     joined = ""
     if {"amount", "status"} <= set(paid) and "term_days" in known:
         price = f"coalesce({price}, paid.amount / event.term_days)"
-        joined = """LEFT JOIN (SELECT customer_id, CAST(occurred_at AS DATE) AS day, CAST(sum(amount) AS DOUBLE) AS amount
-                    FROM payments WHERE status = 'succeeded' GROUP BY ALL) paid
-                    ON paid.customer_id = event.customer_id AND paid.day = CAST(event.occurred_at AS DATE)"""
+        joined = """
+        LEFT JOIN (
+            SELECT customer_id, CAST(occurred_at AS DATE) AS day, CAST(sum(amount) AS DOUBLE) AS amount
+            FROM payments
+            WHERE status = 'succeeded'
+            GROUP BY ALL
+        ) paid
+            ON paid.customer_id = event.customer_id
+            AND paid.day = CAST(event.occurred_at AS DATE)"""
     plan = "event.plan" if "plan" in known else "NULL"
     events = facts.query(
         f"""
-        SELECT event.customer_id, coalesce(CAST(event.subscription_id AS VARCHAR), '') AS subscription_id,
-               date_diff('day', DATE '{EPOCH}', CAST(event.occurred_at AS DATE)) AS day,
-               date_diff('day', DATE '{EPOCH}', CAST(event.known_at AS DATE)) AS known,
-               event.event, CAST({plan} AS VARCHAR) AS plan, CAST({price} AS DOUBLE) AS price
-        FROM subscription_events event {joined} ORDER BY 1, 2, event.occurred_at, 4, 5, 6, 7"""
+        SELECT
+            event.customer_id,
+            coalesce(CAST(event.subscription_id AS VARCHAR), '') AS subscription_id,
+            date_diff('day', DATE '{EPOCH}', CAST(event.occurred_at AS DATE)) AS day,
+            date_diff('day', DATE '{EPOCH}', CAST(event.known_at AS DATE)) AS known,
+            event.event,
+            CAST({plan} AS VARCHAR) AS plan,
+            CAST({price} AS DOUBLE) AS price
+        FROM subscription_events event {joined}
+        ORDER BY 1, 2, event.occurred_at, 4, 5, 6, 7"""
     )
     if not (events["price"] > 0).any():
         raise NotEnoughDataError("subscription_events: no event says a monthly_price, nor does a payment of its day.")
@@ -160,11 +180,12 @@ def subscription_part(facts: FactsAt) -> Part:
     return Part("subscriptions", Numbered.of(events, "customer_id"), subscriptions.FORECASTERS, outcome)
 
 
-def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge the part's models at each horizon on what came until the month began, and let the best foretell it.
+def forecast_part(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge the part's models at each horizon on what came until the month began, and let the best forecast it.
 
     => index customer_id: purchases_<horizon>, revenue_<horizon>, p_alive
-    => one row per model and horizon: part, model, horizon_days, judged_from, judged_until, customers, error, ..., protocol
+    => one row per model and horizon: part, model, horizon_days, judged_from, judged_until, customers, error, ...,
+       protocol
     """
     facts = part.facts.table
     end, start = (as_of - EPOCH).days, int(facts["day"].min())
@@ -172,24 +193,32 @@ def tell(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
     value, models = pd.DataFrame(), []
     for name, days in HORIZONS.items():
         judged = judge(
-            part.forecasters, partial(part.outcome, facts), facts, start=start, end=(judged_until - EPOCH).days, horizon_days=days
-        )  # fmt: skip
-        told = _best(judged, forecast_all(part.forecasters, facts, end, days).told)
-        value = value.reindex(told.index) if value.empty else value
-        value[REVENUE[name]] = told["revenue"]
-        if "purchases" in told:
-            value[f"expected_purchases_{name}"] = told["purchases"]
-        if "p_alive" in told:
-            value["p_alive"] = told["p_alive"]
+            part.forecasters,
+            partial(part.outcome, facts),
+            facts,
+            start=start,
+            end=(judged_until - EPOCH).days,
+            horizon_days=days,
+        )
+        best = _best(judged, forecast_all(part.forecasters, facts, end, days).tables)
+        value = value.reindex(best.index) if value.empty else value
+        value[REVENUE[name]] = best["revenue"]
+        if "purchases" in best:
+            value[f"expected_purchases_{name}"] = best["purchases"]
+        if "p_alive" in best:
+            value["p_alive"] = best["p_alive"]
         models.append(judged)
     value.index = part.facts.names["customer_id"][value.index]
     return value, _described(pd.concat(models, ignore_index=True), part.name, judged_until)
 
 
-def _best(judged: pd.DataFrame, told: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Take the model that is used; where it cannot be fitted up to the as-of, the next best that can. Its chance of being alive may be another's."""
+def _best(judged: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Take the model that is used, or where it cannot be fitted up to the as-of, the next best that can.
+
+    The chance of being alive may come from another model.
+    """
     ranked = judged.sort_values(["is_used", "error"], ascending=[False, True])["model"]
-    found = [told[name] for name in ranked if name in told]
+    found = [tables[name] for name in ranked if name in tables]
     if not found:
         raise NotEnoughDataError("value: no model could be fitted up to the as-of, though some could before it.")
     alive = [table["p_alive"] for table in found if "p_alive" in table]
@@ -197,7 +226,7 @@ def _best(judged: pd.DataFrame, told: Mapping[str, pd.DataFrame]) -> pd.DataFram
 
 
 def _judged_until(as_of: date, first: date) -> date:
-    """Return the first day of the month: of models that err alike, another would be taken from day to day, and a customer's value jump."""
+    """Return the first day of the month: a choice made anew each day between equal models would let values jump."""
     month = as_of.replace(day=1)
     return month if (month - first).days >= MIN_JUDGED_DAYS else as_of
 
@@ -219,21 +248,27 @@ ATTRIBUTE = CustomerAttribute(
     columns=(
         *(
             AttributeColumn(
-                f"value_{name}", "currency",
-                f"Expected margin of the next {days} days, from orders and subscriptions: expected revenue x the source's margin "
-                "rate, by the model that was best out of time (value_models). Empty for who never bought or subscribed.",
+                f"value_{name}",
+                "currency",
+                f"Expected margin of the next {days} days, from orders and subscriptions: expected revenue x the "
+                "source's margin rate, by the model that was best out of time (value_models). "
+                "Empty for who never bought or subscribed.",
             )
             for name, days in HORIZONS.items()
         ),
         *(
             AttributeColumn(
-                f"expected_purchases_{name}", "days with a purchase",
+                f"expected_purchases_{name}",
+                "days with a purchase",
                 f"Expected number of days with an order in the next {days} days. Empty for who never ordered.",
             )
             for name, days in HORIZONS.items()
         ),
-        AttributeColumn("p_alive", "probability", "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted."),
+        AttributeColumn(
+            "p_alive",
+            "probability",
+            "That the customer has not stopped ordering for good, by Pareto/NBD; empty where it could not be fitted.",
+        ),
     ),
     build=build,
-    details=details,
-)  # fmt: skip
+)

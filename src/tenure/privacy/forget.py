@@ -19,7 +19,7 @@ from tenure.models.registry.registry import Registry, model_name
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person
-from tenure.scoring.ledger import drop_scores_of
+from tenure.scoring.ledger import drop_scores_of, scored_targets
 from tenure.sources.contract import RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source
@@ -78,7 +78,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
         changed["reports and notebooks"] = sum(
             _take_out(person, path) + _note_in_card(path) for path in _written(workspace, source_name)
         )
-        changed["MLflow files and tags"] = _revise_store(registry, source_name, person)
+        changed["MLflow files and tags"] = _revise_store(workspace, source_name, registry, person)
         for document in workspace.reports_of(source_name).rglob(RUN_JSON):
             refresh_outputs(document.parent)
         return replace(_prove(workspace, source_name, registry, person, changed), others=others)
@@ -135,7 +135,7 @@ def _note_in_card(path: Path) -> bool:
     return True
 
 
-def _revise_store(registry: Registry, source: str, person: Person) -> int:
+def _revise_store(workspace: Workspace, source: str, registry: Registry, person: Person) -> int:
     """Take the customer out of the files and texts of the source's models, wherever the store is."""
     changed = 0
 
@@ -145,8 +145,9 @@ def _revise_store(registry: Registry, source: str, person: Person) -> int:
         changed += has_changed
         return has_changed
 
-    registry.revise_files(_model_names(source), revise)
-    return changed + registry.revise_texts(_model_names(source), person.blot)
+    names = _model_names(workspace, source)
+    registry.revise_files(names, revise)
+    return changed + registry.revise_texts(names, person.blot)
 
 
 def _prove(workspace: Workspace, source: str, registry: Registry, person: Person, changed: dict[str, int]) -> Forgotten:
@@ -164,8 +165,9 @@ def _prove(workspace: Workspace, source: str, registry: Registry, person: Person
             left.append(f"{registry.place}: artefact {copy.name}")
         return False
 
-    artifacts = registry.revise_files(_model_names(source), look)
-    texts = registry.texts(_model_names(source))
+    names = _model_names(workspace, source)
+    artifacts = registry.revise_files(names, look)
+    texts = registry.texts(names)
     left += [f"{registry.place}: {stored.place}" for stored in texts if person.is_in(stored.text)]
     if left:
         raise RunError(
@@ -177,8 +179,10 @@ def _prove(workspace: Workspace, source: str, registry: Registry, person: Person
     return Forgotten(changed, len(searched), artifacts, len(texts), raw, left)
 
 
-def _model_names(source: str) -> set[str]:
-    names = {model_name(source, target) for target in all_targets()}
+def _model_names(workspace: Workspace, source: str) -> set[str]:
+    """Name the models of every target there is, and of every one that ever scored: it may be defined no more."""
+    targets = {*all_targets(read_source(workspace, source)), *scored_targets(workspace, source)}
+    names = {model_name(source, target) for target in targets}
     return names | {name + BACKFILL_ENDING for name in names}
 
 
@@ -212,5 +216,5 @@ def _everything(workspace: Workspace, source: str) -> Iterator[Path]:
     for scratch in workspace.data.glob(f"{workspace.scratch_prefix(source)}*"):
         yield from _files(scratch)
     yield from _written(workspace, source)
-    for name in sorted(_model_names(source)):
+    for name in sorted(_model_names(workspace, source)):
         yield from _files(workspace.mlruns / "artifacts" / name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,15 @@ TABLES = (
     "phase_flow", "rfm_migration", "engagement_weights", "engagement_quality", "segments", "segment_stability",
     "programme_tiers", "brands", "declared_answers",
 )  # fmt: skip
+# These are shown on the page of value.
+OF_VALUE = ("value_models", "best_customers", "restock")
+SHOWN_ROWS = 20
 STANDING = ("customer_id", "phase", "rfm_segment", "rfm_segment_before", "rfm_amount", "engagement_trend")
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the attributes' tables that scoring left in a folder, by name; what the source cannot tell is left out."""
-    paths = {name: folder / f"{name}.csv" for name in TABLES}
+def read_tables(folder: Path, further: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """Read the attributes' tables that scoring left in a folder, by name: those this page has words for, and ``further``."""
+    paths = {name: folder / f"{name}.csv" for name in dict.fromkeys((*TABLES, *further)) if name not in OF_VALUE}
     return {name: pd.read_csv(path, keep_default_na=True) for name, path in paths.items() if path.is_file()}
 
 
@@ -47,7 +50,8 @@ def customers_page(
         page_environment().get_template("customers.html").render(
             title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
             currency=staged.source.currency, customers=len(customers), figures=figures, counts=counts, phase_meanings=MEANINGS, rfm=RFM.settings_of(staged.source), fallen=_fallen(customers),
-            tables={name: _records(tables.get(name)) for name in TABLES},
+            tables={name: _records(tables.get(name)) for name in TABLES}, shown_rows=SHOWN_ROWS,
+            further={name: table for name, table in tables.items() if name not in (*TABLES, *OF_VALUE)},
         )
     )  # fmt: skip
 

@@ -141,7 +141,7 @@ def audit_page(audit: SourceAudit, staged: StagedSource, as_of: object) -> str:
     ]
     return str(
         page_environment().get_template("audit.html").render(
-            audit={"alarms": audit.alarms, "notes": [f for f in audit.findings if not f.is_alarm], "checks": audit.checks.to_dict("records"), "unproven": audit.unproven},
+            audit={"errors": audit.errors, "warnings": audit.warnings, "checks": audit.checks.to_dict("records"), "unproven": audit.unproven},
             late=audit.late_facts.to_dict("records"), targets=targets, source=staged.source.name,
             title=staged.source.title or staged.source.name, as_of=as_of, warnings=staged.warnings(),
         )

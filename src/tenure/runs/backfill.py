@@ -14,7 +14,7 @@ from tenure.runs.run import build, promote
 from tenure.runs.writer import writing
 from tenure.steps.opening import BACKFILL, Session
 from tenure.steps.run_record import RunRecord, read_sealed
-from tenure.targets.catalogue import all_targets, check_targets
+from tenure.targets.catalogue import all_targets
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ def backfill_flow(
     ------
     UsageError : dates that are none, or an empty range. TenureError : a step failed; days done are kept.
     """
-    check_targets(targets)
     days = spaced_dates(parse_date(first, "--from"), parse_date(last, "--to"), every)
     rows: list[BackfillRow] = []
     with writing(
@@ -88,7 +87,7 @@ def _build_all_snapshots(runs: Sequence[Session], targets: Sequence[str]) -> Non
 
 
 def _one_day(session: Session, targets: Sequence[str], progress: Progress) -> list[BackfillRow]:
-    for name in targets or all_targets():
+    for name in targets or all_targets(session.source):
         session.registry.point_champion(session.model_name(name), _champion_before(session, name))
     try:
         result = build(session, session.workspace.backfill(session.source.name, session.as_of), targets, progress)

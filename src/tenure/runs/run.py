@@ -19,7 +19,7 @@ from tenure.steps.opening import Session
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records
 from tenure.steps.run_record import BUILDING, RUN_JSON, RunRecord, begun_from, former_steps, read_sealed
-from tenure.targets.catalogue import all_targets, check_targets
+from tenure.targets.catalogue import all_targets
 
 
 def run_flow(
@@ -43,7 +43,6 @@ def run_flow(
     TenureError : with one message; the champion and earlier reports are as they were, finished steps are kept.
     NotEnoughDataError : every target was refused.
     """
-    check_targets(targets)
     with writing(
         source, f"tenure run {source}", kind="run", as_of=as_of, workspace=workspace, quick=quick, engine=engine,
         wait_minutes=wait_minutes, progress=progress, targets=list(targets), full=full,
@@ -104,7 +103,7 @@ def _begin(final: Path) -> tuple[Path, str]:
 
 def _asked_targets(session: Session, targets: Sequence[str]) -> list[str]:
     """Targets to train: those named, else every one. What others left in the folder stays; what the source cannot answer is recorded as refused."""
-    asked = list(targets) or list(all_targets())
+    asked = list(targets) or list(all_targets(session.source))
     for record in saved_records(session):
         if record.is_quick != session.quick and record.target not in asked:
             _forget_target(session.recorded, record.target)

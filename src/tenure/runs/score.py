@@ -11,7 +11,6 @@ from tenure.runs.steps_of_run import SCORE_OUTPUTS, champions, telling_steps, tr
 from tenure.runs.work import added_to
 from tenure.runs.writer import writing
 from tenure.steps.score import with_those_scored
-from tenure.targets.catalogue import check_targets
 
 
 def score_flow(
@@ -33,7 +32,6 @@ def score_flow(
     ------
     TenureError : no champion, an unknown target, an as-of the champions have seen.
     """
-    check_targets(targets)
     with writing(
         source, f"tenure score {source}", kind="score", as_of=as_of, workspace=workspace, engine=engine,
         wait_minutes=wait_minutes, progress=progress, targets=list(targets), allow_hindsight=allow_hindsight,

@@ -54,7 +54,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of the steps in a run's record. ``inputs`` are what every step depends on: staging, as-of, options."""
+    """The marks of the steps in a run's record. ``inputs`` are what every step depends on: staging, as-of, options, plugins."""
 
     record: RunRecord
     inputs: tuple[str, ...] = ()

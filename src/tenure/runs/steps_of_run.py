@@ -12,7 +12,7 @@ from tenure.runs.step_cache import Step
 from tenure.runs.work import Work
 from tenure.snapshots.rows import count_rows
 from tenure.steps.opening import Session
-from tenure.steps.results import saved_records
+from tenure.steps.results import saved_records, trained_in
 from tenure.steps.review import ledger_state
 from tenure.steps.score import run_versions
 from tenure.targets.catalogue import all_targets
@@ -47,7 +47,8 @@ def champions(session: Session) -> dict[str, str | None]:
 
 def telling_steps(session: Session, trained: Sequence[str]) -> list[Step]:
     """Give the steps that write the pages of what was trained and scored, and the review; the longer one first."""
-    pages = ("customers.html", "value.html", *(f"{name}.html" for name in all_targets()))
+    targets = {*all_targets(session.source), *trained_in(session.output)}
+    pages = ("customers.html", "value.html", *(f"{name}.html" for name in sorted(targets)))
     report = Step("05_report", "05_report", pages, after=("01_ingest", "04_score", *trained))
     review = Step(
         "06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(session)

@@ -17,6 +17,7 @@ from tenure.core.atomic_files import replaced_folder
 from tenure.core.errors import TenureError
 from tenure.core.lock import end_kernels_of
 from tenure.core.memory import engine_memory
+from tenure.core.plugins import plugins_key
 from tenure.identity.events import identity_digest
 from tenure.reporting.style import restyle
 from tenure.runs.notebooks import execute
@@ -76,7 +77,7 @@ class Work:
             return Marks(self.record)
         persons = identity_digest(run.staged.identity_events, run.as_of)
         facts = run.staged.fingerprint + persons + run.source.meaning
-        inputs = (facts, str(run.as_of), str(run.quick), run.run_kind)
+        inputs = (facts, str(run.as_of), str(run.quick), run.run_kind, plugins_key(run.source.folder))
         return Marks(self.record, inputs)
 
     def perform(self, *steps: Step, given: Mapping[str, Any] | None = None) -> None:

@@ -28,7 +28,7 @@ from tenure.sources.source import read_source
 from tenure.sources.staged_source import check_as_of
 from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Session, ensure_demo
 from tenure.steps.run_record import BUILDING, RunRecord
-from tenure.targets.catalogue import targets_of
+from tenure.targets.catalogue import check_targets, targets_of
 
 SCHEDULED = "scheduled"
 # Where a run is recorded until its as-of is known.
@@ -59,7 +59,8 @@ def writing(
     LockedError : another process writes to it. TenureError : it cannot be opened.
     """
     located = Workspace.locate(workspace or None)
-    read_source(located, source)  # an unknown source leaves no lock behind
+    # An unknown source or target leaves no lock behind.
+    check_targets(parameters.get("targets", ()), read_source(located, source))
     lock = sole_writer(
         located, source, doing, wait_seconds=60 * wait_minutes, on_wait=lambda who: progress(StepEvent(who, "waiting"))
     )

@@ -94,6 +94,11 @@ def entries(workspace: Workspace, source: str, target: str = "*", as_of: date | 
     return sorted(found, key=lambda e: (e.target, e.as_of, e.sequence, e.scored_at, e.path.name))
 
 
+def scored_targets(workspace: Workspace, source: str) -> list[str]:
+    """Name every target that was ever scored, defined today or not."""
+    return sorted(path.name.removeprefix("target=") for path in workspace.scores_of(source).glob("target=*"))
+
+
 def of_each_day(found: Iterable[Entry], kinds: Sequence[str], place: int = -1) -> list[Entry]:
     """Choose the last scores of each target and as-of, or those at another ``place``: of the first kind of run that gave any.
 

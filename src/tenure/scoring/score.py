@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.errors import DataContractError, DefinitionMismatchError, LeakageError
+from tenure.core.errors import DataContractError, DefinitionError, DefinitionMismatchError, LeakageError
 from tenure.core.stored import FORMAT, parse_stored
 from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
@@ -53,8 +53,8 @@ class ScoringModel:
 class Scores:
     """``customers``: one row per customer of the source. ``ranked``: per target the eligible, highest propensity first.
 
-    ``details``: further tables by name, of their own grain; the data dictionary of ``customers`` is one. ``targets`` and ``models``:
-    what each ranking answers, and by which model.
+    ``details``: further tables by name, of their own grain: ``tables`` of the customer attributes, and the data dictionary
+    of ``customers``. ``targets`` and ``models``: what each ranking answers, and by which model.
     """
 
     customers: pd.DataFrame
@@ -62,6 +62,7 @@ class Scores:
     details: dict[str, pd.DataFrame] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     models: Mapping[str, ScoringModel] = field(default_factory=dict)
+    tables: Sequence[str] = ()
 
 
 def score_customers(
@@ -100,8 +101,12 @@ def with_attributes(snapshots: Snapshots, scores: Scores) -> Scores:
     # A ranked list is what people act on: whom they may not contact stands in it.
     consent = view.customers[["customer_id", *(name for name in view.customers if name.startswith(PREFIX))]]
     ranked = {name: table.merge(consent, on="customer_id", how="left") for name, table in scores.ranked.items()}
-    details = {**view.details, "data_dictionary": dictionary}
-    return replace(scores, customers=view.customers, ranked=ranked, details=details)
+    if taken := sorted({*view.tables} & {*ranked, "data_dictionary", "scored_customers"}):
+        raise DefinitionError(
+            f"A customer attribute's table is named {taken[0]!r}, as another file beside the scores. Rename the table."
+        )
+    details = {**view.tables, "data_dictionary": dictionary}
+    return replace(scores, customers=view.customers, ranked=ranked, details=details, tables=list(view.tables))
 
 
 def check_scorable(snapshots: Snapshots, name: str, chosen: ScoringModel, *, allow_hindsight: bool = False) -> None:
@@ -184,7 +189,8 @@ def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
     ``made`` tells how: source, as_of, run_kind, is_hindsight. With what each target asked and its model it stands in the Parquet's metadata.
     """
     paths = [folder / "scored_customers.parquet", folder / "scored_customers.csv"]
-    told = {FORMAT: FORMAT_VERSION, **made, "targets": {name: _told(scores, name) for name in scores.targets}}
+    targets = {name: _told(scores, name) for name in scores.targets}
+    told = {FORMAT: FORMAT_VERSION, **made, "targets": targets, "tables": list(scores.tables)}
     with replaced_file(paths[0]) as fresh:
         table = pa.Table.from_pandas(scores.customers, preserve_index=False)
         own = {STORED_AS: json.dumps(told, default=str)}
@@ -205,7 +211,9 @@ def _told(scores: Scores, name: str) -> dict[str, Any]:
 
 
 def read_scores_metadata(path: Path) -> dict[str, Any]:
-    """Read what ``scored_customers.parquet`` says of itself, with ``targets`` by name; empty where it is older than that.
+    """Read what ``scored_customers.parquet`` says of itself, with ``targets`` by name and the ``tables`` beside it.
+
+    Empty where it is older than that.
 
     Raises
     ------

@@ -33,8 +33,11 @@ def audit_run(session: Session, targets: str = "") -> SourceAudit:
     found = audit_source(session.snapshots, settings, names)
     session.output.mkdir(parents=True, exist_ok=True)
     write_page(session.output / "audit.html", audit_page(found, session.staged, session.as_of))
+    errors = [str(problem) for problem in found.errors]
     document = {
-        "alarms": [str(finding) for finding in found.alarms],
+        "errors": errors,
+        "warnings": [str(problem) for problem in found.warnings],
+        "alarms": errors,  # their former name, for one more version
         "checks": found.checks.to_dict("records"),
         "unproven": found.unproven,
     }

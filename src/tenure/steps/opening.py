@@ -115,7 +115,7 @@ class Session:
         ------
         UnknownNameError : nobody defined it. NotEnoughDataError : the source lacks its tables.
         """
-        find_target(name)
+        find_target(name, self.source)
         if name not in self.snapshots.targets:
             raise NotEnoughDataError(f"{name} on {self.source.name}: {self.snapshots.unavailable_targets[name]}.")
         return self.snapshots.targets[name]

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from tenure.core.errors import UnknownNameError, UsageError
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import check_name
-from tenure.targets.catalogue import check_targets
 
 Kind = Literal["source", "date", "folder", "target", "targets", "choice", "text", "flag", "count"]
 
@@ -67,7 +66,7 @@ class Parameter:
 
         Raises
         ------
-        UsageError : no date, no name of a source, none of the allowed values, no such target.
+        UsageError : no date, no name of a source, none of the allowed values.
         """
         if value == self.default:
             return value
@@ -77,8 +76,6 @@ class Parameter:
             parse_date(value, "the text")
         if self.kind == "source":
             check_name("Source", value)
-        if self.kind in ("target", "targets"):
-            check_targets(names_in(value))
         return value
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.steps.opening import Session, writes
 from tenure.steps.results import is_quick, records, review_alerts, saved_records, scoring_outcomes
@@ -48,7 +49,7 @@ def write_customers(session: Session) -> list[Path]:
     shown = [column for column in STANDING if column in read_schema(path).names]
     page = customers_page(
         pd.read_parquet(path, columns=shown),
-        read_tables(session.output),
+        read_tables(session.output, read_scores_metadata(path).get("tables", ())),
         staged=session.staged,
         as_of=session.as_of,
         is_quick=is_quick(session),

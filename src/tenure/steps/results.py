@@ -18,12 +18,20 @@ SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 
 
 def saved_records(session: Session) -> list[TrainingRecord]:
-    """Read the records of the targets trained into this run's output, in the order of the targets; a damaged one is none."""
+    """Read the records of the targets trained into this run's output; a damaged one is none.
+
+    They come in the order of the targets; those of targets that nobody defines any more come last.
+    """
     found = []
-    for folder in (session.training_folder(name) for name in all_targets()):
+    for name in dict.fromkeys([*all_targets(session.source), *trained_in(session.output)]):
         with suppress(FileNotFoundError, DamagedError):
-            found.append(TrainingRecord.load(folder))
+            found.append(TrainingRecord.load(session.training_folder(name)))
     return found
+
+
+def trained_in(folder: Path) -> list[str]:
+    """Name the targets whose trainings lie in an output folder."""
+    return sorted(path.parent.name for path in folder.glob("training/*/record.json"))
 
 
 def records(session: Session) -> list[TrainingRecord]:

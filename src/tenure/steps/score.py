@@ -33,7 +33,7 @@ from tenure.scoring.score import (
 from tenure.steps.opening import Session, writes
 from tenure.steps.parameters import names_in
 from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, records, saved_records
-from tenure.targets.catalogue import find_target
+from tenure.targets.catalogue import check_targets
 
 VERSION = "_model_version"
 # A target that was not scored for longer, while others were, was given up.
@@ -145,8 +145,7 @@ def choose_models(
     ------
     UnknownNameError : a target wanted that nobody defined.
     """
-    for name in wanted:
-        find_target(name)
+    check_targets(wanted, session.source)
     able = session.snapshots.targets
     due = {*wanted, *before}
     asked = due | ({*versions} if versions is not None else set() if wanted else {*able})
@@ -180,7 +179,9 @@ def _nobody(session: Session, name: str, *, is_due: bool) -> NotScored | None:
     """Say why a target has no version to score with; None where nobody misses it."""
     record = next((record for record in saved_records(session) if record.target == name), None)
     if name not in session.snapshots.targets:
-        why = session.snapshots.unavailable_targets.get(name, "nobody defines this target any more")
+        why = session.snapshots.unavailable_targets.get(
+            name, "nobody defines this target any more; bring its file or package back"
+        )
         return NotScored(
             name, "unavailable", NotEnoughDataError(f"{name} on {session.source.name}: {why}."), is_refusal=True
         )

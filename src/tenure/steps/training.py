@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tenure.audit.audit import Audit, alarm_lines, audit_training
+from tenure.audit.audit import Audit, audit_training
 from tenure.core.errors import NotEnoughDataError, RegistryError
 from tenure.core.time_windows import parse_date
 from tenure.features.catalogue import describe
@@ -75,7 +75,7 @@ def train(
     ------
     UnknownNameError : no such target. RegistryError : the MLflow store is unreachable, or would not take the version.
     """
-    find_target(target)
+    find_target(target, session.source)
     # Before anything is fitted: what the store would refuse in the end is no work for an hour.
     session.registry.check_loggable(session.model_name(target))
     settings = TrainingSettings(seed=seed, tune_trials=tune_trials)
@@ -162,7 +162,7 @@ def _judge(session: Session, result: TrainingResult, card: Scorecard, audit: Aud
         silent=champion.unreadable or card.silent,
     )  # fmt: skip
     return judge(
-        result.evaluation, standing, alarms=alarm_lines(audit.findings), slices=result.slices,
+        result.evaluation, standing, alarms=[str(problem) for problem in audit.errors], slices=result.slices,
         seconds_per_1000_rows=seconds_per_1000_rows(model, result.test), megabytes=model.megabytes, is_quick=session.quick,
     )  # fmt: skip
 
@@ -201,8 +201,8 @@ def _record(
         "definition": result.target.fingerprint, "is_first_of_definition": verdict.is_first_of_definition, "model": version.name,
         "version": version.version, "run_id": version.run_id, "fingerprint": version.fingerprint, "is_quick": session.quick,
         "unproven_features": audit.unproven,
-        "audit": {"checks": audit.checks, "findings": [str(f) for f in audit.findings],
-                  "alarms": alarm_lines(audit.findings), "univariate": audit.univariate},
+        "audit": {"checks": audit.checks, "findings": [str(problem) for problem in audit.problems],
+                  "alarms": [str(problem) for problem in audit.errors], "univariate": audit.univariate},
         "scorecard": card.cutoffs.to_dict("records"), "differences": card.differences.to_dict("records"),
         "drivers": card.drivers.to_dict("records"), "driver_agreement": card.driver_agreement,
     }  # fmt: skip

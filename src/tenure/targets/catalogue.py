@@ -1,36 +1,60 @@
-"""All targets there are: one per file of this folder that holds a ``TARGET``."""
+"""All targets: one per file that holds a ``TARGET``, of this folder, of a source's, or of an installed package."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
 from tenure.core.errors import DefinitionError, UnknownNameError
+from tenure.core.plugins import with_plugins
 from tenure.features.catalogue import feature_names
 from tenure.sources.source import Source
 from tenure.targets.definition import Target
 
 
-def all_targets() -> dict[str, Target]:
-    """Discover the targets by file, in the order of their names."""
+def all_targets(source: Source | None = None) -> dict[str, Target]:
+    """Return the built-in targets, those of installed packages, and those a source's folder brings, by name.
+
+    Raises
+    ------
+    DefinitionError : what is brought is no target, cannot be loaded, or has a name that is taken.
+    """
+    return with_plugins(_built_in(), "targets", Target, source.folder if source else None)
+
+
+@cache
+def _built_in() -> dict[str, Target]:
+    """Discover the targets of this folder, in the order of their names."""
     package = __name__.rsplit(".", maxsplit=1)[0]
     modules = sorted(module.name for module in iter_modules(import_module(package).__path__))
     found = {name: getattr(import_module(f"{package}.{name}"), "TARGET", None) for name in modules}
     return {target.name: target for target in found.values() if isinstance(target, Target)}
 
 
-def find_target(name: str) -> Target:
-    """Look a target up by name.
+def find_target(name: str, source: Source) -> Target:
+    """Look up a target that may be asked of a source.
 
     Raises
     ------
     UnknownNameError : no file defines it.
     """
-    targets = all_targets()
+    targets = all_targets(source)
     if name not in targets:
         raise UnknownNameError("Target", name, targets)
     return targets[name]
+
+
+def check_targets(names: Iterable[str], source: Source) -> None:
+    """Refuse names of targets that nobody defines.
+
+    Raises
+    ------
+    UnknownNameError : the first of them.
+    """
+    for name in names:
+        find_target(name, source)
 
 
 def targets_of(source: Source) -> dict[str, Target]:
@@ -40,7 +64,7 @@ def targets_of(source: Source) -> dict[str, Target]:
     ------
     DefinitionError : the source's TOML names a target, a key or a monotone feature that does not exist.
     """
-    targets = all_targets()
+    targets = all_targets(source)
     for name in source.targets:
         if name not in targets:
             raise DefinitionError(f"{source.where} [targets.{name}]: {UnknownNameError('Target', name, targets)}")
@@ -57,14 +81,3 @@ def targets_of(source: Source) -> dict[str, Target]:
 def missing_tables(target: Target, tables: Collection[str]) -> tuple[str, ...]:
     """Return the staged tables a target needs and a source lacks."""
     return tuple(table for table in target.tables if table not in tables)
-
-
-def check_targets(names: Iterable[str]) -> None:
-    """Refuse names of targets that nobody defined.
-
-    Raises
-    ------
-    UnknownNameError : the first of them.
-    """
-    for name in names:
-        find_target(name)

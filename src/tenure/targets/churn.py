@@ -2,15 +2,18 @@
 
 from tenure.targets.definition import Condition, Heuristic, Target
 
-# Of each subscription: running and paid for, no cancellation pending, and a renewal due inside the outcome window (or no term).
+# Of each subscription: running and paid for, no cancellation pending, and due in the outcome window (or without term).
 LIVE = """
-coalesce(latest(event) filter (where event in ('trial_started', 'started', 'renewed', 'upgraded', 'downgraded', 'resumed', 'ended'))
+coalesce(latest(event) filter (where event in
+         ('trial_started', 'started', 'renewed', 'upgraded', 'downgraded', 'resumed', 'ended'))
          not in ('trial_started', 'ended'), false)"""
 NOT_CANCELLING = """
-coalesce(latest(event) filter (where event in ('started', 'renewed', 'resumed', 'upgraded', 'downgraded', 'cancel_requested'))
+coalesce(latest(event) filter (where event in
+         ('started', 'renewed', 'resumed', 'upgraded', 'downgraded', 'cancel_requested'))
          <> 'cancel_requested', true)"""
 RENEWAL_DUE = """
-coalesce(latest(term_days - age_days) filter (where event in ('started', 'renewed') or (event = 'upgraded' and term_days is not null))
+coalesce(latest(term_days - age_days) filter (where event in ('started', 'renewed')
+         or (event = 'upgraded' and term_days is not null))
          between {lead_days} and {lead_days} + {horizon_days} - 1, true)"""
 # Days are counted from the first of the outcome window.
 LAST_END = "max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days})"
@@ -22,10 +25,13 @@ RESTARTED = f"""
 
 TARGET = Target(
     name="churn",
-    question="Will the subscription of a live subscriber end in the next {horizon_days} days, without a restart within {grace_days} days of it?",
+    question=(
+        "Will the subscription of a live subscriber end in the next {horizon_days} days, "
+        "without a restart within {grace_days} days of it?"
+    ),
     eligible_in_words=(
-        "has a paid subscription running at the cutoff, has not asked to cancel it, and, for a fixed term, is due to renew "
-        "in the {horizon_days} days of the outcome window"
+        "has a paid subscription running at the cutoff, has not asked to cancel it, and, for a fixed term, "
+        "is due to renew in the {horizon_days} days of the outcome window"
     ),
     eligible=(
         Condition("subscription_events", f"{LIVE} and {NOT_CANCELLING} and {RENEWAL_DUE}", per="subscription_id"),

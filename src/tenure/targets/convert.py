@@ -4,8 +4,13 @@ from tenure.targets.definition import Condition, Heuristic, Target
 
 TARGET = Target(
     name="convert",
-    question="Will a registered or trial customer who has never paid start a paid subscription in the next {horizon_days} days?",
-    eligible_in_words="was registered in the {eligible_days} days before the cutoff and has never had a paid subscription",
+    question=(
+        "Will a registered or trial customer who has never paid start a paid subscription "
+        "in the next {horizon_days} days?"
+    ),
+    eligible_in_words=(
+        "was registered in the {eligible_days} days before the cutoff and has never had a paid subscription"
+    ),
     eligible=(
         Condition("customers", "max(age_days) <= {eligible_days}"),
         Condition(

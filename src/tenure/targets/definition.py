@@ -75,8 +75,7 @@ class Target:
     contact_cost: float = 1.0
     # How many customers can be contacted at an as-of; 0 means a tenth of those asked.
     contact_capacity: int = 0
-    # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what the business knows for
-    # sure.
+    # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what is known for sure.
     monotone: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, int | str] = field(default_factory=dict)
     # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.

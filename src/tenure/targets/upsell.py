@@ -5,7 +5,10 @@ from tenure.targets.definition import Condition, Heuristic, Target
 
 TARGET = Target(
     name="upsell",
-    question="Will a live subscriber below the top plan move to a higher plan or buy an add-on in the next {horizon_days} days?",
+    question=(
+        "Will a live subscriber below the top plan move to a higher plan or buy an add-on "
+        "in the next {horizon_days} days?"
+    ),
     eligible_in_words="has a paid subscription running at the cutoff, on a plan below the top one ({top_plan})",
     eligible=(
         Condition(

@@ -83,7 +83,7 @@ def test_every_feature_and_target_of_the_demo_is_the_same_on_both_engines(tmp_pa
     generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=300)
     facts = stage_source(workspace, read_source(workspace, "demo"))
     snapshots = Snapshots(workspace, facts, facts.default_as_of)
-    assert set(snapshots.targets) == {"churn", "convert", "lapse", "upsell"} and len(snapshots.columns) > 200
+    assert set(snapshots.targets) >= {"churn", "convert", "lapse", "upsell"} and len(snapshots.columns) > 200
     expected = assert_engines_agree(snapshots, tmp_path / "built", [date(2025, 3, 1), date(2025, 9, 1)])
     assert sum(len(table) for table in expected.values()) > 300
 

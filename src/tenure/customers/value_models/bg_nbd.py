@@ -1,7 +1,7 @@
 """BG/NBD: customers buy at a gamma-distributed rate and may stop for good after any purchase.
 
-Source: Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), equations 6 to 10.
-Time is in weeks throughout.
+Source: Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), equations 6 to
+10. Time is in weeks throughout.
 """
 
 from __future__ import annotations
@@ -11,33 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln, expit, gammaln, hyp2f1
 
-from tenure.customers.value_models.likelihood import fit_process
+from tenure.customers.value_models.likelihood import BuyingProcess
 from tenure.customers.value_models.purchases import Repetition
-
-STARTS = ((0.5, 5.0, 1.0, 2.0), (1.0, 10.0, 0.5, 5.0), (0.2, 1.0, 0.2, 1.0))
 
 
 @dataclass(frozen=True)
-class BgNbd:
-    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``a, b``: the beta of stopping after a purchase."""
+class BgNbd(BuyingProcess):
+    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``a, b``: the beta of stopping."""
+
+    title = "BG/NBD"
+    starts = ((0.5, 5.0, 1.0, 2.0), (1.0, 10.0, 0.5, 5.0), (0.2, 1.0, 0.2, 1.0))
 
     r: float
     alpha: float
     a: float
     b: float
 
-    @classmethod
-    def fit(cls, customers: Repetition) -> BgNbd:
-        """Fit by maximum likelihood.
-
-        Raises
-        ------
-        NotEnoughDataError : nobody came back, or no maximum was found.
-        """
-        return fit_process(cls, customers, STARTS, "BG/NBD")
-
     def log_likelihood(self, customers: Repetition) -> np.ndarray:
-        """Return ln P(repeats, recency | observed) of each customer."""
         x, t_x, t = customers.repeats, customers.recency, customers.observed
         shared = (
             gammaln(self.r + x) - gammaln(self.r) + self.r * np.log(self.alpha)

@@ -17,25 +17,36 @@ MEAN = "mean of the models"
 # The plain average stands for having no model; it is judged, and has no part in the mean.
 PLAIN = "past average"
 COLUMNS = (
-    "model", "horizon_days", "judged_days", "judged_on_day", "customers", "error", "error_low", "error_high", "absolute_error",
-    "forecast_total", "actual_total", "is_used", "note",
-)  # fmt: skip
+    "model",
+    "horizon_days",
+    "judged_days",
+    "judged_on_day",
+    "customers",
+    "error",
+    "error_low",
+    "error_high",
+    "absolute_error",
+    "forecast_total",
+    "actual_total",
+    "is_used",
+    "note",
+)
 Forecaster = Callable[[pd.DataFrame, int, int], pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """``told``: model => table per customer. ``notes``: model => why it could not be fitted."""
+    """``tables``: model => table per customer. ``notes``: model => why it could not be fitted."""
 
-    told: dict[str, pd.DataFrame]
+    tables: dict[str, pd.DataFrame]
     notes: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Of forecasts against what came, per customer: root mean squared, its 95 % interval (customers drawn anew), mean absolute.
+    """Errors of forecasts per customer: root mean squared, its 95 % interval (customers drawn anew), mean absolute.
 
-    Squared errors rank, for they alone are smallest for the expectation: the median of what a customer brings is mostly 0.
+    Squared errors rank, for they alone are smallest for the expectation; the median is mostly 0.
     """
 
     squared: np.ndarray
@@ -47,17 +58,17 @@ class Errors:
 
 def forecast_all(forecasters: Mapping[str, Forecaster], facts: pd.DataFrame, end: int, days: int) -> Forecasts:
     """Ask every forecaster, and take the mean of those that are models."""
-    told: dict[str, pd.DataFrame] = {}
+    tables: dict[str, pd.DataFrame] = {}
     notes: dict[str, str] = {}
     for name, forecast in forecasters.items():
         try:
-            told[name] = forecast(facts, end, days)
+            tables[name] = forecast(facts, end, days)
         except NotEnoughDataError as error:
             notes[name] = str(error)
-    models = [table for name, table in told.items() if name != PLAIN]
+    models = [table for name, table in tables.items() if name != PLAIN]
     if len(models) > 1:
-        told[MEAN] = pd.concat(models).groupby(level=0, sort=True).mean()
-    return Forecasts(told, notes)
+        tables[MEAN] = pd.concat(models).groupby(level=0, sort=True).mean()
+    return Forecasts(tables, notes)
 
 
 def errors(forecast: np.ndarray, actual: np.ndarray, *, draws: int = DRAWS, seed: int = 7) -> Errors:
@@ -93,11 +104,11 @@ def judge(
 ) -> pd.DataFrame:
     """Judge each forecaster on the days before ``end``, fitted on what was known before them; one is marked as used.
 
-    Used is the one of smallest error; the mean of the models where that one is not clearly better (the 95 % interval of the
-    paired difference of squared errors holds 0). ``outcome``: what came of these customers between two days. Where the history
-    is shorter than twice the horizon, half of it is judged.
+    Used is the one of smallest error; the mean of the models where that one is not clearly better (the 95 % interval of
+    the paired difference of squared errors holds 0). ``outcome``: what came of these customers between two days. Where
+    the history is shorter than twice the horizon, half of it is judged.
 
-    => one row per model, columns as ``COLUMNS``; a model that could not be fitted has its reason in ``note`` and no error.
+    => one row per model, columns as ``COLUMNS``; one that could not be fitted has its reason in ``note`` and no error.
 
     Raises
     ------
@@ -112,14 +123,14 @@ def judge(
     found = forecast_all(forecasters, facts, cutoff, judged)
     same = {"horizon_days": horizon_days, "judged_days": judged, "judged_on_day": cutoff, "is_used": False}
     rows, squared = [], {}
-    for name, told in found.told.items():
-        actual = outcome(told.index, cutoff, end).to_numpy(dtype=float)
-        told_values = told[measure].to_numpy(dtype=float)
-        measured = errors(told_values, actual)
+    for name, table in found.tables.items():
+        actual = outcome(table.index, cutoff, end).to_numpy(dtype=float)
+        forecast = table[measure].to_numpy(dtype=float)
+        measured = errors(forecast, actual)
         squared[name] = measured.squared
         rows.append({
-            "model": name, **same, "customers": len(told), "error": measured.error, "error_low": measured.low,
-            "error_high": measured.high, "absolute_error": measured.absolute, "forecast_total": told_values.sum(),
+            "model": name, **same, "customers": len(table), "error": measured.error, "error_low": measured.low,
+            "error_high": measured.high, "absolute_error": measured.absolute, "forecast_total": forecast.sum(),
             "actual_total": actual.sum(), "note": "",
         })  # fmt: skip
     rows += [{"model": name, **same, "note": note} for name, note in found.notes.items()]

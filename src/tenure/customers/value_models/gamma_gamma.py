@@ -1,7 +1,7 @@
 """Gamma-Gamma: what a purchase of a customer is worth, drawn to the mean of all the more the fewer were seen.
 
-Source: Fader, Hardie and Lee (2005), RFM and CLV: Using Iso-Value Curves for Customer Base Analysis, JMR 42(4), appendix;
-Fader and Hardie (2013), The Gamma-Gamma Model of Monetary Value.
+Source: Fader, Hardie and Lee (2005), RFM and CLV: Using Iso-Value Curves for Customer Base Analysis, JMR 42(4),
+appendix; Fader and Hardie (2013), The Gamma-Gamma Model of Monetary Value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STARTS = ((2.0, 3.0, 15.0), (6.0, 4.0, 15.0), (1.0, 2.0, 50.0))
 class GammaGamma:
     """``p``: shape of a customer's amounts; ``q, gamma``: shape and rate of their rates over customers.
 
-    ``scale``: the mean amount that ``gamma`` is told in units of 1 of, so that any currency is fitted alike.
+    ``gamma`` is in the source's currency.
     """
 
     p: float

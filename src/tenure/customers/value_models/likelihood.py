@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import ClassVar, Self
 
 import numpy as np
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.value_models.purchases import Repetition
 
-# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops; all buy alike), and holds.
+# A parameter may come to rest at one of these: the model is then a simpler one (nobody stops, all buy alike) and valid.
 SMALLEST, LARGEST = 1e-3, 1e4
 IMPOSSIBLE = 1e10
 
@@ -41,33 +42,41 @@ def fit_positive(
         if found.success and found.fun < IMPOSSIBLE:
             return np.exp(found.x)
     raise NotEnoughDataError(
-        f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days and amounts of "
-        "customers some of whom came back; the other models are used."
+        f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days "
+        "and amounts of customers some of whom came back; the other models are used."
     )
 
 
-class BuyingProcess(Protocol):
-    """How customers buy until they stop, given its parameters."""
+class BuyingProcess(ABC):
+    """How customers buy until they stop; its fields are its parameters, in the order of ``starts``."""
 
-    def log_likelihood(self, customers: Repetition) -> np.ndarray: ...
+    title: ClassVar[str]
+    starts: ClassVar[Sequence[Sequence[float]]]
 
+    @classmethod
+    def fit(cls, customers: Repetition) -> Self:
+        """Fit by maximum likelihood.
 
-Process = TypeVar("Process", bound=BuyingProcess)
+        Raises
+        ------
+        NotEnoughDataError : nobody came back, or no maximum was found.
+        """
+        customers.check_return(cls.title)
+        total = customers.weights.sum()
 
+        def mean(parameters: np.ndarray) -> float:
+            return float(customers.weights @ cls(*parameters).log_likelihood(customers) / total)
 
-def fit_process(
-    process: Callable[..., Process], customers: Repetition, starts: Sequence[Sequence[float]], model: str
-) -> Process:
-    """Fit a buying process by maximum likelihood; ``process`` makes one of its parameters, in the order of ``starts``.
+        return cls(*(float(value) for value in fit_positive(mean, cls.starts, cls.title)))
 
-    Raises
-    ------
-    NotEnoughDataError : nobody came back, or no maximum was found.
-    """
-    customers.check_return(model)
-    total = customers.weights.sum()
+    @abstractmethod
+    def log_likelihood(self, customers: Repetition) -> np.ndarray:
+        """Return ln P(repeats, recency | observed) of each customer."""
 
-    def mean(parameters: np.ndarray) -> float:
-        return float(customers.weights @ process(*parameters).log_likelihood(customers) / total)
+    @abstractmethod
+    def p_alive(self, customers: Repetition) -> np.ndarray:
+        """Return P(still a customer) of each."""
 
-    return process(*(float(value) for value in fit_positive(mean, starts, model)))
+    @abstractmethod
+    def expected_purchases(self, customers: Repetition, weeks: float) -> np.ndarray:
+        """Return the expected number of purchases of each in the next ``weeks``."""

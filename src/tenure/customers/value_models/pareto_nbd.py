@@ -1,7 +1,7 @@
 """Pareto/NBD: customers buy at a gamma-distributed rate and stop at a gamma-distributed rate, at any moment.
 
-Source: Fader and Hardie (2005), A Note on Deriving the Pareto/NBD Model and Related Expressions; Schmittlein, Morrison and
-Colombo (1987), Management Science 33(1). Time is in weeks throughout.
+Source: Fader and Hardie (2005), A Note on Deriving the Pareto/NBD Model and Related Expressions; Schmittlein, Morrison
+and Colombo (1987), Management Science 33(1). Time is in weeks throughout.
 """
 
 from __future__ import annotations
@@ -11,45 +11,36 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, gammaln, logsumexp
 
-from tenure.customers.value_models.likelihood import fit_process
+from tenure.customers.value_models.likelihood import BuyingProcess
 from tenure.customers.value_models.purchases import Repetition
 
 PLACES, WEIGHTS = (values / 2 for values in np.polynomial.legendre.leggauss(24))
 PLACES = PLACES + 0.5  # from [-1, 1] to [0, 1]
-STARTS = ((0.5, 10.0, 0.5, 10.0), (1.0, 10.0, 0.3, 30.0), (0.3, 2.0, 0.2, 2.0))
 
 
 @dataclass(frozen=True)
-class ParetoNbd:
-    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``s, beta``: those of the rates of stopping."""
+class ParetoNbd(BuyingProcess):
+    """``r, alpha``: shape and rate (weeks) of the gamma of purchase rates; ``s, beta``: those of stopping."""
+
+    title = "Pareto/NBD"
+    starts = ((0.5, 10.0, 0.5, 10.0), (1.0, 10.0, 0.3, 30.0), (0.3, 2.0, 0.2, 2.0))
 
     r: float
     alpha: float
     s: float
     beta: float
 
-    @classmethod
-    def fit(cls, customers: Repetition) -> ParetoNbd:
-        """Fit by maximum likelihood.
-
-        Raises
-        ------
-        NotEnoughDataError : nobody came back, or no maximum was found.
-        """
-        return fit_process(cls, customers, STARTS, "Pareto/NBD")
-
     def log_likelihood(self, customers: Repetition) -> np.ndarray:
-        """Return ln P(repeats, recency | observed) of each customer."""
         x, t = customers.repeats, customers.observed
         shared = gammaln(self.r + x) - gammaln(self.r) + self.r * np.log(self.alpha) + self.s * np.log(self.beta)
         alive = -(self.r + x) * np.log(self.alpha + t) - self.s * np.log(self.beta + t)
         return shared + alive + np.logaddexp(0.0, self._log_odds_of_having_stopped(customers))
 
     def _log_odds_of_having_stopped(self, customers: Repetition) -> np.ndarray:
-        """Return ln of P(stopped) ÷ P(alive) of each: the integral over when the customer may have stopped since the last purchase.
+        """Return ln of P(stopped) ÷ P(alive) of each customer: the integral over the time since the last purchase.
 
-        By Gauss-Legendre quadrature over ln(alpha + time): ten times as fast as the hypergeometric functions of the closed form,
-        the same to nine digits (a test compares them), and finite however many purchases there are.
+        By Gauss-Legendre quadrature over ln(alpha + time): ten times as fast as the hypergeometric functions of the
+        closed form, the same to nine digits (a test compares them), and finite however many purchases there are.
         """
         x, t_x, t = (values[:, None] for values in (customers.repeats, customers.recency, customers.observed))
         from_last = np.log(self.alpha + t_x)
@@ -62,11 +53,9 @@ class ParetoNbd:
             return np.asarray(np.log(width[:, 0]) + logsumexp(log_rate, b=WEIGHTS, axis=1))
 
     def p_alive(self, customers: Repetition) -> np.ndarray:
-        """Return P(still a customer) of each."""
         return np.asarray(expit(-self._log_odds_of_having_stopped(customers)))
 
     def expected_purchases(self, customers: Repetition, weeks: float) -> np.ndarray:
-        """Return the expected number of purchases of each in the next ``weeks``."""
         t = customers.observed
         rate = (self.r + customers.repeats) / (self.alpha + t)
         if abs(self.s - 1) < 1e-6:

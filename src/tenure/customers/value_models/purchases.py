@@ -1,8 +1,8 @@
 """Purchases of customers as plain tables of days: what every model of a shop's value is fitted on.
 
-``purchases`` everywhere: customer_id, day, known, amount, is_purchase; one row per customer and day of purchase, and one per
-day of returns without one (``is_purchase`` false, amount negative). Days count from any origin; ``known`` is the day a row
-could be known.
+``purchases`` everywhere: customer_id, day, known, amount, is_purchase; one row per customer and day of purchase, and
+one per day of returns without one (``is_purchase`` false, amount negative). Days count from any origin; ``known`` is
+the day a row could be known.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def known_before(purchases: pd.DataFrame, end: int) -> pd.DataFrame:
 def summarise(purchases: pd.DataFrame, end: int) -> pd.DataFrame:
     """Sum up each customer who bought anything before a day.
 
-    =>  index customer_id: repeats (purchases after the first), recency (weeks from the first to the last), observed (weeks
-    from the first to ``end``), amount (mean of a purchase, less what was returned), first, last (days)
+    =>  index customer_id: repeats (purchases after the first), recency (weeks from the first to the last), observed
+       (weeks from the first to ``end``), amount (mean of a purchase, less what was returned), first, last (days)
     """
     known = known_before(purchases, end)
     bought = known[known["is_purchase"]].groupby("customer_id", sort=True)["day"]
@@ -48,9 +48,9 @@ def summarise(purchases: pd.DataFrame, end: int) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Repetition:
-    """How often, until when and for how long: the sufficient statistics of a purchase process. Arrays, one per customer.
+    """The sufficient statistics of a purchase process: how often, until when and for how long. One entry per customer.
 
-    ``weights`` count equal customers, so that the likelihood of two hundred thousand is that of their few distinct ones.
+    ``weights`` count equal customers: the likelihood of 200,000 is that of their few distinct ones.
     """
 
     repeats: np.ndarray
@@ -71,12 +71,12 @@ class Repetition:
         x, recency, observed, weights = (counted[name].to_numpy(dtype=float) for name in counted.columns)
         return cls(x, recency, observed, weights)
 
-    def told_by(self, tell: Callable[[Repetition], np.ndarray]) -> np.ndarray:
-        """Tell each customer's number, some customers at a time: what a formula holds in between is many times as large."""
+    def in_chunks(self, calculate: Callable[[Repetition], np.ndarray]) -> np.ndarray:
+        """Calculate a number per customer, some customers at a time: a formula holds many times as much in between."""
         columns = (self.repeats, self.recency, self.observed, self.weights)
         starts = range(0, max(len(self.repeats), 1), CUSTOMERS_AT_A_TIME)
         return np.concatenate(
-            [tell(Repetition(*(c[start : start + CUSTOMERS_AT_A_TIME] for c in columns))) for start in starts]
+            [calculate(Repetition(*(c[start : start + CUSTOMERS_AT_A_TIME] for c in columns))) for start in starts]
         )
 
     def check_return(self, model: str) -> None:
@@ -88,6 +88,6 @@ class Repetition:
         """
         if not (self.repeats > 0).any():
             raise NotEnoughDataError(
-                f"{model}: none of {int(self.weights.sum()):,} customers bought on a second day. Expected some who came back; "
-                "value needs a longer history."
+                f"{model}: none of {int(self.weights.sum()):,} customers bought on a second day. "
+                "Expected some who came back; value needs a longer history."
             )

@@ -1,8 +1,8 @@
-"""When the next purchase is due: each customer's own rhythm, drawn to that of the category the more the fewer gaps were seen.
+"""When the next purchase is due: each customer's own rhythm, shrunk to that of the category where few gaps were seen.
 
-Gaps between purchases are log-normal around a customer's mean, and the means normal around the category's (empirical Bayes;
-Gelman and Hill, 2007, chapter 12). What has passed since the last purchase is given: the gap is at least that long. Which
-quantiles of that distribution to promise is learnt from what came of the same promise in the past.
+Gaps between purchases are log-normal around a customer's mean, and the means normal around the category's (empirical
+Bayes; Gelman and Hill, 2007, chapter 12). What has passed since the last purchase is given: the gap is at least that
+long. Which quantiles of that distribution to promise is learnt from what came of the same promise in the past.
 
 ``purchases`` everywhere: customer_id, category, day, known; one row per customer, category and day.
 """
@@ -29,8 +29,8 @@ KEYS = ["customer_id", "category"]
 def rhythms(purchases: pd.DataFrame, end: int, min_purchases: int) -> pd.DataFrame:
     """Describe the rhythm of each customer and category bought so often before a day.
 
-    => customer_id, category, purchases, last (day), elapsed (days since), mean_gap, log_gap and log_spread: mean and standard
-    deviation of the logarithm of the next gap
+    => customer_id, category, purchases, last (day), elapsed (days since), mean_gap, log_gap and log_spread: mean and
+       standard deviation of the logarithm of the next gap
     """
     known = purchases[(purchases["day"] < end) & (purchases["known"] < end)].sort_values([*KEYS, "day"], kind="stable")
     gap = known.groupby(KEYS, sort=False)["day"].diff()
@@ -102,7 +102,7 @@ class Calibration:
 
 
 def calibrate(purchases: pd.DataFrame, end: int, min_purchases: int) -> Calibration:
-    """Learn from earlier days which quantiles would have held: of those who came back within as many days as they were due in.
+    """Learn from earlier days which quantiles would have held, of customers who came back when they were due.
 
     Whatever is too short a past, or too few customers, keeps the nominal quantiles.
     """
@@ -137,8 +137,8 @@ def next_days(table: pd.DataFrame, purchases: pd.DataFrame, until: int) -> np.nd
 def due_days(purchases: pd.DataFrame, end: int, min_purchases: int) -> pd.DataFrame:
     """Tell when each rhythm's next purchase is due.
 
-    => customer_id, category, purchases, last, mean_gap, low, due, high (whole days from ``end``, 0 = that day; 80 % of those who come
-    back do so between low and high)
+    => customer_id, category, purchases, last, mean_gap, low, due, high (whole days from ``end``, 0 = that day; 80 % of
+       those who come back do so between low and high)
     """
     table = rhythms(purchases, end, min_purchases)
     levels = calibrate(purchases, end, min_purchases).of(table)

@@ -1,7 +1,7 @@
-"""Forecasts of what a shop's customers will buy: several models, one form, so that they can be judged beside each other.
+"""Forecasts of what a shop's customers will buy: several models of one form, so that they can be compared.
 
-Each takes the purchases, the day they are known until and the days ahead, and gives per customer (index customer_id) the expected
-purchases and revenue, and p_alive where the model has one.
+Each takes the purchases, the day they are known until and the days ahead, and gives per customer (index customer_id)
+the expected purchases and revenue, and p_alive where the model has one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.customers.value_models.bg_nbd import BgNbd
 from tenure.customers.value_models.comparison import PLAIN, Forecaster
 from tenure.customers.value_models.gamma_gamma import GammaGamma
+from tenure.customers.value_models.likelihood import BuyingProcess
 from tenure.customers.value_models.pareto_nbd import ParetoNbd
 from tenure.customers.value_models.purchases import DAYS_PER_WEEK, Repetition, known_before, summarise
-from tenure.customers.value_models.two_stage import TwoStage
+from tenure.customers.value_models.two_stage import TwoStage, training_cutoffs
 
-# A process is fitted on at most so many customers, drawn with a seed, and told of all.
+# A process is fitted on at most so many customers, drawn with a seed, and applied to all.
 MAX_FITTED = 5_000
 RECENT_DAYS = (28, 91, 182, 365)
-# A rate is not told from less: who first bought yesterday would buy every day.
+# A rate is not estimated from less: who first bought yesterday would buy every day.
 MIN_OBSERVED_DAYS = 28
-TRAINING_CUTOFFS = 3
 
 
 def past_average(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
@@ -35,19 +35,16 @@ def past_average(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
     return pd.DataFrame({"purchases": per_day * days, "revenue": per_day * days * summary["amount"]})
 
 
-def _process(kind: type[BgNbd] | type[ParetoNbd]) -> Forecaster:
+def _process(kind: type[BuyingProcess]) -> Forecaster:
     def forecast(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
         summary = summarise(purchases, end)
         fitted = kind.fit(Repetition.distinct(_sampled(summary)))
         customers = Repetition.of(summary)
-        expected = customers.told_by(lambda some: fitted.expected_purchases(some, days / DAYS_PER_WEEK))
-        told = {
-            "purchases": expected,
-            "revenue": expected * expected_amounts(summary),
-        }
+        expected = customers.in_chunks(lambda some: fitted.expected_purchases(some, days / DAYS_PER_WEEK))
+        found = {"purchases": expected, "revenue": expected * expected_amounts(summary)}
         if kind is ParetoNbd:  # to BG/NBD whoever bought but once is alive for certain, however long ago it was
-            told["p_alive"] = customers.told_by(fitted.p_alive)
-        return pd.DataFrame(told, index=summary.index)
+            found["p_alive"] = customers.in_chunks(fitted.p_alive)
+        return pd.DataFrame(found, index=summary.index)
 
     return forecast
 
@@ -57,9 +54,9 @@ def _sampled(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def expected_amounts(summary: pd.DataFrame) -> np.ndarray:
-    """Expect a customer's further purchase to be worth what Gamma-Gamma says; where it cannot be fitted, the customer's mean."""
+    """Return the expected amount of a purchase by Gamma-Gamma; where it cannot be fitted, the customer's mean."""
     counts, means = (summary["repeats"] + 1).to_numpy(dtype=float), summary["amount"].to_numpy(dtype=float)
-    worth = means > 0  # who returned all tells nothing of amounts and counts as anybody
+    worth = means > 0  # who returned all says nothing of amounts and counts as anybody
     sample = _sampled(summary[worth])
     try:
         fitted = GammaGamma.fit((sample["repeats"] + 1).to_numpy(dtype=float), sample["amount"].to_numpy(dtype=float))
@@ -73,25 +70,16 @@ def expected_amounts(summary: pd.DataFrame) -> np.ndarray:
 def two_stage(purchases: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
     """Learn from up to three earlier days what came within the horizon after them, and ask the same of now.
 
-    Where the history is shorter than twice the horizon, a shorter one is learnt, and stretched as the Pareto/NBD's total is.
+    Where the history is shorter than twice the horizon, a shorter one is learnt, and scaled up as Pareto/NBD's total.
     """
-    start = int(purchases["day"].min())
-    learnt = min(days, (end - start) // 2)
-    if learnt < 1:
-        raise NotEnoughDataError(
-            "two-stage: less than two days of history. Expected twice the horizon, or at least weeks."
-        )
-    parts = []
-    for number in range(TRAINING_CUTOFFS):
-        cutoff = end - learnt - number * learnt // 2
-        if cutoff - start >= learnt // 2:
-            columns = _columns(purchases, cutoff, start)
-            window = known_before(purchases, end)
-            parts.append((columns, outcomes(window, columns.index, cutoff, cutoff + learnt)))
-    table, outcome = pd.concat([part[0] for part in parts]), pd.concat([part[1] for part in parts])
-    now, stretch = _columns(purchases, end, start), _stretch(purchases, end, learnt, days)
-    told = {name: TwoStage.fit(table, outcome[name].to_numpy()).expected(now) * stretch for name in outcome.columns}
-    return pd.DataFrame(told, index=now.index)
+    start, known = int(purchases["day"].min()), known_before(purchases, end)
+    learnt, cutoffs = training_cutoffs(start, end, days)
+    tables = [_columns(purchases, cutoff, start) for cutoff in cutoffs]
+    outcome = pd.concat([outcomes(known, t.index, c, c + learnt) for t, c in zip(tables, cutoffs, strict=True)])
+    table, now = pd.concat(tables), _columns(purchases, end, start)
+    stretch = _stretch(purchases, end, learnt, days)
+    found = {name: TwoStage.fit(table, outcome[name].to_numpy()).expected(now) * stretch for name in outcome.columns}
+    return pd.DataFrame(found, index=now.index)
 
 
 def _stretch(purchases: pd.DataFrame, end: int, learnt: int, days: int) -> float:
@@ -106,7 +94,7 @@ def _stretch(purchases: pd.DataFrame, end: int, learnt: int, days: int) -> float
     customers = Repetition.of(summary)
 
     def total(horizon: int) -> float:
-        return float(customers.told_by(lambda some: fitted.expected_purchases(some, horizon / DAYS_PER_WEEK)).sum())
+        return float(customers.in_chunks(lambda some: fitted.expected_purchases(some, horizon / DAYS_PER_WEEK)).sum())
 
     return total(days) / total(learnt)
 
@@ -119,7 +107,7 @@ def outcomes(purchases: pd.DataFrame, customers: pd.Index, start: int, end: int)
 
 
 def _columns(purchases: pd.DataFrame, end: int, start: int) -> pd.DataFrame:
-    """Tell each customer known at a day in a few plain columns."""
+    """Describe each customer known at a day in a few plain columns."""
     summary, known = summarise(purchases, end), known_before(purchases, end)
     table = summary[["repeats", "recency", "observed", "amount"]].copy()
     table["silent"] = end - summary["last"]

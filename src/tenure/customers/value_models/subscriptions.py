@@ -1,7 +1,7 @@
 """What subscriptions will bring: the price a day times the days they are expected to live, by plan and tenure.
 
-``events`` everywhere: customer_id, subscription_id, day, known, event, plan, price (a day; null where the event says none).
-Revenue accrues day by day, whatever the terms of payment.
+``events`` everywhere: customer_id, subscription_id, day, known, event, plan, price (a day; null where the event says
+none). Revenue accrues day by day, whatever the terms of payment.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.value_models.comparison import PLAIN, Forecaster
-from tenure.customers.value_models.two_stage import TwoStage
+from tenure.customers.value_models.two_stage import TwoStage, training_cutoffs
 
 BIN_DAYS = 30  # of tenure: the hazard is constant within
 MAX_BINS = 24  # later tenures share the last hazard
-# Days at risk by which a plan's hazard is drawn to that of all plans at the same tenure: about twenty customers for a month.
+# Days at risk by which a plan's hazard is shrunk to that of all plans at the same tenure: 20 customers for a month.
 DRAWN_BY_DAYS = 600.0
 CANCELLING = "(cancelling)"
 LIVE_AFTER = (
@@ -37,8 +37,8 @@ PLAN_SETTING = ("started", "renewed", "upgraded", "downgraded", "resumed")
 def segments(events: pd.DataFrame, end: int) -> pd.DataFrame:
     """Cut each subscription into stretches between the events known before a day.
 
-    => customer_id, subscription_id, start, stop (``end`` for the last), is_last, ends (an end closes it), stratum (plan, or
-    cancelling), price (a day; 0 when not live), is_live, born (day this subscription last started)
+    => customer_id, subscription_id, start, stop (``end`` for the last), is_last, ends (an end closes it), stratum
+       (plan, or cancelling), price (a day; 0 when not live), is_live, born (day this subscription last started)
     """
     known = events[(events["day"] < end) & (events["known"] < end)]
     known = known.sort_values(["customer_id", "subscription_id", "day"], kind="stable").reset_index(drop=True)
@@ -75,8 +75,8 @@ def accrued(events: pd.DataFrame, customers: pd.Index, start: int, end: int, kno
 def hazards(cut: pd.DataFrame) -> dict[str, np.ndarray]:
     """Estimate the rate a day of ending, per stratum and month of tenure: ends ÷ days at risk, right-censored.
 
-    A stratum's is drawn to that of all by ``DRAWN_BY_DAYS``. Source: Kalbfleisch and Prentice (2002), piecewise-exponential
-    maximum likelihood.
+    A stratum's is drawn to that of all by ``DRAWN_BY_DAYS``. Source: Kalbfleisch and Prentice (2002),
+    piecewise-exponential maximum likelihood.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _drawn(ended: np.ndarray, at_risk: np.ndarray, to: np.ndarray | float) -> np
 
 
 def expected_days(rates: np.ndarray, tenure: np.ndarray, days: int) -> np.ndarray:
-    """Return the days a subscription of a tenure is expected to live of the next ``days``: the survival curve, integrated.
+    """Return how many of the next ``days`` a subscription is expected to live: the survival curve, integrated.
 
     ``rates``: a day, one row per subscription and one column per month of tenure.
     """
@@ -128,7 +128,7 @@ def expected_days(rates: np.ndarray, tenure: np.ndarray, days: int) -> np.ndarra
 
 
 def survival(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
-    """Expect each subscription that is live to bring its price for the days it is expected to live; who ended brings nothing."""
+    """Expect each live subscription to bring its price for the days it is expected to live, and others nothing."""
     cut = segments(events, end)
     by_stratum = hazards(cut)
     now = cut[cut["is_last"] & cut["is_live"]]
@@ -148,25 +148,15 @@ def past_average(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
 def two_stage(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
     """Learn from an earlier day what came within the horizon after it, and ask the same of now.
 
-    Where the history is shorter than twice the horizon, a shorter one is learnt, and stretched as the survival's total is.
+    Where the history is shorter than twice the horizon, a shorter one is learnt, and scaled up as the survival's total.
     """
-    start = int(events["day"].min())
-    learnt = min(days, (end - start) // 2)
-    cutoffs = [
-        end - learnt - n * learnt // 2 for n in range(3) if end - learnt - n * learnt // 2 - start >= learnt // 2
-    ]
-    if learnt < 1 or not cutoffs:
-        raise NotEnoughDataError(
-            "two-stage: less than two days of history. Expected twice the horizon, or at least weeks."
-        )
+    learnt, cutoffs = training_cutoffs(int(events["day"].min()), end, days)
     plans = {name: number for number, name in enumerate(sorted(events["plan"].dropna().astype(str).unique()))}
     tables = [_columns(events, cutoff, plans) for cutoff in cutoffs]
     outcome = [accrued(events, t.index, c, c + learnt, end) for t, c in zip(tables, cutoffs, strict=True)]
     now = _columns(events, end, plans)
-    expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now) * _stretch(
-        events, end, learnt, days
-    )
-    return pd.DataFrame({"revenue": expected}, index=now.index)
+    expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now)
+    return pd.DataFrame({"revenue": expected * _stretch(events, end, learnt, days)}, index=now.index)
 
 
 def _stretch(events: pd.DataFrame, end: int, learnt: int, days: int) -> float:

@@ -13,10 +13,42 @@ from tenure.core.errors import NotEnoughDataError
 MAX_ROWS = 50_000  # beyond it a seeded sample is fitted on
 MIN_ROWS, MIN_POSITIVES = 50, 20
 TREES = 80
+TRAINING_CUTOFFS = 3
 SETTINGS: dict[str, Any] = {
-    "learning_rate": 0.08, "num_leaves": 8, "max_depth": 4, "lambda_l2": 5.0, "feature_fraction": 0.7, "bagging_fraction": 0.8,
-    "bagging_freq": 1, "seed": 7, "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1,
-}  # fmt: skip
+    "learning_rate": 0.08,
+    "num_leaves": 8,
+    "max_depth": 4,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "seed": 7,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
+}
+
+
+def training_cutoffs(start: int, end: int, days: int) -> tuple[int, list[int]]:
+    """Choose how many days to learn the outcome of, and up to three days to learn from, the latest first.
+
+    Where the history is shorter than twice ``days``, half of it is learnt.
+
+    >>> training_cutoffs(0, 400, 91)
+    (91, [309, 264, 218])
+
+    Raises
+    ------
+    NotEnoughDataError : less than two days of history.
+    """
+    learnt = min(days, (end - start) // 2)
+    if learnt < 1:
+        raise NotEnoughDataError(
+            "two-stage: less than two days of history. Expected twice the horizon, or at least weeks."
+        )
+    cutoffs = [end - learnt - number * learnt // 2 for number in range(TRAINING_CUTOFFS)]
+    return learnt, [cutoff for cutoff in cutoffs if cutoff - start >= learnt // 2]
 
 
 @dataclass(frozen=True)
@@ -37,8 +69,8 @@ class TwoStage:
         positive = outcome > 0
         if len(columns) < MIN_ROWS or positive.sum() < MIN_POSITIVES:
             raise NotEnoughDataError(
-                f"two-stage: {int(positive.sum()):,} of {len(columns):,} customers brought anything. Expected {MIN_POSITIVES} of "
-                f"{MIN_ROWS} or more; the other models are used."
+                f"two-stage: {int(positive.sum()):,} of {len(columns):,} customers brought anything. Expected "
+                f"{MIN_POSITIVES} of {MIN_ROWS} or more; the other models are used."
             )
         rows = np.arange(len(columns))
         if len(rows) > MAX_ROWS:

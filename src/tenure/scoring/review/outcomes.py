@@ -14,7 +14,16 @@ import pandas as pd
 from tenure.core.alerts import Alert
 from tenure.core.errors import DefinitionError
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
-from tenure.scoring.ledger import BACKFILL, SCHEDULED, TYPES, Entry, entries, of_each_day, read_definition
+from tenure.scoring.ledger import (
+    BACKFILL,
+    SCHEDULED,
+    TYPES,
+    Entry,
+    entries,
+    of_each_day,
+    read_definition,
+    scored_targets,
+)
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.known_customers import contacted_customers
 from tenure.snapshots.engines.staged_facts import tables_with_rows
@@ -92,7 +101,20 @@ def find_promises(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Promise
         ]
         found += sorted(own, key=lambda promise: (promise.as_of, promise.is_current))
         alerts += [_not_reviewed(name, unknown)] if unknown else []
-    return found, alerts
+    return found, [*alerts, *_undefined(snapshots)]
+
+
+def _undefined(snapshots: Snapshots) -> Iterator[Alert]:
+    """Name the targets of the ledger that nobody defines any more: what came true of their scores stays unknown."""
+    source, known = snapshots.staged.source.name, {*snapshots.targets, *snapshots.unavailable_targets}
+    for name in scored_targets(snapshots.workspace, source):
+        days = [e.as_of for e in entries(snapshots.workspace, source, name) if e.as_of < snapshots.as_of]
+        if days and name not in known:
+            yield Alert(
+                "warning", name,
+                f"{len(days)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: nobody defines this target "
+                "any more. Bring back the file or package that did.",
+            )  # fmt: skip
 
 
 def _asked_then(
