@@ -1,4 +1,4 @@
-"""Figures of a study. Each function returns the figure; none shows or saves it."""
+"""Figures of a training. Each function returns the figure; none shows or saves it."""
 
 from __future__ import annotations
 
@@ -101,9 +101,11 @@ def lift(result: TrainingResult) -> Figure:
 
 
 def reliability(result: TrainingResult) -> Figure:
-    """Draw promised against realised rates in ten bins of equal count, with 95 % Wilson intervals."""
+    """Draw forecast against realised rates in ten bins of equal count, with 95 % Wilson intervals."""
     bins = result.evaluation.reliability
-    figure, axes = new_axes("Is a promise kept?", "mean propensity of the bin", f"share that {result.target.positive}")
+    figure, axes = new_axes(
+        "Forecast vs. outcome", "mean propensity of the bin", f"share that {result.target.positive}"
+    )
     error = [bins["label_rate"] - bins["low"], bins["high"] - bins["label_rate"]]
     top = float(max(bins["high"].max(), bins["mean_propensity"].max())) * 1.05
     axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle="--", label="perfect")

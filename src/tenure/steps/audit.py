@@ -24,7 +24,8 @@ def audit_run(session: Session, targets: str = "") -> SourceAudit:
     UnknownNameError : no such target.
     """
     from tenure.audit.full import audit_source
-    from tenure.reporting.report import audit_page, write_page
+    from tenure.reporting.pages import write_page
+    from tenure.reporting.report import audit_page
 
     names = names_in(targets)
     for name in names:

@@ -17,9 +17,9 @@ from tenure.models.model import PropensityModel
 from tenure.scoring.ledger import RUN_KINDS, Entry, entries, of_each_day, read_definition
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.facts_at import facts_at
+from tenure.steps.chosen import models_folder
 from tenure.steps.opening import Session
 from tenure.steps.results import is_quick
-from tenure.steps.score import models_folder
 
 SHOWN_LEVERS = 5
 NEAREST = 3
@@ -68,7 +68,7 @@ def describe_customer(session: Session, customer_id: str = "") -> CustomerPage:
 def write_customer(session: Session, page: CustomerPage) -> Path:
     """Write ``customer.html``, the page of the customer asked last; return its path."""
     from tenure.reporting.customer_page import customer_page
-    from tenure.reporting.report import write_page
+    from tenure.reporting.pages import write_page
 
     html = customer_page(
         page.row,

@@ -156,7 +156,7 @@ class Session:
 
 
 def writes(step: Callable[Concatenate[Session, Given], Made]) -> Callable[Concatenate[Session, Given], Made]:
-    """Let a step write as ``Run.writing`` says."""
+    """Let a step write as ``Session.writing`` says."""
 
     @wraps(step)
     def alone(session: Session, *args: Given.args, **kwargs: Given.kwargs) -> Made:
