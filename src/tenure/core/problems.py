@@ -21,8 +21,8 @@ LEVELS: tuple[Level, ...] = ("warning", "error")
 class Problem:
     """A *warning* is to be looked at; with an *error* nobody should act on the scores.
 
-    ``about`` is a table, a feature or a target. ``code`` and ``names`` (features, columns) identify what is wrong: ``text``
-    also holds numbers, which change from day to day. Problems of format 1 have neither.
+    ``about`` is a table, a feature or a target. ``code`` and ``names`` (features, columns) identify what is wrong:
+    ``text`` also holds numbers, which change from day to day. Problems of format 1 have neither.
     """
 
     level: Level

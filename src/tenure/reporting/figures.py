@@ -151,7 +151,7 @@ def value_by_contacts(result: TrainingResult, margin_rate: float) -> Figure:
 
 
 def drivers(contributions: pd.DataFrame) -> Figure:
-    """Draw the ten drivers that move propensities most; ``contributions``: one row per customer, one column per driver."""
+    """Draw the ten drivers that move propensities most; ``contributions``: a row per customer, a column per driver."""
     totals = contributions.abs().mean().sort_values().tail(10)
     figure, axes = new_axes("What drives it", "mean absolute contribution (log-odds)", "")
     axes.barh(totals.index, totals.to_numpy(), color=MODEL, height=0.7)

@@ -36,8 +36,9 @@ class Definition:
 
 @dataclass(frozen=True)
 class Data:
-    """What was fitted and tested on; ``counts``: eligible and positives at the test cutoff, fitting_rows, _customers, _positives.
+    """What was fitted and tested on.
 
+    ``counts``: eligible and positives at the test cutoff; fitting_rows, fitting_customers, fitting_positives.
     ``funnel``: cutoff, known, eligible, positives, base_rate.
     """
 
@@ -52,7 +53,10 @@ class Data:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """The version; ``fingerprint`` hashes all that scores depend on. ``importance``: feature, noun, ..., the strongest first."""
+    """The version; ``fingerprint`` hashes all that scores depend on.
+
+    ``importance``: feature, noun, ..., the strongest first.
+    """
 
     name: str = ""
     version: str = ""
@@ -81,8 +85,9 @@ class Results:
 class Judgement:
     """The verdict and the audit it rests on.
 
-    ``code`` is the verdict's, or says why nothing was trained: too_little_data, unavailable. The first version of a definition
-    was judged without the champion, which answers another. ``audit_errors`` are those of ``audit_findings`` that block.
+    ``code`` is the verdict's, or says why nothing was trained: too_little_data, unavailable. The first version of a
+    definition was judged without the champion, which answers another. ``audit_errors`` are those of ``audit_findings``
+    that block.
     """
 
     code: str = ""
@@ -120,7 +125,7 @@ class TrainingRecord:
 
         Raises
         ------
-        FileNotFoundError : there is none. StoredFormatError : a newer Tenure wrote it. DamagedError : it is no document.
+        FileNotFoundError : there is none. StoredFormatError : a newer Tenure wrote it. DamagedError : it is cut short.
         """
         document = read_stored(folder / "record.json", FORMAT_VERSION)
         parts = document if document.get(FORMAT, 0) >= FORMAT_VERSION else _parts_of_flat(document)

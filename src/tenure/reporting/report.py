@@ -30,8 +30,8 @@ def target_page(
 ) -> str:
     """Render one target's page.
 
-    ``ranked``: its ranked list, highest propensity first; None where nothing was scored. ``figures``: the folder of its SVG
-    files. ``scored``: what became of its scores, as ``scoring.json`` says.
+    ``ranked``: its ranked list, highest propensity first; None where nothing was scored. ``figures``: the folder of its
+    SVG files. ``scored``: what became of its scores, as ``scoring.json`` says.
     """
     return render_page(
         "target.html",
@@ -66,8 +66,8 @@ def index_page(
 ) -> str:
     """Render the page that ties the targets together and says what was read.
 
-    ``customers`` were scored, none where nobody was; ``decisions``: what each scored target's list says to do, by target;
-    ``others``: further pages of the folder.
+    ``customers``: how many were scored, 0 where nobody was; ``decisions``: what each scored target's list says to do, by
+    target; ``others``: further pages of the folder.
     """
     return render_page(
         "index.html",

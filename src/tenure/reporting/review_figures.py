@@ -17,7 +17,7 @@ SHOWN = 12
 
 
 def outcomes_over_time(outcomes: Sequence[Outcome]) -> Figure:
-    """Draw, for each as-of, the count expected with the interval that right propensities allow, and the count that came true."""
+    """Draw, for each as-of, the count expected, with its 95 % interval, and the count that came true."""
     shown = outcomes[-SHOWN:]
     figure, axes = new_axes("Expected and realised, as-of by as-of", "scored as of", "customers")
     places = np.arange(len(shown))

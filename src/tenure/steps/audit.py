@@ -17,7 +17,7 @@ FORMAT_VERSION = 1
 
 @writes
 def audit_run(session: Session, targets: str = "") -> SourceAudit:
-    """Audit everything: every cutoff of the walk replayed and perturbed, every target; write ``audit.html`` and ``audit.json``.
+    """Replay and perturb every cutoff of the walk, audit every target; write ``audit.html`` and ``audit.json``.
 
     Raises
     ------

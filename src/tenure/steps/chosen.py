@@ -1,4 +1,4 @@
-"""Which version scores each target: every target asked for, or scored before, ends in a score, a refusal or an error."""
+"""Which version scores each target: one asked for, or scored before, ends in a score, a refusal or an error."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Chosen:
 
 @dataclass(frozen=True)
 class NotScored:
-    """A target that no version scores. ``error`` says why, and what to run; a refusal is one for lack of data, or by the gates.
+    """A target that no version scores.
 
-    ``code``: no_champion, unusable, other_definition, lost_features, hindsight; of refusals unavailable, too_little_data,
-    blocked.
+    ``error`` says why, and what to run; a refusal is one for lack of data, or by the gates. ``code``: no_champion,
+    unusable, other_definition, lost_features, hindsight; of refusals unavailable, too_little_data, blocked.
     """
 
     target: str
@@ -90,7 +90,7 @@ def _document(
 
 
 def models_folder(output: Path) -> Path:
-    """Name where the models that scored lie beside the scores: one customer's page reads them without starting MLflow."""
+    """Locate the models that scored, beside the scores: one customer's page reads them without starting MLflow."""
     return output / "models"
 
 
@@ -102,8 +102,9 @@ def choose_models(
     *,
     allow_hindsight: bool = False,
 ) -> list[Chosen | NotScored]:
-    """Choose the version that scores each target: of those ``wanted``, else of all with a champion; and of those scored ``before``.
+    """Choose the version that scores each target.
 
+    Targets are those ``wanted``, else all with a champion; and those scored ``before``.
     ``versions`` come before the champions; an empty one says that its target was trained, and no version may score it.
 
     Raises

@@ -16,7 +16,7 @@ OTHER_PAGES = ("customers.html", "value.html", "review.html", "audit.html")
 
 @writes
 def write_report(session: Session) -> list[Path]:
-    """Write ``<target>.html`` for each target, ``customers.html``, ``value.html`` and ``index.html``; return the paths, the index first."""
+    """Write every target's page, ``customers.html``, ``value.html`` and the index; return the paths, the index first."""
     from tenure.reporting.pages import write_page
     from tenure.reporting.report import target_page
     from tenure.reporting.value_page import value_page
@@ -26,9 +26,8 @@ def write_report(session: Session) -> list[Path]:
     for record in found:
         path = session.output / f"{record.target}.csv"
         ranked = pd.read_csv(path, dtype={"customer_id": str}) if path.is_file() else None
-        page = target_page(
-            record, ranked, session.staged, session.as_of, session.training_folder(record.target) / "figures", scored.get(record.target, {})
-        )  # fmt: skip
+        figures = session.training_folder(record.target) / "figures"
+        page = target_page(record, ranked, session.staged, session.as_of, figures, scored.get(record.target, {}))
         pages.append(write_page(session.output / f"{record.target}.html", page))
     pages += write_customers(session)
     if value := value_page(session.output, session.staged, session.as_of, is_quick=is_quick(session)):
@@ -37,7 +36,7 @@ def write_report(session: Session) -> list[Path]:
 
 
 def write_customers(session: Session) -> list[Path]:
-    """Write ``customers.html`` from what scoring left in the output; return its path, nothing where nothing was scored."""
+    """Write ``customers.html`` from what scoring left in the output, if anything was scored; return its path."""
     from pyarrow.parquet import read_schema
 
     from tenure.reporting.customers_page import STANDING, customers_page, read_tables
@@ -73,9 +72,15 @@ def write_index(session: Session) -> Path:
     is_scored = (session.output / "scored_customers.parquet").is_file()
     customers = len(known_customers(session.staged, session.as_of)) if is_scored else 0
     index = index_page(
-        found, session.staged, session.as_of, customers, decisions=decisions, problems=review_problems(session.output),
-        others=[name for name in OTHER_PAGES if (session.output / name).is_file()], is_quick=is_quick(session),
-    )  # fmt: skip
+        found,
+        session.staged,
+        session.as_of,
+        customers,
+        decisions=decisions,
+        problems=review_problems(session.output),
+        others=[name for name in OTHER_PAGES if (session.output / name).is_file()],
+        is_quick=is_quick(session),
+    )
     return write_page(session.output / INDEX, index)
 
 

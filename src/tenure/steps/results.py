@@ -19,7 +19,7 @@ SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 
 
 def saved_records(session: Session) -> list[TrainingRecord]:
-    """Read the records of the targets trained into this run's output, in the order of the targets; a damaged one is none."""
+    """Read the records in this run's output, in the order of the targets; a damaged one is left out."""
     found = []
     for folder in (session.training_folder(name) for name in all_targets()):
         with suppress(FileNotFoundError, DamagedError):

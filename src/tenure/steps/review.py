@@ -80,7 +80,7 @@ def review_run(session: Session) -> Review:
 def champion_problems(
     session: Session, scored: Mapping[str, Mapping[str, Any]], before: Collection[str]
 ) -> Iterator[Problem]:
-    """Name targets without scores that were scored ``before`` or have a champion, and champions that are quick or never passed."""
+    """List targets due to be scored that were not, and champions in use that are quick or never passed their gates."""
     for name, outcome in scored.items():
         if outcome["outcome"] == "error" or (outcome["outcome"] == "refused" and name in before):
             text = f"nobody was scored. {outcome['reason']}"
@@ -126,7 +126,7 @@ def _drift(session: Session, name: str, model: PropensityModel) -> Drift:
     """Compare a model's inputs and propensities at the as-of with those at its test cutoff."""
     target, test = session.target(name), date.fromisoformat(model.about["test_cutoff"])
     columns = [column for column in session.snapshots.columns if column.name in set(model.feature_names)]
-    # Of the fitting cutoffs, whose snapshots are there, the one about as long before the test cutoff as the as-of after it.
+    # The fitting cutoff (its snapshot is there) about as long before the test cutoff as the as-of is after it.
     fitted = [date.fromisoformat(day) for day in model.about["fitting_cutoffs"]]
     former = min(fitted, key=lambda day: abs((test - day) - (session.as_of - test)))
     then, before, now = (

@@ -74,7 +74,7 @@ def scored_before(session: Session) -> dict[str, date]:
 
 
 def with_those_scored(folder: Path, asked: Sequence[str]) -> list[str]:
-    """Add the targets that a folder's table holds to those asked for: one table is of one moment, so all are scored again."""
+    """Add the targets of a folder's table to those asked for: a table is of one moment, so all are scored again."""
     return list(dict.fromkeys([*scored_in(folder), *asked])) if asked else []
 
 

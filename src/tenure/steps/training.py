@@ -179,6 +179,6 @@ def _register(session: Session, result: TrainingResult, verdict: Verdict) -> tup
 
 
 def seconds_per_1000_rows(model: PropensityModel, table: pd.DataFrame) -> float:
-    """Time a model on 1,000 rows of a table: the quickest try counts, so that other work on the machine blocks nobody."""
+    """Time a model on 1,000 rows of a table; the quickest try counts, so that a busy machine blocks no version."""
     rows = table.iloc[np.arange(1000) % len(table)]
     return min(timeit.repeat(lambda: model.propensities(rows), number=1, repeat=TIMED))

@@ -18,8 +18,9 @@ Tone = Literal["good", "plain", "warning", "error"]
 
 @dataclass(frozen=True)
 class RunOfDay:
-    """What one as-of's folder and the ledger say. ``versions`` scored it, by target; ``trained`` says what became of each training.
+    """What one as-of's folder and the ledger say.
 
+    ``versions`` scored it, by target; ``trained`` says what became of each training.
     ``finished_at`` is UTC, ISO; empty for the run that is under way.
     """
 

@@ -23,7 +23,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Drift:
-    """What moved since the test cutoff of a model (``since``): its ``features`` and its ``scores``, as ``drift_table`` returns them."""
+    """What moved since the test cutoff of a model, ``since``; both tables as ``drift_table`` returns them."""
 
     since: str
     features: pd.DataFrame
@@ -33,8 +33,8 @@ class Drift:
 def stability_index(reference: pd.Series, current: pd.Series) -> tuple[float, float]:
     """Return the population stability index, and what chance alone exceeds once in a hundred.
 
-    Numbers are cut at the reference's deciles, texts by value; missing is a bin of its own. Half a customer is added to each
-    bin. Chance: the index times nm/(n + m) is chi-squared with bins - 1 degrees of freedom.
+    Numbers are cut at the reference's deciles, texts by value; missing is a bin of its own. Half a customer is added to
+    each bin. Chance: the index times nm/(n + m) is chi-squared with bins - 1 degrees of freedom.
     Source: Yurdakul and Naranjo (2020), Statistical properties of the population stability index.
     """
     from scipy.stats import chi2
@@ -65,8 +65,8 @@ def drift_table(
 ) -> pd.DataFrame:
     """Compare columns, the most drifted first.
 
-    ``former`` is as long before the reference as ``current`` is after it: a customer's age moves of itself, so drifted is what
-    moved half as much again as it did then.
+    ``former`` is as long before the reference as ``current`` is after it: a customer's age moves of itself, so drifted is
+    what moved half as much again as it did then.
     => name, psi, chance, usual (the index from former to reference; NaN without one), missing_before, missing_now,
        new_values, has_drifted
     """
@@ -89,8 +89,8 @@ def drift_table(
 def drift_problems(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> Iterator[Problem]:
     """Warn of inputs or propensities that moved since the test cutoff, and say what to do.
 
-    A column ``label`` names features in a reader's words. A few drifted features of many are for the page: a warning needs a
-    tenth of them, values gone missing, values never seen, or propensities that moved.
+    A column ``label`` names features in a reader's words. A few drifted features of many are for the page: a warning
+    needs a tenth of them, values gone missing, values never seen, or propensities that moved.
     """
     warning = partial(Problem, "warning", target)
     drifted = features[features["has_drifted"]]

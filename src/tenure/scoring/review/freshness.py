@@ -71,7 +71,7 @@ def _usual(history: np.ndarray) -> tuple[float | None, float | None]:
 
 
 def freshness_problems(freshness: pd.DataFrame, vital: Collection[str]) -> Iterator[Problem]:
-    """List the tables that are late, or unusually full or empty; late is an error for ``vital`` ones, which targets need."""
+    """List the tables that are late, or unusually full or empty; late is an error for the ``vital``, which targets need."""
     for row in freshness.to_dict("records"):
         if row["is_late"]:
             yield _late(row, is_vital=row["table"] in vital)
@@ -90,16 +90,17 @@ def _late(row: Mapping[Hashable, Any], *, is_vital: bool) -> Problem:
 
 
 def change_problems(tables: Mapping[str, TableSummary], former: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    """Compare what was staged with the runs of the last month: lost tables, columns without a value, more rejected rows.
+    """List what was lost since the runs of the last month: tables, columns' values; and more rejected rows.
 
-    ``former`` are their ``run.json``, oldest first. All count, not only the last: what is lost stays lost on later days.
+    ``former``: their ``run.json``, oldest first. All count, not only the last: what is lost stays lost on later days.
     """
     filled = _last_filled(former)
     for name, runs in filled.items():
         if name in tables:
             yield from _lost_columns(name, runs, tables[name])
         else:
-            text = f"the table is gone since the run of {max(runs.values())}. Was its file renamed or left out? See source.toml."
+            last = max(runs.values())
+            text = f"the table is gone since the run of {last}. Was its file renamed or left out? See source.toml."
             yield Problem("error", name, text, "table_gone")
     for name, (before, day) in _lowest_rejected(former).items():
         if name in tables and tables[name].read:

@@ -34,8 +34,8 @@ AboutOf = Callable[[str, str, str], Mapping[str, Any] | None]
 class Outcome:
     """One target's matured scores of one as-of, next to what came true.
 
-    ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC minus
-    the heuristic's, paired) are None with fewer than two of either label. ``is_current``: the target still has the
+    ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC
+    minus the heuristic's, paired) are None with fewer than two of either label. ``is_current``: the target still has the
     ``definition`` it had then. ``deciles``: decile, customers, expected, low, high, realised, lift.
     """
 
@@ -75,8 +75,8 @@ class Outcome:
 def find_outcomes(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Outcome], list[Problem]]:
     """Compare each matured as-of's first scheduled scores with its outcomes; warn of those that cannot be compared.
 
-    Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Scores older than
-    definitions are held to what ``about_of`` knows of their model.
+    Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Scores older
+    than definitions are held to what ``about_of`` knows of their model.
     => outcomes target by target, oldest first; problems
     """
     found, problems = [], []
@@ -121,8 +121,8 @@ def _not_comparable(target: str, unknown: Sequence[Entry]) -> Problem:
     days = [entry.as_of for entry in unknown]
     versions = ", ".join(sorted({entry.model_version for entry in unknown}))
     text = (
-        f"{len(unknown)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: the definition "
-        f"behind version {versions} is not known any more, or needs a table that is gone. "
+        f"{len(unknown)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: "
+        f"the definition behind version {versions} is not known any more, or needs a table that is gone. "
         "Restore the version in the registry, or the table."
     )
     return Problem("warning", target, text, "not_comparable")
@@ -262,8 +262,9 @@ def _problems_of(target: str, own: Sequence[Outcome]) -> Iterator[Problem]:
         yield Problem(
             "warning",
             target,
-            f"the forecasts of {independent[-1].as_of} and {last.as_of} were {last.missed}: {last.expected:.0f} expected "
-            f"({last.expected_low:.0f}-{last.expected_high:.0f}), {last.realised} came true. Retrain with 'tenure run'.",
+            f"the forecasts of {independent[-1].as_of} and {last.as_of} were {last.missed}: "
+            f"{last.expected:.0f} expected ({last.expected_low:.0f}-{last.expected_high:.0f}), "
+            f"{last.realised} came true. Retrain with 'tenure run'.",
             f"forecast_{last.missed.replace(' ', '_')}",
         )
     if (difference := last.to_heuristic) and difference.high < 0:
