@@ -25,7 +25,7 @@ TARGET_COLOURS = (HEURISTIC, MODEL, "#5b7db1", "#e0a04a", MUTED)
 
 
 def rfm_migration(table: pd.DataFrame) -> Figure:
-    """Draw, for each former segment, the share that is now in each; ``table``: ``rfm_migration`` of the RFM attribute."""
+    """Draw, for each former segment, the share that is now in each; ``table``: ``rfm_migration``."""
     counts = table.pivot_table(index="segment_before", columns="segment", values="customers", fill_value=0)
     counts = counts.reindex(
         index=[name for name in (*RFM_SEGMENTS, NOT_YET) if name in counts.index], columns=RFM_SEGMENTS, fill_value=0
@@ -34,7 +34,7 @@ def rfm_migration(table: pd.DataFrame) -> Figure:
 
 
 def phases_over_time(flow: pd.DataFrame) -> Figure:
-    """Draw how many customers stand in each phase, month by month; ``flow``: ``phase_flow`` of the phase attribute."""
+    """Draw how many customers stand in each phase, month by month; ``flow``: ``phase_flow``."""
     counts = flow.pivot_table(index="day", columns="phase", values="customers", aggfunc="sum", fill_value=0)
     shown = [phase for phase in PHASE_COLOURS if phase in counts.columns]
     figure, axes = new_axes("Customers by phase, month by month", "", "customers")

@@ -66,8 +66,8 @@ def index_page(
 ) -> str:
     """Render the page that ties the targets together and says what was read.
 
-    ``customers``: how many were scored, 0 where nobody was; ``decisions``: what each scored target's list says to do, by
-    target; ``others``: further pages of the folder.
+    ``customers``: how many were scored, 0 where nobody was; ``decisions``: what each scored target's list says to do,
+    by target; ``others``: further pages of the folder.
     """
     return render_page(
         "index.html",

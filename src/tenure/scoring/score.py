@@ -53,8 +53,8 @@ class ScoringModel:
 class Scores:
     """``customers``: one row per customer of the source. ``ranked``: per target the eligible, highest propensity first.
 
-    ``details``: further tables by name, of their own grain; the data dictionary of ``customers`` is one. ``targets`` and
-    ``models``: what each ranking answers, and by which model.
+    ``details``: further tables by name, of their own grain; the data dictionary of ``customers`` is one. ``targets``
+    and ``models``: what each ranking answers, and by which model.
     """
 
     customers: pd.DataFrame
@@ -125,7 +125,8 @@ def check_scorable(snapshots: Snapshots, name: str, chosen: ScoringModel, *, all
         raise DataContractError(
             f"{name}: version {chosen.version} needs {len(missing)} features that {source.name} cannot give any more "
             f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; "
-            "mend the mapping in source.toml, train anew with 'tenure run', or let 'tenure promote' choose a version that does without."
+            "mend the mapping in source.toml, train anew with 'tenure run', "
+            "or let 'tenure promote' choose a version that does without."
         )
     fitted_through = date.fromisoformat(about["fitted_through"])
     if snapshots.as_of < fitted_through and not allow_hindsight:
@@ -183,8 +184,8 @@ def _nobody() -> pd.DataFrame:
 def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
     """Write ``scored_customers.parquet`` and ``.csv``, one ``<target>.csv`` each, and the details; return the paths.
 
-    ``made`` says how: source, as_of, run_kind, is_hindsight. The Parquet's metadata hold it, with what each target asked
-    and its model.
+    ``made`` says how: source, as_of, run_kind, is_hindsight. The Parquet's metadata hold it, with what each target
+    asked and its model.
     """
     paths = [folder / "scored_customers.parquet", folder / "scored_customers.csv"]
     told = {FORMAT: FORMAT_VERSION, **made, "targets": {name: _told(scores, name) for name in scores.targets}}

@@ -1,4 +1,4 @@
-"""All there is on one customer: what 08_customer and ``tenure customer`` call. Reads their rows, never a whole table."""
+"""All there is on one customer, read row by row: what 08_customer and ``tenure customer`` call."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class CustomerPage:
     """One customer as of a day.
 
     ``row``: their line of ``scored_customers``. ``timeline``: day, table, what, times, newest first, as known at the
-    as-of. ``history``: as_of, target, propensity, decile, run_kind, from the ledger. ``levers``: target, feature, is, usual,
-    propensity, propensity_if_usual: the model's view, not a cause.
+    as-of. ``history``: as_of, target, propensity, decile, run_kind, from the ledger. ``levers``: target, feature, is,
+    usual, propensity, propensity_if_usual: the model's view, not a cause.
     """
 
     customer_id: str
@@ -196,7 +196,8 @@ def _levers(session: Session, row: Mapping[str, Any]) -> pd.DataFrame:
 def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, Any]]:
     """Score one customer again with each of the strongest features at its usual value; the largest change first.
 
-    => feature, found, propensity, propensity_if_usual. Features without words are left out. A feature moved alone leaves those that go with it as they are: the model's view, not what acting would bring.
+    => feature, found, propensity, propensity_if_usual. Features without words are left out. A feature moved alone
+    leaves those that go with it as they are: the model's view, not what acting would bring.
     """
     contributions = model.contributions(features)[0, :-1]
     told = [place for place in np.argsort(-np.abs(contributions), kind="stable") if model.meanings[place].noun]

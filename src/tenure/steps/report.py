@@ -16,7 +16,7 @@ OTHER_PAGES = ("customers.html", "value.html", "review.html", "audit.html")
 
 @writes
 def write_report(session: Session) -> list[Path]:
-    """Write every target's page, ``customers.html``, ``value.html`` and the index; return the paths, the index first."""
+    """Write every target's page, ``customers.html``, ``value.html`` and the index; return their paths, index first."""
     from tenure.reporting.pages import write_page
     from tenure.reporting.report import target_page
     from tenure.reporting.value_page import value_page

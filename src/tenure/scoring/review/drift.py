@@ -65,8 +65,8 @@ def drift_table(
 ) -> pd.DataFrame:
     """Compare columns, the most drifted first.
 
-    ``former`` is as long before the reference as ``current`` is after it: a customer's age moves of itself, so drifted is
-    what moved half as much again as it did then.
+    ``former`` is as long before the reference as ``current`` is after it: a customer's age moves of itself, so drifted
+    is what moved half as much again as it did then.
     => name, psi, chance, usual (the index from former to reference; NaN without one), missing_before, missing_now,
        new_values, has_drifted
     """

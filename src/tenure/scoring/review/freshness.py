@@ -71,7 +71,7 @@ def _usual(history: np.ndarray) -> tuple[float | None, float | None]:
 
 
 def freshness_problems(freshness: pd.DataFrame, vital: Collection[str]) -> Iterator[Problem]:
-    """List the tables that are late, or unusually full or empty; late is an error for the ``vital``, which targets need."""
+    """List tables that are late, or unusually full or empty; late is an error for the ``vital``, which targets need."""
     for row in freshness.to_dict("records"):
         if row["is_late"]:
             yield _late(row, is_vital=row["table"] in vital)

@@ -35,8 +35,8 @@ class Outcome:
     """One target's matured scores of one as-of, next to what came true.
 
     ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC
-    minus the heuristic's, paired) are None with fewer than two of either label. ``is_current``: the target still has the
-    ``definition`` it had then. ``deciles``: decile, customers, expected, low, high, realised, lift.
+    minus the heuristic's, paired) are None with fewer than two of either label. ``is_current``: the target still has
+    the ``definition`` it had then. ``deciles``: decile, customers, expected, low, high, realised, lift.
     """
 
     target: str
@@ -75,8 +75,8 @@ class Outcome:
 def find_outcomes(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Outcome], list[Problem]]:
     """Compare each matured as-of's first scheduled scores with its outcomes; warn of those that cannot be compared.
 
-    Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Scores older
-    than definitions are held to what ``about_of`` knows of their model.
+    Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Scores
+    older than definitions are held to what ``about_of`` knows of their model.
     => outcomes target by target, oldest first; problems
     """
     found, problems = [], []

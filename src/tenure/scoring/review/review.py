@@ -17,8 +17,8 @@ from tenure.scoring.review.outcomes import Outcome, outcome_table
 class Review:
     """What a review found.
 
-    ``freshness``: as ``freshness_table`` returns it. ``began``: since when each of ``problems`` stands. ``diary``: oldest
-    first.
+    ``freshness``: as ``freshness_table`` returns it. ``began``: since when each of ``problems`` stands. ``diary``:
+    oldest first.
     """
 
     outcomes: list[Outcome]
