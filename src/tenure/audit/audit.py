@@ -46,12 +46,13 @@ def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
     cutoffs = [result.plan.test, *([result.plan.fitting[0]] if result.plan.fitting else [])]
     replays = [check_cutoff(snapshots, cutoff, check) for cutoff in cutoffs for check in (replay, perturb_future)]
     used = set(result.model.feature_names)
+    unused = {column.name for column in snapshots.columns} - used
     test_labels = result.test["label"].to_numpy(dtype=int)
     ranked = univariate_aucs(
         fitting, fitting["label"].to_numpy(dtype=int), result.test, test_labels, result.model.feature_names
     )
     findings = [
-        *(finding for one in replays for finding in one.findings() if finding.subject in used or finding.subject.startswith(("(", "eligible"))),
+        *(finding for one in replays for finding in one.findings() if finding.subject not in unused),
         *univariate_findings(ranked, result.plan.test),
         *missing_proxies(result.test, test_labels, _strongest(result), result.plan.test),
         *split_findings(result.target, list(fitting["cutoff"].map(_as_date).unique()), result.plan.test),
