@@ -19,7 +19,7 @@ Rows: TypeAlias = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Definition:
-    """What the target asks and assumes; ``fingerprint`` tells one definition from another."""
+    """What the target asks and assumes; ``fingerprint`` identifies the definition."""
 
     fingerprint: str = ""
     question: str = ""

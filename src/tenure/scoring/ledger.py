@@ -29,9 +29,9 @@ from tenure.targets.definition import Target
 
 FORMAT_VERSION = 2
 FORMER_NAMES = {"rule_score": "heuristic_score"}
-# What makes scores other ones; the rest tells of the run that gave them.
+# What makes scores other ones; the rest is of the run that gave them.
 CONTENT = ("customer_id", "propensity", "decile", "heuristic_score", "model_version")
-# Seven digits are more than any outcome can tell apart, in half the room: the ledger is kept for years.
+# Seven digits are more than any outcome can distinguish, in half the room: the ledger is kept for years.
 TYPES = {"propensity": "float32", "heuristic_score": "float32"}
 # Of zstd: the lowest that finds the 4 bits in each hexadecimal digit of a pseudonym; some 5 s for a million rows.
 COMPRESSION = 16

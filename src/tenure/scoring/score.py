@@ -116,7 +116,7 @@ def check_scorable(snapshots: Snapshots, name: str, chosen: ScoringModel, *, all
     target, about, source = snapshots.targets[name], chosen.model.about, snapshots.staged.source
     if not answers(about, target):
         raise DefinitionMismatchError(
-            f"{name}: version {chosen.version} answers '{about.get('question', 'a question it does not tell')}' "
+            f"{name}: version {chosen.version} answers '{about.get('question', 'a question it does not state')}' "
             f"(definition {about.get('definition', 'unknown')}), {source.where} now asks '{target.describe()}' "
             f"(definition {target.fingerprint}). Expected a model of the same definition; "
             f"run 'tenure run {source.name} --targets {name}', or take the change back."
@@ -188,10 +188,10 @@ def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
     asked and its model.
     """
     paths = [folder / "scored_customers.parquet", folder / "scored_customers.csv"]
-    told = {FORMAT: FORMAT_VERSION, **made, "targets": {name: _told(scores, name) for name in scores.targets}}
+    metadata = {FORMAT: FORMAT_VERSION, **made, "targets": {name: _made_by(scores, name) for name in scores.targets}}
     with replaced_file(paths[0]) as fresh:
         table = pa.Table.from_pandas(scores.customers, preserve_index=False)
-        own = {STORED_AS: json.dumps(told, default=str)}
+        own = {STORED_AS: json.dumps(metadata, default=str)}
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **own}), fresh)
     _write_csv(scores.customers, paths[1])
     for name, table in {**scores.ranked, **scores.details}.items():
@@ -200,7 +200,7 @@ def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
     return paths
 
 
-def _told(scores: Scores, name: str) -> dict[str, Any]:
+def _made_by(scores: Scores, name: str) -> dict[str, Any]:
     target, chosen = scores.targets[name], scores.models[name]
     return {
         "model_version": chosen.version,

@@ -65,7 +65,7 @@ class CustomerPage:
 
 
 def describe_customer(session: Session, customer_id: str = "") -> CustomerPage:
-    """Gather what is told of one customer; without an id, of the first of the table.
+    """Gather all there is on one customer; without an id, on the first of the table.
 
     Raises
     ------
@@ -200,8 +200,8 @@ def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, 
     leaves those that go with it as they are: the model's view, not what acting would bring.
     """
     contributions = model.contributions(features)[0, :-1]
-    told = [place for place in np.argsort(-np.abs(contributions), kind="stable") if model.meanings[place].noun]
-    strongest = told[: 2 * SHOWN_LEVERS]
+    ranked = np.argsort(-np.abs(contributions), kind="stable")
+    strongest = [place for place in ranked if model.meanings[place].noun][: 2 * SHOWN_LEVERS]
     currency, now = str(model.about.get("currency", "")), float(model.propensities(features)[0])
     found = []
     for place in strongest:

@@ -193,5 +193,5 @@ def _about(session: Session, target: str, version: str, run_kind: str) -> dict[s
 
 
 def ledger_state(session: Session) -> str:
-    """Tell what a review may read of the ledger apart from any other: the scores of earlier as-ofs."""
+    """Identify what a review may read of the ledger: the scores of earlier as-ofs."""
     return state(session.workspace, session.source.name, session.as_of)

@@ -84,7 +84,8 @@ def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequ
     by_day: dict[date, tuple[str, list[Event]]] = {}
     still: dict[date, tuple[str, ...]] = {}
     for before, run in zip([None, *ordered], ordered, strict=False):
-        by_day[run.as_of] = (run.kind, [*_trainings(run), *_champions(before, run, why), *_problems(before, run)])
+        trainings = [Event("plain", f"{target} {became}") for target, became in (run.trained or {}).items()]
+        by_day[run.as_of] = (run.kind, [*trainings, *_champions(before, run, why), *_problems(before, run)])
         still[run.as_of] = _still(before, run)
     for failure in failures:
         day = date.fromisoformat(failure.as_of)
@@ -95,10 +96,6 @@ def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequ
         by_day[day] = ("nothing ran", [NOBODY_RAN])
     shown = (day for day in sorted(by_day) if first <= day <= ordered[-1].as_of)
     return _merged([Entry(day, day, by_day[day][0], tuple(by_day[day][1]), still.get(day, ())) for day in shown])
-
-
-def _trainings(run: RunOfDay) -> list[Event]:
-    return [Event("plain", f"{target} {outcome}") for target, outcome in (run.trained or {}).items()]
 
 
 def _champions(before: RunOfDay | None, run: RunOfDay, why: Sequence[Reason]) -> list[Event]:

@@ -95,7 +95,7 @@ def drift_problems(target: str, features: pd.DataFrame, scores: pd.DataFrame, si
     warning = partial(Problem, "warning", target)
     drifted = features[features["has_drifted"]]
     shown = drifted.head(SHOWN).to_dict("records")
-    most = f"most {', '.join(map(_with_index, shown))}"
+    most = "most " + ", ".join(f"{_named(row)} (PSI {row['psi']:.2f})" for row in shown)
     names = tuple(row["name"] for row in shown)
     if scores["has_drifted"].any():
         what = f"{len(drifted)} of {len(features)} features drifted, {most}. " if names else ""
@@ -127,10 +127,6 @@ def drift_problems(target: str, features: pd.DataFrame, scores: pd.DataFrame, si
                 "unseen_values",
                 (row["name"], row["new_values"]),
             )
-
-
-def _with_index(row: Mapping[Hashable, Any]) -> str:
-    return f"{_named(row)} (PSI {row['psi']:.2f})"
 
 
 def _named(row: Mapping[Hashable, Any]) -> str:

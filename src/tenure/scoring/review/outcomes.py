@@ -26,6 +26,11 @@ COUNTED = (SCHEDULED, BACKFILL)
 # As-ofs nearer than this share most of their outcomes: two of them in a row are one observation.
 INDEPENDENT_DAYS = 28
 FEWEST = 30
+# Columns of the table of outcomes that are fields of each.
+SHOWN = [
+    "target", "as_of", "run_kind", "version", "horizon_days", "customers", "contacted",
+    "expected", "expected_low", "expected_high", "realised",
+]  # fmt: skip
 # What is known of the model of a target, by its version and the kind of run it scored in: its ``about``, or None.
 AboutOf = Callable[[str, str, str], Mapping[str, Any] | None]
 
@@ -218,29 +223,16 @@ def _by_decile(joined: pd.DataFrame) -> pd.DataFrame:
 def outcome_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Show outcomes, one row each.
 
-    => target, as_of, run_kind, version, horizon_days, customers, contacted, expected, low, high, realised, as_expected,
-       auc, auc_low, auc_high
+    => target, as_of, run_kind, version, horizon_days, customers, contacted, expected, expected_low, expected_high,
+       realised, as_expected, auc, auc_low, auc_high
     """
+    of_auc = {"auc": "value", "auc_low": "low", "auc_high": "high"}
     return pd.DataFrame(
         [
-            {
-                "target": o.target,
-                "as_of": o.as_of,
-                "run_kind": o.run_kind,
-                "version": o.version,
-                "horizon_days": o.horizon_days,
-                "customers": o.customers,
-                "contacted": o.contacted,
-                "expected": round(o.expected, 1),
-                "low": o.expected_low,
-                "high": o.expected_high,
-                "realised": o.realised,
-                "as_expected": o.is_as_expected,
-                "auc": o.auc and o.auc.value,
-                "auc_low": o.auc and o.auc.low,
-                "auc_high": o.auc and o.auc.high,
-            }
-            for o in outcomes
+            {name: getattr(outcome, name) for name in SHOWN}
+            | {"expected": round(outcome.expected, 1), "as_expected": outcome.is_as_expected}
+            | {name: getattr(outcome.auc, end, None) for name, end in of_auc.items()}
+            for outcome in outcomes
         ]
     )
 
