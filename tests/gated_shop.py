@@ -34,7 +34,7 @@ def trained(workspace, as_of=AS_OF, target="lapse", *, quick=True):
     run = opened(workspace, as_of, quick=quick)
     record = train(run, target, walk_cutoffs=1).record
     if record.status == "trained":
-        run.registry.promote(record.model, record.version)
+        run.registry.promote(record.model.name, record.model.version)
     return record
 
 

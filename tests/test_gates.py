@@ -19,13 +19,13 @@ def shop(gated_shop):
 
 
 def standing(record):
-    (gate,) = [gate for gate in record.gates if gate["name"] == "better than the champion"]
-    return gate["code"], gate["passed"]
+    (gate,) = [gate for gate in record.judgement.gates if gate.name == "better than the champion"]
+    return gate.code, gate.passed
 
 
 def test_a_repeat_has_nothing_to_beat_and_stays_trained(shop):
     again = trained(shop)
-    assert (again.status, again.version, standing(again)) == ("trained", "1", ("same_model", True))
+    assert (again.status, again.model.version, standing(again)) == ("trained", "1", ("same_model", True))
 
 
 def test_an_earlier_as_of_leaves_the_alias_and_takes_it_where_nobody_holds_it(shop):
@@ -42,9 +42,17 @@ def test_an_earlier_as_of_leaves_the_alias_and_takes_it_where_nobody_holds_it(sh
 
 def test_a_full_model_replaces_a_quick_one_and_no_quick_one_replaces_it(shop):
     full = trained(shop, quick=False)
-    assert (full.status, standing(full), champion(shop)) == ("trained", ("full_replaces_quick", True), full.version)
+    assert (full.status, standing(full), champion(shop)) == (
+        "trained",
+        ("full_replaces_quick", True),
+        full.model.version,
+    )
     quick = trained(shop, quick=True)
-    assert (quick.status, standing(quick), champion(shop)) == ("blocked", ("quick_against_full", False), full.version)
+    assert (quick.status, standing(quick), champion(shop)) == (
+        "blocked",
+        ("quick_against_full", False),
+        full.model.version,
+    )
     assert trained(shop, quick=False).status == "trained", "the full one again"
 
 
@@ -56,13 +64,20 @@ def test_the_first_of_a_new_definition_is_judged_without_the_champion_and_says_s
     assert "'tenure run shop --targets lapse'" in outcomes["lapse"]["reason"]
     assert outcomes["churn"]["outcome"] == "scored" and not (run.output / "lapse.csv").exists()
     first = trained(shop)
-    assert (first.status, standing(first), champion(shop)) == ("trained", ("other_definition", True), first.version)
+    assert (first.status, standing(first), champion(shop)) == (
+        "trained",
+        ("other_definition", True),
+        first.model.version,
+    )
     assert first.is_first_of_definition and first.horizon_days == 60
-    assert Registry(shop).find("shop-lapse", first.version).tags["tenure.is_first_of_definition"] == "True"
+    assert Registry(shop).find("shop-lapse", first.model.version).tags["tenure.is_first_of_definition"] == "True"
     score(run := opened(shop))
     write_report(run)
     page = (run.output / "lapse.html").read_text(encoding="utf-8")
-    assert "The first version of this definition" in page and f"definition <code>{first.definition[:8]}</code>" in page
+    assert (
+        "The first version of this definition" in page
+        and f"definition <code>{first.definition.fingerprint[:8]}</code>" in page
+    )
 
 
 def test_one_delivery_without_a_table_leaves_the_alias_and_a_whole_one_is_compared(shop):
@@ -82,7 +97,7 @@ def test_where_no_version_is_champion_the_next_one_is_promoted(shop, what):
     change(shop, what)
     assert champion(shop) is None
     record = trained(shop)
-    assert (record.status, standing(record), champion(shop)) == ("trained", ("first", True), record.version)
+    assert (record.status, standing(record), champion(shop)) == ("trained", ("first", True), record.model.version)
 
 
 def test_a_deleted_experiment_is_said_before_anything_is_fitted_and_restored_it_takes_the_version(shop, monkeypatch):
@@ -91,7 +106,7 @@ def test_a_deleted_experiment_is_said_before_anything_is_fitted_and_restored_it_
         monkeypatch.context() as patched,
         pytest.raises(RegistryError, match="was deleted in MLflow.*experiments restore"),
     ):
-        patched.setattr("tenure.steps.training.study_target", lambda *_, **__: pytest.fail("it was fitted"))
+        patched.setattr("tenure.steps.training.train_target", lambda *_, **__: pytest.fail("it was fitted"))
         trained(shop, LATER)
     registry = Registry(shop)
     with registry.client() as client:
@@ -110,15 +125,17 @@ def test_a_damaged_champion_is_mended_by_a_repeat_and_beaten_by_its_record_alone
     later = trained(shop, LATER)
     assert (later.status, standing(later), champion(shop)) == ("blocked", ("not_comparable", False), "1")
     again = trained(shop)
-    assert (again.status, standing(again), champion(shop)) == ("trained", ("same_model", True), again.version)
-    assert again.version != "1", "a version whose files are whole"
-    assert score(opened(shop, LATER)).ranked["lapse"]["model_version"].eq(again.version).all()
+    assert (again.status, standing(again), champion(shop)) == ("trained", ("same_model", True), again.model.version)
+    assert again.model.version != "1", "a version whose files are whole"
+    assert score(opened(shop, LATER)).ranked["lapse"]["model_version"].eq(again.model.version).all()
 
 
 def test_a_record_says_its_format_and_older_ones_are_read(shop):
     folder = opened(shop).training_folder("lapse")
     document = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    assert document.pop("format_version") == 1 and document["code"] == "first" and document["definition"]
-    older = {key: value for key, value in document.items() if key not in ("code", "definition")} | {"unheard": 1}
-    (folder / "record.json").write_text(json.dumps(older), encoding="utf-8")
-    assert TrainingRecord.load(folder).code == "" and TrainingRecord.load(folder).version == "1"
+    assert document["format_version"] == 2 and document["judgement"]["code"] == "first"
+    found = TrainingRecord.load(folder)
+    assert found.judgement.code == "first" and found.definition.fingerprint and found.model.version == "1"
+    flat = {"target": "lapse", "status": "trained", "reason": "", "version": "1", "unheard": 1}
+    (folder / "record.json").write_text(json.dumps(flat), encoding="utf-8")
+    assert TrainingRecord.load(folder).judgement.code == "" and TrainingRecord.load(folder).model.version == "1"

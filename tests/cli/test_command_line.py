@@ -67,23 +67,23 @@ def test_an_error_that_nobody_foresaw_is_one_message_too_and_its_trace_is_for_th
     assert "Traceback" in tenure(*command, "--debug").stderr
 
 
-def test_alerts_are_said_last_to_people_and_to_machines_and_decide_the_exit(capsys):
+def test_problems_are_said_last_to_people_and_to_machines_and_decide_the_exit(capsys):
     from tenure.cli.runs import conclude
-    from tenure.core.alerts import Alert
     from tenure.core.errors import RunError
     from tenure.core.logs import Log
+    from tenure.core.problems import Problem
 
-    alerts = [
-        asdict(Alert("warning", "churn", "propensities moved.")),
-        asdict(Alert("error", "usage", "nothing since May.")),
+    problems = [
+        asdict(Problem("warning", "churn", "propensities moved.")),
+        asdict(Problem("error", "usage", "nothing since May.")),
     ]
-    conclude(Log("text"), {"alerts": alerts}, "")
+    conclude(Log("text"), {"problems": problems}, "")
     assert capsys.readouterr().err == "  error: usage: nothing since May.\n  warning: churn: propensities moved.\n"
-    with pytest.raises(RunError, match="1 alert.* of severity error or worse"):
-        conclude(Log("json"), {"alerts": alerts}, "error")
+    with pytest.raises(RunError, match="1 problem.* of level error or worse"):
+        conclude(Log("json"), {"problems": problems}, "error")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [(line["event"], line["severity"], line["text"]) for line in lines] == [
-        ("alert", "error", "nothing since May."), ("alert", "warning", "propensities moved."),
+    assert [(line["event"], line["level"], line["text"]) for line in lines] == [
+        ("problem", "error", "nothing since May."), ("problem", "warning", "propensities moved."),
     ]  # fmt: skip
 
 

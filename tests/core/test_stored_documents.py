@@ -5,21 +5,28 @@ from datetime import date
 
 import pytest
 
-from tenure.core.alerts import Alert, load_alerts, save_alerts
 from tenure.core.errors import StoredFormatError
+from tenure.core.problems import Problem, load_problems, save_problems
 from tenure.core.stored import write_stored
 from tenure.core.workspace import Workspace
 from tenure.reporting.record import TrainingRecord
 from tenure.scoring.review.failures import note_failure, read_failures
-from tenure.steps.results import SCORING_FORMAT, SCORING_JSON, scoring_outcomes
+from tenure.steps.results import (
+    FORMER_REVIEW_PROBLEMS,
+    SCORING_FORMAT,
+    SCORING_JSON,
+    review_problems,
+    scoring_outcomes,
+)
 from tenure.steps.run_record import RUN_JSON, RunRecord, begun_from, former_steps, read_sealed, sealed_runs
 
-ALERT = Alert("warning", "lapse", "propensities moved.")
+PROBLEM = Problem("warning", "lapse", "propensities moved.", "scores_moved", ("age",))
+ALERT = {"severity": "warning", "about": "lapse", "text": "propensities moved."}
 SCORED = {"outcome": "scored", "code": "scored", "reason": "", "model_version": "1"}
 
 
 def a_run(folder):
-    RunRecord.begin(folder, {"source": "shop"}).seal({"alerts": []})
+    RunRecord.begin(folder, {"source": "shop"}).seal({"problems": []})
     return folder / RUN_JSON
 
 
@@ -28,9 +35,9 @@ def a_training(folder):
     return folder / "record.json"
 
 
-def some_alerts(folder):
-    save_alerts([ALERT], folder / "review.alerts.json")
-    return folder / "review.alerts.json"
+def some_problems(folder):
+    save_problems([PROBLEM], folder / "review.problems.json")
+    return folder / "review.problems.json"
 
 
 def outcomes(folder):
@@ -41,7 +48,7 @@ def outcomes(folder):
 READ = {
     a_run: lambda folder: read_sealed(folder)["source"] == "shop",
     a_training: lambda folder: TrainingRecord.load(folder).status == "refused",
-    some_alerts: lambda folder: load_alerts(folder / "review.alerts.json") == [ALERT],
+    some_problems: lambda folder: load_problems(folder / "review.problems.json") == [PROBLEM],
     outcomes: lambda folder: scoring_outcomes(folder)["lapse"]["model_version"] == "1",
 }
 
@@ -61,9 +68,10 @@ def test_an_unknown_field_does_no_harm_and_a_newer_format_is_refused(tmp_path, w
         read(tmp_path)
 
 
-def test_alerts_of_before_they_had_a_format_are_read_with_fields_nobody_knows(tmp_path):
-    (tmp_path / "alerts.json").write_text(json.dumps([vars(ALERT) | {"colour": "red"}]))
-    assert load_alerts(tmp_path / "alerts.json") == [ALERT]
+@pytest.mark.parametrize("document", [[ALERT | {"colour": "red"}], {"format_version": 1, "alerts": [ALERT]}])
+def test_the_alerts_of_former_formats_are_read_as_problems_without_a_code(tmp_path, document):
+    (tmp_path / FORMER_REVIEW_PROBLEMS).write_text(json.dumps(document))
+    assert review_problems(tmp_path) == [Problem("warning", "lapse", "propensities moved.")]
 
 
 def test_a_failure_with_a_field_nobody_knows_is_read(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from tables import staged
 from tenure.reporting.decision import Decision, decide
-from tenure.reporting.record import TrainingRecord
+from tenure.reporting.record import Data, Definition, Judgement, Results, TrainingRecord, refused
 from tenure.reporting.report import index_page, target_page
 
 AS_OF = "2024-07-01"
@@ -40,10 +40,18 @@ METRICS = dict.fromkeys(
     0.25,
 ) | {"auc": 0.8, "capacity": 4}
 RECORD = TrainingRecord(
-    "lapse", "trained", "", question="Who lapses?", eligible="bought", positive="lapsed", test_cutoff="2024-03-01",
-    fitting_cutoffs=["2024-01-01"], horizon_days=90, save_rate=0.1, counts={"eligible": 40, "positives": 10, "fitting_rows": 80, "fitting_customers": 50},
-    metrics=METRICS, audit={"checks": [], "findings": [], "univariate": [{"feature": "days_since_order", "auc": 0.7}]},
-)  # fmt: skip
+    "lapse",
+    "trained",
+    "",
+    definition=Definition(question="Who lapses?", eligible="bought", positive="lapsed", horizon_days=90, save_rate=0.1),
+    data=Data(
+        test_cutoff="2024-03-01",
+        fitting_cutoffs=["2024-01-01"],
+        counts={"eligible": 40, "positives": 10, "fitting_rows": 80, "fitting_customers": 50},
+    ),
+    results=Results(metrics=METRICS),
+    judgement=Judgement(univariate=[{"feature": "days_since_order", "auc": 0.7}]),
+)
 
 
 def ranked(*values: float) -> pd.DataFrame:
@@ -90,7 +98,9 @@ def test_the_target_page_opens_with_whom_to_contact_and_what_it_is_assumed_to_br
 
 
 def test_where_more_are_worth_it_than_can_be_contacted_the_page_says_so(shop):
-    page = lapse_page(shop, ranked(1.0, 4.0, 2.0), replace(RECORD, contact_capacity=1))
+    page = lapse_page(
+        shop, ranked(1.0, 4.0, 2.0), replace(RECORD, definition=replace(RECORD.definition, contact_capacity=1))
+    )
     assert "<b>Contact 1 of the 3 customers" in page and "3 would be worth it, but no more can be contacted." in page
 
 
@@ -111,11 +121,11 @@ def test_without_scores_the_page_gives_no_decision(shop):
 
 
 def test_the_index_tells_whom_to_act_on_per_target_and_why_rows_were_rejected(shop):
-    refused = replace(RECORD, target="churn", status="refused", reason="churn: 7 of 88 churned.", metrics={})
+    churn = refused("churn", "churn: 7 of 88 churned.", "too_little_data", question="Who churns?")
     decisions = {"lapse": Decision(asked=4, worth=2, chosen=2, value=7.5, first=1, expected=0.9)}
-    page = index_page([refused, RECORD], shop, AS_OF, 2, decisions=decisions)
+    page = index_page([churn, RECORD], shop, AS_OF, 2, decisions=decisions)
     assert "<b>2</b> of 4" in page and 'href="lapse.csv"' in page
-    assert ">7 of 88 churned.<" in page
+    assert ">churn: 7 of 88 churned.<" in page
     assert (
         "order_lines: 2 rejected (1 no customer, 1 occurred_at is not a date), "
         "kept in data/staged/shop/rejected/order_lines.parquet" in page

@@ -15,8 +15,16 @@ import pytest
 from tables import staged
 from tenure.core.errors import StoredFormatError
 from tenure.core.workspace import Workspace
-from tenure.scoring.ledger import append_to_ledger, entries, last_scores, read_definition, scored_versions, state
-from tenure.scoring.review.outcomes import find_promises
+from tenure.scoring.ledger import (
+    append_to_ledger,
+    drop_scores_of,
+    entries,
+    last_scores,
+    read_definition,
+    scored_versions,
+    state,
+)
+from tenure.scoring.review.outcomes import find_outcomes
 from tenure.scoring.score import STORED_AS, Scores, ScoringModel
 from tenure.snapshots.build import Snapshots
 from tenure.steps.customer import describe_customer
@@ -105,12 +113,12 @@ def told(root):
     workspace, run = Workspace(root), open_run("shop", workspace=str(root), as_of=str(TODAY))
     run.output.mkdir(parents=True, exist_ok=True)
     pd.DataFrame({"customer_id": CUSTOMERS, "as_of": str(TODAY)}).to_parquet(run.output / "scored_customers.parquet")
-    promises, alerts = find_promises(
+    outcomes, problems = find_outcomes(
         Snapshots(workspace, shop(root), TODAY), lambda *_: {"definition": LAPSE.fingerprint}
     )
     day, last = last_scores(workspace, "shop", "lapse", TODAY)
     return (
-        str(day), last.to_csv(), scored_versions(workspace, "shop", AS_OF), [(p.as_of, p.version, p.expected) for p in promises], alerts,
+        str(day), last.to_csv(), scored_versions(workspace, "shop", AS_OF), [(p.as_of, p.version, p.expected) for p in outcomes], problems,
         describe_customer(run, "c07").history.to_csv(), state(workspace, "shop", TODAY),
     )  # fmt: skip
 
@@ -152,6 +160,21 @@ def test_what_was_last_before_there_was_an_order_is_not_added_again(tmp_path):
     older(tmp_path, "1", 0.1, "2024-04-02")
     assert append(tmp_path, scores("1", 0.1)) == 0
     assert append(tmp_path, scores("2", 0.2)) == 40
+
+
+def test_scores_of_format_1_whose_heuristic_was_called_a_rule_are_read_and_not_added_again(tmp_path):
+    append(tmp_path, scores("1", 0.1))
+    (entry,) = entries(Workspace(tmp_path), "shop")
+    rows = pq.read_table(entry.path)
+    own = json.loads(rows.schema.metadata[STORED_AS]) | {"format_version": 1}
+    former = rows.rename_columns(["rule_score" if name == "heuristic_score" else name for name in rows.column_names])
+    pq.write_table(former.replace_schema_metadata({STORED_AS: json.dumps(own)}), entry.path)
+    (found,) = entries(Workspace(tmp_path), "shop")
+    assert found == entry and found.read()["heuristic_score"].eq(0).all() and "rule_score" not in found.read()
+    assert append(tmp_path, scores("1", 0.1)) == 0
+    assert drop_scores_of(Workspace(tmp_path), "shop", ["c07"]) == 1
+    (left,) = entries(Workspace(tmp_path), "shop")
+    assert len(left.read()) == 39 and "heuristic_score" in left.read(), "what is written again has the new name"
 
 
 def test_scores_of_a_newer_tenure_are_refused_and_what_they_say_more_is_ignored(tmp_path):

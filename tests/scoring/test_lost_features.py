@@ -36,11 +36,11 @@ def run(workspace):
 def test_a_run_scores_without_it_and_the_review_says_so_with_an_error(run):
     scores = score(run, {"lapse": "1"})
     assert len(scores.customers) == 50 and not scores.ranked
-    (alert,) = [alert for alert in review_run(run).alerts if alert.about == "lapse"]
+    (problem,) = [problem for problem in review_run(run).problems if problem.about == "lapse"]
     assert (
-        alert.severity == "error"
-        and "(first: count_failed_payments_90d)" in alert.text
-        and "nobody was scored" in alert.text
+        problem.level == "error"
+        and "(first: count_failed_payments_90d)" in problem.text
+        and "nobody was scored" in problem.text
     )
 
 
@@ -62,7 +62,7 @@ def test_scoring_goes_on_for_champions_that_have_all_they_need(workspace):
     )  # of the same day, when it was scored still
     assert set(score(run).ranked) == {"churn"}
     assert not (run.output / "lapse.csv").exists() and (run.output / "churn.csv").is_file()
-    assert [alert.about for alert in review_run(run).alerts if "nobody was scored" in alert.text] == ["lapse"]
+    assert [problem.about for problem in review_run(run).problems if "nobody was scored" in problem.text] == ["lapse"]
     assert set(score(run, targets="churn,lapse").ranked) == set(score(run, targets="churn").ranked) == {"churn"}
     assert set(score(run, targets="lapse,upsell").ranked) == {"churn"}, "what was scored before is scored again"
     outcomes = scoring_outcomes(run.output)

@@ -21,7 +21,7 @@ from tenure.targets.catalogue import all_targets
 
 AS_OF = date(2024, 4, 1)
 LAPSE = all_targets()["lapse"]
-# A model that promises everyone the same.
+# A model that outcomes everyone the same.
 LEVEL = PropensityModel(
     kind="logistic",
     estimator=Linear((LinearColumn((0.0, 1.0), 0.0, 0.0, 0.0),), -1.0),

@@ -25,8 +25,10 @@ def outcomes(run):
     return {name: (one["outcome"], one["code"]) for name, one in scoring_outcomes(run.output).items()}
 
 
-def alerts_about_lapse(run, severity):
-    return [alert.text for alert in review_run(run).alerts if (alert.about, alert.severity) == ("lapse", severity)]
+def problems_about_lapse(run, severity):
+    return [
+        problem.text for problem in review_run(run).problems if (problem.about, problem.level) == ("lapse", severity)
+    ]
 
 
 SCORED = ("scored", "scored")
@@ -54,7 +56,7 @@ def test_a_champion_that_is_gone_or_changed_ends_in_an_error_and_the_others_are_
     scored = pd.read_parquet(run.output / "scored_customers.parquet")
     assert "churn_propensity" in scored and not [name for name in scored if name.startswith("lapse_")]
     assert (run.output / "churn.csv").is_file() and not (run.output / "lapse.csv").exists()
-    (error,) = alerts_about_lapse(run, "error")
+    (error,) = problems_about_lapse(run, "error")
     assert "nobody was scored" in error and to_run in error
 
 
@@ -63,7 +65,7 @@ def test_what_scoring_does_not_need_may_go(shop, what):
     change(shop, what)
     score(run := opened(shop, LATER, quick=False))
     assert outcomes(run) == {"churn": SCORED, "lapse": SCORED}
-    assert not alerts_about_lapse(run, "error")
+    assert not problems_about_lapse(run, "error")
 
 
 def test_one_target_asked_for_brings_what_was_scored_before_with_it(shop):
@@ -85,7 +87,7 @@ def test_a_target_whose_table_is_gone_is_a_refusal_and_the_review_misses_it(shop
     (shop.raw("shop") / "order_lines.parquet").unlink()
     score(run := opened(shop, AS_OF, quick=False), targets="lapse,churn")
     assert outcomes(run)["lapse"] == ("refused", "unavailable")
-    (error,) = alerts_about_lapse(run, "error")
+    (error,) = problems_about_lapse(run, "error")
     assert "nobody was scored" in error and "order_lines" in error
 
 
@@ -100,12 +102,12 @@ def test_an_alias_moved_by_hand_to_a_blocked_version_scores_and_is_an_error_unti
     change(shop, "alias moved to a blocked version")
     score(run := opened(shop, quick=False))
     assert outcomes(run)["lapse"] == SCORED
-    (error,) = alerts_about_lapse(run, "error")
+    (error,) = problems_about_lapse(run, "error")
     assert "version 1 is in use and never passed its gates: calibrated: calibration slope 9" in error
     assert "promoted by " in error and "(passed every gate)" in error
     full = trained(shop, quick=False)
     score(run := opened(shop, quick=False))
-    assert champion(shop) == full.version != "1" and not alerts_about_lapse(run, "error")
+    assert champion(shop) == full.model.version != "1" and not problems_about_lapse(run, "error")
 
 
 def test_what_a_quick_champion_scores_is_marked_in_ledger_table_page_and_review_and_a_full_ones_is_not(shop):
@@ -119,7 +121,7 @@ def test_what_a_quick_champion_scores_is_marked_in_ledger_table_page_and_review_
     assert last == {"lapse": "scheduled", "churn": "quick"}
     told = read_scores_metadata(run.output / "scored_customers.parquet")["targets"]
     assert {name: one["is_quick"] for name, one in told.items()} == {"churn": True, "lapse": False}
-    warned = [alert.about for alert in review_run(run).alerts if "quick run" in alert.text]
+    warned = [problem.about for problem in review_run(run).problems if "quick run" in problem.text]
     assert warned == ["churn"]
     write_report(run)
     assert "Quick run" in (run.output / "churn.html").read_text(encoding="utf-8")

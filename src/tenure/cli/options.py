@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tenure.core.alerts import SEVERITIES
+from tenure.core.problems import LEVELS
 
 SourceArgument = Annotated[
     str, typer.Argument(help="A folder of data/raw, or a bundled source; 'tenure sources' lists them.")
@@ -24,7 +24,10 @@ EngineOption = Annotated[
 ]
 TargetsOption = Annotated[str, typer.Option("--targets", help="Comma-separated, as in churn,lapse; default: all.")]
 FailOnOption = Annotated[
-    str, typer.Option("--fail-on", help=f"Exit 1 on an alert as severe as: {' or '.join(SEVERITIES)}; default: never.")
+    str,
+    typer.Option(
+        "--fail-on", help=f"Exit 1 on a problem of the level {' or '.join(LEVELS)}, or worse; default: never."
+    ),
 ]
 WaitOption = Annotated[
     int,

@@ -20,10 +20,9 @@ from tenure.cli.options import (
     WorkspaceOption,
     names_in,
 )
-from tenure.core.alerts import Alert, at_least, worst_first
 from tenure.core.errors import RunError
 from tenure.core.logs import Log
-from tenure.core.stored import made_of
+from tenure.core.problems import at_least, problems_of, worst_first
 
 if TYPE_CHECKING:
     from tenure.runs.progress import Progress, StepEvent
@@ -223,14 +222,15 @@ def _telling(log: Log) -> Progress:
 
 
 def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
-    """Say the alerts last; exit 1 where one is as severe as asked, or where a target that was to be scored could not be."""
-    alerts = worst_first(made_of(Alert, line) for line in document["alerts"])
-    for alert in alerts:
-        log.say("alert", f"  {alert}", to_errors=True, **asdict(alert))
+    """Say the problems last; exit 1 at one of the level asked or worse, or where a target due to be scored was not."""
+    problems = worst_first(problems_of(document))
+    for problem in problems:
+        # The former name of the level stays for one more version.
+        log.say("problem", f"  {problem}", to_errors=True, **asdict(problem), severity=problem.level)
     if document.get("errors"):
         not_scored = "\n  - ".join(document["errors"])
         raise RunError(f"results are written, but not of every target:\n  - {not_scored}")
-    if failing := at_least(alerts, fail_on):
+    if failing := at_least(problems, fail_on):
         raise RunError(
-            f"{len(failing)} alert(s) of severity {fail_on} or worse. Results are written; look at review.html."
+            f"{len(failing)} problem(s) of level {fail_on} or worse. Results are written; look at review.html."
         )

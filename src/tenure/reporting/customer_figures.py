@@ -25,7 +25,7 @@ TARGET_COLOURS = (HEURISTIC, MODEL, "#5b7db1", "#e0a04a", MUTED)
 
 
 def rfm_migration(table: pd.DataFrame) -> Figure:
-    """Draw, for each former segment, the share that is now in each; ``table`` as the RFM attribute's details give it."""
+    """Draw, for each former segment, the share that is now in each; ``table``: ``rfm_migration``."""
     counts = table.pivot_table(index="segment_before", columns="segment", values="customers", fill_value=0)
     counts = counts.reindex(
         index=[name for name in (*RFM_SEGMENTS, NOT_YET) if name in counts.index], columns=RFM_SEGMENTS, fill_value=0
@@ -34,7 +34,7 @@ def rfm_migration(table: pd.DataFrame) -> Figure:
 
 
 def phases_over_time(flow: pd.DataFrame) -> Figure:
-    """Draw how many customers stand in each phase, month by month; ``flow`` as the phase attribute's details give it."""
+    """Draw how many customers stand in each phase, month by month; ``flow``: ``phase_flow``."""
     counts = flow.pivot_table(index="day", columns="phase", values="customers", aggfunc="sum", fill_value=0)
     shown = [phase for phase in PHASE_COLOURS if phase in counts.columns]
     figure, axes = new_axes("Customers by phase, month by month", "", "customers")
@@ -60,7 +60,7 @@ def phase_flow(flow: pd.DataFrame) -> Figure:
 
 
 def engagement_weights(table: pd.DataFrame) -> Figure:
-    """Draw what one act of each kind is worth, the heaviest on top; ``table`` as the engagement attribute's details give it."""
+    """Draw the weight of one act of each kind, the heaviest on top; ``table``: ``engagement_weights``."""
     shown = table.head(SHOWN_ACTS)[::-1]
     figure, axes = new_axes("What each kind of activity foretells", "weight", "")
     axes.barh(shown["act"], shown["weight"], color=[MODEL if weight > 0 else MUTED for weight in shown["weight"]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,19 +9,24 @@ import pandas as pd
 
 from tenure.customers.phase import MEANINGS
 from tenure.reporting.customer_figures import scores_over_time
-from tenure.reporting.figures import as_svg
-from tenure.reporting.report import page_environment
+from tenure.reporting.pages import picture, render_page
 from tenure.sources.staged_source import StagedSource
 
 SHOWN_FACTS = 60
 SHOWN_LINES = 8
 PROPENSITY = "_propensity"
-# What is shown on a card, where the source can tell it.
+# What a card shows, where the source has it.
 CARDS = {
-    "phase": "phase", "phase_since": "in this phase since", "rfm_segment": "segment by recency, frequency and amount", "engagement_index": "engagement, 100 is the most active",
-    "engagement_trend": "trend of engagement", "segment": "proposed segment", "loyalty_tier": "loyalty tier", "value_12m": "margin expected of 12 months",
+    "phase": "phase",
+    "phase_since": "in this phase since",
+    "rfm_segment": "segment by recency, frequency and amount",
+    "engagement_index": "engagement, 100 is the most active",
+    "engagement_trend": "trend of engagement",
+    "segment": "proposed segment",
+    "loyalty_tier": "loyalty tier",
+    "value_12m": "margin expected of 12 months",
     "next_purchase_on": "next purchase expected on",
-}  # fmt: skip
+}
 
 
 def customer_page(
@@ -36,16 +40,20 @@ def customer_page(
     is_quick: bool,
 ) -> str:
     """Render one customer; ``row`` is their line of scored_customers, the tables are those of ``CustomerPage``."""
-    picture = b64encode(as_svg(scores_over_time(history)).encode()).decode() if history["as_of"].nunique() > 1 else ""
-    return str(
-        page_environment().get_template("customer.html").render(
-            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
-            customer_id=row["customer_id"], targets=_targets(row), picture=picture, levers=levers.to_dict("records"),
-            cards=_cards(row, staged.source.currency),
-            rest={name: _shown(value) for name, value in row.items() if value is not None and _is_rest(name)},
-            timeline=timeline.head(SHOWN_FACTS).to_dict("records"), facts=len(timeline),
-        )
-    )  # fmt: skip
+    return render_page(
+        "customer.html",
+        staged,
+        as_of,
+        is_quick=is_quick,
+        customer_id=row["customer_id"],
+        targets=_targets(row),
+        figure=picture(scores_over_time(history)) if history["as_of"].nunique() > 1 else "",
+        levers=levers.to_dict("records"),
+        cards=_cards(row, staged.source.currency),
+        rest={name: _shown(value) for name, value in row.items() if value is not None and _is_rest(name)},
+        timeline=timeline.head(SHOWN_FACTS).to_dict("records"),
+        facts=len(timeline),
+    )
 
 
 def _cards(row: Mapping[str, Any], currency: str) -> dict[str, str]:
@@ -71,7 +79,8 @@ def customer_text(row: Mapping[str, Any], timeline: pd.DataFrame, levers: pd.Dat
             "  The model's view, not a cause: with this one feature at its usual value the propensity would be"
         )
         lines += [
-            f"  {lever['target']:<18} {lever['propensity_if_usual']:.1%} instead of {lever['propensity']:.1%}: {lever['found']}"
+            f"  {lever['target']:<18} {lever['propensity_if_usual']:.1%} instead of {lever['propensity']:.1%}: "
+            f"{lever['found']}"
             for lever in levers.to_dict("records")
         ]
     lines += [
@@ -93,11 +102,14 @@ def _targets(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = [name.removesuffix(PROPENSITY) for name in row if name.endswith(PROPENSITY) and row[name] is not None]
     return [
         {
-            "name": name, "propensity": row[f"{name}_propensity"], "decile": row[f"{name}_decile"],
-            "version": row.get(f"{name}_model_version"), "reasons": [row[f"{name}_reason_{rank}"] for rank in (1, 2, 3) if row.get(f"{name}_reason_{rank}")],
+            "name": name,
+            "propensity": row[f"{name}_propensity"],
+            "decile": row[f"{name}_decile"],
+            "version": row.get(f"{name}_model_version"),
+            "reasons": [reason for rank in (1, 2, 3) if (reason := row.get(f"{name}_reason_{rank}"))],
         }
         for name in names
-    ]  # fmt: skip
+    ]
 
 
 def _is_rest(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from tenure.customers.phase import MEANINGS
 from tenure.customers.rfm import ATTRIBUTE as RFM
 from tenure.customers.rfm import BEST
 from tenure.reporting import customer_figures
-from tenure.reporting.figures import as_svg
-from tenure.reporting.report import page_environment
+from tenure.reporting.pages import picture, render_page
 from tenure.sources.staged_source import StagedSource
 
 # Figure => the table it is drawn from, as written beside the scores.
@@ -25,9 +23,16 @@ FIGURES: Mapping[str, tuple[str, Callable[[pd.DataFrame], Any]]] = {
     "weights": ("engagement_weights", customer_figures.engagement_weights),
 }
 TABLES = (
-    "phase_flow", "rfm_migration", "engagement_weights", "engagement_quality", "segments", "segment_stability",
-    "programme_tiers", "brands", "declared_answers",
-)  # fmt: skip
+    "phase_flow",
+    "rfm_migration",
+    "engagement_weights",
+    "engagement_quality",
+    "segments",
+    "segment_stability",
+    "programme_tiers",
+    "brands",
+    "declared_answers",
+)
 # These are shown on the page of value.
 OF_VALUE = ("value_models", "best_customers", "restock")
 SHOWN_ROWS = 20
@@ -35,29 +40,39 @@ STANDING = ("customer_id", "phase", "rfm_segment", "rfm_segment_before", "rfm_am
 
 
 def read_tables(folder: Path, further: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
-    """Read the attributes' tables that scoring left in a folder, by name: those this page has words for, and ``further``."""
-    paths = {name: folder / f"{name}.csv" for name in dict.fromkeys((*TABLES, *further)) if name not in OF_VALUE}
+    """Read the attributes' tables that scoring left in a folder, by name: those this page knows, and ``further``."""
+    names = [name for name in dict.fromkeys((*TABLES, *further)) if name not in OF_VALUE]
+    paths = {name: folder / f"{name}.csv" for name in names}
     return {name: pd.read_csv(path, keep_default_na=True) for name, path in paths.items() if path.is_file()}
 
 
 def customers_page(
     customers: pd.DataFrame, tables: Mapping[str, pd.DataFrame], *, staged: StagedSource, as_of: object, is_quick: bool
 ) -> str:
-    """Render the page; ``customers`` is ``scored_customers`` (of it ``STANDING``), ``tables`` are the attributes' details by name."""
-    figures = {name: _picture(draw(tables[of])) for name, (of, draw) in FIGURES.items() if len(tables.get(of, ()))}
-    counts = {name: _counts(customers, name) for name in ("phase", "engagement_trend", "rfm_segment")}
-    return str(
-        page_environment().get_template("customers.html").render(
-            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, is_quick=is_quick,
-            currency=staged.source.currency, customers=len(customers), figures=figures, counts=counts, phase_meanings=MEANINGS, rfm=RFM.settings_of(staged.source), fallen=_fallen(customers),
-            tables={name: _records(tables.get(name)) for name in TABLES}, shown_rows=SHOWN_ROWS,
-            further={name: table for name, table in tables.items() if name not in (*TABLES, *OF_VALUE)},
-        )
-    )  # fmt: skip
+    """Render the page.
+
+    ``customers``: the columns ``STANDING`` of ``scored_customers``; ``tables``: the attributes' details by name.
+    """
+    return render_page(
+        "customers.html",
+        staged,
+        as_of,
+        is_quick=is_quick,
+        customers=len(customers),
+        figures={name: picture(draw(tables[of])) for name, (of, draw) in FIGURES.items() if len(tables.get(of, ()))},
+        counts={name: _counts(customers, name) for name in ("phase", "engagement_trend")},
+        phase_meanings=MEANINGS,
+        rfm=RFM.settings_of(staged.source),
+        fallen=_fallen(customers),
+        tables={name: records_of(tables[name]) if name in tables else [] for name in TABLES},
+        further={name: table for name, table in tables.items() if name not in (*TABLES, *OF_VALUE)},
+        shown_rows=SHOWN_ROWS,
+    )
 
 
-def _records(table: pd.DataFrame | None) -> list[dict[Hashable, Any]]:
-    return [] if table is None else table.astype(object).where(table.notna(), None).to_dict("records")
+def records_of(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Turn a table into rows for a template, None where a cell is empty."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _counts(customers: pd.DataFrame, column: str) -> dict[str, int]:
@@ -65,13 +80,9 @@ def _counts(customers: pd.DataFrame, column: str) -> dict[str, int]:
 
 
 def _fallen(customers: pd.DataFrame) -> dict[str, Any] | None:
-    """Sum up who was among the best and is no more; None where that is not told, or nobody was."""
+    """Sum up who was among the best and is no more; None where that is not known, or nobody was."""
     if "rfm_segment_before" not in customers:
         return None
     best = customers[customers["rfm_segment_before"] == BEST]
     left = best[best["rfm_segment"] != BEST]
     return {"best": len(best), "left": len(left), "amount": float(left["rfm_amount"].sum())} if len(best) else None
-
-
-def _picture(figure: Any) -> str:
-    return "data:image/svg+xml;base64," + b64encode(as_svg(figure).encode()).decode()

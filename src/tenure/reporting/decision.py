@@ -13,9 +13,10 @@ DECIDES = ("propensity", "decile", "assumed_value_of_acting")
 class Decision:
     """What a ranked list says to do.
 
-    ``asked``: customers scored. ``worth``: those on whom acting is assumed to bring more than it costs; ``chosen``: as many of
-    them as can be contacted; ``value``: what acting is assumed to bring on the chosen, in the source's currency, the cost taken
-    off. ``first``: customers of decile 1; ``expected``: how many of them the propensities expect to be positive.
+    ``asked``: customers scored. ``worth``: those on whom acting is assumed to bring more than it costs; ``chosen``: as
+    many of them as can be contacted; ``value``: what acting is assumed to bring on the chosen, in the source's
+    currency, the cost taken off. ``first``: customers of decile 1; ``expected``: how many of them the propensities
+    expect to be positive.
     """
 
     asked: int

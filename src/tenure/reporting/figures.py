@@ -1,4 +1,4 @@
-"""Figures of a study. Each function returns the figure; none shows or saves it."""
+"""Figures of a training. Each function returns the figure; none shows or saves it."""
 
 from __future__ import annotations
 
@@ -101,9 +101,11 @@ def lift(result: TrainingResult) -> Figure:
 
 
 def reliability(result: TrainingResult) -> Figure:
-    """Draw promised against realised rates in ten bins of equal count, with 95 % Wilson intervals."""
+    """Draw forecast against realised rates in ten bins of equal count, with 95 % Wilson intervals."""
     bins = result.evaluation.reliability
-    figure, axes = new_axes("Is a promise kept?", "mean propensity of the bin", f"share that {result.target.positive}")
+    figure, axes = new_axes(
+        "Forecast vs. outcome", "mean propensity of the bin", f"share that {result.target.positive}"
+    )
     error = [bins["label_rate"] - bins["low"], bins["high"] - bins["label_rate"]]
     top = float(max(bins["high"].max(), bins["mean_propensity"].max())) * 1.05
     axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle="--", label="perfect")
@@ -149,7 +151,7 @@ def value_by_contacts(result: TrainingResult, margin_rate: float) -> Figure:
 
 
 def drivers(contributions: pd.DataFrame) -> Figure:
-    """Draw the ten drivers that move propensities most; ``contributions``: one row per customer, one column per driver."""
+    """Draw the ten drivers that move propensities most; ``contributions``: a row per customer, a column per driver."""
     totals = contributions.abs().mean().sort_values().tail(10)
     figure, axes = new_axes("What drives it", "mean absolute contribution (log-odds)", "")
     axes.barh(totals.index, totals.to_numpy(), color=MODEL, height=0.7)

@@ -1,4 +1,4 @@
-"""Figures of the review: what was promised, and what came true."""
+"""Figures of the review: what was forecast, and what came true."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenure.reporting.figures import HEURISTIC, INK, MODEL, MUTED, new_axes
-from tenure.scoring.review.outcomes import Promise
+from tenure.scoring.review.outcomes import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 SHOWN = 12
 
 
-def promises_over_time(promises: Sequence[Promise]) -> Figure:
-    """Draw, for each as-of, the count expected with the interval that right propensities allow, and the count that came true."""
-    shown = promises[-SHOWN:]
+def outcomes_over_time(outcomes: Sequence[Outcome]) -> Figure:
+    """Draw, for each as-of, the count expected, with its 95 % interval, and the count that came true."""
+    shown = outcomes[-SHOWN:]
     figure, axes = new_axes("Expected and realised, as-of by as-of", "scored as of", "customers")
     places = np.arange(len(shown))
-    for place, promise in zip(places, shown, strict=True):
+    for place, outcome in zip(places, shown, strict=True):
         axes.plot(
             [place, place],
-            [promise.expected_low, promise.expected_high],
+            [outcome.expected_low, outcome.expected_high],
             color=MUTED,
             linewidth=7,
             alpha=0.45,
@@ -33,8 +33,13 @@ def promises_over_time(promises: Sequence[Promise]) -> Figure:
     axes.plot(
         places, [p.expected for p in shown], "_", color=INK, markersize=13, label="expected, with its 95 % interval"
     )
-    for is_kept, colour, label in ((True, MODEL, "came true"), (False, HEURISTIC, "came true, outside the interval")):
-        chosen = [(place, p.realised) for place, p in zip(places, shown, strict=True) if p.is_kept is is_kept]
+    for is_as_expected, colour, label in (
+        (True, MODEL, "came true"),
+        (False, HEURISTIC, "came true, outside the interval"),
+    ):
+        chosen = [
+            (place, p.realised) for place, p in zip(places, shown, strict=True) if p.is_as_expected is is_as_expected
+        ]
         if chosen:
             axes.plot(*zip(*chosen, strict=True), "o", color=colour, markersize=7, label=label)
     axes.set_xticks(places, [f"{p.as_of:%d %b %y}" for p in shown], rotation=30, ha="right")
@@ -44,10 +49,10 @@ def promises_over_time(promises: Sequence[Promise]) -> Figure:
     return figure
 
 
-def promise_by_decile(promise: Promise) -> Figure:
+def outcome_by_decile(outcome: Outcome) -> Figure:
     """Draw one as-of's deciles: expected with its interval, and realised."""
-    table = promise.deciles
-    figure, axes = new_axes(f"By decile, scored as of {promise.as_of}", "decile (1 = highest propensity)", "customers")
+    table = outcome.deciles
+    figure, axes = new_axes(f"By decile, scored as of {outcome.as_of}", "decile (1 = highest propensity)", "customers")
     axes.bar(table["decile"], table["realised"], color=MODEL, width=0.7, label="came true")
     error = [
         table["expected"] - table["low"].clip(upper=table["expected"]),

@@ -1,73 +1,63 @@
-"""The review's page: alerts first, then promises, drift and deliveries."""
+"""The review's page: problems first, then outcomes, drift and freshness."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
-from tenure.core.alerts import Alert
-from tenure.reporting.figures import as_svg
-from tenure.reporting.report import page_environment
-from tenure.reporting.review_figures import promise_by_decile, promises_over_time
-from tenure.scoring.review.diary import Entry
-from tenure.scoring.review.outcomes import Promise
+from tenure.reporting.pages import picture, render_page
+from tenure.reporting.review_figures import outcome_by_decile, outcomes_over_time
+from tenure.scoring.review.drift import Drift
+from tenure.scoring.review.outcomes import Outcome
+from tenure.scoring.review.review import Review
 from tenure.sources.staged_source import StagedSource
 
-SHOWN_PROMISES = 12
+SHOWN_OUTCOMES = 12
 SHOWN_FEATURES = 8
 
 
-def review_page(
-    promises: Sequence[Promise],
-    features: Mapping[str, pd.DataFrame],
-    scores: Mapping[str, pd.DataFrame],
-    since: Mapping[str, str],
-    deliveries: pd.DataFrame,
-    alerts: Sequence[Alert],
-    diary: Sequence[Entry],
-    *,
-    began: Sequence[date],
-    staged: StagedSource,
-    as_of: object,
-    is_quick: bool,
-) -> str:
-    """Render the review; ``features`` and ``scores`` are drift tables by target, ``since`` the day they compare with, ``diary`` oldest first, ``began`` since when each alert stands."""
-    targets = list(dict.fromkeys([*(p.target for p in promises), *features]))
-    return str(
-        page_environment().get_template("review.html").render(
-            title=staged.source.title or staged.source.name, source=staged.source.name, as_of=as_of, alerts=list(zip(alerts, began, strict=True)), is_quick=is_quick, diary=diary[::-1],
-            targets=[_target(name, [p for p in promises if p.target == name], features, scores, since) for name in targets],
-            deliveries=deliveries.to_dict("records"), contacts_known=any(p.contacted is not None for p in promises),
-        )
-    )  # fmt: skip
+def review_page(review: Review, staged: StagedSource, as_of: object, *, is_quick: bool) -> str:
+    """Render a review."""
+    names = dict.fromkeys([*(outcome.target for outcome in review.outcomes), *review.drift_by_target])
+    return render_page(
+        "review.html",
+        staged,
+        as_of,
+        is_quick=is_quick,
+        problems=list(zip(review.problems, review.began, strict=True)),
+        diary=review.diary[::-1],
+        targets=[
+            {"name": name}
+            | _outcomes([outcome for outcome in review.outcomes if outcome.target == name])
+            | _drift(review.drift_by_target.get(name))
+            for name in names
+        ],
+        freshness=review.freshness.to_dict("records"),
+    )
 
 
-def _target(
-    name: str,
-    promises: list[Promise],
-    features: Mapping[str, pd.DataFrame],
-    scores: Mapping[str, pd.DataFrame],
-    since: Mapping[str, str],
-) -> dict[str, Any]:
-    drift = features.get(name)
-    alike = [p for p in promises if p.definition == promises[-1].definition]
+def _outcomes(own: Sequence[Outcome]) -> dict[str, Any]:
+    """Give what is shown of a target's outcomes, oldest first; those over time are of the last one's definition."""
+    if not own:
+        return {"last": None, "outcomes": []}
+    last = own[-1]
+    alike = [outcome for outcome in own if outcome.definition == last.definition]
     return {
-        "name": name,
-        "promises": promises[-SHOWN_PROMISES:],
-        "last": promises[-1] if promises else None,
-        "earlier": max(0, len(promises) - SHOWN_PROMISES),
-        "figures": [_picture(promises_over_time(alike)), _picture(promise_by_decile(promises[-1]))] if promises else [],
-        "since": since.get(name, ""),
-        "features": 0 if drift is None else len(drift),
-        "drifted": 0 if drift is None else int(drift["has_drifted"].sum()),
-        "drift": [] if drift is None else drift.head(SHOWN_FEATURES).to_dict("records"),
-        "scores": scores[name].iloc[0].to_dict() if name in scores else None,
+        "last": last,
+        "outcomes": own[-SHOWN_OUTCOMES:],
+        "earlier": max(0, len(own) - SHOWN_OUTCOMES),
+        "figures": [picture(outcomes_over_time(alike)), picture(outcome_by_decile(last))],
     }
 
 
-def _picture(figure: Any) -> str:
-    return "data:image/svg+xml;base64," + b64encode(as_svg(figure).encode()).decode()
+def _drift(drift: Drift | None) -> dict[str, Any]:
+    """Give what is shown of a target's drift."""
+    if drift is None:
+        return {"scores": None}
+    return {
+        "since": drift.since,
+        "scores": drift.scores.iloc[0].to_dict(),
+        "features": len(drift.features),
+        "drifted": int(drift.features["has_drifted"].sum()),
+        "drift": drift.features.head(SHOWN_FEATURES).to_dict("records"),
+    }

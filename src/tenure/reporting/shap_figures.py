@@ -51,12 +51,15 @@ class Explained:
         return [int(i) for i in np.argsort(-np.abs(self.contributions[:, :-1]).mean(axis=0), kind="stable")]
 
     def explanation(self, rows: slice, features: Sequence[int]) -> Any:
-        """Make a ``shap.Explanation`` of what one plot draws and no more: shap walks through every value that is no number."""
+        """Make a ``shap.Explanation`` of what one plot draws and no more: shap walks through every text value."""
         labels = labels_of(self.model.meanings)
         return _shap().Explanation(
-            values=self.contributions[rows][:, features], base_values=self.contributions[rows, -1], data=self._encoded[rows][:, features],
-            display_data=self._displayed(rows, features), feature_names=[fill(labels[place], LABEL_WIDTH) for place in features],
-        )  # fmt: skip
+            values=self.contributions[rows][:, features],
+            base_values=self.contributions[rows, -1],
+            data=self._encoded[rows][:, features],
+            display_data=self._displayed(rows, features),
+            feature_names=[fill(labels[place], LABEL_WIDTH) for place in features],
+        )
 
     def _displayed(self, rows: slice, features: Sequence[int]) -> np.ndarray:
         """Give each value as a reader knows it: a category by its name, not by its code."""

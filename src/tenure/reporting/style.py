@@ -1,4 +1,4 @@
-"""The style sheet of the pages: each page carries it, so that it needs no other file, and a new one is put in its place."""
+"""The style sheet of the pages: each page carries it, so that it needs no other file; a newer one replaces it."""
 
 from __future__ import annotations
 

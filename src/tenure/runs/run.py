@@ -9,7 +9,7 @@ from shutil import copytree, rmtree
 from tenure.core.atomic_files import swap_folder
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.hashing import fingerprint_file
-from tenure.reporting.record import TrainingRecord
+from tenure.reporting.record import TrainingRecord, refused
 from tenure.runs.progress import Progress, RunResult, say_nothing
 from tenure.runs.step_cache import Step
 from tenure.runs.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
@@ -110,9 +110,7 @@ def _asked_targets(session: Session, targets: Sequence[str]) -> list[str]:
     for name in asked:
         if name in session.snapshots.unavailable_targets:
             reason = f"{name} on {session.source.name}: {session.snapshots.unavailable_targets[name]}."
-            TrainingRecord(name, "refused", reason, code="unavailable", is_quick=session.quick).save(
-                session.training_folder(name)
-            )
+            refused(name, reason, "unavailable", is_quick=session.quick).save(session.training_folder(name))
     return asked
 
 
@@ -140,8 +138,8 @@ def _attach_notebooks(session: Session, folder: Path, made: set[str]) -> None:
     """Attach each newly executed training notebook to its MLflow run: it exists only now."""
     for record in saved_records(session):
         step = f"03_train_{record.target}"
-        if record.run_id and step in made:
-            session.registry.attach(record.run_id, folder / "notebooks" / f"{step}.ipynb")
+        if record.model.run_id and step in made:
+            session.registry.attach(record.model.run_id, folder / "notebooks" / f"{step}.ipynb")
 
 
 def promote(session: Session, result: RunResult) -> None:

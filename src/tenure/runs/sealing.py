@@ -14,7 +14,7 @@ from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import code_of
 from tenure.steps.opening import Session
 from tenure.steps.report import write_index
-from tenure.steps.results import review_alerts, saved_records, scoring_outcomes
+from tenure.steps.results import review_problems, saved_records, scoring_outcomes
 from tenure.steps.run_record import RunRecord, outputs_of
 
 METRICS = (
@@ -39,7 +39,7 @@ def seal(session: Session, record: RunRecord, facts: Mapping[str, Any], asked: S
     trained_by = {
         name: record.document["steps"].get(f"03_train_{name}", {}).get("run_id", session.run_id) for name in by_name
     }
-    scoring = scoring_outcomes(folder)
+    scoring, problems = scoring_outcomes(folder), review_problems(folder)
     return record.seal(
         {
             **facts, "parameters": record.document["parameters"] | {"targets": list(asked)},
@@ -51,8 +51,9 @@ def seal(session: Session, record: RunRecord, facts: Mapping[str, Any], asked: S
             },
             "columns": {name: t.filled_columns for name, t in staged.tables.items()},
             "inputs": staged.raw_hashes, "outputs": outputs_of(folder),
-            "alarms": [f"{name}: {line}" for name, found in by_name.items() for line in found.alarms],
-            "alerts": [asdict(alert) for alert in review_alerts(folder)],
+            "alarms": [f"{name}: {line}" for name, found in by_name.items() for line in found.judgement.audit_errors],
+            "problems": [asdict(problem) for problem in problems],
+            "alerts": [{"severity": p.level, "about": p.about, "text": p.text} for p in problems],  # for one more version
             "warnings": staged.warnings() + session.snapshots.unavailable_features,
             "errors": [found["reason"] for found in scoring.values() if found["outcome"] == "error"],
             "targets": {
@@ -69,12 +70,22 @@ def notebook_of(step: str) -> str:
 
 
 def _target_document(record: TrainingRecord) -> dict[str, Any]:
+    data, model, results = record.data, record.model, record.results
     return {
-        "status": record.status, "reason": record.reason, "cautions": record.cautions, "test_cutoff": record.test_cutoff, "horizon_days": record.horizon_days,
-        "eligible": record.counts.get("eligible"), "positives": record.counts.get("positives"),
-        "metrics": {key: record.metrics[key] for key in METRICS if key in record.metrics}, "model": record.model,
-        "model_version": record.version, "mlflow_run_id": record.run_id, "promoted": record.status == "trained",
-    }  # fmt: skip
+        "status": record.status,
+        "reason": record.reason,
+        "warnings": results.warnings,
+        "cautions": results.warnings,  # its former name, for one more version
+        "test_cutoff": data.test_cutoff,
+        "horizon_days": record.definition.horizon_days,
+        "eligible": data.counts.get("eligible"),
+        "positives": data.counts.get("positives"),
+        "metrics": {key: results.metrics[key] for key in METRICS if key in results.metrics},
+        "model": model.name,
+        "model_version": model.version,
+        "mlflow_run_id": model.run_id,
+        "promoted": record.status == "trained",
+    }
 
 
 def _versions() -> dict[str, str]:

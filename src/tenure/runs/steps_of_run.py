@@ -79,7 +79,7 @@ def _training_step(session: Session, target: str, *, full: bool) -> Step:
 
     def settles_as() -> str:
         record = TrainingRecord.load(session.training_folder(target))
-        return f"champion {record.version}" if record.status == "trained" else state()
+        return f"champion {record.model.version}" if record.status == "trained" else state()
 
     longer = {"walk_cutoffs": WALK_CUTOFFS} if full else {}
     outputs = (f"training/{target}/*", f"training/{target}/figures/*")
@@ -88,7 +88,7 @@ def _training_step(session: Session, target: str, *, full: bool) -> Step:
 
 def _champion_state(session: Session, target: str) -> str:
     name = session.model_name(target)
-    made = next((record.version for record in saved_records(session) if record.target == target), "")
+    made = next((record.model.version for record in saved_records(session) if record.target == target), "")
     if made and made not in {found.version for found in session.registry.versions(name)}:
         return "its version is gone"
     return f"champion {session.registry.champion(name)}"

@@ -1,7 +1,8 @@
-"""The ledger: all scores ever given, appended and never changed. The one place that knows how they lie and which are the last.
+"""The ledger: all scores ever given, appended and never changed; which are the last is known here alone.
 
-``target=<target>/as_of=<day>/<run kind>-<sequence>-<content>.parquet`` below the source's folder: a Parquet dataset, one file
-each time a target was scored. Order stands in the files. What a target asked lies in ``_definitions``, which readers of datasets pass over.
+A Parquet dataset below the source's folder, ``target=<target>/as_of=<day>/<run kind>-<sequence>-<content>.parquet``:
+one file each time a target was scored. Their order stands in the files. ``_definitions`` holds what each target asked;
+readers of datasets pass over it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from tenure.targets.definition import Target
 
 FORMAT_VERSION = 2
 FORMER_NAMES = {"rule_score": "heuristic_score"}
-# What makes scores other ones; the rest tells of the run that gave them.
+# What makes scores other ones; the rest is of the run that gave them.
 CONTENT = ("customer_id", "propensity", "decile", "heuristic_score", "model_version")
-# Seven digits are more than any outcome can tell apart, in half the room: the ledger is kept for years.
+# Seven digits are more than any outcome can distinguish, in half the room: the ledger is kept for years.
 TYPES = {"propensity": "float32", "heuristic_score": "float32"}
 # Of zstd: the lowest that finds the 4 bits in each hexadecimal digit of a pseudonym; some 5 s for a million rows.
 COMPRESSION = 16
@@ -39,7 +40,7 @@ SCHEDULED, BACKFILL, MANUAL, QUICK = RUN_KINDS = ("scheduled", "backfill", "manu
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: a target's scores at an as-of. A file of format 0 has no ``sequence`` (0) and no ``definition`` (empty)."""
+    """One file: a target's scores at an as-of; of format 0 it has no ``sequence`` (0) and no ``definition`` (empty)."""
 
     path: Path
     run_kind: str
@@ -63,7 +64,7 @@ class Entry:
 
     @classmethod
     def of(cls, path: Path) -> Entry:
-        """Read what a file says of itself: in its metadata, or in its rows where it is of format 0.
+        """Read what a file says of itself: its metadata, or its rows where it is of format 0.
 
         Raises
         ------
@@ -73,8 +74,8 @@ class Entry:
             if text := (file.metadata.metadata or {}).get(STORED_AS):
                 own = parse_stored(text.decode(), str(path), FORMAT_VERSION)
                 return made_of(cls, own | {"path": path, "scored_at": datetime.fromisoformat(own["scored_at"])})
-            told = {"model_version", "scored_at", "is_hindsight"}.intersection(file.schema_arrow.names)
-            first = file.read(columns=sorted(told)).slice(0, 1).to_pylist() or [{}]
+            names = {"model_version", "scored_at", "is_hindsight"}.intersection(file.schema_arrow.names)
+            first = file.read(columns=sorted(names)).slice(0, 1).to_pylist() or [{}]
         own = {"model_version": "", "scored_at": datetime.max} | first[0]
         return cls(path, path.name.partition("-")[0], **own)
 
@@ -100,9 +101,9 @@ def scored_targets(workspace: Workspace, source: str) -> list[str]:
 
 
 def of_each_day(found: Iterable[Entry], kinds: Sequence[str], place: int = -1) -> list[Entry]:
-    """Choose the last scores of each target and as-of, or those at another ``place``: of the first kind of run that gave any.
+    """Choose the last scores of each target and as-of, or those at another ``place``, of the first kind that has any.
 
-    Scores in hindsight were never given to anybody, and are nobody's last.
+    Scores in hindsight do not count: nobody acted on them.
     """
     chosen = []
     for _, same in groupby(found, lambda e: (e.target, e.as_of)):
@@ -113,7 +114,7 @@ def of_each_day(found: Iterable[Entry], kinds: Sequence[str], place: int = -1) -
 
 
 def last_scores(workspace: Workspace, source: str, target: str, before: date) -> tuple[date, pd.DataFrame] | None:
-    """Read the last scheduled scores before a day: their as-of, and the table as appended; None where there are none."""
+    """Read the last scheduled scores before a day. => as-of, the table as appended; None where there are none"""
     earlier = (entry for entry in entries(workspace, source, target) if entry.as_of < before)
     last = of_each_day(earlier, [SCHEDULED])[-1:]
     return next(((entry.as_of, entry.read()) for entry in last), None)
@@ -147,10 +148,10 @@ def append_to_ledger(
     hindsight: bool = False,
     scored_at: datetime | None = None,
 ) -> int:
-    """Append scores; return the rows added. What is the last of its kind of run already adds nothing, nothing is overwritten.
+    """Append scores; return the rows added. The last of a kind of run again adds nothing, and nothing is overwritten.
 
-    customer_id, propensity, decile, heuristic_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight, definition,
-    sequence (grows with each file of a target and as-of); the two scores with seven significant digits
+    => customer_id, propensity, decile, heuristic_score, model_version, run_id, run_kind, scored_at (UTC), is_hindsight,
+       definition, sequence (grows with each file of a target and as-of); both scores with seven significant digits
     """
     at, added = scored_at or datetime.now(UTC).replace(tzinfo=None), 0
     for name, table in scores.ranked.items():
@@ -160,9 +161,12 @@ def append_to_ledger(
         is_quick = name in scores.models and scores.models[name].is_quick
         former = entries(workspace, source, name, as_of)
         own = {
-            "run_kind": QUICK if is_quick else run_kind, "is_hindsight": hindsight, "scored_at": at,
-            "definition": target.fingerprint if target else "", "sequence": 1 + max((e.sequence for e in former), default=0),
-        }  # fmt: skip
+            "run_kind": QUICK if is_quick else run_kind,
+            "is_hindsight": hindsight,
+            "scored_at": at,
+            "definition": target.fingerprint if target else "",
+            "sequence": 1 + max((entry.sequence for entry in former), default=0),
+        }
         if len(content) and not _is_last(former, content, own):
             _append(workspace.scores_of(source) / f"target={name}" / f"as_of={as_of}", content, own, run_id)
             added += len(content)
@@ -170,7 +174,7 @@ def append_to_ledger(
 
 
 def _is_last(former: Sequence[Entry], content: pd.DataFrame, own: Mapping[str, Any]) -> bool:
-    """Say whether scores are the last of their kind of run already; those without a definition are taken to be of the same."""
+    """Say whether scores are already the last of their kind of run; those without a definition may be of any."""
     last = next((entry for entry in reversed(former) if entry.run_kind == own["run_kind"]), None)
     return (
         last is not None
@@ -180,10 +184,10 @@ def _is_last(former: Sequence[Entry], content: pd.DataFrame, own: Mapping[str, A
 
 
 def _append(folder: Path, content: pd.DataFrame, own: dict[str, Any], run_id: str) -> None:
-    told = {FORMAT: FORMAT_VERSION, **own, "model_version": str(content["model_version"].iloc[0])}
+    metadata = {FORMAT: FORMAT_VERSION, **own, "model_version": str(content["model_version"].iloc[0])}
     rows = pa.Table.from_pandas(content.assign(run_id=run_id, **own), preserve_index=False)
     path = folder / f"{own['run_kind']}-{own['sequence']:06d}-{_digest(content)}.parquet"
-    _write(rows.replace_schema_metadata({STORED_AS: json.dumps(told, default=str)}), path)
+    _write(rows.replace_schema_metadata({STORED_AS: json.dumps(metadata, default=str)}), path)
 
 
 def _digest(content: pd.DataFrame) -> str:
@@ -196,10 +200,13 @@ def _write(rows: pa.Table, path: Path) -> None:
     # A year of daily scores is kept: zstd finds most in numbers whose bytes lie place by place.
     with replaced_file(path) as fresh:
         pq.write_table(
-            rows, fresh, compression="zstd", compression_level=COMPRESSION,
+            rows,
+            fresh,
+            compression="zstd",
+            compression_level=COMPRESSION,
             use_dictionary=["model_version", "run_id", "run_kind", "definition", "sequence"],
-            column_encoding=dict.fromkeys(("propensity", "heuristic_score"), "BYTE_STREAM_SPLIT"),
-        )  # fmt: skip
+            column_encoding=dict.fromkeys(TYPES, "BYTE_STREAM_SPLIT"),
+        )
 
 
 def _definition_path(workspace: Workspace, source: str, fingerprint: str) -> Path:
@@ -219,7 +226,7 @@ def read_definition(workspace: Workspace, source: str, fingerprint: str) -> dict
 
 
 def state(workspace: Workspace, source: str, before: date) -> str:
-    """Tell the scores of earlier as-ofs apart from any others: the names of their files say what they hold and their order."""
+    """Identify the scores of earlier as-ofs: the names of their files say what they hold, and in which order."""
     folder = workspace.scores_of(source)
     earlier = (path for path in folder.glob("target=*/as_of=*/*.parquet") if path.parent.name < f"as_of={before}")
     return "\n".join(sorted(str(path.relative_to(folder)) for path in earlier))
@@ -234,7 +241,7 @@ def drop_scored_before(workspace: Workspace, source: str, oldest: date) -> int:
 
 
 def drop_scores_of(workspace: Workspace, source: str, names: Collection[str]) -> int:
-    """Take a customer out, by every name; return the files changed. Each is named by what it holds now: a repeat adds nothing."""
+    """Remove a customer, by every name; return the files changed. Each is named by what it holds now."""
     changed = 0
     for entry in entries(workspace, source):
         rows = entry.rows()

@@ -42,7 +42,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A model and the version it is registered as; ``is_quick``: of few trees and a sample, so that its scores are marked as such."""
+    """A model and its registered version; scores of a quick one (few trees, a sample) are marked as such."""
 
     model: PropensityModel
     version: str
@@ -76,8 +76,8 @@ def score_customers(
     Raises
     ------
     LeakageError : the as-of lies before the end of what a model was fitted on, and hindsight was not allowed.
-    DefinitionMismatchError : a model answers another question than its target asks. DataContractError : the source lost a
-    table or column that a model needs.
+    DefinitionMismatchError : a model answers another question than its target asks.
+    DataContractError : the source lost a table or column that a model needs.
     """
     wide = known_customers(snapshots.staged, snapshots.as_of)
     wide["as_of"] = str(snapshots.as_of)
@@ -95,7 +95,7 @@ def score_customers(
 
 
 def with_attributes(snapshots: Snapshots, scores: Scores) -> Scores:
-    """Add to each customer every attribute the source can tell, to who is ranked the consent, and the data dictionary to the details."""
+    """Add the attributes the source can have to each customer, consent to the ranked, and the data dictionary."""
     view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
     dictionary = data_dictionary(scores.targets.values(), view.columns, snapshots.as_of)
     # A ranked list is what people act on: whom they may not contact stands in it.
@@ -115,26 +115,30 @@ def check_scorable(snapshots: Snapshots, name: str, chosen: ScoringModel, *, all
     Raises
     ------
     DefinitionMismatchError : it answers another question: its propensities would be shown under the wrong one.
-    DataContractError : the source lost a table or column that it needs. LeakageError : it has seen outcomes of after the as-of.
+    DataContractError : the source lost a table or column that it needs.
+    LeakageError : it has seen outcomes of after the as-of.
     """
     target, about, source = snapshots.targets[name], chosen.model.about, snapshots.staged.source
     if not answers(about, target):
         raise DefinitionMismatchError(
-            f"{name}: version {chosen.version} answers '{about.get('question', 'a question it does not tell')}' (definition "
-            f"{about.get('definition', 'unknown')}), {source.where} now asks '{target.describe()}' (definition {target.fingerprint}). Expected a model "
-            f"of the same definition; run 'tenure run {source.name} --targets {name}', or take the change back."
+            f"{name}: version {chosen.version} answers '{about.get('question', 'a question it does not state')}' "
+            f"(definition {about.get('definition', 'unknown')}), {source.where} now asks '{target.describe()}' "
+            f"(definition {target.fingerprint}). Expected a model of the same definition; "
+            f"run 'tenure run {source.name} --targets {name}', or take the change back."
         )
     if missing := sorted({*chosen.model.feature_names} - {column.name for column in snapshots.columns}):
         raise DataContractError(
             f"{name}: version {chosen.version} needs {len(missing)} features that {source.name} cannot give any more "
-            f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; mend the mapping in source.toml, "
-            "train anew with 'tenure run', or let 'tenure promote' choose a version that does without."
+            f"(first: {', '.join(missing[:3])}). Expected every table and column it was trained on; "
+            "mend the mapping in source.toml, train anew with 'tenure run', "
+            "or let 'tenure promote' choose a version that does without."
         )
     fitted_through = date.fromisoformat(about["fitted_through"])
     if snapshots.as_of < fitted_through and not allow_hindsight:
         raise LeakageError(
-            f"{name}: version {chosen.version} was fitted on outcomes until {fitted_through}, after the as-of {snapshots.as_of}. Expected a "
-            "model that could have existed on that day; train one with 'tenure run', or mark the scores with --allow-hindsight."
+            f"{name}: version {chosen.version} was fitted on outcomes until {fitted_through}, after the as-of "
+            f"{snapshots.as_of}. Expected a model that could have existed on that day; train one with 'tenure run', "
+            "or mark the scores with --allow-hindsight."
         )
 
 
@@ -146,9 +150,8 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     scored.insert(2, "decile", decile_of(scored["propensity"].to_numpy()))
     margin = scored["revenue"] * snapshots.staged.source.margin_rate
     scored["margin_12_months"] = margin.round(2)
-    scored["assumed_value_of_acting"] = (scored["propensity"] * target.save_rate * margin - target.contact_cost).round(
-        2
-    )
+    value = scored["propensity"] * target.save_rate * margin - target.contact_cost
+    scored["assumed_value_of_acting"] = value.round(2)
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
 
@@ -186,14 +189,14 @@ def _nobody() -> pd.DataFrame:
 def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
     """Write ``scored_customers.parquet`` and ``.csv``, one ``<target>.csv`` each, and the details; return the paths.
 
-    ``made`` tells how: source, as_of, run_kind, is_hindsight. With what each target asked and its model it stands in the Parquet's metadata.
+    ``made`` says how: source, as_of, run_kind, is_hindsight. The Parquet's metadata hold it, with what each target
+    asked and its model.
     """
     paths = [folder / "scored_customers.parquet", folder / "scored_customers.csv"]
-    targets = {name: _told(scores, name) for name in scores.targets}
-    told = {FORMAT: FORMAT_VERSION, **made, "targets": targets, "tables": list(scores.tables)}
+    metadata = {FORMAT: FORMAT_VERSION, **made, "targets": {name: _made_by(scores, name) for name in scores.targets}, "tables": list(scores.tables)}
     with replaced_file(paths[0]) as fresh:
         table = pa.Table.from_pandas(scores.customers, preserve_index=False)
-        own = {STORED_AS: json.dumps(told, default=str)}
+        own = {STORED_AS: json.dumps(metadata, default=str)}
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **own}), fresh)
     _write_csv(scores.customers, paths[1])
     for name, table in {**scores.ranked, **scores.details}.items():
@@ -202,12 +205,16 @@ def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
     return paths
 
 
-def _told(scores: Scores, name: str) -> dict[str, Any]:
+def _made_by(scores: Scores, name: str) -> dict[str, Any]:
     target, chosen = scores.targets[name], scores.models[name]
     return {
-        "model_version": chosen.version, "model": chosen.model.fingerprint, "is_quick": chosen.is_quick,
-        "definition": target.fingerprint, "question": target.describe(), **{days: getattr(target, days) for days in WINDOW},
-    }  # fmt: skip
+        "model_version": chosen.version,
+        "model": chosen.model.fingerprint,
+        "is_quick": chosen.is_quick,
+        "definition": target.fingerprint,
+        "question": target.describe(),
+        **{days: getattr(target, days) for days in WINDOW},
+    }
 
 
 def read_scores_metadata(path: Path) -> dict[str, Any]:

@@ -17,14 +17,15 @@ FORMAT_VERSION = 1
 
 @writes
 def audit_run(session: Session, targets: str = "") -> SourceAudit:
-    """Audit everything: every cutoff of the walk replayed and perturbed, every target; write ``audit.html`` and ``audit.json``.
+    """Replay and perturb every cutoff of the walk, audit every target; write ``audit.html`` and ``audit.json``.
 
     Raises
     ------
     UnknownNameError : no such target.
     """
     from tenure.audit.full import audit_source
-    from tenure.reporting.report import audit_page, write_page
+    from tenure.reporting.pages import write_page
+    from tenure.reporting.report import audit_page
 
     names = names_in(targets)
     for name in names:

@@ -1,4 +1,4 @@
-"""All there is to tell of one customer: what 08_customer and ``tenure customer`` call. Reads one customer's rows, never a whole table."""
+"""All there is on one customer, read row by row: what 08_customer and ``tenure customer`` call."""
 
 from __future__ import annotations
 
@@ -17,33 +17,44 @@ from tenure.models.model import PropensityModel
 from tenure.scoring.ledger import RUN_KINDS, Entry, entries, of_each_day, read_definition
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.facts_at import facts_at
+from tenure.steps.chosen import models_folder
 from tenure.steps.opening import Session
 from tenure.steps.results import is_quick
-from tenure.steps.score import models_folder
 
 SHOWN_LEVERS = 5
 NEAREST = 3
-# How a table's rows read, and whether they are told by the day or, where there are many, by the month.
+# How a table's rows read, and whether they are summed up by the day or, where there are many, by the month.
 TIMELINE = {
     "subscription_events": ("day", "replace(event, '_', ' ') || coalesce(', ' || plan, '')"),
-    "payments": ("day", "'payment ' || replace(status, '_', ' ') || ' ' || CAST(CAST(amount AS DECIMAL(18,2)) AS VARCHAR)"),
-    "order_lines": ("day", "CASE WHEN quantity > 0 THEN 'bought ' ELSE 'gave back ' END || coalesce(category, brand, product_brand, product_id, 'something')"),
-    "contacts": ("day", "CASE WHEN arm = 'control' THEN 'held out of ' ELSE 'sent ' END || coalesce(offer, campaign_id, channel, 'a message')"),
+    "payments": (
+        "day",
+        "'payment ' || replace(status, '_', ' ') || ' ' || CAST(CAST(amount AS DECIMAL(18,2)) AS VARCHAR)",
+    ),
+    "order_lines": (
+        "day",
+        "CASE WHEN quantity > 0 THEN 'bought ' ELSE 'gave back ' END"
+        " || coalesce(category, brand, product_brand, product_id, 'something')",
+    ),
+    "contacts": (
+        "day",
+        "CASE WHEN arm = 'control' THEN 'held out of ' ELSE 'sent ' END"
+        " || coalesce(offer, campaign_id, channel, 'a message')",
+    ),
     "support_tickets": ("day", "'ticket ' || event || coalesce(', ' || topic, '')"),
     "loyalty": ("month", "'points ' || event"),
     "declared": ("day", "'answered ' || key || ': ' || coalesce(value, '')"),
     "engagement": ("month", "coalesce(channel || ' ', '') || kind"),
     "usage": ("month", "'used ' || coalesce(metric, '')"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
 class CustomerPage:
     """One customer as of a day.
 
-    ``row``: their line of ``scored_customers``. ``timeline``: day, table, what, times, newest first, as known at the as-of.
-    ``history``: as_of, target, propensity, decile, run_kind, from the ledger. ``levers``: target, feature, is, usual,
-    propensity, propensity_if_usual: the model's view, not a cause.
+    ``row``: their line of ``scored_customers``. ``timeline``: day, table, what, times, newest first, as known at the
+    as-of. ``history``: as_of, target, propensity, decile, run_kind, from the ledger. ``levers``: target, feature, is,
+    usual, propensity, propensity_if_usual: the model's view, not a cause.
     """
 
     customer_id: str
@@ -54,7 +65,7 @@ class CustomerPage:
 
 
 def describe_customer(session: Session, customer_id: str = "") -> CustomerPage:
-    """Gather what is told of one customer; without an id, of the first of the table.
+    """Gather all there is on one customer; without an id, on the first of the table.
 
     Raises
     ------
@@ -68,7 +79,7 @@ def describe_customer(session: Session, customer_id: str = "") -> CustomerPage:
 def write_customer(session: Session, page: CustomerPage) -> Path:
     """Write ``customer.html``, the page of the customer asked last; return its path."""
     from tenure.reporting.customer_page import customer_page
-    from tenure.reporting.report import write_page
+    from tenure.reporting.pages import write_page
 
     html = customer_page(
         page.row,
@@ -85,18 +96,25 @@ def write_customer(session: Session, page: CustomerPage) -> Path:
 def _scored_row(path: Path, customer_id: str) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(
-            f"{path} is not there. Expected the customers scored at this as-of; run 'tenure run' or 'tenure score' first."
+            f"{path} is not there. Expected the customers scored at this as-of; "
+            "run 'tenure run' or 'tenure score' first."
         )
     scored = f"read_parquet({literal(str(path))})"
     wanted = f"WHERE customer_id = {literal(customer_id)}" if customer_id else ""
     with connect() as connection:
         rows = connection.execute(f"SELECT * FROM {scored} {wanted} LIMIT 1").df().to_dict("records")
         if not rows:
-            nearest = connection.execute(
-                f"SELECT customer_id FROM {scored} ORDER BY jaro_winkler_similarity(customer_id, {literal(customer_id)}) DESC, customer_id LIMIT {NEAREST}"
+            found = connection.execute(
+                f"""
+                SELECT customer_id
+                FROM {scored}
+                ORDER BY jaro_winkler_similarity(customer_id, {literal(customer_id)}) DESC, customer_id
+                LIMIT {NEAREST}
+                """
             ).fetchall()
+            nearest = ", ".join(name for (name,) in found)
             raise UsageError(
-                f"Customer '{customer_id}' is not among those scored in {path.parent.name}. Nearest: {', '.join(n for (n,) in nearest)}."
+                f"Customer '{customer_id}' is not among those scored in {path.parent.name}. Nearest: {nearest}."
             )
     return {str(key): None if _is_missing(value) else value for key, value in rows[0].items()}
 
@@ -108,8 +126,16 @@ def _is_missing(value: object) -> bool:
 def _timeline(session: Session, customer_id: str) -> pd.DataFrame:
     with facts_at(session.staged, session.as_of) as facts:
         parts = [
-            f"SELECT CAST(date_trunc('{every}', occurred_at) AS DATE) AS day, '{table}' AS \"table\", {words} AS what, count(*) AS times "
-            f"FROM {table} WHERE customer_id = {literal(customer_id)} GROUP BY ALL"
+            f"""
+            SELECT
+                CAST(date_trunc('{every}', occurred_at) AS DATE) AS day,
+                '{table}' AS "table",
+                {words} AS what,
+                count(*) AS times
+            FROM {table}
+            WHERE customer_id = {literal(customer_id)}
+            GROUP BY ALL
+            """
             for table, (every, words) in TIMELINE.items()
             if table in facts.tables
         ]
@@ -119,7 +145,10 @@ def _timeline(session: Session, customer_id: str) -> pd.DataFrame:
 
 
 def _history(session: Session, customer_id: str) -> pd.DataFrame:
-    """Read the customer's last scores of each day from the ledger up to the as-of, oldest first; those of another definition say so."""
+    """Read the customer's last scores of each day up to the as-of, oldest first, from the ledger.
+
+    => as_of, target (named apart under another definition), propensity, decile, run_kind
+    """
     found = (entry for entry in entries(session.workspace, session.source.name) if entry.as_of <= session.as_of)
     asked = {str(entry.path): _asked(session, entry) for entry in of_each_day(found, RUN_KINDS)}
     if not asked:
@@ -127,8 +156,12 @@ def _history(session: Session, customer_id: str) -> pd.DataFrame:
     files = f"read_parquet([{', '.join(map(literal, asked))}], hive_partitioning = true, filename = true)"
     with connect() as connection:
         table = connection.execute(
-            f"SELECT CAST(as_of AS DATE) AS as_of, filename AS target, propensity, decile, run_kind FROM {files} "
-            f"WHERE customer_id = {literal(customer_id)} ORDER BY as_of, target"
+            f"""
+            SELECT CAST(as_of AS DATE) AS as_of, filename AS target, propensity, decile, run_kind
+            FROM {files}
+            WHERE customer_id = {literal(customer_id)}
+            ORDER BY as_of, target
+            """
         ).df()
     return table.assign(target=table["target"].map(asked))
 
@@ -161,13 +194,14 @@ def _levers(session: Session, row: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def levers_of(model: PropensityModel, features: pd.DataFrame) -> list[dict[str, Any]]:
-    """Score one customer's features again, each of the strongest that words can tell set to its usual value; the largest change first.
+    """Score one customer again with each of the strongest features at its usual value; the largest change first.
 
-    A feature moved alone leaves those that go with it as they are: the model's view, not what acting would bring.
+    => feature, found, propensity, propensity_if_usual. Features without words are left out. A feature moved alone
+    leaves those that go with it as they are: the model's view, not what acting would bring.
     """
     contributions = model.contributions(features)[0, :-1]
-    told = [place for place in np.argsort(-np.abs(contributions), kind="stable") if model.meanings[place].noun]
-    strongest = told[: 2 * SHOWN_LEVERS]
+    ranked = np.argsort(-np.abs(contributions), kind="stable")
+    strongest = [place for place in ranked if model.meanings[place].noun][: 2 * SHOWN_LEVERS]
     currency, now = str(model.about.get("currency", "")), float(model.propensities(features)[0])
     found = []
     for place in strongest:

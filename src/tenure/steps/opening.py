@@ -38,7 +38,7 @@ MANUAL, BACKFILL = "manual", "backfill"
 
 @dataclass(frozen=True)
 class Session:
-    """One source at one as-of: where it reads, where it writes. ``record`` is the run on disk; None where it was opened by hand."""
+    """One source at one as-of: where it reads and writes. ``record``: the run on disk; None where opened by hand."""
 
     workspace: Workspace
     source: Source
@@ -67,9 +67,17 @@ class Session:
             )
         options = found["parameters"]
         return cls(
-            workspace, source, parse_date(found["as_of"]) if found["as_of"] else None, options["quick"], options["engine"],
-            found["run_kind"], record, found["memory"], found["run_id"], record.started_at,
-        )  # fmt: skip
+            workspace,
+            source,
+            parse_date(found["as_of"]) if found["as_of"] else None,
+            options["quick"],
+            options["engine"],
+            found["run_kind"],
+            record,
+            found["memory"],
+            found["run_id"],
+            record.started_at,
+        )
 
     @property
     def recorded(self) -> RunRecord:
@@ -129,7 +137,7 @@ class Session:
 
     @contextmanager
     def writing(self, step: str) -> Iterator[None]:
-        """Hold the source's lock while a step writes: a notebook run by hand writes beside nobody, and blocks nobody while it is only open.
+        """Hold the source's lock while a step writes: an open notebook blocks nobody until it writes.
 
         What a step run by hand leaves is noted in the record of its folder, which is begun where there is none.
         """
@@ -149,14 +157,20 @@ class Session:
     def facts(self, kind: str, **parameters: Any) -> dict[str, Any]:
         """Give what the record of this run begins with."""
         return {
-            "kind": kind, "run_kind": self.run_kind, "source": self.source.name, "as_of": str(self.as_of_given or ""), "staging": None,
-            "parameters": {"quick": self.quick, "engine": self.engine, **parameters}, "mapping": self.source.meaning,
-            "memory": self.memory, "registry": self.registry.recorded,
-        }  # fmt: skip
+            "kind": kind,
+            "run_kind": self.run_kind,
+            "source": self.source.name,
+            "as_of": str(self.as_of_given or ""),
+            "staging": None,
+            "parameters": {"quick": self.quick, "engine": self.engine, **parameters},
+            "mapping": self.source.meaning,
+            "memory": self.memory,
+            "registry": self.registry.recorded,
+        }
 
 
 def writes(step: Callable[Concatenate[Session, Given], Made]) -> Callable[Concatenate[Session, Given], Made]:
-    """Let a step write as ``Run.writing`` says."""
+    """Let a step write as ``Session.writing`` says."""
 
     @wraps(step)
     def alone(session: Session, *args: Given.args, **kwargs: Given.kwargs) -> Made:
@@ -169,12 +183,14 @@ def writes(step: Callable[Concatenate[Session, Given], Made]) -> Callable[Concat
 def open_run(
     source: str, *, as_of: str = "", workspace: str = "", quick: bool = False, run: str = "", engine: str = ""
 ) -> Session:
-    """Open a source at an as-of, or the run of that id; the demo company is generated where it is absent. Empty text means the default.
+    """Open a source at an as-of, or the run of that id; empty text means the default.
+
+    The demo company is generated where it is absent.
 
     Raises
     ------
-    TenureError : an unknown source, engine or target of its TOML, a date that is none, no workspace, no such run; a notebook's
-        parameter that it does not have.
+    TenureError : an unknown source, engine or target of its TOML, an invalid date, no workspace, no such run, or an
+        unknown parameter of a notebook.
     """
     check_injected()
     located = Workspace.locate(workspace or None)

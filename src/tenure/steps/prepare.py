@@ -34,7 +34,10 @@ def feature_catalogue(session: Session) -> pd.DataFrame:
 
 
 def build_snapshots(session: Session, targets: Iterable[str] = ()) -> pd.DataFrame:
-    """Build, or reuse, every snapshot the targets need. => target, status, test_cutoff, fitting_cutoffs, built, reused"""
+    """Build, or reuse, every snapshot the targets need.
+
+    => target, status, why, test_cutoff, fitting_cutoffs, snapshots_built, snapshots_reused
+    """
     rows: list[dict[str, Any]] = []
     wanted = list(targets) or list(session.snapshots.targets)
     cutoffs: set[date] = {session.as_of}

@@ -6,14 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tenure.core.alerts import Alert, load_alerts
 from tenure.core.errors import DamagedError, UnknownNameError
+from tenure.core.problems import Problem, load_problems
 from tenure.core.stored import read_stored
 from tenure.reporting.record import TrainingRecord
 from tenure.steps.opening import Session
 from tenure.targets.catalogue import all_targets
 
-REVIEW_ALERTS = "review.alerts.json"
+REVIEW_PROBLEMS = "review.problems.json"
+FORMER_REVIEW_PROBLEMS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 
 
@@ -47,9 +48,10 @@ def records(session: Session) -> list[TrainingRecord]:
     return found
 
 
-def review_alerts(folder: Path) -> list[Alert]:
-    """Read the alerts a review left in an output folder."""
-    return load_alerts(folder / REVIEW_ALERTS)
+def review_problems(folder: Path) -> list[Problem]:
+    """Read the problems a review left in an output folder."""
+    former, path = folder / FORMER_REVIEW_PROBLEMS, folder / REVIEW_PROBLEMS
+    return load_problems(former if former.is_file() and not path.is_file() else path)
 
 
 def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:

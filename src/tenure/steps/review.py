@@ -1,124 +1,104 @@
-"""Promises, drift and deliveries: what 06_review calls."""
+"""Forecast vs. outcome, drift and freshness: what 06_review calls."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from tenure.core.alerts import Alert, save_alerts, worst_first
 from tenure.core.errors import RegistryError, UnknownNameError
-from tenure.core.stored import made_of
+from tenure.core.problems import Problem, problems_of, save_problems, worst_first
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 from tenure.models.registry.history import PROMOTED, changes_of
 from tenure.models.version import Version
 from tenure.scoring.ledger import scored_versions, state
-from tenure.scoring.review.diary import DAYS, Entry, Reason, RunOfDay, began, write_diary
-from tenure.scoring.review.drift import drift_alerts, drift_table
+from tenure.scoring.review.diary import DAYS, Reason, RunOfDay, began, write_diary
+from tenure.scoring.review.drift import Drift, drift_problems, drift_table
 from tenure.scoring.review.failures import read_failures
-from tenure.scoring.review.freshness import change_alerts, delivery_alerts, delivery_table
-from tenure.scoring.review.outcomes import Promise, find_promises, promise_alerts, promise_table
+from tenure.scoring.review.freshness import change_problems, freshness_problems, freshness_table
+from tenure.scoring.review.outcomes import find_outcomes, outcome_problems
+from tenure.scoring.review.review import Review
 from tenure.snapshots.engines.known_customers import rows_per_day
 from tenure.snapshots.rows import read_rows
+from tenure.steps.chosen import choose_models
 from tenure.steps.opening import Session, writes
 from tenure.steps.report import write_index
-from tenure.steps.results import REVIEW_ALERTS, is_quick, saved_records, scoring_outcomes
+from tenure.steps.results import (
+    FORMER_REVIEW_PROBLEMS,
+    REVIEW_PROBLEMS,
+    is_quick,
+    saved_records,
+    scoring_outcomes,
+)
 from tenure.steps.run_record import sealed_runs
-from tenure.steps.score import choose_models, scored_before
-from tenure.targets.definition import Target
-
-
-@dataclass(frozen=True)
-class Review:
-    """What a review found; tables as ``promise_table``, ``drift_table`` and ``delivery_table`` give them."""
-
-    promises: list[Promise]
-    features: dict[str, pd.DataFrame]
-    scores: dict[str, pd.DataFrame]
-    since: dict[str, str]
-    deliveries: pd.DataFrame
-    alerts: list[Alert]
-    diary: list[Entry]
-
-    @property
-    def table(self) -> pd.DataFrame:
-        return promise_table(self.promises)
-
-    @property
-    def drift(self) -> pd.DataFrame:
-        """The ten most drifted features of each target. => target, name, psi, chance, ..."""
-        tops = [table.head(10).assign(target=name) for name, table in self.features.items()]
-        return pd.concat(tops, ignore_index=True) if tops else pd.DataFrame()
+from tenure.steps.score import scored_before
 
 
 @writes
 def review_run(session: Session) -> Review:
-    """Compare promises with what came true, today's inputs and scores with the test cutoff's, deliveries with their history.
+    """Compare forecasts with outcomes, today's inputs and scores with the test cutoff's, tables with their own history.
 
-    What the runs of the last month did and met comes with it. Writes ``review.html`` and its alerts into the output, and the index anew.
+    The diary of the last month comes with it. Writes ``review.html`` and ``review.problems.json``, and the index anew.
     """
-    from tenure.reporting.report import write_page
+    from tenure.reporting.pages import write_page
     from tenure.reporting.review_page import review_page
 
-    promises, unreviewed = find_promises(session.snapshots, partial(_about, session))
+    outcomes, problems = find_outcomes(session.snapshots, partial(_about, session))
     former = _former_runs(session)
-    deliveries = delivery_table(rows_per_day(session.staged, session.as_of), session.as_of)
-    alerts = [
-        *promise_alerts(promises),
-        *unreviewed,
-        *delivery_alerts(
-            deliveries, {table for target in session.snapshots.targets.values() for table in target.tables}
-        ),
-        *change_alerts(session.staged.tables, [former[day] for day in sorted(former)]),
-    ]
+    freshness = freshness_table(rows_per_day(session.staged, session.as_of), session.as_of)
+    vital = {table for target in session.snapshots.targets.values() for table in target.tables}
     before = scored_before(session)
-    outcomes = scoring_outcomes(session.output) or {
+    scored = scoring_outcomes(session.output) or {
         one.target: one.document() for one in choose_models(session, None, (), before)
     }
-    alerts += champion_alerts(session, outcomes, before)
-    features, scores, since = {}, {}, {}
-    for name, model in _scoring_models(session, outcomes).items():
-        since[name] = str(model.about["test_cutoff"])
-        features[name], scores[name] = _drift(session, session.target(name), model)
-        alerts += drift_alerts(name, features[name], scores[name], since[name])
-    alerts = worst_first(alerts)
-    runs = _runs(session, former, alerts)
+    drift = {name: _drift(session, name, model) for name, model in _scoring_models(session, scored).items()}
+    problems += [
+        *outcome_problems(outcomes),
+        *freshness_problems(freshness, vital),
+        *change_problems(session.staged.tables, [former[day] for day in sorted(former)]),
+        *champion_problems(session, scored, before),
+    ]
+    for name, found in drift.items():
+        problems += drift_problems(name, found.features, found.scores, found.since)
+    problems = worst_first(problems)
+    runs = _runs(session, former, problems)
     diary = write_diary(runs, read_failures(session.workspace, session.source.name), _why(session))
-    found = Review(promises, features, scores, since, deliveries, alerts, diary)
-    save_alerts(found.alerts, session.output / REVIEW_ALERTS)
-    page = review_page(
-        promises, features, scores, since, deliveries, found.alerts, found.diary, began=began(runs, alerts), staged=session.staged,
-        as_of=session.as_of, is_quick=is_quick(session),
-    )  # fmt: skip
+    review = Review(outcomes, drift, freshness, problems, began(runs, problems), diary)
+    save_problems(problems, session.output / REVIEW_PROBLEMS)
+    (session.output / FORMER_REVIEW_PROBLEMS).unlink(missing_ok=True)
+    page = review_page(review, staged=session.staged, as_of=session.as_of, is_quick=is_quick(session))
     write_page(session.output / "review.html", page)
     write_index(session)
-    return found
+    return review
 
 
-def champion_alerts(
-    session: Session, outcomes: Mapping[str, Mapping[str, Any]], before: Collection[str]
-) -> Iterator[Alert]:
-    """Name the targets nobody scores, though they were scored ``before`` or have a champion, and champions that are quick or never passed."""
-    for name, outcome in outcomes.items():
+def champion_problems(
+    session: Session, scored: Mapping[str, Mapping[str, Any]], before: Collection[str]
+) -> Iterator[Problem]:
+    """List targets due to be scored that were not, and champions in use that are quick or never passed their gates."""
+    for name, outcome in scored.items():
         if outcome["outcome"] == "error" or (outcome["outcome"] == "refused" and name in before):
-            yield Alert("error", name, f"nobody was scored. {outcome['reason'].removeprefix(f'{name}: ')}")
+            text = f"nobody was scored. {outcome['reason']}"
+            yield Problem("error", name, text, "not_scored", (outcome["code"],))
         if outcome["outcome"] != "scored":
             continue
         if outcome["is_quick"]:
-            yield Alert(
-                "warning", name, f"scored by version {outcome['model_version']}, of a quick run: do not act on its numbers. Train with 'tenure run'."
-            )  # fmt: skip
+            text = (
+                f"scored by version {outcome['model_version']}, of a quick run: do not act on its numbers. "
+                "Train with 'tenure run'."
+            )
+            yield Problem("warning", name, text, "quick_champion")
         version = session.registry.find(session.model_name(name), outcome["model_version"])
         if not version.is_promotable:
             yield _never_passed(session, name, version)
 
 
-def _never_passed(session: Session, target: str, version: Version) -> Alert:
+def _never_passed(session: Session, target: str, version: Version) -> Problem:
     """Say which gates a version in use did not pass, and who put it there."""
     failed = "; ".join(session.registry.overridden_gates(version.name, version.version)) or "nobody judged it"
     promotions = [change for change in changes_of(version.version, version.tags) if change.what == PROMOTED]
@@ -126,24 +106,27 @@ def _never_passed(session: Session, target: str, version: Version) -> Alert:
     if promotions:
         last = promotions[-1]
         by = f"; promoted by {last.who} at {last.when} ({last.why})"
-    text = f"version {version.version} is in use and never passed its gates: {failed}{by}. Roll back, or train anew with 'tenure run'."
-    return Alert("error", target, text)
+    text = (
+        f"version {version.version} is in use and never passed its gates: {failed}{by}. "
+        "Roll back, or train anew with 'tenure run'."
+    )
+    return Problem("error", target, text, "gates_not_passed")
 
 
-def _scoring_models(session: Session, outcomes: Mapping[str, Mapping[str, Any]]) -> dict[str, PropensityModel]:
+def _scoring_models(session: Session, scored: Mapping[str, Mapping[str, Any]]) -> dict[str, PropensityModel]:
     """Load the models this as-of was scored with, else the champions."""
     return {
         name: session.registry.load(session.model_name(name), outcome["model_version"])
-        for name, outcome in outcomes.items()
+        for name, outcome in scored.items()
         if outcome["outcome"] == "scored"
     }
 
 
-def _drift(session: Session, target: Target, model: PropensityModel) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _drift(session: Session, name: str, model: PropensityModel) -> Drift:
     """Compare a model's inputs and propensities at the as-of with those at its test cutoff."""
+    target, test = session.target(name), date.fromisoformat(model.about["test_cutoff"])
     columns = [column for column in session.snapshots.columns if column.name in set(model.feature_names)]
-    test = date.fromisoformat(model.about["test_cutoff"])
-    # Of those it was fitted at, whose snapshots are there, the one that lies about as long before the test cutoff as the as-of after it.
+    # The fitting cutoff (its snapshot is there) about as long before the test cutoff as the as-of is after it.
     fitted = [date.fromisoformat(day) for day in model.about["fitting_cutoffs"]]
     former = min(fitted, key=lambda day: abs((test - day) - (session.as_of - test)))
     then, before, now = (
@@ -152,7 +135,9 @@ def _drift(session: Session, target: Target, model: PropensityModel) -> tuple[pd
     scored = [pd.DataFrame({"propensity": model.propensities(table)}) for table in (before, now)]
     labels = dict(zip(model.feature_names, labels_of(model.meanings), strict=True))
     moved = drift_table(before, now, model.feature_names, then)
-    return moved.assign(label=moved["name"].map(labels)), drift_table(scored[0], scored[1], ["propensity"])
+    return Drift(
+        str(test), moved.assign(label=moved["name"].map(labels)), drift_table(scored[0], scored[1], ["propensity"])
+    )
 
 
 def _former_runs(session: Session) -> dict[date, dict[str, Any]]:
@@ -163,30 +148,24 @@ def _former_runs(session: Session) -> dict[date, dict[str, Any]]:
     return {day: found[day].document for day in shown}
 
 
-def _runs(session: Session, former: dict[date, dict[str, Any]], alerts: list[Alert]) -> list[RunOfDay]:
-    """Tell what the runs of the last month did, and this one."""
+def _runs(session: Session, former: Mapping[date, dict[str, Any]], problems: Sequence[Problem]) -> list[RunOfDay]:
+    """Sum up what the runs of the last month did, and this one."""
+    versions = partial(scored_versions, session.workspace, session.source.name)
     runs = [
-        RunOfDay(
-            day, document["kind"], tuple(made_of(Alert, line) for line in document["alerts"]), scored_versions(session.workspace, session.source.name, day),
-            _trainings(document), document["finished_at"],
-        )
-        for day, document in former.items()
-    ]  # fmt: skip
-    records = {record.target: record for record in saved_records(session)}
-    trained = {name: _became(r.status, r.version, r.reason) for name, r in records.items() if r.version}
-    kind = "run" if trained else "score"
-    today = RunOfDay(
-        session.as_of,
-        kind,
-        tuple(alerts),
-        scored_versions(session.workspace, session.source.name, session.as_of),
-        trained,
-    )
+        RunOfDay(day, run["kind"], tuple(problems_of(run)), versions(day), _former_trainings(run), run["finished_at"])
+        for day, run in former.items()
+    ]
+    trained = {
+        record.target: _became(record.status, record.model.version, record.reason)
+        for record in saved_records(session)
+        if record.model.version
+    }
+    today = RunOfDay(session.as_of, "run" if trained else "score", tuple(problems), versions(session.as_of), trained)
     return [*runs, today]
 
 
-def _trainings(document: dict[str, Any]) -> dict[str, str]:
-    found = document.get("targets", {}).items()
+def _former_trainings(run: Mapping[str, Any]) -> dict[str, str]:
+    found = run.get("targets", {}).items()
     return {name: _became(t["status"], t["model_version"], t["reason"]) for name, t in found if t["model_version"]}
 
 
@@ -214,5 +193,5 @@ def _about(session: Session, target: str, version: str, run_kind: str) -> dict[s
 
 
 def ledger_state(session: Session) -> str:
-    """Tell what a review may read of the ledger apart from any other: the scores of earlier as-ofs."""
+    """Identify what a review may read of the ledger: the scores of earlier as-ofs."""
     return state(session.workspace, session.source.name, session.as_of)

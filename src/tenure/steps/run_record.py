@@ -1,4 +1,4 @@
-"""``run.json``: a run as one object on disk. It is written first, each step extends and opens it, and it is sealed last."""
+"""``run.json``: a run as one object on disk, written first, opened and extended by each step, sealed last."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def read_sealed(folder: Path) -> dict[str, Any]:
 
 
 def sealed_runs(workspace: Workspace, source: str) -> dict[date, RunRecord]:
-    """Open the sealed run of each as-of of a source, the earliest first; a damaged record is none, nor is a folder of another name."""
+    """Open the sealed run of each as-of of a source, earliest first; damaged records and other folders are left out."""
     found = {}
     for path in sorted(workspace.reports_of(source).glob(f"[0-9]*/{RUN_JSON}")):
         if not _DAY.fullmatch(path.parent.name):
@@ -129,7 +129,7 @@ def sealed_runs(workspace: Workspace, source: str) -> dict[date, RunRecord]:
 
 
 def former_steps(folder: Path) -> dict[str, Any]:
-    """Read what the steps of a folder were made from; nothing where its record is damaged or none is there: they are performed again."""
+    """Read what the steps of a folder were made from; empty without a record that can be read: all run again."""
     with suppress(DamagedError, RunError):
         return dict(RunRecord.open(folder).document.get("steps", {}))
     return {}

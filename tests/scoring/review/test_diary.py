@@ -2,14 +2,14 @@
 
 from datetime import date, timedelta
 
-from tenure.core.alerts import Alert
+from tenure.core.problems import Problem
 from tenure.core.workspace import Workspace
 from tenure.scoring.review.diary import Reason, RunOfDay, began, write_diary
 from tenure.scoring.review.failures import Failure, note_failure, read_failures
 
 JUNE = [date(2025, 6, day) for day in range(1, 31)]
-LATE = Alert("error", "orders", "nothing since 2025-06-02, 4 days.")
-LATER = Alert("error", "orders", "nothing since 2025-06-02, 5 days.")
+LATE = Problem("error", "orders", "nothing since 2025-06-02, 4 days.", "late")
+LATER = Problem("error", "orders", "nothing since 2025-06-02, 5 days.", "late")
 
 
 def told(*runs, failures=(), why=None):
@@ -21,42 +21,52 @@ def told(*runs, failures=(), why=None):
     ]
 
 
-def score(day, *alerts, **versions):
-    return RunOfDay(JUNE[day - 1], "score", alerts, versions)
+def score(day, *problems, **versions):
+    return RunOfDay(JUNE[day - 1], "score", problems, versions)
 
 
 def test_quiet_days_in_a_row_are_one_line():
     assert told(*(score(day, churn="1") for day in range(1, 8))) == ["1-7 score: "]
 
 
-def test_an_alert_is_told_when_it_begins_and_when_it_is_over_not_in_between():
+def test_a_problem_is_told_when_it_begins_and_when_it_is_over_not_in_between():
     assert told(score(1), score(2, LATE), score(3, LATER), score(4)) == [
         "1 score: ",
         "2 score: orders: nothing since 2025-06-02, 4 days.",
         "3 score: ",
-        "4 score: orders: no alert any more",
+        "4 score: orders: no problem any more",
     ]
 
 
-def test_an_alert_that_goes_on_is_named_on_the_days_on_which_nothing_else_is_new():
+def test_a_problem_that_goes_on_is_named_on_the_days_on_which_nothing_else_is_new():
     entries = write_diary([score(1), score(2, LATE), score(3, LATER), score(4, LATER), score(5)], (), ())
     assert [(e.first.day, e.last.day, e.still) for e in entries] == [
         (1, 1, ()), (2, 2, ()), (3, 4, ("orders",)), (5, 5, ()),
     ]  # fmt: skip
 
 
-def test_an_alert_stands_since_the_first_of_the_days_in_a_row_that_had_it():
+def test_a_problem_stands_since_the_first_of_the_days_in_a_row_that_had_it():
     runs = [score(1, LATE), score(2), score(3, LATE), score(4, LATER), score(5, LATER)]
     assert began(runs, [LATER]) == [JUNE[2]]
-    assert began(runs, [Alert("warning", "churn", "new today")]) == [JUNE[4]]
+    assert began(runs, [Problem("warning", "churn", "new today")]) == [JUNE[4]]
 
 
-def test_an_alert_that_names_something_else_is_another_one():
-    one = Alert("warning", "churn", "1 of 5 features drifted since 2025-06-01, most age_days (PSI 0.27).")
-    two = Alert(
-        "warning", "churn", "2 of 5 features drifted since 2025-06-01, most age_days (PSI 0.28), usage_30d (PSI 0.26)."
-    )
-    assert told(score(1), score(2, one), score(3, two))[2].startswith("3 score: churn: 2 of 5 features drifted")
+def test_a_problem_that_names_something_else_is_another_one():
+    one = Problem("warning", "churn", "1 of 5 features drifted.", "features_drifted", ("age_days",))
+    two = Problem("warning", "churn", "2 of 5 features drifted.", "features_drifted", ("age_days", "usage_30d"))
+    assert told(score(1), score(2, one), score(3, two))[2] == "3 score: churn: 2 of 5 features drifted."
+
+
+def test_a_problem_is_the_same_whatever_its_words_and_the_order_of_its_names():
+    one = Problem("warning", "churn", "moved.", "features_drifted", ("age_days", "usage_30d"))
+    two = Problem("warning", "churn", "drifted!", "features_drifted", ("usage_30d", "age_days"))
+    assert told(score(1), score(2, one), score(3, two))[2] == "3 score: "
+
+
+def test_a_problem_stored_before_there_were_codes_goes_on_in_one_of_its_level_and_subject():
+    stored = Problem("error", "orders", "late, it was said.")
+    assert told(score(1), score(2, stored), score(3, LATE))[2] == "3 score: "
+    assert began([score(1), score(2, stored), score(3, LATE)], [LATE]) == [JUNE[1]]
 
 
 def test_a_new_champion_and_one_taken_back_are_told_with_their_reasons():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.scoring.review.drift import drift_alerts, drift_table, stability_index
+from tenure.scoring.review.drift import drift_problems, drift_table, stability_index
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_planted_shift_missing_values_and_a_new_category_are_named(generator):
 
 
 def said_of(features, scores):
-    return [str(alert) for alert in drift_alerts("churn", features, scores, "2025-01-01")]
+    return [str(problem) for problem in drift_problems("churn", features, scores, "2025-01-01")]
 
 
 def test_propensities_that_moved_are_told_with_what_drifted_and_what_to_do(generator):
@@ -67,10 +67,10 @@ def test_a_customers_age_moves_as_it_always_did_and_is_no_drift_but_twice_as_fas
     assert drift_table(before, now, ["age"])["has_drifted"].all(), "without a former time the customary limit holds"
 
 
-def test_one_of_many_features_that_drifts_alone_is_no_alert(generator):
+def test_one_of_many_features_that_drifts_alone_is_no_warning(generator):
     names = [f"steady_{n}" for n in range(20)]
     before, now = (pd.DataFrame({name: generator.normal(size=900) for name in names}) for _ in range(2))
     before["age"], now["age"] = generator.normal(size=900), generator.normal(1, size=900)
     table = drift_table(before, now, [*names, "age"])
     assert list(table.loc[table["has_drifted"], "name"]) == ["age"]
-    assert drift_alerts("churn", table, drift_table(before, now, names[:1]), "2025-01-01") == []
+    assert list(drift_problems("churn", table, drift_table(before, now, names[:1]), "2025-01-01")) == []

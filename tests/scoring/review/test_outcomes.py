@@ -1,4 +1,4 @@
-"""Promises of the ledger, joined with what came true."""
+"""Scores of the ledger, joined with what came true."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -11,8 +11,8 @@ from tables import staged
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
 from tenure.scoring.ledger import append_to_ledger, entries
-from tenure.scoring.review import outcomes as promises
-from tenure.scoring.review.outcomes import expected_interval, promise_alerts, promise_table
+from tenure.scoring.review import outcomes as outcomes
+from tenure.scoring.review.outcomes import expected_interval, outcome_problems, outcome_table
 from tenure.scoring.score import Scores
 from tenure.snapshots.build import Snapshots
 from tenure.sources.source import parse_source
@@ -53,57 +53,57 @@ def forget_definitions(root):
         entry.read().drop(columns=["definition", "sequence"]).to_parquet(entry.path)
 
 
-def find_promises(snapshots, about=None):
-    """Find the promises where all can be reviewed; ``about`` is what the model of version 1 says of itself."""
-    found, alerts = promises.find_promises(snapshots, lambda target, version, kind: about)
-    assert not alerts
+def find_outcomes(snapshots, about=None):
+    """Find the outcomes where all can be reviewed; ``about`` is what the model of version 1 says of itself."""
+    found, problems = outcomes.find_outcomes(snapshots, lambda target, version, kind: about)
+    assert not problems
     return found
 
 
-def test_a_promise_is_compared_with_what_came_true(tmp_path):
+def test_a_forecast_is_compared_with_what_came_true(tmp_path):
     score(tmp_path, SCORED, 0.5)
-    (promise,) = find_promises(shop(tmp_path))
-    assert (promise.customers, promise.expected, promise.realised, promise.is_kept) == (100, 50.0, 50, True)
-    assert promise.contacted is None, "the shop does not say whom it contacted"
-    assert list(promise.deciles["realised"]) == [5] * 10 and list(promise.deciles["lift"]) == [1.0] * 10
+    (outcome,) = find_outcomes(shop(tmp_path))
+    assert (outcome.customers, outcome.expected, outcome.realised, outcome.is_as_expected) == (100, 50.0, 50, True)
+    assert outcome.contacted is None, "the shop does not say whom it contacted"
+    assert list(outcome.deciles["realised"]) == [5] * 10 and list(outcome.deciles["lift"]) == [1.0] * 10
 
 
 def test_whom_the_rule_knows_nothing_of_stands_in_its_middle_as_in_training(tmp_path):
     # Every odd customer lapses, and the rule says so; of the others it knows half. In the middle, which is 1, these tie.
     score(tmp_path, SCORED, 0.5, rule=[[0.0, 1.0, np.nan, 1.0][n % 4] for n in range(100)])
-    (promise,) = find_promises(shop(tmp_path))
-    assert promise.to_heuristic.value == pytest.approx(0.5 - 0.75)
+    (outcome,) = find_outcomes(shop(tmp_path))
+    assert outcome.to_heuristic.value == pytest.approx(0.5 - 0.75)
 
 
 def test_contacted_customers_are_left_out_and_controls_are_not(tmp_path):
     contacts = [f"{c} 2024-04-05 x {'control' if n < 5 else 'treated'}" for n, c in enumerate(CUSTOMERS[1:21:2])]
     score(tmp_path, SCORED, 0.5)
     snapshots = shop(tmp_path, contacts=("customer_id occurred_at campaign_id arm", *contacts))
-    (promise,) = find_promises(snapshots)
-    assert (promise.contacted, promise.customers, promise.realised) == (5, 95, 45)
+    (outcome,) = find_outcomes(snapshots)
+    assert (outcome.contacted, outcome.customers, outcome.realised) == (5, 95, 45)
 
 
 def test_the_first_scheduled_scores_count_not_later_ones_nor_tries_by_hand(tmp_path):
     score(tmp_path, SCORED, 0.9, kind="manual", at="2024-04-01")
     score(tmp_path, SCORED, 0.5, at="2024-04-03")
     score(tmp_path, SCORED, 0.7, at="2024-04-02")  # its clock went wrong
-    (promise,) = find_promises(shop(tmp_path))
-    assert promise.expected == pytest.approx(50)
+    (outcome,) = find_outcomes(shop(tmp_path))
+    assert outcome.expected == pytest.approx(50)
 
 
 def test_scores_whose_outcomes_are_not_certain_are_left_for_later(tmp_path):
     score(tmp_path, date(2024, 5, 20), 0.5)
-    assert find_promises(shop(tmp_path)) == []
+    assert find_outcomes(shop(tmp_path)) == []
 
 
-def test_one_missed_promise_is_no_alarm_two_in_a_row_are(tmp_path):
+def test_one_missed_forecast_is_no_warning_two_in_a_row_are(tmp_path):
     score(tmp_path, LATER, 0.2)
-    once = find_promises(shop(tmp_path))
-    assert not once[0].is_kept and promise_alerts(once) == []
+    once = find_outcomes(shop(tmp_path))
+    assert not once[0].is_as_expected and list(outcome_problems(once)) == []
     score(tmp_path, SCORED, 0.2)
-    (alert,) = promise_alerts(find_promises(shop(tmp_path)))
-    assert str(alert).startswith(
-        "warning: lapse: promised too little at 2024-04-01 and at 2024-05-01: 20 expected (12-28)"
+    (problem,) = outcome_problems(find_outcomes(shop(tmp_path)))
+    assert str(problem).startswith(
+        "warning: lapse: the forecasts of 2024-04-01 and 2024-05-01 were too low: 20 expected (12-28)"
     )
 
 
@@ -124,21 +124,21 @@ def asked_otherwise(root, toml=NOW_OF_5_DAYS, **more):
 
 def test_scores_are_held_to_the_window_the_outcome_and_the_customers_of_their_own_definition(tmp_path):
     score(tmp_path, SCORED, 0.5)
-    (promise,) = find_promises(asked_otherwise(tmp_path))
-    assert (promise.customers, promise.realised, promise.horizon_days, promise.is_current) == (100, 50, 30, False)
+    (outcome,) = find_outcomes(asked_otherwise(tmp_path))
+    assert (outcome.customers, outcome.realised, outcome.horizon_days, outcome.is_current) == (100, 50, 30, False)
     score(tmp_path, LATER, 0.9, target=replace(LAPSE, horizon_days=5, eligible_days=60))
     today = asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "60"))
-    assert promise_table(find_promises(today))[["as_of", "horizon_days", "customers", "realised"]].to_numpy().tolist() == [
+    assert outcome_table(find_outcomes(today))[["as_of", "horizon_days", "customers", "realised"]].to_numpy().tolist() == [
         [SCORED, 30, 100, 50], [LATER, 5, 100, 100],
     ]  # fmt: skip
 
 
-def test_an_outcome_is_certain_by_the_definition_it_was_promised_under(tmp_path):
+def test_an_outcome_is_certain_by_the_definition_it_was_forecast_under(tmp_path):
     score(tmp_path, SCORED, 0.5, target=replace(LAPSE, horizon_days=76))  # until 16 June, the day after the as-of
-    assert find_promises(asked_otherwise(tmp_path)) == []
+    assert find_outcomes(asked_otherwise(tmp_path)) == []
     score(tmp_path, SCORED, 0.5, target=replace(LAPSE, horizon_days=75))
-    (promise,) = find_promises(asked_otherwise(tmp_path))
-    assert (promise.horizon_days, promise.realised) == (75, 50)
+    (outcome,) = find_outcomes(asked_otherwise(tmp_path))
+    assert (outcome.horizon_days, outcome.realised) == (75, 50)
     with pytest.raises(NotEnoughDataError, match="certain on 2024-06-16"):
         list(asked_otherwise(tmp_path).label(replace(LAPSE, horizon_days=76), {SCORED: CUSTOMERS}))
 
@@ -146,12 +146,12 @@ def test_an_outcome_is_certain_by_the_definition_it_was_promised_under(tmp_path)
 def test_two_definitions_of_one_day_are_each_held_to_their_own(tmp_path):
     score(tmp_path, SCORED, 0.5)
     score(tmp_path, SCORED, 0.9, target=replace(LAPSE, horizon_days=5, eligible_days=60))
-    found = find_promises(asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "60")))
+    found = find_outcomes(asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "60")))
     assert [(p.horizon_days, p.realised, p.is_current) for p in found] == [(30, 50, False), (5, 100, True)]
     assert {p.as_of for p in found} == {SCORED}
 
 
-def test_what_was_known_too_late_keeps_no_promise_of_an_earlier_definition_either(tmp_path):
+def test_what_was_known_too_late_fulfils_no_forecast_of_an_earlier_definition_either(tmp_path):
     late = [f"{c} 2024-04-20 2024-06-15 {c}d 1 5" for c in CUSTOMERS[1::2]]
     known = [f"{c} 2024-03-10 2024-03-10 {c}a 1 5" for c in CUSTOMERS]
     known += [f"{c} 2024-04-10 2024-04-10 {c}b 1 5" for c in CUSTOMERS[::2]]
@@ -162,48 +162,48 @@ def test_what_was_known_too_late_keeps_no_promise_of_an_earlier_definition_eithe
         "zoe 2024-06-14 2024-06-14 z 1 5",
     )
     score(tmp_path, SCORED, 0.5)
-    (promise,) = find_promises(asked_otherwise(tmp_path, order_lines=orders))
-    assert promise.realised == 50
+    (outcome,) = find_outcomes(asked_otherwise(tmp_path, order_lines=orders))
+    assert outcome.realised == 50
     later = Snapshots(Workspace(tmp_path), asked_otherwise(tmp_path, order_lines=orders).staged, date(2024, 6, 16))
-    assert find_promises(later)[0].realised == 0
+    assert find_outcomes(later)[0].realised == 0
 
 
 def test_who_is_gone_from_the_facts_did_not_lapse(tmp_path):
     score(tmp_path, SCORED, 0.5)
     orders = [f"{c} 2024-03-10 {c}a 1 5" for c in CUSTOMERS[:60]] + [f"{c} 2024-04-10 {c}b 1 5" for c in CUSTOMERS[:40]]
     facts = ("customer_id occurred_at order_id quantity amount", *orders, "zoe 2024-06-14 z 1 5")
-    (promise,) = find_promises(asked_otherwise(tmp_path, order_lines=facts))
-    assert (promise.customers, promise.realised) == (60, 20)
+    (outcome,) = find_outcomes(asked_otherwise(tmp_path, order_lines=facts))
+    assert (outcome.customers, outcome.realised) == (60, 20)
 
 
-def test_a_missed_promise_of_an_earlier_definition_accuses_no_champion_of_todays(tmp_path):
+def test_a_missed_forecast_of_an_earlier_definition_accuses_no_champion_of_todays(tmp_path):
     score(tmp_path, SCORED, 0.2)
     score(tmp_path, LATER, 0.2)
-    missed = find_promises(asked_otherwise(tmp_path))
-    assert [p.is_kept for p in missed] == [False, False] and promise_alerts(missed) == []
-    assert len(promise_alerts([replace(promise, is_current=True) for promise in missed])) == 1
+    missed = find_outcomes(asked_otherwise(tmp_path))
+    assert [p.is_as_expected for p in missed] == [False, False] and list(outcome_problems(missed)) == []
+    assert len([*outcome_problems([replace(outcome, is_current=True) for outcome in missed])]) == 1
 
 
 def test_scores_older_than_definitions_are_held_to_what_their_model_says_it_was_asked(tmp_path):
     score(tmp_path, SCORED, 0.5)
     forget_definitions(tmp_path)
     about = {"question": LAPSE.describe(), "horizon_days": 30, "lead_days": 0, "label_lag_days": 0}
-    (promise,) = find_promises(shop(tmp_path), about)
-    assert (promise.realised, promise.is_current) == (50, True)
-    (promise,) = find_promises(asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "90")), about)
-    assert (promise.realised, promise.horizon_days, promise.is_current) == (50, 30, False)
+    (outcome,) = find_outcomes(shop(tmp_path), about)
+    assert (outcome.realised, outcome.is_current) == (50, True)
+    (outcome,) = find_outcomes(asked_otherwise(tmp_path, NOW_OF_5_DAYS.replace("20", "90")), about)
+    assert (outcome.realised, outcome.horizon_days, outcome.is_current) == (50, 30, False)
 
 
 @pytest.mark.parametrize(
     "about", [None, {}, {"question": "Who leaves?", "horizon_days": 30, "lead_days": 0, "label_lag_days": 0}]
 )
-def test_scores_of_which_nobody_knows_what_they_answer_are_warned_of_and_not_reviewed(tmp_path, about):
+def test_scores_of_which_nobody_knows_what_they_answer_are_warned_of_and_not_comparable(tmp_path, about):
     score(tmp_path, SCORED, 0.5)
     forget_definitions(tmp_path)
     score(tmp_path, LATER, 0.5)
-    found, (alert,) = promises.find_promises(shop(tmp_path), lambda *_: about)
-    assert [promise.as_of for promise in found] == [LATER]
-    assert str(alert).startswith(
+    found, (problem,) = outcomes.find_outcomes(shop(tmp_path), lambda *_: about)
+    assert [outcome.as_of for outcome in found] == [LATER]
+    assert str(problem).startswith(
         "warning: lapse: 1 earlier scores (2024-04-01 to 2024-04-01) cannot be compared with their outcomes: the definition behind version 1 is not known"
     )
 
@@ -211,11 +211,11 @@ def test_scores_of_which_nobody_knows_what_they_answer_are_warned_of_and_not_rev
 def test_a_definition_that_asks_for_a_table_which_is_gone_is_warned_of(tmp_path):
     of_payments = replace(LAPSE, outcome=replace(LAPSE.outcome, table="payments", expression="count(*) = 0"))
     score(tmp_path, SCORED, 0.5, target=of_payments)
-    found, (alert,) = promises.find_promises(shop(tmp_path), lambda *_: None)
-    assert not found and "needs a table that is gone" in alert.text
+    found, (problem,) = outcomes.find_outcomes(shop(tmp_path), lambda *_: None)
+    assert not found and "needs a table that is gone" in problem.text
     payments = [f"{c} 2024-04-10 5 succeeded" for c in CUSTOMERS[::4]]
-    (promise,) = find_promises(shop(tmp_path, payments=("customer_id occurred_at amount status", *payments)))
-    assert promise.realised == 75
+    (outcome,) = find_outcomes(shop(tmp_path, payments=("customer_id occurred_at amount status", *payments)))
+    assert outcome.realised == 75
 
 
 def test_the_review_shows_the_horizon_of_an_earlier_definition_and_warns_of_what_it_cannot_compare(tmp_path):
@@ -225,6 +225,6 @@ def test_the_review_shows_the_horizon_of_an_earlier_definition_and_warns_of_what
     run = open_run("shop", workspace=str(tmp_path), as_of=str(TODAY))
     found = review_run(run)
     assert found.table[["horizon_days", "realised"]].to_numpy().tolist() == [[30, 50]]
-    assert [alert.about for alert in found.alerts if "cannot be compared" in alert.text] == ["lapse"]
-    page = (run.output / "review.html").read_text()
+    assert [problem.about for problem in found.problems if "cannot be compared" in problem.text] == ["lapse"]
+    page = " ".join((run.output / "review.html").read_text().split())
     assert "v1, asked for 30 days" in page and ", in the 30 days asked for then, and <b>50 came true" in page

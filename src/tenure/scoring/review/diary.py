@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import takewhile
 from statistics import median
 from typing import Literal
 
-from tenure.core.alerts import Alert
+from tenure.core.problems import Problem
 from tenure.scoring.review.failures import Failure
 
 DAYS = 31
@@ -18,14 +18,15 @@ Tone = Literal["good", "plain", "warning", "error"]
 
 @dataclass(frozen=True)
 class RunOfDay:
-    """What one as-of's folder and the ledger say. ``versions`` scored it, by target; ``trained`` says what became of each training.
+    """What one as-of's folder and the ledger say.
 
+    ``versions`` scored it, by target; ``trained`` says what became of each training.
     ``finished_at`` is UTC, ISO; empty for the run that is under way.
     """
 
     as_of: date
     kind: str
-    alerts: tuple[Alert, ...] = ()
+    problems: tuple[Problem, ...] = ()
     versions: Mapping[str, str] | None = None
     trained: Mapping[str, str] | None = None
     finished_at: str = ""
@@ -44,17 +45,20 @@ class Reason:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing to tell of a day, with how it is to be read."""
+    """One line of a day; ``tone`` says how to read it."""
 
     tone: Tone
     text: str
+
+
+NOBODY_RAN = Event("error", "nobody started a run on a day that usually has one; look at the scheduler")
 
 
 @dataclass(frozen=True)
 class Entry:
     """A day, or a span of days in a row on which nothing was new. ``what``: run, score, audit, failed or nothing ran.
 
-    ``still`` names what alerts from earlier days are about that go on.
+    ``still`` names the subjects of problems that go on from earlier days.
     """
 
     first: date
@@ -69,7 +73,7 @@ class Entry:
 
 
 def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequence[Reason]) -> list[Entry]:
-    """Tell the runs and failures of the last month, oldest first; alerts only when they begin or end.
+    """Write the runs and failures of the last month, oldest first; problems only when they begin or end.
 
     ``why`` gives the reasons for the changes of champions, oldest first.
     """
@@ -80,91 +84,79 @@ def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequ
     by_day: dict[date, tuple[str, list[Event]]] = {}
     still: dict[date, tuple[str, ...]] = {}
     for before, run in zip([None, *ordered], ordered, strict=False):
-        by_day[run.as_of] = (run.kind, [*_trainings(run), *_champions(before, run, why), *_alerts(before, run)])
+        trainings = [Event("plain", f"{target} {became}") for target, became in (run.trained or {}).items()]
+        by_day[run.as_of] = (run.kind, [*trainings, *_champions(before, run, why), *_problems(before, run)])
         still[run.as_of] = _still(before, run)
     for failure in failures:
         day = date.fromisoformat(failure.as_of)
         what, events = by_day.get(day, ("failed", []))
-        told = Event("error", f"{failure.doing} failed: {failure.text}")
-        by_day[day] = (what, [told, *(event for event in events if event != told)])
+        failed = Event("error", f"{failure.doing} failed: {failure.text}")
+        by_day[day] = (what, [failed, *(event for event in events if event != failed)])
     for day in _missing(list(by_day)):
-        by_day[day] = (
-            "nothing ran",
-            [Event("error", "nobody started a run on a day that usually has one; look at the scheduler")],
-        )
+        by_day[day] = ("nothing ran", [NOBODY_RAN])
     shown = (day for day in sorted(by_day) if first <= day <= ordered[-1].as_of)
     return _merged([Entry(day, day, by_day[day][0], tuple(by_day[day][1]), still.get(day, ())) for day in shown])
 
 
-def _trainings(run: RunOfDay) -> list[Event]:
-    return [Event("plain", f"{target} {told}") for target, told in (run.trained or {}).items()]
-
-
 def _champions(before: RunOfDay | None, run: RunOfDay, why: Sequence[Reason]) -> list[Event]:
-    """Say which target is scored by another version than the time before."""
+    """List the targets that another version scores than the run before."""
+    former_versions = (before.versions if before else None) or {}
     events = []
     for target, version in (run.versions or {}).items():
-        former = ((before.versions if before else None) or {}).get(target)
+        former = former_versions.get(target)
         if former is None or former == version:
             continue
-        is_back = int(version) < int(former)
-        changed = (target, former, "rolled back") if is_back else (target, version, "promoted")
-        reason = _reason(changed, run, why)
-        told = (
-            f"{target} rolled back to v{version} from v{former}"
-            if is_back
-            else f"{target} champion is v{version}, before v{former}"
-        )
-        events.append(Event("warning" if is_back else "good", f"{told}{f': {reason}' if reason else ''}"))
+        tone: Tone
+        if int(version) < int(former):
+            tone, text, changed = (
+                "warning",
+                f"{target} rolled back to v{version} from v{former}",
+                (former, "rolled back"),
+            )
+        else:
+            tone, text, changed = "good", f"{target} champion is v{version}, before v{former}", (version, "promoted")
+        reason = _reason((target, *changed), run, why)
+        events.append(Event(tone, f"{text}: {reason}" if reason else text))
     return events
 
 
 def _reason(changed: tuple[str, str, str], run: RunOfDay, why: Sequence[Reason]) -> str:
-    """Give the reason for what a run found changed: the last one before it, for a version may come and go more than once."""
-    told = [
-        r.text
-        for r in why
-        if (r.target, r.version, r.what) == changed and (r.when <= run.finished_at or not run.finished_at)
+    """Return the last reason for a change before the end of a run: a version may come and go more than once."""
+    texts = [
+        reason.text
+        for reason in why
+        if (reason.target, reason.version, reason.what) == changed
+        and (reason.when <= run.finished_at or not run.finished_at)
     ]
-    return told[-1] if told else ""
+    return texts[-1] if texts else ""
 
 
-def _alerts(before: RunOfDay | None, run: RunOfDay) -> list[Event]:
-    """Say what alerts began and which are over; one that goes on with other numbers is the same."""
-    known = _known(before)
-    now = {_same(alert) for alert in run.alerts}
-    began = [Event(a.severity, f"{a.about}: {a.text}") for a in run.alerts if _same(a) not in known]
-    about_now = {alert.about for alert in run.alerts}
-    over = sorted({a.about for a in before.alerts if _same(a) not in now} - about_now) if before else []
-    return [*began, *(Event("good", f"{about}: no alert any more") for about in over)]
+def _problems(before: RunOfDay | None, run: RunOfDay) -> list[Event]:
+    """List the problems that began, and what those that ended were about."""
+    former = before.problems if before else ()
+    events = [Event(p.level, f"{p.about}: {p.text}") for p in run.problems if not _is_among(p, former)]
+    ended = {p.about for p in former if not _is_among(p, run.problems)} - {p.about for p in run.problems}
+    return [*events, *(Event("good", f"{about}: no problem any more") for about in sorted(ended))]
 
 
 def _still(before: RunOfDay | None, run: RunOfDay) -> tuple[str, ...]:
-    known = _known(before)
-    return tuple(sorted({alert.about for alert in run.alerts if _same(alert) in known}))
+    former = before.problems if before else ()
+    return tuple(sorted({problem.about for problem in run.problems if _is_among(problem, former)}))
 
 
-def _known(before: RunOfDay | None) -> set[tuple[str, frozenset[str]]]:
-    return {_same(alert) for alert in before.alerts} if before else set()
+def _is_among(problem: Problem, others: Iterable[Problem]) -> bool:
+    return any(problem.is_same(other) for other in others)
 
 
-def began(runs: Sequence[RunOfDay], alerts: Sequence[Alert]) -> list[date]:
-    """Tell since which as-of each alert of the last run has stood without a break, through the runs given, in any order."""
-    ordered = sorted(runs, key=lambda run: run.as_of)
-    days = []
-    for alert in alerts:
-        day = ordered[-1].as_of
-        for run in reversed(ordered):
-            if _same(alert) not in {_same(other) for other in run.alerts}:
-                break
-            day = run.as_of
-        days.append(day)
-    return days
+def began(runs: Sequence[RunOfDay], problems: Sequence[Problem]) -> list[date]:
+    """Find since which as-of each problem of the last run has stood without a break; the runs come in any order."""
+    newest_first = sorted(runs, key=lambda run: run.as_of, reverse=True)
+    return [_since(problem, newest_first) for problem in problems]
 
 
-def _same(alert: Alert) -> tuple[str, frozenset[str]]:
-    """Name an alert by what it is about and its words: its numbers, and their order, change from day to day."""
-    return alert.about, frozenset(re.findall(r"[^\W\d]+", alert.text))
+def _since(problem: Problem, newest_first: Sequence[RunOfDay]) -> date:
+    unbroken = takewhile(lambda run: _is_among(problem, run.problems), newest_first)
+    return min((run.as_of for run in unbroken), default=newest_first[0].as_of)
 
 
 def _missing(days: list[date]) -> list[date]:
@@ -178,14 +170,17 @@ def _missing(days: list[date]) -> list[date]:
 
 
 def _merged(entries: Sequence[Entry]) -> list[Entry]:
-    """Join quiet days in a row, of one kind and with the same alerts going on, into spans."""
-    told: list[Entry] = []
+    """Join quiet days in a row, of one kind and with the same problems going on, into spans."""
+    merged: list[Entry] = []
     for entry in entries:
-        last = told[-1] if told else None
-        is_next = last is not None and entry.first == last.last + timedelta(days=1) and entry.what == last.what
-        is_as_quiet = last is not None and not entry.events and not last.events and entry.still == last.still
-        if last and is_next and is_as_quiet:
-            told[-1] = replace(last, last=entry.last)
+        last = merged[-1] if merged else None
+        if last and _continues(last, entry):
+            merged[-1] = replace(last, last=entry.last)
         else:
-            told.append(entry)
-    return told
+            merged.append(entry)
+    return merged
+
+
+def _continues(last: Entry, entry: Entry) -> bool:
+    is_next_day = entry.first == last.last + timedelta(days=1)
+    return is_next_day and not (last.events or entry.events) and (last.what, last.still) == (entry.what, entry.still)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tenure.core.alerts import Alert
+from tenure.core.problems import Problem
 
 BINS = 10
 # The customary limit of a population stability index; below .1 nothing has happened.
@@ -19,11 +21,20 @@ HALF_AS_MUCH_AGAIN = 1.5
 SHOWN = 3
 
 
+@dataclass(frozen=True)
+class Drift:
+    """What moved since the test cutoff of a model, ``since``; both tables as ``drift_table`` returns them."""
+
+    since: str
+    features: pd.DataFrame
+    scores: pd.DataFrame
+
+
 def stability_index(reference: pd.Series, current: pd.Series) -> tuple[float, float]:
     """Return the population stability index, and what chance alone exceeds once in a hundred.
 
-    Numbers are cut at the reference's deciles, texts by value; missing is a bin of its own. Half a customer is added to each
-    bin. Chance: the index times nm/(n + m) is chi-squared with bins - 1 degrees of freedom.
+    Numbers are cut at the reference's deciles, texts by value; missing is a bin of its own. Half a customer is added to
+    each bin. Chance: the index times nm/(n + m) is chi-squared with bins - 1 degrees of freedom.
     Source: Yurdakul and Naranjo (2020), Statistical properties of the population stability index.
     """
     from scipy.stats import chi2
@@ -54,9 +65,10 @@ def drift_table(
 ) -> pd.DataFrame:
     """Compare columns, the most drifted first.
 
-    ``former`` is as long before the reference as ``current`` is after it: a customer's age moves of itself, so drifted is what
-    moved half as much again as it did then.
-    => name, psi, chance, usual (the index from former to reference; NaN without one), missing_before, missing_now, new_values, has_drifted
+    ``former`` is as long before the reference as ``current`` is after it: a customer's age moves of itself, so drifted
+    is what moved half as much again as it did then.
+    => name, psi, chance, usual (the index from former to reference; NaN without one), missing_before, missing_now,
+       new_values, has_drifted
     """
     rows = []
     for name in names:
@@ -67,52 +79,54 @@ def drift_table(
         texts = not pd.api.types.is_numeric_dtype(before)
         new = sorted({*now.dropna().astype(str)} - {*before.dropna().astype(str)}) if texts else []
         missing = float(before.isna().mean()), float(now.isna().mean())
-        rows.append(
-            {
-                "name": name, "psi": index, "chance": chance, "usual": usual, "missing_before": missing[0], "missing_now": missing[1],
-                "new_values": ", ".join(new[:5]), "has_drifted": index > limit or missing[1] - missing[0] > MISSING_SHARE,
-            }
-        )  # fmt: skip
+        has_drifted = index > limit or missing[1] - missing[0] > MISSING_SHARE
+        rows.append((name, index, chance, usual, *missing, ", ".join(new[:5]), has_drifted))
     columns = ["name", "psi", "chance", "usual", "missing_before", "missing_now", "new_values", "has_drifted"]
     ordered = ["has_drifted", "psi", "name"]
     return pd.DataFrame(rows, columns=columns).sort_values(ordered, ascending=[False, False, True], ignore_index=True)
 
 
-def drift_alerts(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> list[Alert]:
-    """Say that inputs or propensities moved since the test cutoff, and what to do; a column ``label`` names features in a reader's words.
+def drift_problems(target: str, features: pd.DataFrame, scores: pd.DataFrame, since: object) -> Iterator[Problem]:
+    """Warn of inputs or propensities that moved since the test cutoff, and say what to do.
 
-    A few drifted features of many are for the page. An alert needs a tenth of them, values gone missing, values never seen, or
-    propensities that moved.
+    A column ``label`` names features in a reader's words. A few drifted features of many are for the page: a warning
+    needs a tenth of them, values gone missing, values never seen, or propensities that moved.
     """
-    found = []
+    warning = partial(Problem, "warning", target)
     drifted = features[features["has_drifted"]]
-    named = ", ".join(_with_index(row) for row in drifted.head(SHOWN).to_dict("records"))
+    shown = drifted.head(SHOWN).to_dict("records")
+    most = "most " + ", ".join(f"{_named(row)} (PSI {row['psi']:.2f})" for row in shown)
+    names = tuple(row["name"] for row in shown)
     if scores["has_drifted"].any():
-        what = f"{len(drifted)} of {len(features)} features drifted, most {named}. " if named else ""
-        found.append(
-            f"propensities moved since {since} (PSI {scores['psi'].iloc[0]:.2f}). {what}Find out why before acting on the list; "
-            "if the change is to stay, retrain with 'tenure run'."
+        what = f"{len(drifted)} of {len(features)} features drifted, {most}. " if names else ""
+        yield warning(
+            f"propensities moved since {since} (PSI {scores['psi'].iloc[0]:.2f}). {what}Find out why before acting on "
+            "the list; if the change is to stay, retrain with 'tenure run'.",
+            "scores_moved",
+            names,
         )
     elif len(drifted) >= max(1, MANY * len(features)):
-        found.append(
-            f"{len(drifted)} of {len(features)} features drifted since {since}, most {named}; propensities are steady. "
-            "Find out why; the list can be acted on."
+        yield warning(
+            f"{len(drifted)} of {len(features)} features drifted since {since}, {most}; propensities are steady. "
+            "Find out why; the list can be acted on.",
+            "features_drifted",
+            names,
         )
     for row in features.to_dict("records"):
         if row["missing_now"] - row["missing_before"] > MISSING_SHARE:
-            found.append(
+            yield warning(
                 f"{_named(row)} is missing for {row['missing_now']:.0%}, for {row['missing_before']:.0%} at {since}. "
-                "Ask what became of its table before acting on the list."
+                "Ask what became of its table before acting on the list.",
+                "feature_missing",
+                (row["name"],),
             )
         if row["new_values"]:
-            found.append(
-                f"{_named(row)} has values the model has never seen: {row['new_values']}. It reads them as any rare value until it is retrained."
+            yield warning(
+                f"{_named(row)} has values the model has never seen: {row['new_values']}. "
+                "It reads them as any rare value until it is retrained.",
+                "unseen_values",
+                (row["name"], row["new_values"]),
             )
-    return [Alert("warning", target, text) for text in found]
-
-
-def _with_index(row: Mapping[Hashable, Any]) -> str:
-    return f"{_named(row)} (PSI {row['psi']:.2f})"
 
 
 def _named(row: Mapping[Hashable, Any]) -> str:

@@ -15,7 +15,7 @@ from tenure.core.workspace import Workspace
 
 @dataclass(frozen=True)
 class Failure:
-    """``at`` is UTC, ISO; ``as_of`` the day asked for, else the day of the clock; ``text`` the one message that was told."""
+    """``at`` is UTC, ISO; ``as_of`` the day asked for, else the day of the clock; ``text`` the one message shown."""
 
     at: str
     as_of: str

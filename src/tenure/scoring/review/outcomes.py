@@ -1,4 +1,4 @@
-"""Promised against realised: scores of the ledger whose outcomes have matured, joined with what came true."""
+"""Forecast vs. outcome: scores of the ledger whose outcomes have matured, joined with what came true."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from tenure.core.alerts import Alert
 from tenure.core.errors import DefinitionError
+from tenure.core.problems import Problem
 from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
 from tenure.scoring.ledger import (
     BACKFILL,
@@ -30,22 +30,27 @@ from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.targets.catalogue import missing_tables
 from tenure.targets.definition import WINDOW, Target, answers
 
-# What counts as a promise: what was acted on, else what a backfill says would have been.
-PROMISING = (SCHEDULED, BACKFILL)
+# Which scores count: those that were acted on, else what a backfill says they would have been.
+COUNTED = (SCHEDULED, BACKFILL)
 # As-ofs nearer than this share most of their outcomes: two of them in a row are one observation.
 INDEPENDENT_DAYS = 28
 FEWEST = 30
+# Columns of the table of outcomes that are fields of each.
+SHOWN = [
+    "target", "as_of", "run_kind", "version", "horizon_days", "customers", "contacted",
+    "expected", "expected_low", "expected_high", "realised",
+]  # fmt: skip
 # What is known of the model of a target, by its version and the kind of run it scored in: its ``about``, or None.
 AboutOf = Callable[[str, str, str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True)
-class Promise:
-    """One target's scores of one as-of, next to what came true.
+class Outcome:
+    """One target's matured scores of one as-of, next to what came true.
 
-    ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC minus the
-    heuristic's, paired) are None with fewer than two of either outcome. ``deciles``: decile, customers, expected, low, high, realised, lift.
-    ``is_current``: the target still asks what it asked then, by its ``definition``.
+    ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC
+    minus the heuristic's, paired) are None with fewer than two of either label. ``is_current``: the target still has
+    the ``definition`` it had then. ``deciles``: decile, customers, expected, low, high, realised, lift.
     """
 
     target: str
@@ -69,58 +74,64 @@ class Promise:
     is_current: bool
 
     @property
-    def is_kept(self) -> bool:
+    def is_as_expected(self) -> bool:
         """Whether as many came true as the propensities allow, 95 times in 100 if each is right."""
-        return self.expected_low <= self.realised <= self.expected_high
+        return not self.missed
 
     @property
-    def is_too_high(self) -> bool:
-        return self.realised < self.expected_low
+    def missed(self) -> Literal["", "too high", "too low"]:
+        """How the forecast missed; empty where the outcome lies in its interval."""
+        if self.realised < self.expected_low:
+            return "too high"
+        return "too low" if self.realised > self.expected_high else ""
 
 
-def find_promises(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Promise], list[Alert]]:
-    """Compare each matured as-of's first scheduled scores with its outcomes, oldest first, target by target; warn of those that cannot be.
+def find_outcomes(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Outcome], list[Problem]]:
+    """Compare each matured as-of's first scheduled scores with its outcomes; warn of those that cannot be compared.
 
-    Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Those older than
-    definitions are held to what ``about_of`` knows of their model.
+    Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Scores
+    older than definitions are held to what ``about_of`` knows of their model.
+    => outcomes target by target, oldest first; problems
     """
-    found, alerts = [], []
+    found, problems = [], []
     for name, target in snapshots.targets.items():
         scored: dict[str, tuple[Target, list[Entry]]] = {}
         unknown = []
         asked_then = cache(partial(_asked_then, snapshots, target, about_of))
         for entry in entries(snapshots.workspace, snapshots.staged.source.name, name):
-            if entry.as_of >= snapshots.as_of or entry.run_kind not in PROMISING or entry.is_hindsight:
+            if entry.as_of >= snapshots.as_of or entry.run_kind not in COUNTED or entry.is_hindsight:
                 continue
             if then := asked_then(entry.definition, entry.model_version, entry.run_kind):
                 scored.setdefault(then.fingerprint, (then, []))[1].append(entry)
             else:
                 unknown.append(entry)
         own = [
-            p for then, group in scored.values() for p in _promises(snapshots, then, group, is_current=then is target)
+            o for then, group in scored.values() for o in _outcomes(snapshots, then, group, is_current=then is target)
         ]
-        found += sorted(own, key=lambda promise: (promise.as_of, promise.is_current))
-        alerts += [_not_reviewed(name, unknown)] if unknown else []
-    return found, [*alerts, *_undefined(snapshots)]
+        found += sorted(own, key=lambda outcome: (outcome.as_of, outcome.is_current))
+        problems += [_not_comparable(name, unknown)] if unknown else []
+    return found, [*problems, *_undefined(snapshots)]
 
 
-def _undefined(snapshots: Snapshots) -> Iterator[Alert]:
+def _undefined(snapshots: Snapshots) -> Iterator[Problem]:
     """Name the targets of the ledger that nobody defines any more: what came true of their scores stays unknown."""
     source, known = snapshots.staged.source.name, {*snapshots.targets, *snapshots.unavailable_targets}
     for name in scored_targets(snapshots.workspace, source):
         days = [e.as_of for e in entries(snapshots.workspace, source, name) if e.as_of < snapshots.as_of]
         if days and name not in known:
-            yield Alert(
-                "warning", name,
-                f"{len(days)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: nobody defines this target "
-                "any more. Bring back the file or package that did.",
-            )  # fmt: skip
+            yield Problem(
+                "warning",
+                name,
+                f"{len(days)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: "
+                "nobody defines this target any more. Bring back the file or package that did.",
+                "undefined_target",
+            )
 
 
 def _asked_then(
     snapshots: Snapshots, target: Target, about_of: AboutOf, definition: str, version: str, run_kind: str
 ) -> Target | None:
-    """Return the target as it was asked when it was scored: today's own where nothing changed, None where nobody can tell."""
+    """Return a target as it was when it scored: today's own where nothing changed, None where that is not known."""
     about = {"definition": definition} if definition else about_of(target.name, version, run_kind) or {}
     if answers(about, target):
         return target
@@ -135,23 +146,25 @@ def _asked_then(
     return then if answers(about, then) and not lacking else None
 
 
-def _not_reviewed(target: str, unknown: Sequence[Entry]) -> Alert:
-    days, versions = [entry.as_of for entry in unknown], {entry.model_version for entry in unknown}
-    return Alert(
-        "warning", target,
-        f"{len(unknown)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: the definition behind version "
-        f"{', '.join(sorted(versions))} is not known any more, or needs a table that is gone. Restore the version in the registry, or the table.",
-    )  # fmt: skip
+def _not_comparable(target: str, unknown: Sequence[Entry]) -> Problem:
+    days = [entry.as_of for entry in unknown]
+    versions = ", ".join(sorted({entry.model_version for entry in unknown}))
+    text = (
+        f"{len(unknown)} earlier scores ({min(days)} to {max(days)}) cannot be compared with their outcomes: "
+        f"the definition behind version {versions} is not known any more, or needs a table that is gone. "
+        "Restore the version in the registry, or the table."
+    )
+    return Problem("warning", target, text, "not_comparable")
 
 
-def _promises(snapshots: Snapshots, asked: Target, scored: Sequence[Entry], *, is_current: bool) -> Iterator[Promise]:
-    """Compare the scores of one definition with what it counts; of an as-of the first: later ones may know more, or were never acted on."""
-    first = {e.as_of: e for e in of_each_day(scored, PROMISING, 0) if asked.window.is_matured(e.as_of, snapshots.as_of)}
+def _outcomes(snapshots: Snapshots, asked: Target, scored: Sequence[Entry], *, is_current: bool) -> Iterator[Outcome]:
+    """Compare the first scores of each as-of with their outcomes: later ones may know more, or were never acted on."""
+    first = {e.as_of: e for e in of_each_day(scored, COUNTED, 0) if asked.window.is_matured(e.as_of, snapshots.as_of)}
     # Thousands of probabilities are multiplied: the ledger's short numbers would not do.
-    promised = {day: entry.read().astype(dict.fromkeys(TYPES, "float64")) for day, entry in first.items()}
-    for day, labels in snapshots.label(asked, {day: scores["customer_id"] for day, scores in promised.items()}):
-        if promise := _compare(snapshots, asked, day, promised[day], labels, is_current=is_current):
-            yield promise
+    scores = {day: entry.read().astype(dict.fromkeys(TYPES, "float64")) for day, entry in first.items()}
+    for day, labels in snapshots.label(asked, {day: table["customer_id"] for day, table in scores.items()}):
+        if outcome := _compare(snapshots, asked, day, scores[day], labels, is_current=is_current):
+            yield outcome
 
 
 def _compare(
@@ -162,7 +175,7 @@ def _compare(
     labels: pd.DataFrame,
     *,
     is_current: bool,
-) -> Promise | None:
+) -> Outcome | None:
     from scipy.stats import binomtest
 
     joined = scores.merge(labels, on="customer_id")
@@ -171,26 +184,44 @@ def _compare(
         joined = joined[~joined["customer_id"].isin(treated)]
     if len(joined) < FEWEST:
         return None
-    outcomes, propensities = joined["label"].to_numpy(), joined["propensity"].to_numpy()
-    realised = int(outcomes.sum())
+    labels_seen, propensities = joined["label"].to_numpy(), joined["propensity"].to_numpy()
+    realised = int(labels_seen.sum())
     low, high = expected_interval(propensities)
-    share = binomtest(realised, len(outcomes)).proportion_ci(0.95, method="wilson")
-    has_both = 2 <= realised <= len(outcomes) - 2
-    return Promise(
-        target=target.name, as_of=scored_at, run_kind=str(joined["run_kind"].iloc[0]), version=str(joined["model_version"].iloc[0]),
-        customers=len(joined), contacted=None if treated is None else int(scores["customer_id"].isin(treated).sum()),
-        expected=float(propensities.sum()), expected_low=low, expected_high=high,
-        realised=realised, realised_low=float(share.low), realised_high=float(share.high),
-        auc=auc_with_interval(outcomes, propensities) if has_both else None,
-        to_heuristic=auc_difference(outcomes, propensities, as_ranking(joined["heuristic_score"])) if has_both else None,
-        calibration_slope=calibration_line(outcomes, propensities)["calibration_slope"] if has_both else None,
+    share = binomtest(realised, len(joined)).proportion_ci(0.95, method="wilson")
+    has_both = 2 <= realised <= len(joined) - 2
+    return Outcome(
+        target=target.name,
+        as_of=scored_at,
+        run_kind=str(joined["run_kind"].iloc[0]),
+        version=str(joined["model_version"].iloc[0]),
+        customers=len(joined),
+        contacted=None if treated is None else int(scores["customer_id"].isin(treated).sum()),
+        expected=float(propensities.sum()),
+        expected_low=low,
+        expected_high=high,
+        realised=realised,
+        realised_low=float(share.low),
+        realised_high=float(share.high),
+        auc=auc_with_interval(labels_seen, propensities) if has_both else None,
+        to_heuristic=(
+            auc_difference(labels_seen, propensities, as_ranking(joined["heuristic_score"])) if has_both else None
+        ),
+        calibration_slope=calibration_line(labels_seen, propensities)["calibration_slope"] if has_both else None,
         deciles=_by_decile(joined),
-        definition=target.fingerprint, horizon_days=target.horizon_days, is_current=is_current,
-    )  # fmt: skip
+        definition=target.fingerprint,
+        horizon_days=target.horizon_days,
+        is_current=is_current,
+    )
 
 
 def expected_interval(propensities: np.ndarray) -> tuple[float, float]:
-    """Give the 95 % interval of the count that comes true if every propensity is right: Poisson binomial, customers independent."""
+    """Return the 95 % interval of the count that comes true if every propensity is right.
+
+    The count is Poisson binomial: customers are taken as independent.
+
+    >>> expected_interval(np.full(100, 0.5))
+    (40.0, 60.0)
+    """
     from scipy.signal import convolve
 
     parts = [np.array([1 - p, p]) for p in propensities] or [np.ones(1)]
@@ -206,53 +237,58 @@ def _by_decile(joined: pd.DataFrame) -> pd.DataFrame:
     rate = joined["label"].mean()
     rows = []
     for decile, group in joined.groupby("decile"):
-        low, high = expected_interval(group["propensity"].to_numpy())
-        rows.append(
-            {
-                "decile": int(str(decile)), "customers": len(group), "expected": group["propensity"].sum(), "low": low, "high": high,
-                "realised": int(group["label"].sum()), "lift": group["label"].mean() / rate if rate else float("nan"),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
+        realised = int(group["label"].sum())
+        lift = group["label"].mean() / rate if rate else float("nan")
+        interval = expected_interval(group["propensity"].to_numpy())
+        rows.append((int(str(decile)), len(group), group["propensity"].sum(), *interval, realised, lift))
+    return pd.DataFrame(rows, columns=["decile", "customers", "expected", "low", "high", "realised", "lift"])
 
 
-def promise_table(promises: Sequence[Promise]) -> pd.DataFrame:
-    """Show promises, one row each. => target, as_of, run_kind, version, horizon_days, customers, contacted, expected, low, high, realised, kept, auc, auc_low, auc_high"""
+def outcome_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Show outcomes, one row each.
+
+    => target, as_of, run_kind, version, horizon_days, customers, contacted, expected, expected_low, expected_high,
+       realised, as_expected, auc, auc_low, auc_high
+    """
+    of_auc = {"auc": "value", "auc_low": "low", "auc_high": "high"}
     return pd.DataFrame(
         [
-            {
-                "target": p.target, "as_of": p.as_of, "run_kind": p.run_kind, "version": p.version, "horizon_days": p.horizon_days,
-                "customers": p.customers, "contacted": p.contacted, "expected": round(p.expected, 1), "low": p.expected_low, "high": p.expected_high,
-                "realised": p.realised, "kept": p.is_kept, "auc": p.auc and p.auc.value, "auc_low": p.auc and p.auc.low,
-                "auc_high": p.auc and p.auc.high,
-            }
-            for p in promises
+            {name: getattr(outcome, name) for name in SHOWN}
+            | {"expected": round(outcome.expected, 1), "as_expected": outcome.is_as_expected}
+            | {name: getattr(outcome.auc, end, None) for name, end in of_auc.items()}
+            for outcome in outcomes
         ]
-    )  # fmt: skip
+    )
 
 
-def promise_alerts(promises: Sequence[Promise]) -> list[Alert]:
-    """Say which champions should be retrained: two independent promises missed the same way, or a ranking below the heuristic's.
+def outcome_problems(outcomes: Sequence[Outcome]) -> Iterator[Problem]:
+    """Name the champions to retrain: two independent forecasts off the same way, or a ranking below the heuristic's.
 
-    Those of an earlier definition accuse no champion of today's.
+    Scores of an earlier definition say nothing about today's champion.
     """
-    current = [promise for promise in promises if promise.is_current]
-    return [alert for target in dict.fromkeys(p.target for p in current) for alert in _alerts_of(current, target)]
+    current = [outcome for outcome in outcomes if outcome.is_current]
+    for target in dict.fromkeys(outcome.target for outcome in current):
+        yield from _problems_of(target, [outcome for outcome in current if outcome.target == target])
 
 
-def _alerts_of(promises: Sequence[Promise], target: str) -> Iterator[Alert]:
-    own = [promise for promise in promises if promise.target == target]
+def _problems_of(target: str, own: Sequence[Outcome]) -> Iterator[Problem]:
     last = own[-1]
-    former = [p for p in own if p.as_of <= last.as_of - timedelta(days=INDEPENDENT_DAYS)]
-    if former and not last.is_kept and not former[-1].is_kept and last.is_too_high == former[-1].is_too_high:
-        yield Alert(
-            "warning", target,
-            f"promised {'too much' if last.is_too_high else 'too little'} at {former[-1].as_of} and at {last.as_of}: {last.expected:.0f} expected "
-            f"({last.expected_low:.0f}-{last.expected_high:.0f}), {last.realised} came true. Retrain with 'tenure run'.",
-        )  # fmt: skip
-    if last.to_heuristic and last.to_heuristic.high < 0:
-        yield Alert(
-            "error", target,
-            f"ranked worse than its heuristic at {last.as_of} (AUC {last.to_heuristic.value:+.3f}, {last.to_heuristic.low:+.3f} to {last.to_heuristic.high:+.3f}). "
+    independent = [o for o in own if o.as_of <= last.as_of - timedelta(days=INDEPENDENT_DAYS)]
+    if independent and last.missed and last.missed == independent[-1].missed:
+        yield Problem(
+            "warning",
+            target,
+            f"the forecasts of {independent[-1].as_of} and {last.as_of} were {last.missed}: "
+            f"{last.expected:.0f} expected ({last.expected_low:.0f}-{last.expected_high:.0f}), "
+            f"{last.realised} came true. Retrain with 'tenure run'.",
+            f"forecast_{last.missed.replace(' ', '_')}",
+        )
+    if (difference := last.to_heuristic) and difference.high < 0:
+        yield Problem(
+            "error",
+            target,
+            f"ranked worse than its heuristic at {last.as_of} "
+            f"(AUC {difference.value:+.3f}, {difference.low:+.3f} to {difference.high:+.3f}). "
             "Do not act on its list; retrain with 'tenure run', or roll back.",
-        )  # fmt: skip
+            "below_heuristic",
+        )
