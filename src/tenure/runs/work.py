@@ -15,8 +15,8 @@ from typing import Any
 
 from tenure.core.atomic_files import replaced_folder
 from tenure.core.errors import TenureError
-from tenure.core.lock import end_kernels_of
 from tenure.core.memory import engine_memory
+from tenure.core.recovery import end_kernels_of
 from tenure.identity.events import identity_digest
 from tenure.reporting.style import restyle
 from tenure.runs.notebooks import execute
