@@ -7,9 +7,11 @@ import signal
 import sys
 from io import TextIOWrapper
 from traceback import format_exc
+from typing import Annotated
 
 import typer
 
+import tenure
 from tenure.cli.champions import promote, rollback, status
 from tenure.cli.identity import identity
 from tenure.cli.looking import customer, explain, help_, schedule
@@ -35,6 +37,23 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command("help")(help_)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tenure {tenure.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.add_typer(identity, name="identity")
 
 

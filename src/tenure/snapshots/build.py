@@ -46,6 +46,9 @@ class Snapshots:
     engine: str = DUCKDB
     memory: int | None = None  # bytes a training may take; None: as the environment says
 
+    def __repr__(self) -> str:
+        return f"<Snapshots of {self.staged.source.name} as of {self.as_of}, built by {self.engine}>"
+
     @cached_property
     def targets(self) -> dict[str, Target]:
         """The targets this source can answer, with its own numbers."""

@@ -71,6 +71,10 @@ class Session:
             found["run_kind"], record, found["memory"], found["run_id"], record.started_at,
         )  # fmt: skip
 
+    def __repr__(self) -> str:
+        day = f"as of {self.as_of_given}" if self.as_of_given else "as of its last day"
+        return f"<Session {self.source.name} {day}{', quick' if self.quick else ''}, {self.run_kind} run {self.run_id}>"
+
     @property
     def recorded(self) -> RunRecord:
         """The record of a run that stands on disk.
