@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -175,6 +176,19 @@ def test_a_run_that_is_not_there_is_refused_with_those_there_are(shop):
         execute(
             "01_ingest", {"source": "shop", "run": "../elsewhere", "workspace": str(shop)}, shop / "out.ipynb", shop
         )
+
+
+def test_temporary_files_of_a_run_stand_where_the_next_writer_removes_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    workspace = Workspace(tmp_path / "shop")
+    workspace.data.mkdir(parents=True)
+    with workspace.temporary_files("shop"):
+        child = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
+        shown = subprocess.run(child, capture_output=True, text=True, check=True).stdout.strip()
+        assert shown == tempfile.gettempdir()
+        assert Path(shown).match(f"{workspace.data}/{workspace.scratch_prefix('shop')}*")
+    assert tempfile.gettempdir() == str(tmp_path) and not list(workspace.data.iterdir())
 
 
 def test_a_password_of_the_environment_stays_out_of_the_executed_notebook(shop, monkeypatch):

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -248,6 +249,7 @@ def _be_a_kernel(asked: dict[str, Any]) -> None:
 
     os.environ.clear()
     os.environ.update(asked["environment"] | {PARENT: str(os.getppid())})
+    tempfile.tempdir = None  # where the nursery looked up its own: each run has another
     os.chdir(asked["folder"])
     sys.argv = [LAUNCHER, *asked["arguments"]]
     launch_new_instance()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -58,7 +58,7 @@ class Work:
 
     def _take_ingest(self, begun: RunRecord) -> None:
         """Keep the ingest of an unchanged staging; else take over that of this run, where it had one to do, or perform it."""
-        step = Step(INGEST, INGEST, parameters={"made_of": self.run.staged.key})
+        step = Step(INGEST, INGEST, state=lambda: self.run.staged.key)
         done = begun.document["steps"].get(INGEST)
         if done and not self.marks.is_current(step):
             self.marks.forget(step)
@@ -67,7 +67,7 @@ class Work:
             self.marks.set(step, step.state(), seconds=done["seconds"])
             self.performed.executed.append(StepTiming(INGEST, done["seconds"]))
         else:
-            self.perform(step, given={})
+            self.perform(step)
 
     @property
     def marks(self) -> Marks:
@@ -79,7 +79,7 @@ class Work:
         inputs = (facts, str(run.as_of), str(run.quick), run.run_kind)
         return Marks(self.record, inputs)
 
-    def perform(self, *steps: Step, given: Mapping[str, Any] | None = None) -> None:
+    def perform(self, *steps: Step) -> None:
         """Perform steps that need nothing of each other, side by side; their kernels start one after the other.
 
         Where one fails those under way end, and are kept; no other begins. This thread only waits: a signal reaches it, and ends them all.
@@ -89,7 +89,7 @@ class Work:
             try:
                 started = []
                 for step in steps:
-                    started.append(pool.submit(self._perform, step, one_failed, stopped, given))
+                    started.append(pool.submit(self._perform, step, one_failed, stopped))
                     wait(started[-1:], timeout=KERNEL_START_SECONDS)
                 for performed in started:
                     performed.result()
@@ -101,7 +101,7 @@ class Work:
                         end_kernels_of(os.getpid())
                 raise
 
-    def _perform(self, step: Step, one_failed: Event, stopped: Event, given: Mapping[str, Any] | None) -> None:
+    def _perform(self, step: Step, one_failed: Event, stopped: Event) -> None:
         """Execute a step's notebook, unless its mark says that nothing it is made from has changed."""
         if one_failed.is_set():
             return
@@ -112,14 +112,11 @@ class Work:
         self.marks.forget(step)
         state, started = step.state(), time.monotonic()
         self.progress(StepEvent(step.name, "started"))
-        document, workspace = self.record.document, self.run.workspace.root
-        opened = {key: document[key] for key in ("source", "as_of")} | {
-            "workspace": str(workspace),
-            "run": document["run_id"],
-        }
-        parameters = dict(step.parameters if given is None else given)
+        document, root = self.record.document, self.run.workspace.root
+        which_run = {"source": document["source"], "as_of": document["as_of"], "run": document["run_id"]}
+        parameters = {**which_run, "workspace": str(root), **step.parameters}
         try:
-            execute(step.notebook, opened | parameters, self.record.folder / step.executed, workspace)
+            execute(step.notebook, parameters, self.record.folder / step.executed, root)
         except TenureError:
             # Said at once: steps beside it may work on for long.
             one_failed.set()

@@ -77,12 +77,12 @@ def writing(
         folder = located.reports_of(source) / BEGUN
         rmtree(folder, ignore_errors=True)
         try:
-            # While the first step stages on one core, the registry is opened on the other.
-            with ThreadPoolExecutor(1) as beside:
+            with located.temporary_files(source), ThreadPoolExecutor(1) as beside:
+                # While the first step stages on one core, the registry is opened on the other.
                 opened = beside.submit(_open_registry, run, was_killed=was_killed)
                 begun = _ingested(run, RunRecord.begin(folder, run.facts(kind, **parameters)), progress)
                 opened.result()
-            yield begun
+                yield begun
         finally:
             rmtree(folder, ignore_errors=True)
 
