@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,13 +19,11 @@ from tenure.cli.options import (
     WorkspaceOption,
     names_in,
 )
+from tenure.cli.progress import telling
 from tenure.core.alerts import Alert, at_least, worst_first
 from tenure.core.errors import RunError
 from tenure.core.logs import Log
 from tenure.core.stored import made_of
-
-if TYPE_CHECKING:
-    from tenure.runs.progress import Progress, StepEvent
 
 
 def run(
@@ -61,17 +58,18 @@ def run(
         source=source,
         quick=quick,
     )
-    result = run_flow(
-        source,
-        as_of=as_of,
-        targets=names_in(targets),
-        workspace=workspace,
-        wait_minutes=wait,
-        quick=quick,
-        full=full,
-        engine=engine,
-        progress=_telling(said),
-    )
+    with telling(said) as progress:
+        result = run_flow(
+            source,
+            as_of=as_of,
+            targets=names_in(targets),
+            workspace=workspace,
+            wait_minutes=wait,
+            quick=quick,
+            full=full,
+            engine=engine,
+            progress=progress,
+        )
     document = result.run_json
     for table, rows in document["rows"].items():
         counts = f"{rows['read']:>10,} read {rows['staged']:>10,} staged {rows['rejected']:>9,} rejected"
@@ -122,16 +120,17 @@ def score(
 
     at_least((), fail_on)
     said = Log(log)
-    result = score_flow(
-        source,
-        as_of=as_of,
-        targets=names_in(targets),
-        workspace=workspace,
-        wait_minutes=wait,
-        allow_hindsight=allow_hindsight,
-        engine=engine,
-        progress=_telling(said),
-    )
+    with telling(said) as progress:
+        result = score_flow(
+            source,
+            as_of=as_of,
+            targets=names_in(targets),
+            workspace=workspace,
+            wait_minutes=wait,
+            allow_hindsight=allow_hindsight,
+            engine=engine,
+            progress=progress,
+        )
     said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)
     conclude(said, result.run_json, fail_on)
 
@@ -151,9 +150,18 @@ def backfill(
     from tenure.runs.backfill import backfill_flow
 
     said = Log(log)
-    rows = backfill_flow(
-        source, first=from_, last=to, every=every, targets=names_in(targets), quick=quick, workspace=workspace, wait_minutes=wait, progress=_telling(said)
-    )  # fmt: skip
+    with telling(said) as progress:
+        rows = backfill_flow(
+            source,
+            first=from_,
+            last=to,
+            every=every,
+            targets=names_in(targets),
+            quick=quick,
+            workspace=workspace,
+            wait_minutes=wait,
+            progress=progress,
+        )
     for row in rows:
         auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
         version = f"v{row.version}" if row.version else "-"
@@ -174,52 +182,22 @@ def audit(
     from tenure.runs.audit import audit_flow
 
     said = Log(log)
-    folder, alarms = audit_flow(
-        source,
-        as_of=as_of,
-        targets=names_in(targets),
-        workspace=workspace,
-        wait_minutes=wait,
-        quick=quick,
-        progress=_telling(said),
-    )
+    with telling(said) as progress:
+        folder, alarms = audit_flow(
+            source,
+            as_of=as_of,
+            targets=names_in(targets),
+            workspace=workspace,
+            wait_minutes=wait,
+            quick=quick,
+            progress=progress,
+        )
     for alarm in alarms:
         said.say("alarm", f"  alarm: {alarm}", text=alarm)
     shown = f"{len(alarms) or 'No'} alarm{'' if len(alarms) == 1 else 's'}. Open {folder / 'audit.html'}"
     said.say("end", shown, folder=folder, alarms=len(alarms))
     if alarms:
         raise typer.Exit(1)
-
-
-def _telling(log: Log) -> Progress:
-    """Say each step while it works, and once it is done."""
-
-    def tell(event: StepEvent) -> None:
-        if event.what == "started" and log.form == "text":
-            if sys.stderr.isatty():
-                typer.echo(f"  {event.step} ...\r", nl=False, err=True)
-            return
-        if event.what == "day":
-            log.say("day", f"as of {event.step}", as_of=event.step)
-            return
-        if event.what == "expired":
-            log.say("expired", f"  {event.step}")
-            return
-        if event.what == "waiting":
-            log.say("waiting", f"  waiting: {event.step}", holder=event.step)
-            return
-        if event.what == "failed":
-            log.say(
-                "step_failed",
-                f"  {event.step:<18} failed after {event.seconds:.1f} s",
-                step=event.step,
-                seconds=event.seconds,
-            )
-            return
-        took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
-        log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
-
-    return tell
 
 
 def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:

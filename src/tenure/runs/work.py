@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from shutil import copyfile, copytree, rmtree
 from threading import Event
@@ -79,6 +80,13 @@ class Work:
         inputs = (facts, str(run.as_of), str(run.quick), run.run_kind)
         return Marks(self.record, inputs)
 
+    @cached_property
+    def _usual_seconds(self) -> dict[str, float]:
+        """How long each step took in the last run of the source, whatever its as-of."""
+        folders = self.run.workspace.reports_of(self.run.source.name).glob("[0-9]*")
+        steps = former_steps(max(folders, default=self.record.folder))
+        return {name: mark["seconds"] for name, mark in steps.items()}
+
     def perform(self, *steps: Step) -> None:
         """Perform steps that need nothing of each other, side by side; their kernels start one after the other.
 
@@ -109,9 +117,10 @@ class Work:
             self.performed.reused.append(step.name)
             self.progress(StepEvent(step.name, "reused"))
             return
+        usual = self._usual_seconds.get(step.name, 0.0)
         self.marks.forget(step)
         state, started = step.state(), time.monotonic()
-        self.progress(StepEvent(step.name, "started"))
+        self.progress(StepEvent(step.name, "started", usual_seconds=usual))
         document, root = self.record.document, self.run.workspace.root
         which_run = {"source": document["source"], "as_of": document["as_of"], "run": document["run_id"]}
         parameters = {**which_run, "workspace": str(root), **step.parameters}
