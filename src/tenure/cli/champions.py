@@ -29,9 +29,10 @@ def status(
     names = registry.model_names(source)
     for name in names:
         for each in registry.versions(name)[:5]:
-            typer.echo(
-                f"{name:<24} v{each.version:<4} {','.join(each.aliases) or '-':<20} AUC {each.tags.get('tenure.test_auc', '?')} at {each.test_cutoff or '?'}  {each.tags.get('tenure.verdict', '')}"
-            )
+            aliases, auc = ",".join(each.aliases) or "-", each.tags.get("tenure.test_auc", "?")
+            tested = f"AUC {auc} at {each.test_cutoff or '?'}"
+            verdict = each.tags.get("tenure.verdict", "")
+            typer.echo(f"{name:<24} v{each.version:<4} {aliases:<20} {tested}  {verdict}")
     if not names:
         if source:
             read_source(located, source)  # an unknown one is told as that

@@ -96,9 +96,11 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
     if not metrics:
         return f"{target['status']}: {target['reason'].removeprefix(f'{name}: ')}"
     why = f"; it {target['reason']}" if target["status"] == "blocked" else ""
+    auc = f"AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f})"
+    counts = f"{target['positives']:,} positive of {target['eligible']:,} eligible"
     return (
-        f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_heuristic']:.3f} of the heuristic; "
-        f"{target['positives']:,} positive of {target['eligible']:,} eligible at {target['test_cutoff']}, {target['horizon_days']} days{why}"
+        f"{target['status']}, {auc} against {metrics['auc_heuristic']:.3f} of the heuristic; "
+        f"{counts} at {target['test_cutoff']}, {target['horizon_days']} days{why}"
     )
 
 
@@ -165,8 +167,9 @@ def backfill(
     for row in rows:
         auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
         version = f"v{row.version}" if row.version else "-"
-        told = f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {'reused' if row.was_reused else 'ran':<7} {auc}"
-        said.say("backfilled", told, **asdict(row))
+        ran = "reused" if row.was_reused else "ran"
+        shown = f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {ran:<7} {auc}"
+        said.say("backfilled", shown, **asdict(row))
 
 
 def audit(
@@ -201,7 +204,7 @@ def audit(
 
 
 def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:
-    """Say the alerts last; exit 1 where one is as severe as asked, or where a target that was to be scored could not be."""
+    """Report the alerts last; exit 1 where one is as severe as asked, or where a target could not be scored."""
     alerts = worst_first(made_of(Alert, line) for line in document["alerts"])
     for alert in alerts:
         log.say("alert", f"  {alert}", to_errors=True, **asdict(alert))

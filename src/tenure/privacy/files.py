@@ -24,7 +24,7 @@ PARQUET, TABLES, PAGES, DOCUMENTS, TEXTS = (
 
 
 def take_out(person: Person, path: Path) -> int:
-    """Take a person out of a file: their rows of a table go, their name elsewhere is blotted out. Returns the places changed.
+    """Remove a person's rows from a table, blot out their name elsewhere; return how many places changed.
 
     The file is replaced whole (a log is written in place), and only where something changed.
     """
@@ -54,7 +54,10 @@ def take_out(person: Person, path: Path) -> int:
 
 
 def names_person(person: Person, path: Path) -> bool:
-    """Say whether a file names a person: each value of a table, each string of a document, each text of a page; else its bytes."""
+    """Say whether a file names a person.
+
+    Of a table each value is searched, of a document each string, of a page each text; of other files the bytes.
+    """
     if path.suffix in PARQUET:
         return any(_named_rows(person, batch) for batch in _text_batches(path))
     if path.suffix in DOCUMENTS:

@@ -20,7 +20,9 @@ def holds_ids(column: str) -> bool:
 
 @dataclass(frozen=True)
 class Person:
-    """A customer by every name in use: the id of the raw files, the pseudonym. ``names`` are whole values, never parts of others.
+    """A customer by every name in use: the id of the raw files, the pseudonym.
+
+    ``names`` are whole values, never parts of others.
 
     An id that is a plain number is looked for only where customers are told of: a 12 elsewhere is a count or a price.
     """
@@ -29,7 +31,10 @@ class Person:
 
     @cached_property
     def _patterns(self) -> tuple[tuple[str, bool, re.Pattern[str]], ...]:
-        """Each name, whether it is a plain number, and its pattern: not within a word, a longer id, a decimal or an address."""
+        """Each name, whether it is a plain number, and its pattern.
+
+        A pattern does not match within a word, a longer id, a decimal or an address.
+        """
         return tuple(
             (name, name.isdecimal(), re.compile(rf"(?<!\w)(?<!\w[-.@]){re.escape(name)}(?!\w)(?![-.@]\w)"))
             for name in self.names

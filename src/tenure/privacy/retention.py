@@ -1,4 +1,7 @@
-"""Retention: what a source's ``[retention]`` gives up after so many days. Raw files are the owner's and are never touched."""
+"""Retention: what a source's ``[retention]`` gives up after so many days.
+
+Raw files are the owner's and are never touched.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from tenure.steps.run_record import RUN_JSON, RunRecord
 def apply_retention(workspace: Workspace, source: Source, today: date | None = None) -> str:
     """Remove scores and run folders that are older than they may be; say so, with what is not staged, in one line.
 
-    The age of scores counts from ``scored_at``, that of a run's folder from when it was finished: a backfill of a past day is young.
+    The age of scores counts from ``scored_at``, that of a run's folder from when it was finished: a backfill of a past
+    day is young.
     """
     today = today or datetime.now(UTC).date()
     told = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]

@@ -12,8 +12,8 @@ from typing import Any, Literal
 class StepEvent:
     """What a run reports while it works.
 
-    ``seconds`` are known once a step is done or has failed; ``usual_seconds`` is what it took in the run before, 0 where
-    nobody knows. A *day* is an as-of that a backfill comes to; *expired* reports retention, *waiting* who writes.
+    ``seconds`` are known once a step is done or has failed; ``usual_seconds`` is what it took in the run before, 0
+    where nobody knows. A *day* is an as-of that a backfill comes to; *expired* reports retention, *waiting* who writes.
     """
 
     step: str

@@ -70,7 +70,8 @@ def notebook_of(step: str) -> str:
 
 def _target_document(record: TrainingRecord) -> dict[str, Any]:
     return {
-        "status": record.status, "reason": record.reason, "cautions": record.cautions, "test_cutoff": record.test_cutoff, "horizon_days": record.horizon_days,
+        "status": record.status, "reason": record.reason, "cautions": record.cautions,
+        "test_cutoff": record.test_cutoff, "horizon_days": record.horizon_days,
         "eligible": record.counts.get("eligible"), "positives": record.counts.get("positives"),
         "metrics": {key: record.metrics[key] for key in METRICS if key in record.metrics}, "model": record.model,
         "model_version": record.version, "mlflow_run_id": record.run_id, "promoted": record.status == "trained",
@@ -83,7 +84,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """Return the commit of the checkout the package runs from; nothing where that repository does not hold the package itself."""
+    """Return the commit of the checkout the package runs from; empty where no repository holds the package."""
     here = Path(__file__)
     try:
         found = [

@@ -1,8 +1,12 @@
 """Kernels that start at once: each is forked from one process that has imported what the notebooks use.
 
-A kernel of its own imports for three to six seconds before its first cell. Here one *nursery* process per run imports the packages
-once, and forks. Tenure itself is not among them: a kernel always has the code as it is on disk. Linux only; elsewhere, and where
-the nursery cannot start, kernels start as Jupyter starts them.
+A kernel of its own imports for three to six seconds before its first cell. Here one *nursery* process per run imports
+the packages once, and forks. Tenure itself is not among them: a kernel always has the code as it is on disk. Linux
+only; elsewhere, and where the nursery cannot start, kernels start as Jupyter starts them.
+
+The standard library's forkserver answers its first request only when all is imported: the first kernel of a run began
+after 40 s there and after 2-3 s here, on two busy cores (later ones after .2 s and .3-.9 s). It also imports the
+caller's ``__main__`` again: a script that calls ``run_flow`` without a guard would run twice.
 """
 
 from __future__ import annotations
@@ -27,13 +31,14 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 # What notebooks import, the kernel's own first. Whatever is missing here is imported by the kernel that needs it.
 PRELOADED = (
-    "ipykernel.kernelapp", "matplotlib_inline.backend_inline", "matplotlib.pyplot", "pandas", "duckdb", "pyarrow.parquet",
-    "pyarrow.dataset", "scipy.stats", "scipy.optimize", "sklearn.linear_model", "sklearn.model_selection", "sklearn.metrics",
-    "lightgbm", "mlflow", "mlflow.pyfunc", "mlflow.models", "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.store.model_registry.sqlalchemy_store", "mlflow.data.pandas_dataset", "sqlglot.dialects.duckdb", "jinja2", "shap", "scipy.signal", "git",
+    "ipykernel.kernelapp", "matplotlib_inline.backend_inline", "matplotlib.pyplot", "pandas", "duckdb",
+    "pyarrow.parquet", "pyarrow.dataset", "scipy.stats", "scipy.optimize", "sklearn.linear_model",
+    "sklearn.model_selection", "sklearn.metrics", "lightgbm", "mlflow", "mlflow.pyfunc", "mlflow.models",
+    "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.data.pandas_dataset", "sqlglot.dialects.duckdb", "jinja2", "shap", "scipy.signal", "git",
 )  # fmt: skip
 _TO_PRELOAD = list(PRELOADED)
-# Jupyter gives each kernel the process that started it, by this name; a forked one shows the environment of its nursery.
+# Jupyter names to each kernel the process that started it; a forked one shows the environment of its nursery.
 PARENT = "JPY_PARENT_PID"
 LAUNCHER = "ipykernel_launcher"
 # The status of a kernel whose nursery is gone: it ends with it.
@@ -54,8 +59,11 @@ class Nursery:
         # -P: a kernel's path does not begin with whatever folder the run was started in.
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True, env=os.environ | {PARENT: str(os.getpid())},
-        )  # fmt: skip
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=os.environ | {PARENT: str(os.getpid())},
+        )
         theirs.close()
         self._channel = ours.makefile("rw", encoding="utf-8")
         ours.close()
@@ -172,8 +180,8 @@ class ForkingKernelManager(AsyncKernelManager):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         if sys.platform == "linux" and LAUNCHER in self.kernel_spec.argv:  # type: ignore[union-attr]
-            # Named sockets of this machine (@: without a file, so a kill leaves none), not ports: two runs that start in the
-            # same instant find the same port free.
+            # Named sockets of this machine (@: without a file, so a kill leaves none), not ports: two runs that start
+            # in the same instant find the same port free.
             self.transport, self.ip = "ipc", f"@{uuid4()}"
             self.provisioner = ForkingProvisioner(kernel_id="", kernel_spec=self.kernel_spec, parent=self)
 
@@ -184,7 +192,10 @@ def _own_arguments(command: list[str]) -> list[str]:
 
 
 def _serve(descriptor: int) -> dict[str, Any]:
-    """Fork a kernel for each request until the other side closes the channel, and import while nobody asks; return in each kernel what it was asked for."""
+    """Fork a kernel for each request until the other side closes the channel, and import while nobody asks.
+
+    Returns in each kernel, with what it was asked for.
+    """
     # A kernel looks whether its own parent, this process, is still there.
     os.environ[PARENT] = str(os.getpid())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -213,7 +224,7 @@ def _serve(descriptor: int) -> dict[str, Any]:
 
 
 def _preload_until_asked(channel: socket.socket) -> None:
-    """Import what is still to be imported, one package after the other; a request that comes in between is answered first."""
+    """Import what is missing, one package after the other; a request that comes in between is answered first."""
     import gc
     from importlib import import_module
     from select import select
@@ -226,7 +237,7 @@ def _preload_until_asked(channel: socket.socket) -> None:
                 import_module(_TO_PRELOAD.pop(0))
             if not _TO_PRELOAD:
                 with suppress(ImportError):
-                    # MLflow asks which package brings which module in every process that logs or loads a model, for a second.
+                    # Every process that logs or loads a model asks which package brings which module, for a second.
                     import_module("mlflow.utils.requirements_utils").warn_dependency_requirement_mismatches(["mlflow"])
                 gc.collect()
                 gc.freeze()  # forks share what was imported: looking for garbage in it would copy it
@@ -258,7 +269,7 @@ def _be_a_kernel(asked: dict[str, Any]) -> None:
 def _leave() -> NoReturn:
     """End a kernel as an interpreter ends, threads and exit handlers first, but leave its memory to the system.
 
-    To clear away, module by module, what was imported before the fork would first copy it: three seconds for each kernel.
+    To free what was imported before the fork, module by module, would first copy it: three seconds for each kernel.
     """
     import atexit
     import threading

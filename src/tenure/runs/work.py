@@ -1,4 +1,4 @@
-"""The steps of one run, each a notebook: performed or found done, and side by side where they need nothing of each other."""
+"""The steps of one run, each a notebook: performed or found done, side by side where they are independent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tenure.runs.step_cache import Marks, Step
 from tenure.steps.opening import Session
 from tenure.steps.run_record import RunRecord, former_steps
 
-# On ports two kernels may choose the same one in the same instant; where they use none, their nursery imports on meanwhile.
+# Kernels on ports may choose the same one in the same instant; without ports, their nursery imports on meanwhile.
 KERNEL_START_SECONDS = 1.0
 # What a training takes beside what the engine may hold.
 TRAINING_BYTES = 1 << 30
@@ -58,7 +58,7 @@ class Work:
         return work
 
     def _take_ingest(self, begun: RunRecord) -> None:
-        """Keep the ingest of an unchanged staging; else take over that of this run, where it had one to do, or perform it."""
+        """Keep the ingest of an unchanged staging; else copy what this run ingested, or perform it."""
         step = Step(INGEST, INGEST, state=lambda: self.run.staged.key)
         done = begun.document["steps"].get(INGEST)
         if done and not self.marks.is_current(step):
@@ -90,7 +90,8 @@ class Work:
     def perform(self, *steps: Step) -> None:
         """Perform steps that need nothing of each other, side by side; their kernels start one after the other.
 
-        Where one fails those under way end, and are kept; no other begins. This thread only waits: a signal reaches it, and ends them all.
+        Where one fails, those under way end and are kept; no other begins. This thread only waits: a signal reaches it,
+        and ends them all.
         """
         one_failed, stopped = Event(), Event()
         with ThreadPoolExecutor(max_workers=steps_at_once()) as pool:
