@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from tenure.cli.live_steps import LiveSteps
-from tenure.cli.progress import telling
+from tenure.cli.progress import progress_on
 from tenure.core.logs import Log
 from tenure.runs.progress import StepEvent
 
@@ -18,7 +18,7 @@ EVENTS = (
 
 
 def test_a_file_gets_one_line_for_each_step_that_ended(capsys):
-    with telling(Log("text")) as progress:
+    with progress_on(Log("text")) as progress:
         for event in EVENTS:
             progress(event)
     assert capsys.readouterr().out.splitlines() == [

@@ -35,7 +35,7 @@ def status(
             typer.echo(f"{name:<24} v{each.version:<4} {aliases:<20} {tested}  {verdict}")
     if not names:
         if source:
-            read_source(located, source)  # an unknown one is told as that
+            read_source(located, source)  # an unknown source is an error
         typer.echo(f"No model is registered yet. Train with 'tenure run {source or 'SOURCE'}'.")
 
 

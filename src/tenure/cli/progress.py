@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def telling(log: Log) -> Iterator[Progress]:
+def progress_on(log: Log) -> Iterator[Progress]:
     """Give a run what shows its progress: cron, files and JSON get the lines alone."""
     if log.form != "text" or not sys.stderr.isatty():
         yield lambda event: _log(log, event)

@@ -19,7 +19,7 @@ from tenure.cli.options import (
     WorkspaceOption,
     names_in,
 )
-from tenure.cli.progress import telling
+from tenure.cli.progress import progress_on
 from tenure.core.alerts import Alert, at_least, worst_first
 from tenure.core.errors import RunError
 from tenure.core.logs import Log
@@ -58,7 +58,7 @@ def run(
         source=source,
         quick=quick,
     )
-    with telling(said) as progress:
+    with progress_on(said) as progress:
         result = run_flow(
             source,
             as_of=as_of,
@@ -122,7 +122,7 @@ def score(
 
     at_least((), fail_on)
     said = Log(log)
-    with telling(said) as progress:
+    with progress_on(said) as progress:
         result = score_flow(
             source,
             as_of=as_of,
@@ -152,7 +152,7 @@ def backfill(
     from tenure.runs.backfill import backfill_flow
 
     said = Log(log)
-    with telling(said) as progress:
+    with progress_on(said) as progress:
         rows = backfill_flow(
             source,
             first=from_,
@@ -185,7 +185,7 @@ def audit(
     from tenure.runs.audit import audit_flow
 
     said = Log(log)
-    with telling(said) as progress:
+    with progress_on(said) as progress:
         folder, alarms = audit_flow(
             source,
             as_of=as_of,

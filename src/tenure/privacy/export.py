@@ -71,7 +71,7 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
 
 
 def exported_on(folder: Path) -> date:
-    """Say when an export was written (UTC). An older one does not tell; its as-of, an earlier day, stands in."""
+    """Say when an export was written (UTC). An older one does not say; its as-of, an earlier day, stands in."""
     path = folder / EXPORT_JSON
     text = read_stored(path, FORMAT_VERSION)["exported_at"] if path.is_file() else folder.name[:10]
     return datetime.fromisoformat(text).date()

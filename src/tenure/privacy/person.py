@@ -9,7 +9,7 @@ from functools import cached_property
 from tenure.sources.identities import MARKER
 
 _TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")
-_TELLS_OF_CUSTOMERS = re.compile(r"customer_id|>\s*Customer\s*<|\(first: ")
+_NAMES_CUSTOMERS = re.compile(r"customer_id|>\s*Customer\s*<|\(first: ")
 _HOLDS_IDS = re.compile(r"(^|_)customer(_id)?$", re.IGNORECASE)
 
 
@@ -24,7 +24,7 @@ class Person:
 
     ``names`` are whole values, never parts of others.
 
-    An id that is a plain number is looked for only where customers are told of: a 12 elsewhere is a count or a price.
+    An id that is a plain number is looked for only where customers are named: a 12 elsewhere is a count or a price.
     """
 
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ class Person:
         return isinstance(value, str) and (value in self.names or value[:1] == "'" and value[1:] in self.names)
 
     def is_in(self, text: str, *, of_customers: bool | None = None) -> bool:
-        """Say whether a text names the person. ``of_customers``: it tells of customers, by default if it says so."""
+        """Say whether a text names the person. ``of_customers``: it is about customers, by default where it shows that."""
         return any(pattern.search(text) for pattern in self._asked(text, of_customers))
 
     def blot(self, text: str, *, of_customers: bool | None = None) -> str:
@@ -60,10 +60,14 @@ class Person:
         return self.blot(page, of_customers=False)
 
     def _blot_cells(self, table: str) -> str:
-        if not _TELLS_OF_CUSTOMERS.search(table):
+        if not _NAMES_CUSTOMERS.search(table):
             return table
         return _TEXT_BETWEEN_TAGS.sub(lambda text: self.blot(text.group(), of_customers=True), table)
 
     def _asked(self, text: str, of_customers: bool | None) -> list[re.Pattern[str]]:
-        told = bool(_TELLS_OF_CUSTOMERS.search(text)) if of_customers is None else of_customers
-        return [pattern for name, is_number, pattern in self._patterns if name in text and (told or not is_number)]
+        names_customers = bool(_NAMES_CUSTOMERS.search(text)) if of_customers is None else of_customers
+        return [
+            pattern
+            for name, is_number, pattern in self._patterns
+            if name in text and (names_customers or not is_number)
+        ]

@@ -25,17 +25,17 @@ def apply_retention(workspace: Workspace, source: Source, today: date | None = N
     day is young.
     """
     today = today or datetime.now(UTC).date()
-    told = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]
+    removed = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]
     for what, remove in ((SCORES, drop_scored_before), (REPORTS, _old_reports)):
         if days := source.retention.get(what):
             oldest = today - timedelta(days=days)
-            told.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")
+            removed.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")
             # A failure is all that is left of a report that never was.
             if what == REPORTS and (failures := drop_failures(workspace, source.name, oldest)):
-                told.append(f"{failures} noted failures too")
+                removed.append(f"{failures} noted failures too")
             if what == REPORTS and (exports := _old_exports(workspace, source.name, oldest)):
-                told.append(f"{exports} exports too")
-    return f"retention: {', '.join(told)}" if told else ""
+                removed.append(f"{exports} exports too")
+    return f"retention: {', '.join(removed)}" if removed else ""
 
 
 def _old_reports(workspace: Workspace, source: str, oldest: date) -> int:

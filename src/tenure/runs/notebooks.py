@@ -61,7 +61,7 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     papermill = _papermill()
     given = {
         "parameters": values, "kernel_name": "python3", "progress_bar": False, "log_output": False,
-        # What a cell raises comes as a message; a kernel's own log tells of its being interrupted at the end.
+        # What a cell raises comes as a message; a kernel's own log notes that it is interrupted at the end.
         "execution_timeout": KERNEL_TIMEOUT_SECONDS, "extra_arguments": ["--log-level=CRITICAL"],
         "kernel_manager_class": ForkingKernelManager,
         # The kernel's folder. Papermill's own ``cwd`` would move this whole process.
@@ -75,8 +75,8 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
                 raise
             papermill.execute_notebook(str(notebook_path(name)), str(output), **given)
     except papermill.PapermillExecutionError as error:
-        told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
-        raise error_of(error.ename, RunError)(f"{name}: {told}") from None
+        message = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
+        raise error_of(error.ename, RunError)(f"{name}: {message}") from None
     except DeadKernelError:
         raise RunError(
             f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "
