@@ -31,6 +31,13 @@ __all__ = list(HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("tenure")
     if name not in HOMES:
         raise AttributeError(f"module 'tenure' has no attribute {name!r}")
     return getattr(import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, which completion by the tab key offers."""
+    return [*__all__, "__version__"]

@@ -65,6 +65,15 @@ def test_a_writer_that_waited_in_vain_is_refused(tmp_path, holder):
     assert time.monotonic() - began >= 0.3 and holder.poll() is None
 
 
+@pytest.mark.parametrize("command", [["promote", "shop-lapse", "1"], ["rollback", "shop-lapse"]])
+def test_no_champion_moves_beside_a_writer(tmp_path, holder, command):
+    refused = subprocess.run(
+        [sys.executable, "-m", "tenure", *command, "--workspace", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 1 and "'tenure run shop' is at work" in refused.stderr
+
+
 def test_another_source_is_not_locked(tmp_path, holder):
     with sole_writer(Workspace(tmp_path), "other", "tenure run other") as was_killed:
         assert not was_killed

@@ -1,12 +1,13 @@
 """Running a notebook: what it leaves, and what is said when it fails."""
 
 import re
-import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
+from multiprocessing import Pipe
 from pathlib import Path
 
 import nbformat
@@ -97,7 +98,7 @@ def test_a_kernel_is_spoken_to_over_no_port_so_two_runs_cannot_take_the_same(kil
 def test_kernels_are_forked_from_one_process_and_a_new_one_is_made_where_that_has_ended(shop):
     def nurseries():
         execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
-        return [child for child in psutil.Process().children() if "warm_kernels" in " ".join(child.cmdline())]
+        return [child for child in psutil.Process().children() if "nursery.py" in " ".join(child.cmdline())]
 
     (first,) = nurseries()
     assert nurseries() == [first]
@@ -177,6 +178,19 @@ def test_a_run_that_is_not_there_is_refused_with_those_there_are(shop):
         )
 
 
+def test_temporary_files_of_a_run_stand_where_the_next_writer_removes_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    workspace = Workspace(tmp_path / "shop")
+    workspace.data.mkdir(parents=True)
+    with workspace.temporary_files("shop"):
+        child = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
+        shown = subprocess.run(child, capture_output=True, text=True, check=True).stdout.strip()
+        assert shown == tempfile.gettempdir()
+        assert Path(shown).match(f"{workspace.data}/{workspace.scratch_prefix('shop')}*")
+    assert tempfile.gettempdir() == str(tmp_path) and not list(workspace.data.iterdir())
+
+
 def test_a_password_of_the_environment_stays_out_of_the_executed_notebook(shop, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "2024-01-06")
     execute("01_ingest", {"source": "shop", "workspace": str(shop)}, shop / "out.ipynb", shop)
@@ -185,16 +199,16 @@ def test_a_password_of_the_environment_stays_out_of_the_executed_notebook(shop, 
 
 SERVE_NOBODY = """
 import sys
-from tenure.runs import warm_kernels
-warm_kernels.PRELOADED = ()
-warm_kernels._status = lambda pid: None
-warm_kernels._serve(int(sys.argv[1]))
+from tenure.runs import nursery
+nursery._TO_PRELOAD.clear()
+nursery._status = lambda pid: None
+nursery.serve(int(sys.argv[1]))
 """
 
 
 def test_a_nursery_whose_run_was_killed_before_its_answer_ends_without_a_word():
-    ours, theirs = socket.socketpair()
-    ours.sendall(b'{"status_of": 1}\n')
+    ours, theirs = Pipe()
+    ours.send({"status_of": 1})
     ours.close()
     with theirs:
         command = [sys.executable, "-c", SERVE_NOBODY, str(theirs.fileno())]

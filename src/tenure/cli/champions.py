@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenure.cli.options import WhyOption, WorkspaceOption
+from tenure.cli.options import WaitOption, WhyOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from tenure.core.workspace import Workspace
 
 ModelArgument = Annotated[str, typer.Argument(help="SOURCE-TARGET, as in demo-churn; 'tenure status' lists them.")]
 VersionArgument = Annotated[str, typer.Argument(help="Its number: 3 of v3.")]
@@ -25,34 +29,59 @@ def status(
     names = registry.model_names(source)
     for name in names:
         for each in registry.versions(name)[:5]:
-            typer.echo(
-                f"{name:<24} v{each.version:<4} {','.join(each.aliases) or '-':<20} AUC {each.tags.get('tenure.test_auc', '?')} at {each.test_cutoff or '?'}  {each.tags.get('tenure.verdict', '')}"
-            )
+            aliases, auc = ",".join(each.aliases) or "-", each.tags.get("tenure.test_auc", "?")
+            tested = f"AUC {auc} at {each.test_cutoff or '?'}"
+            verdict = each.tags.get("tenure.verdict", "")
+            typer.echo(f"{name:<24} v{each.version:<4} {aliases:<20} {tested}  {verdict}")
     if not names:
         if source:
-            read_source(located, source)  # an unknown one is told as that
+            read_source(located, source)  # an unknown source is an error
         typer.echo(f"No model is registered yet. Train with 'tenure run {source or 'SOURCE'}'.")
 
 
 def promote(
-    model: ModelArgument, version: VersionArgument, why: WhyOption = "by hand", workspace: WorkspaceOption = ""
+    model: ModelArgument,
+    version: VersionArgument,
+    why: WhyOption = "by hand",
+    wait: WaitOption = 0,
+    workspace: WorkspaceOption = "",
 ) -> None:
-    """Make a version the champion, and say what its verdict had against it."""
+    """Make a version the champion, and show which gates of its verdict that overrides."""
     from tenure.core.workspace import Workspace
     from tenure.models.registry.registry import Registry
 
-    registry = Registry(Workspace.locate(workspace or None))
-    overridden = registry.overridden_gates(model, version)
-    former = registry.promote(model, version, why=why)
+    located = Workspace.locate(workspace or None)
+    registry = Registry(located)
+    with _writing(located, model, f"tenure promote {model}", wait):
+        overridden = registry.overridden_gates(model, version)
+        former = registry.promote(model, version, why=why)
     for gate in overridden:
         typer.echo(f"  overrides: {gate}")
     typer.echo(f"{model}: champion is version {version} (before: {former or 'none'})")
 
 
-def rollback(model: ModelArgument, why: WhyOption = "by hand", workspace: WorkspaceOption = "") -> None:
-    """Give the champion back to the version before."""
+def rollback(
+    model: ModelArgument, why: WhyOption = "by hand", wait: WaitOption = 0, workspace: WorkspaceOption = ""
+) -> None:
+    """Make the version before the champion again."""
     from tenure.core.workspace import Workspace
     from tenure.models.registry.registry import Registry
 
-    current, former = Registry(Workspace.locate(workspace or None)).rollback(model, why=why)
+    located = Workspace.locate(workspace or None)
+    with _writing(located, model, f"tenure rollback {model}", wait):
+        current, former = Registry(located).rollback(model, why=why)
     typer.echo(f"{model}: champion is version {former} again (was {current})")
+
+
+def _writing(workspace: Workspace, model: str, doing: str, wait: int) -> AbstractContextManager[bool]:
+    """Hold the lock of a model's source: no champion moves while a run compares with it, or scores by it."""
+    from tenure.core.lock import sole_writer
+    from tenure.models.registry.owner import source_of
+
+    return sole_writer(
+        workspace,
+        source_of(model) or model,  # a name without a target is refused by the registry
+        doing,
+        wait_seconds=60 * wait,
+        on_wait=lambda holder: typer.echo(f"  waiting: {holder}"),
+    )

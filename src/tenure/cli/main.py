@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and how an error is told."""
+"""The command line: which commands there are, and how an error is reported."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import signal
 import sys
 from io import TextIOWrapper
 from traceback import format_exc
+from typing import Annotated
 
 import typer
 
+import tenure
 from tenure.cli.champions import promote, rollback, status
 from tenure.cli.identity import identity
 from tenure.cli.looking import customer, explain, help_, schedule
@@ -35,6 +37,23 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command("help")(help_)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tenure {tenure.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.add_typer(identity, name="identity")
 
 
@@ -58,7 +77,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             sys.stderr.write(without_secrets(format_exc()))
-        what = _told(error)
+        what = _message_of(error)
         code = error.exit_code if isinstance(error, TenureError) else 1
         _log_asked_for().say("failed", f"tenure: {what}", to_errors=True, message=what, exit_code=code)
         _notify_failure(what)
@@ -72,7 +91,7 @@ def _stop(signum: int, frame: object) -> None:
     raise Stopped(signum)
 
 
-def _told(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     """Say an error in one message."""
     if isinstance(error, TenureError):
         return str(error)
@@ -80,7 +99,7 @@ def _told(error: Exception) -> str:
         # Of the system's own: a full disk, a folder that may not be written. Nothing half-written is visible.
         why = error.args[0][0][2] if isinstance(error, shutil.Error) else error  # of many files, the first
         return f"{why}. Nothing was replaced; mend it and run again."
-    # Nobody foresaw it. A scheduler's owner is told all the same, and what to send to whoever mends it.
+    # Nobody foresaw it. A scheduler's owner still gets one message, with what to send to whoever mends it.
     return (
         f"an error that nobody foresaw: {describe_unforeseen(error)}. Nothing was replaced; the champion is as it was. Run it again with --debug, "
         "which shows where it happened, and report that."
@@ -97,7 +116,7 @@ def _notify_failure(what: str) -> None:
 
 
 def _log_asked_for() -> Log:
-    """Find the form of the log in the arguments: a wrong one is itself an error to be told."""
+    """Find the form of the log in the arguments: a wrong one is itself an error to be reported."""
     arguments = " ".join(sys.argv[1:]).replace("--log=", "--log ").split()
     is_json = any(pair == ("--log", "json") for pair in zip(arguments, arguments[1:], strict=False))
     return Log("json" if is_json else "text")

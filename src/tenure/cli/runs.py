@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,12 +19,10 @@ from tenure.cli.options import (
     WorkspaceOption,
     names_in,
 )
+from tenure.cli.progress import progress_on
 from tenure.core.errors import RunError
 from tenure.core.logs import Log
 from tenure.core.problems import at_least, problems_of, worst_first
-
-if TYPE_CHECKING:
-    from tenure.runs.progress import Progress, StepEvent
 
 
 def run(
@@ -60,17 +57,18 @@ def run(
         source=source,
         quick=quick,
     )
-    result = run_flow(
-        source,
-        as_of=as_of,
-        targets=names_in(targets),
-        workspace=workspace,
-        wait_minutes=wait,
-        quick=quick,
-        full=full,
-        engine=engine,
-        progress=_telling(said),
-    )
+    with progress_on(said) as progress:
+        result = run_flow(
+            source,
+            as_of=as_of,
+            targets=names_in(targets),
+            workspace=workspace,
+            wait_minutes=wait,
+            quick=quick,
+            full=full,
+            engine=engine,
+            progress=progress,
+        )
     document = result.run_json
     for table, rows in document["rows"].items():
         counts = f"{rows['read']:>10,} read {rows['staged']:>10,} staged {rows['rejected']:>9,} rejected"
@@ -97,9 +95,11 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
     if not metrics:
         return f"{target['status']}: {target['reason'].removeprefix(f'{name}: ')}"
     why = f"; it {target['reason']}" if target["status"] == "blocked" else ""
+    auc = f"AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f})"
+    counts = f"{target['positives']:,} positive of {target['eligible']:,} eligible"
     return (
-        f"{target['status']}, AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f}) against {metrics['auc_heuristic']:.3f} of the heuristic; "
-        f"{target['positives']:,} positive of {target['eligible']:,} eligible at {target['test_cutoff']}, {target['horizon_days']} days{why}"
+        f"{target['status']}, {auc} against {metrics['auc_heuristic']:.3f} of the heuristic; "
+        f"{counts} at {target['test_cutoff']}, {target['horizon_days']} days{why}"
     )
 
 
@@ -121,16 +121,17 @@ def score(
 
     at_least((), fail_on)
     said = Log(log)
-    result = score_flow(
-        source,
-        as_of=as_of,
-        targets=names_in(targets),
-        workspace=workspace,
-        wait_minutes=wait,
-        allow_hindsight=allow_hindsight,
-        engine=engine,
-        progress=_telling(said),
-    )
+    with progress_on(said) as progress:
+        result = score_flow(
+            source,
+            as_of=as_of,
+            targets=names_in(targets),
+            workspace=workspace,
+            wait_minutes=wait,
+            allow_hindsight=allow_hindsight,
+            engine=engine,
+            progress=progress,
+        )
     said.say("end", f"Scores {result.folder / 'scored_customers.csv'}", folder=result.folder)
     conclude(said, result.run_json, fail_on)
 
@@ -150,14 +151,24 @@ def backfill(
     from tenure.runs.backfill import backfill_flow
 
     said = Log(log)
-    rows = backfill_flow(
-        source, first=from_, last=to, every=every, targets=names_in(targets), quick=quick, workspace=workspace, wait_minutes=wait, progress=_telling(said)
-    )  # fmt: skip
+    with progress_on(said) as progress:
+        rows = backfill_flow(
+            source,
+            first=from_,
+            last=to,
+            every=every,
+            targets=names_in(targets),
+            quick=quick,
+            workspace=workspace,
+            wait_minutes=wait,
+            progress=progress,
+        )
     for row in rows:
         auc = f"AUC {row.auc:.3f}" if row.auc is not None else row.reason
         version = f"v{row.version}" if row.version else "-"
-        told = f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {'reused' if row.was_reused else 'ran':<7} {auc}"
-        said.say("backfilled", told, **asdict(row))
+        ran = "reused" if row.was_reused else "ran"
+        shown = f"{row.as_of}  {row.target:<8} {row.status:<8} {version:<5} {ran:<7} {auc}"
+        said.say("backfilled", shown, **asdict(row))
 
 
 def audit(
@@ -173,52 +184,22 @@ def audit(
     from tenure.runs.audit import audit_flow
 
     said = Log(log)
-    folder, errors = audit_flow(
-        source,
-        as_of=as_of,
-        targets=names_in(targets),
-        workspace=workspace,
-        wait_minutes=wait,
-        quick=quick,
-        progress=_telling(said),
-    )
+    with progress_on(said) as progress:
+        folder, errors = audit_flow(
+            source,
+            as_of=as_of,
+            targets=names_in(targets),
+            workspace=workspace,
+            wait_minutes=wait,
+            quick=quick,
+            progress=progress,
+        )
     for error in errors:
         said.say("error", f"  error: {error}", text=error)
     shown = f"{len(errors) or 'No'} error{'' if len(errors) == 1 else 's'}. Open {folder / 'audit.html'}"
     said.say("end", shown, folder=folder, errors=len(errors))
     if errors:
         raise typer.Exit(1)
-
-
-def _telling(log: Log) -> Progress:
-    """Say each step while it works, and once it is done."""
-
-    def tell(event: StepEvent) -> None:
-        if event.what == "started" and log.form == "text":
-            if sys.stderr.isatty():
-                typer.echo(f"  {event.step} ...\r", nl=False, err=True)
-            return
-        if event.what == "day":
-            log.say("day", f"as of {event.step}", as_of=event.step)
-            return
-        if event.what == "expired":
-            log.say("expired", f"  {event.step}")
-            return
-        if event.what == "waiting":
-            log.say("waiting", f"  waiting: {event.step}", holder=event.step)
-            return
-        if event.what == "failed":
-            log.say(
-                "step_failed",
-                f"  {event.step:<18} failed after {event.seconds:.1f} s",
-                step=event.step,
-                seconds=event.seconds,
-            )
-            return
-        took = "    reused" if event.what == "reused" else f"{event.seconds:8.1f} s"
-        log.say(event.what, f"  {event.step:<18} {took}", step=event.step, seconds=event.seconds)
-
-    return tell
 
 
 def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:

@@ -26,7 +26,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 
 
 def swap_folder(fresh: Path, folder: Path) -> None:
-    """Put a finished folder in the place of another; killed between the two moves, ``finish_replacements`` takes it back."""
+    """Put a finished folder in the place of another; ``finish_replacements`` mends a kill between the two moves."""
     aside = _beside(folder, OLD)
     if folder.exists():
         folder.rename(aside)
@@ -52,7 +52,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 
 def link_file(path: Path, place: Path) -> None:
-    """Have a finished file in another place too: as the same bytes on the disk, or as a copy where its file system knows no links."""
+    """Link a finished file in another place, or copy it where the file system has no links."""
     try:
         place.hardlink_to(path)
     except OSError:

@@ -8,7 +8,7 @@ from signal import Signals
 
 
 class TenureError(Exception):
-    """Anything Tenure refuses to do, told in one message."""
+    """Anything Tenure refuses to do, in one message."""
 
     exit_code = 1
 

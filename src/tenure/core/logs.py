@@ -16,7 +16,10 @@ FORMS = ("text", "json")
 
 @dataclass(frozen=True)
 class Log:
-    """Says everything in one form. A JSON line holds ``at`` (UTC), ``event``, and what else is known, never a text to be parsed."""
+    """Says everything in one form.
+
+    A JSON line holds ``at`` (UTC), ``event``, and what else is known, never a text to be parsed.
+    """
 
     form: str = "text"
 

@@ -1,4 +1,7 @@
-"""How much memory one process may take: ``TENURE_MEMORY``, a fixed default, so that results never depend on what else runs."""
+"""How much memory one process may take: ``TENURE_MEMORY``.
+
+The default is fixed, so that results never depend on what else runs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from tenure.core.errors import UsageError
 
 DEFAULT = "4GiB"
 NUMBER_BYTES = 8
-# Of the rows a training is given, at its peak: the table, its matrix, and the binned parts of all folds, a byte for each number of each.
+# Of the rows a training is given, at its peak: the table, its matrix, and the binned parts of all folds, a byte for
+# each number of each.
 COPIES = 3
 _POWERS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -34,6 +38,6 @@ def engine_memory() -> int:
 
 
 def rows_that_fit(columns: int, budget: int | None = None) -> int:
-    """Return how many rows of so many numbers a training may hold at once, beside the engine, within a budget of bytes."""
+    """Return how many rows of so many numbers a training may hold, beside the engine, within a budget of bytes."""
     given = memory_budget() if budget is None else budget
     return max(1, (given - given // 2) // (max(columns, 1) * NUMBER_BYTES * COPIES))

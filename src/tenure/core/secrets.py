@@ -23,7 +23,7 @@ _NAMED = re.compile(
 
 
 def without_secrets(text: str) -> str:
-    """Blot out every password and key of the environment, whatever put it into the text, as it is or as JSON writes it."""
+    """Blot out every password and key of the environment, as it is or as JSON writes it."""
     # The longest first: a short one may be part of it.
     for secret in sorted(_secrets(), key=len, reverse=True):
         text = text.replace(secret, BLOT)
@@ -49,9 +49,10 @@ def _long_enough(secrets: Iterable[str], shortest: int) -> set[str]:
 
 
 def _of_address(value: str) -> Iterator[str]:
-    """Find the passwords of addresses, ``scheme://user:password@host?password=...``, and of ``key=value`` pairs as PostgreSQL reads them.
+    """Find the passwords of addresses and of ``key=value`` pairs as PostgreSQL reads them.
 
-    What signs a password may hold depends on who reads it: whatever stands between the first colon and any ``@`` counts.
+    An address is ``scheme://user:password@host?password=...``. Which characters a password may hold depends on its
+    reader: whatever stands between the first colon and any ``@`` counts.
     """
     for address in _BETWEEN.split(value):
         user, colon, rest = address.partition("://")[2].partition(":")

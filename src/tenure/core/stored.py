@@ -63,6 +63,6 @@ def check_format(found: object, place: str, version: int) -> None:
 
 
 def made_of(kind: type[Made], document: Mapping[str, Any]) -> Made:
-    """Make a dataclass of a document; fields that it does not know are left out, those that are lacking take their default."""
+    """Make a dataclass of a document: unknown fields are left out, missing ones take their default."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # of a dataclass
     return kind(**{key: value for key, value in document.items() if key in known})

@@ -54,7 +54,13 @@ class OutcomeWindow:
 
 
 def grid_dates(start: date, end: date, grid: Grid = "month") -> list[date]:
-    """List the firsts of the month (or the Mondays) in ``[start, end]``, oldest first."""
+    """List the firsts of the month (or the Mondays) in ``[start, end]``, oldest first.
+
+    Examples
+    --------
+    >>> [str(day) for day in grid_dates(date(2026, 1, 15), date(2026, 3, 1))]
+    ['2026-02-01', '2026-03-01']
+    """
     if grid == "week":
         first = start + timedelta(days=-start.weekday() % 7)
         return [first + timedelta(weeks=n) for n in range(max(0, (end - first).days // 7 + 1))]
@@ -79,6 +85,11 @@ def spaced_dates(first: date, last: date, every: str) -> list[date]:
     Raises
     ------
     UsageError : no such spacing, or ``last`` lies before ``first``.
+
+    Examples
+    --------
+    >>> [str(day) for day in spaced_dates(date(2026, 1, 31), date(2026, 3, 31), "1month")]
+    ['2026-01-31', '2026-02-28', '2026-03-31']
     """
     found = re.fullmatch(r"([1-9]\d?)\s*(day|week|month)s?", every.strip().lower())
     if not found:
@@ -99,7 +110,13 @@ def spaced_dates(first: date, last: date, every: str) -> list[date]:
 
 
 def months_later(day: date, months: int) -> date:
-    """Return the same day so many months later, or the last day of that month where it has none."""
+    """Return the same day so many months later, or the last day of that month where it has none.
+
+    Examples
+    --------
+    >>> str(months_later(date(2026, 1, 31), 1))
+    '2026-02-28'
+    """
     years, month = divmod(day.month - 1 + months, 12)
     first = date(day.year + years, month + 1, 1)
     return first.replace(day=min(day.day, (next_month(first) - timedelta(days=1)).day))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -124,8 +127,26 @@ class Workspace:
         return f".scratch-{check_name('Source', source)}."
 
     def scratch(self, source: str) -> TemporaryDirectory[str]:
-        """Give a temporary folder on the workspace's own disk, for its owner alone; what a killed process left of one, the next writer removes."""
+        """Give a temporary folder on the workspace's own disk, for its owner alone.
+
+        What a killed process left of one, the next writer removes.
+        """
         return TemporaryDirectory(prefix=self.scratch_prefix(source), dir=self.data)
+
+    @contextmanager
+    def temporary_files(self, source: str) -> Iterator[None]:
+        """Have this process, and those it starts, keep temporary files in such a folder for a block."""
+        former = os.environ.get("TMPDIR"), tempfile.tempdir
+        with self.scratch(source) as folder:
+            os.environ["TMPDIR"] = tempfile.tempdir = folder
+            try:
+                yield
+            finally:
+                tempfile.tempdir = former[1]
+                if former[0] is None:
+                    del os.environ["TMPDIR"]
+                else:
+                    os.environ["TMPDIR"] = former[0]
 
 
 def _is_project(folder: Path) -> bool:

@@ -50,6 +50,10 @@ class TrainingResult(Fit):
     fitting_eligible: int
     test_eligible: int
 
+    def __repr__(self) -> str:
+        fitted = f"fitted on {self.fitting_rows:,} rows, tested on {len(self.test):,} at {self.plan.test}"
+        return f"<TrainingResult {self.target.name}: AUC {self.evaluation.metrics['auc']:.3f}, {fitted}>"
+
     @property
     def was_sampled(self) -> bool:
         return self.fitting_rows < self.fitting_eligible

@@ -1,4 +1,4 @@
-"""Scored tables for other systems: under pseudonyms, or on request with the real ids, apart from what is handed around."""
+"""Scored tables for other systems: under pseudonyms, or on request with the real ids, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ EXPORT_JSON, FORMAT_VERSION = "export.json", 1
 
 
 def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", reveal: bool = False) -> list[Path]:
-    """Copy the tables of customers of one as-of, by default the last, to ``data/exports``; return them, readable by their owner alone.
+    """Copy the tables of customers of one as-of, by default the last, to ``data/exports``; return the copies.
 
-    With ``reveal`` pseudonyms become the ids of the raw files again, in a folder of its own: whoever fetches the other never meets them.
+    Only their owner can read them. With ``reveal`` pseudonyms become the ids of the raw files again, in a folder of its
+    own: whoever fetches the other never meets them.
 
     Raises
     ------
-    UsageError : nothing was scored then, there is no map to reveal ids by, or a table is older than the source's pseudonyms.
+    UsageError : nothing was scored then, there is no map to reveal ids by, or a table is older than the source's
+        pseudonyms.
     """
     source = read_source(workspace, source_name)
     scored = {
@@ -69,7 +71,7 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
 
 
 def exported_on(folder: Path) -> date:
-    """Say when an export was written (UTC). An older one does not tell; its as-of, an earlier day, stands in."""
+    """Say when an export was written (UTC). An older one does not say; its as-of, an earlier day, stands in."""
     path = folder / EXPORT_JSON
     text = read_stored(path, FORMAT_VERSION)["exported_at"] if path.is_file() else folder.name[:10]
     return datetime.fromisoformat(text).date()

@@ -24,7 +24,7 @@ PARQUET, TABLES, PAGES, DOCUMENTS, TEXTS = (
 
 
 def take_out(person: Person, path: Path) -> int:
-    """Take a person out of a file: their rows of a table go, their name elsewhere is blotted out. Returns the places changed.
+    """Remove a person's rows from a table, blot out their name elsewhere; return how many places changed.
 
     The file is replaced whole (a log is written in place), and only where something changed.
     """
@@ -54,7 +54,10 @@ def take_out(person: Person, path: Path) -> int:
 
 
 def names_person(person: Person, path: Path) -> bool:
-    """Say whether a file names a person: each value of a table, each string of a document, each text of a page; else its bytes."""
+    """Say whether a file names a person.
+
+    Of a table each value is searched, of a document each string, of a page each text; of other files the bytes.
+    """
     if path.suffix in PARQUET:
         return any(_named_rows(person, batch) for batch in _text_batches(path))
     if path.suffix in DOCUMENTS:
@@ -62,7 +65,7 @@ def names_person(person: Person, path: Path) -> bool:
         if not any(name in text for name in person.names):
             return False
         try:
-            return bool(_blotted(person, document := json.loads(text), told=None) != document)
+            return bool(_blotted(person, document := json.loads(text), of_customers=None) != document)
         except ValueError:
             return person.is_in(text)
     if path.suffix in TABLES:
@@ -175,23 +178,24 @@ def _blotted_document(person: Person, text: str) -> str:
         document = json.loads(text)
     except ValueError:
         return person.blot(text)
-    blotted = _blotted(person, document, told=None)
+    blotted = _blotted(person, document, of_customers=None)
     return text if blotted == document else json.dumps(blotted, indent=1, ensure_ascii=False) + "\n"
 
 
-def _blotted(person: Person, value: Any, *, told: bool | None) -> Any:
+def _blotted(person: Person, value: Any, *, of_customers: bool | None) -> Any:
     if isinstance(value, dict):
         return {
-            person.blot(key): _blotted(person, held, told=told or holds_ids(key) or None) for key, held in value.items()
+            person.blot(key): _blotted(person, held, of_customers=of_customers or holds_ids(key) or None)
+            for key, held in value.items()
         }
     if isinstance(value, list):
         if _is_text_in_lines(value):
-            text = _blotted(person, whole := "".join(value), told=told)
+            text = _blotted(person, whole := "".join(value), of_customers=of_customers)
             return value if text == whole else text.splitlines(keepends=True)
-        return [_blotted(person, held, told=told) for held in value]
+        return [_blotted(person, held, of_customers=of_customers) for held in value]
     if isinstance(value, str):
-        return person.blot_page(value) if "<table" in value else person.blot(value, of_customers=told)
-    return MARKER if told and _is_id(person, value) else value
+        return person.blot_page(value) if "<table" in value else person.blot(value, of_customers=of_customers)
+    return MARKER if of_customers and _is_id(person, value) else value
 
 
 def _is_text_in_lines(value: list[Any]) -> bool:

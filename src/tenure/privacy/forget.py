@@ -37,7 +37,10 @@ CARD_NOTE = (
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What forgetting came to. ``files``, ``artifacts`` and ``texts`` were searched; the last two name what still holds the customer."""
+    """What forgetting came to.
+
+    ``files``, ``artifacts`` and ``texts`` were searched; the last two name what still holds the customer.
+    """
 
     changed: dict[str, int]  # what => files or artefacts changed
     files: int  # of the workspace
@@ -49,7 +52,7 @@ class Forgotten:
 
 
 def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Forgotten:
-    """Forget a customer, named as in the raw files or by pseudonym. Repeating it is harmless, and finishes what a crash cut short.
+    """Forget a customer, named as in the raw files or by pseudonym; a repeat finishes what a crash cut short.
 
     Raises
     ------
@@ -98,7 +101,11 @@ def _check_known(workspace: Workspace, source: Source, identities: Identities, p
 
 
 def _stage_anew(workspace: Workspace, source: Source) -> int:
-    """Stage without the customer; where raw files or settings no longer allow it, the staged tables go: a run stages them again, or says what is wrong."""
+    """Stage without the customer; return how many tables.
+
+    Where raw files or settings no longer allow it, the staged tables are removed: the next run stages them again, or
+    says what is wrong.
+    """
     try:
         return len(stage_source(workspace, source).tables)
     except (DataContractError, UsageError):

@@ -1,4 +1,4 @@
-"""Logs of scheduled commands: the one in use, which a waiting command holds open, and rotated ones beside it, packed or not."""
+"""Logs of scheduled commands: the one in use, which a waiting command holds open, and the rotated ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ _HOW = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
 def is_log(path: Path) -> bool:
-    """Say whether a file is a log, also as rotation names it: ``tenure.log``, ``tenure.log.1``, ``tenure.log-20260101.gz``."""
+    """Say whether a file is a log, in use or rotated.
+
+    Examples
+    --------
+    >>> [is_log(Path(name)) for name in ("tenure.log", "tenure.log.1", "tenure.log-20260101.gz", "catalogue.csv")]
+    [True, True, True, False]
+    """
     return bool(_LOG.search(path.name))
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from tenure.sources.staging_names import MARKER
 
 _TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")
-_TELLS_OF_CUSTOMERS = re.compile(r"customer_id|>\s*Customer\s*<|\(first: ")
+_NAMES_CUSTOMERS = re.compile(r"customer_id|>\s*Customer\s*<|\(first: ")
 _HOLDS_IDS = re.compile(r"(^|_)customer(_id)?$", re.IGNORECASE)
 
 
@@ -20,16 +20,21 @@ def holds_ids(column: str) -> bool:
 
 @dataclass(frozen=True)
 class Person:
-    """A customer by every name in use: the id of the raw files, the pseudonym. ``names`` are whole values, never parts of others.
+    """A customer by every name in use: the id of the raw files, the pseudonym.
 
-    An id that is a plain number is looked for only where customers are told of: a 12 elsewhere is a count or a price.
+    ``names`` are whole values, never parts of others.
+
+    An id that is a plain number is looked for only where customers are named: a 12 elsewhere is a count or a price.
     """
 
     names: tuple[str, ...]
 
     @cached_property
     def _patterns(self) -> tuple[tuple[str, bool, re.Pattern[str]], ...]:
-        """Each name, whether it is a plain number, and its pattern: not within a word, a longer id, a decimal or an address."""
+        """Each name, whether it is a plain number, and its pattern.
+
+        A pattern does not match within a word, a longer id, a decimal or an address.
+        """
         return tuple(
             (name, name.isdecimal(), re.compile(rf"(?<!\w)(?<!\w[-.@]){re.escape(name)}(?!\w)(?![-.@]\w)"))
             for name in self.names
@@ -40,7 +45,7 @@ class Person:
         return isinstance(value, str) and (value in self.names or value[:1] == "'" and value[1:] in self.names)
 
     def is_in(self, text: str, *, of_customers: bool | None = None) -> bool:
-        """Say whether a text names the person. ``of_customers``: it tells of customers, by default if it says so."""
+        """Say whether a text names the person. ``of_customers``: it is about customers, by default where it shows that."""
         return any(pattern.search(text) for pattern in self._asked(text, of_customers))
 
     def blot(self, text: str, *, of_customers: bool | None = None) -> str:
@@ -55,10 +60,14 @@ class Person:
         return self.blot(page, of_customers=False)
 
     def _blot_cells(self, table: str) -> str:
-        if not _TELLS_OF_CUSTOMERS.search(table):
+        if not _NAMES_CUSTOMERS.search(table):
             return table
         return _TEXT_BETWEEN_TAGS.sub(lambda text: self.blot(text.group(), of_customers=True), table)
 
     def _asked(self, text: str, of_customers: bool | None) -> list[re.Pattern[str]]:
-        told = bool(_TELLS_OF_CUSTOMERS.search(text)) if of_customers is None else of_customers
-        return [pattern for name, is_number, pattern in self._patterns if name in text and (told or not is_number)]
+        names_customers = bool(_NAMES_CUSTOMERS.search(text)) if of_customers is None else of_customers
+        return [
+            pattern
+            for name, is_number, pattern in self._patterns
+            if name in text and (names_customers or not is_number)
+        ]

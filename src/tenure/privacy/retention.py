@@ -1,4 +1,7 @@
-"""Retention: what a source's ``[retention]`` gives up after so many days. Raw files are the owner's and are never touched."""
+"""Retention: what a source's ``[retention]`` gives up after so many days.
+
+Raw files are the owner's and are never touched.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +21,21 @@ from tenure.steps.run_record import RUN_JSON, RunRecord
 def apply_retention(workspace: Workspace, source: Source, today: date | None = None) -> str:
     """Remove scores and run folders that are older than they may be; say so, with what is not staged, in one line.
 
-    The age of scores counts from ``scored_at``, that of a run's folder from when it was finished: a backfill of a past day is young.
+    The age of scores counts from ``scored_at``, that of a run's folder from when it was finished: a backfill of a past
+    day is young.
     """
     today = today or datetime.now(UTC).date()
-    told = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]
+    removed = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]
     for what, remove in ((SCORES, drop_scored_before), (REPORTS, _old_reports)):
         if days := source.retention.get(what):
             oldest = today - timedelta(days=days)
-            told.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")
+            removed.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")
             # A failure is all that is left of a report that never was.
             if what == REPORTS and (failures := drop_failures(workspace, source.name, oldest)):
-                told.append(f"{failures} noted failures too")
+                removed.append(f"{failures} noted failures too")
             if what == REPORTS and (exports := _old_exports(workspace, source.name, oldest)):
-                told.append(f"{exports} exports too")
-    return f"retention: {', '.join(told)}" if told else ""
+                removed.append(f"{exports} exports too")
+    return f"retention: {', '.join(removed)}" if removed else ""
 
 
 def _old_reports(workspace: Workspace, source: str, oldest: date) -> int:

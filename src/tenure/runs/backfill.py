@@ -44,9 +44,9 @@ def backfill_flow(
 ) -> list[BackfillRow]:
     """Run the flow as of each day from ``first`` to ``last``: one row per as-of and target.
 
-    Facts known later stay unseen, and the champion of a day is the last version promoted on an earlier one. Versions are
-    registered as ``<source>-<target>-backfill``, reports lie in ``reports/<source>/backfill/<as_of>``, scores are marked in
-    the ledger. A day already done is reused as every repeat is.
+    Facts known later stay unseen, and the champion of a day is the last version promoted on an earlier one. Versions
+    are registered as ``<source>-<target>-backfill``, reports lie in ``reports/<source>/backfill/<as_of>``, scores are
+    marked in the ledger. A day already done is reused as every repeat is.
 
     Raises
     ------
@@ -55,8 +55,8 @@ def backfill_flow(
     days = spaced_dates(parse_date(first, "--from"), parse_date(last, "--to"), every)
     rows: list[BackfillRow] = []
     with writing(
-        source, f"tenure backfill {source}", kind="run", run_kind=BACKFILL, as_of=str(days[-1]), workspace=workspace, quick=quick,
-        wait_minutes=wait_minutes, progress=progress, targets=list(targets),
+        source, f"tenure backfill {source}", kind="run", run_kind=BACKFILL, as_of=str(days[-1]), workspace=workspace,
+        quick=quick, wait_minutes=wait_minutes, progress=progress, targets=list(targets),
     ) as latest:  # fmt: skip
         runs = [_as_of(latest, day) for day in days]
         _build_all_snapshots(runs, targets)
@@ -74,7 +74,7 @@ def _as_of(latest: Session, day: date) -> Session:
 
 
 def _build_all_snapshots(runs: Sequence[Session], targets: Sequence[str]) -> None:
-    """Build the features of every day's cutoffs in one pass: they depend on the cutoff alone, not on the day that asks."""
+    """Build the features of every day's cutoffs in one pass: they depend on the cutoff alone."""
     cutoffs: set[date] = set()
     for run in runs:
         cutoffs.add(run.as_of)

@@ -17,7 +17,7 @@ from tenure.core.secrets import without_secrets
 from tenure.steps.parameters import complete
 
 KERNEL_TIMEOUT_SECONDS = 3600
-# What Jupyter says of a kernel that never came up, as one that listens on ports does when another took its port in the same instant.
+# In Jupyter's message on a kernel that never came up, as when another took its port in the same instant.
 NEVER_STARTED = "before replying"
 # Characters of all that one cell says; figures are no text and stay whole.
 LONGEST_TEXT = 200_000
@@ -48,7 +48,8 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     Raises
     ------
     UsageError : a parameter the notebook does not have, or a wrong value; no kernel starts.
-    TenureError : a cell raised it, and its own message is repeated. RunError : a cell failed otherwise, or the kernel was killed.
+    TenureError : a cell raised it, and its own message is repeated. RunError : a cell failed otherwise, or the
+        kernel was killed.
     """
     from nbclient.exceptions import DeadKernelError
 
@@ -60,10 +61,10 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     papermill = _papermill()
     given = {
         "parameters": values, "kernel_name": "python3", "progress_bar": False, "log_output": False,
-        # What a cell raises comes as a message; a kernel's own log tells of its being interrupted at the end.
+        # What a cell raises comes as a message; a kernel's own log notes that it is interrupted at the end.
         "execution_timeout": KERNEL_TIMEOUT_SECONDS, "extra_arguments": ["--log-level=CRITICAL"],
         "kernel_manager_class": ForkingKernelManager,
-        # The kernel's folder. Papermill's own ``cwd`` would move this whole process, and steps side by side would leave it there.
+        # The kernel's folder. Papermill's own ``cwd`` would move this whole process.
         "resources": {"metadata": {"path": str(workspace)}},
     }  # fmt: skip
     try:
@@ -74,8 +75,8 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
                 raise
             papermill.execute_notebook(str(notebook_path(name)), str(output), **given)
     except papermill.PapermillExecutionError as error:
-        told = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
-        raise error_of(error.ename, RunError)(f"{name}: {told}") from None
+        message = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
+        raise error_of(error.ename, RunError)(f"{name}: {message}") from None
     except DeadKernelError:
         raise RunError(
             f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "
@@ -109,7 +110,7 @@ def shorten_outputs(notebook: Path) -> None:
 
 
 def _shortened(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cut the texts of a cell's outputs where there is no more room; leave out what comes after, but figures and errors."""
+    """Cut the texts of a cell's outputs where there is no more room; of what follows keep figures and errors."""
     room, left_out = LONGEST_TEXT, 0
     kept = []
     for output in outputs:

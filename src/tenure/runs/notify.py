@@ -11,7 +11,7 @@ ADDRESS = "TENURE_NOTIFY"
 
 
 def notify(title: str, text: str) -> bool:
-    """Send a message to the address in ``TENURE_NOTIFY`` (``jsons://host/hook``, ``mailtos://user:password@host``, ...).
+    """Send a message to the address in ``TENURE_NOTIFY``, as in ``mailtos://user:password@host``.
 
     Returns whether it was sent; without an address nothing is.
 

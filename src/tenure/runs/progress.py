@@ -10,11 +10,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What a run says while it works; ``seconds`` once a step is done or has failed. A *day* is an as-of that a backfill comes to; *expired* reports retention, *waiting* who writes."""
+    """What a run reports while it works.
+
+    ``seconds`` are known once a step is done or has failed; ``usual_seconds`` is what it took in the run before, 0
+    where nobody knows. A *day* is an as-of that a backfill comes to; *expired* reports retention, *waiting* who writes.
+    """
 
     step: str
     what: Literal["started", "done", "failed", "reused", "day", "expired", "waiting"]
     seconds: float = 0.0
+    usual_seconds: float = 0.0
 
 
 Progress = Callable[[StepEvent], None]

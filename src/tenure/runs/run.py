@@ -34,9 +34,9 @@ def run_flow(
     wait_minutes: float = 0.0,
     progress: Progress = say_nothing,
 ) -> RunResult:
-    """Run what is missing or changed of the whole flow, then move the champions. ``full`` adds the whole audit and the longer walk.
+    """Run what is missing or changed of the whole flow, then move the champions.
 
-    ``engine`` (duckdb, spark) builds the snapshots.
+    ``full`` adds the whole audit and the longer walk. ``engine`` (duckdb, spark) builds the snapshots.
 
     Raises
     ------
@@ -87,7 +87,10 @@ def build(
 
 
 def _begin(final: Path) -> tuple[Path, str]:
-    """Give the folder a run builds in, and what it builds on: what an unfinished run left, if nothing was committed since; else a copy of ``final``."""
+    """Give the folder a run builds in, and the fingerprint of the run it builds on.
+
+    That is what an unfinished run left, if nothing was committed since; else a copy of ``final``.
+    """
     folder = final.parent / f".{final.name}{BUILDING}"
     base = fingerprint_file(final / RUN_JSON) if (final / RUN_JSON).is_file() else ""
     if begun_from(folder) == base:
@@ -102,7 +105,10 @@ def _begin(final: Path) -> tuple[Path, str]:
 
 
 def _asked_targets(session: Session, targets: Sequence[str]) -> list[str]:
-    """Targets to train: those named, else every one. What others left in the folder stays; what the source cannot answer is recorded as refused."""
+    """Targets to train: those named, else every one.
+
+    What others left in the folder stays; what the source cannot answer is recorded as refused.
+    """
     asked = list(targets) or list(all_targets(session.source))
     for record in saved_records(session):
         if record.is_quick != session.quick and record.target not in asked:
@@ -129,7 +135,7 @@ def _check_any_target(source: str, found: Sequence[TrainingRecord]) -> None:
 
 
 def _made_since(work: Work, final: Path) -> set[str]:
-    """Name the steps done since ``final`` was put there: by this run, or by one that was killed before its folder was."""
+    """Name the steps done since ``final`` was put there: by this run, or by a killed one before it."""
     there = former_steps(final)
     return {name for name, mark in work.record.document["steps"].items() if mark != there.get(name)}
 
@@ -143,7 +149,10 @@ def _attach_notebooks(session: Session, folder: Path, made: set[str]) -> None:
 
 
 def promote(session: Session, result: RunResult) -> None:
-    """Make the versions that passed champions, one by one: the last act. What was rolled back since stays so on a mere repeat."""
+    """Make the versions that passed champions, one by one: the last act.
+
+    What was rolled back since stays so on a mere repeat.
+    """
     for name in result.run_json["parameters"]["targets"]:
         target = result.run_json["targets"].get(name)
         if target is None or not target["promoted"]:

@@ -94,7 +94,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """Return the commit of the checkout the package runs from; nothing where that repository does not hold the package itself."""
+    """Return the commit of the checkout the package runs from; empty where no repository holds the package."""
     here = Path(__file__)
     try:
         found = [

@@ -25,7 +25,10 @@ def features_step(session: Session, asked: Sequence[str]) -> Step:
 
 
 def training_steps(session: Session, asked: Sequence[str], *, full: bool) -> list[Step]:
-    """Give the trainings of the targets that the source can answer, the longest first: begun last, it would work on alone while a core is idle."""
+    """Give the trainings of the targets that the source can answer, the longest first.
+
+    Begun last, it would work on alone while a core is idle.
+    """
     able = [name for name in asked if name in session.snapshots.targets]
     return [
         _training_step(session, name, full=full)

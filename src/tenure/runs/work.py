@@ -1,13 +1,14 @@
-"""The steps of one run, each a notebook: performed or found done, and side by side where they need nothing of each other."""
+"""The steps of one run, each a notebook: performed or found done, side by side where they are independent."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from shutil import copyfile, copytree, rmtree
 from threading import Event
@@ -15,9 +16,9 @@ from typing import Any
 
 from tenure.core.atomic_files import replaced_folder
 from tenure.core.errors import TenureError
-from tenure.core.lock import end_kernels_of
 from tenure.core.memory import engine_memory
 from tenure.core.plugins import plugins_key
+from tenure.core.recovery import end_kernels_of
 from tenure.identity.events import identity_digest
 from tenure.reporting.style import restyle
 from tenure.runs.notebooks import execute
@@ -27,7 +28,7 @@ from tenure.runs.step_cache import Marks, Step
 from tenure.steps.opening import Session
 from tenure.steps.run_record import RunRecord, former_steps
 
-# On ports two kernels may choose the same one in the same instant; where they use none, their nursery imports on meanwhile.
+# Kernels on ports may choose the same one in the same instant; without ports, their nursery imports on meanwhile.
 KERNEL_START_SECONDS = 1.0
 # What a training takes beside what the engine may hold.
 TRAINING_BYTES = 1 << 30
@@ -58,8 +59,8 @@ class Work:
         return work
 
     def _take_ingest(self, begun: RunRecord) -> None:
-        """Keep the ingest of an unchanged staging; else take over that of this run, where it had one to do, or perform it."""
-        step = Step(INGEST, INGEST, parameters={"made_of": self.run.staged.key})
+        """Keep the ingest of an unchanged staging; else copy what this run ingested, or perform it."""
+        step = Step(INGEST, INGEST, state=lambda: self.run.staged.key)
         done = begun.document["steps"].get(INGEST)
         if done and not self.marks.is_current(step):
             self.marks.forget(step)
@@ -68,7 +69,7 @@ class Work:
             self.marks.set(step, step.state(), seconds=done["seconds"])
             self.performed.executed.append(StepTiming(INGEST, done["seconds"]))
         else:
-            self.perform(step, given={})
+            self.perform(step)
 
     @property
     def marks(self) -> Marks:
@@ -80,17 +81,25 @@ class Work:
         inputs = (facts, str(run.as_of), str(run.quick), run.run_kind, plugins_key(run.source.folder))
         return Marks(self.record, inputs)
 
-    def perform(self, *steps: Step, given: Mapping[str, Any] | None = None) -> None:
+    @cached_property
+    def _usual_seconds(self) -> dict[str, float]:
+        """How long each step took in the last run of the source, whatever its as-of."""
+        folders = self.run.workspace.reports_of(self.run.source.name).glob("[0-9]*")
+        steps = former_steps(max(folders, default=self.record.folder))
+        return {name: mark["seconds"] for name, mark in steps.items()}
+
+    def perform(self, *steps: Step) -> None:
         """Perform steps that need nothing of each other, side by side; their kernels start one after the other.
 
-        Where one fails those under way end, and are kept; no other begins. This thread only waits: a signal reaches it, and ends them all.
+        Where one fails, those under way end and are kept; no other begins. This thread only waits: a signal reaches it,
+        and ends them all.
         """
         one_failed, stopped = Event(), Event()
         with ThreadPoolExecutor(max_workers=steps_at_once()) as pool:
             try:
                 started = []
                 for step in steps:
-                    started.append(pool.submit(self._perform, step, one_failed, stopped, given))
+                    started.append(pool.submit(self._perform, step, one_failed, stopped))
                     wait(started[-1:], timeout=KERNEL_START_SECONDS)
                 for performed in started:
                     performed.result()
@@ -102,7 +111,7 @@ class Work:
                         end_kernels_of(os.getpid())
                 raise
 
-    def _perform(self, step: Step, one_failed: Event, stopped: Event, given: Mapping[str, Any] | None) -> None:
+    def _perform(self, step: Step, one_failed: Event, stopped: Event) -> None:
         """Execute a step's notebook, unless its mark says that nothing it is made from has changed."""
         if one_failed.is_set():
             return
@@ -110,17 +119,15 @@ class Work:
             self.performed.reused.append(step.name)
             self.progress(StepEvent(step.name, "reused"))
             return
+        usual = self._usual_seconds.get(step.name, 0.0)
         self.marks.forget(step)
         state, started = step.state(), time.monotonic()
-        self.progress(StepEvent(step.name, "started"))
-        document, workspace = self.record.document, self.run.workspace.root
-        opened = {key: document[key] for key in ("source", "as_of")} | {
-            "workspace": str(workspace),
-            "run": document["run_id"],
-        }
-        parameters = dict(step.parameters if given is None else given)
+        self.progress(StepEvent(step.name, "started", usual_seconds=usual))
+        document, root = self.record.document, self.run.workspace.root
+        which_run = {"source": document["source"], "as_of": document["as_of"], "run": document["run_id"]}
+        parameters = {**which_run, "workspace": str(root), **step.parameters}
         try:
-            execute(step.notebook, opened | parameters, self.record.folder / step.executed, workspace)
+            execute(step.notebook, parameters, self.record.folder / step.executed, root)
         except TenureError:
             # Said at once: steps beside it may work on for long.
             one_failed.set()

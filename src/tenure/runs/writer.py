@@ -1,4 +1,4 @@
-"""Beginning a run as a source's only writer: recorded, ingested, cleaned of what a killed one left, and each failure noted."""
+"""Beginning a run as a source's only writer: recorded, staged, and each failure noted."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def writing(
     progress: Progress = say_nothing,
     **parameters: Any,
 ) -> Iterator[Session]:
-    """Begin a run of a source as its only writer: recorded, staged, its new records matched, after what a killed writer left is cleaned up.
+    """Begin a run of a source as its only writer: recorded, staged, its new records matched.
 
-    Another writer is waited for as long as ``wait_minutes`` says. ``parameters`` are what the command was given, for the record.
+    Another writer is waited for as long as ``wait_minutes`` says. ``parameters`` are what the command was given, for
+    the record.
 
     Raises
     ------
@@ -78,12 +79,12 @@ def writing(
         folder = located.reports_of(source) / BEGUN
         rmtree(folder, ignore_errors=True)
         try:
-            # While the first step stages on one core, the registry is opened on the other.
-            with ThreadPoolExecutor(1) as beside:
+            with located.temporary_files(source), ThreadPoolExecutor(1) as beside:
+                # While the first step stages on one core, the registry is opened on the other.
                 opened = beside.submit(_open_registry, run, was_killed=was_killed)
                 begun = _ingested(run, RunRecord.begin(folder, run.facts(kind, **parameters)), progress)
                 opened.result()
-            yield begun
+                yield begun
         finally:
             rmtree(folder, ignore_errors=True)
 

@@ -49,6 +49,9 @@ class Snapshots:
     engine: str = DUCKDB
     memory: int | None = None  # bytes a training may take; None: as the environment says
 
+    def __repr__(self) -> str:
+        return f"<Snapshots of {self.staged.source.name} as of {self.as_of}, built by {self.engine}>"
+
     @cached_property
     def _tables(self) -> dict[str, tuple[str, ...]]:
         return tables_with_rows(self.staged, self.as_of)

@@ -72,6 +72,10 @@ class StagedSource:
     identity_events: Path | None = None  # which customers are one person; none where nobody has asked
     private_records: Path | None = None  # under pseudonyms: where the records are whole
 
+    def __repr__(self) -> str:
+        rows = sum(table.staged for table in self.tables.values())
+        return f"<StagedSource {self.source.name}: {len(self.tables)} tables, {rows:,} rows, {self.fingerprint}>"
+
     @property
     def key(self) -> str:
         """What they were made of, as one text: other raw files may come to the same facts."""

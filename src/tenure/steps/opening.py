@@ -79,6 +79,10 @@ class Session:
             record.started_at,
         )
 
+    def __repr__(self) -> str:
+        day = f"as of {self.as_of_given}" if self.as_of_given else "as of its last day"
+        return f"<Session {self.source.name} {day}{', quick' if self.quick else ''}, {self.run_kind} run {self.run_id}>"
+
     @property
     def recorded(self) -> RunRecord:
         """The record of a run that stands on disk.
