@@ -193,7 +193,12 @@ def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
     asked and its model.
     """
     paths = [folder / "scored_customers.parquet", folder / "scored_customers.csv"]
-    metadata = {FORMAT: FORMAT_VERSION, **made, "targets": {name: _made_by(scores, name) for name in scores.targets}, "tables": list(scores.tables)}
+    metadata = {
+        FORMAT: FORMAT_VERSION,
+        **made,
+        "targets": {name: _made_by(scores, name) for name in scores.targets},
+        "tables": list(scores.tables),
+    }
     with replaced_file(paths[0]) as fresh:
         table = pa.Table.from_pandas(scores.customers, preserve_index=False)
         own = {STORED_AS: json.dumps(metadata, default=str)}

@@ -19,8 +19,8 @@ from tenure.core.hashing import digest, fingerprint_file
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
 from tenure.sources.raw_files import choose_raw_file, inside, split_reference
-from tenure.sources.readers.registry import Readers, find_readers
 from tenure.sources.raw_mapping import TableMapping
+from tenure.sources.readers.registry import Readers, find_readers
 from tenure.sources.retention import first_days_kept
 from tenure.sources.source import Source, zone_of
 from tenure.sources.staged_source import TableSummary
