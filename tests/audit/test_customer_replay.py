@@ -46,9 +46,8 @@ def test_a_facet_that_looks_past_the_as_of_is_an_error(tmp_path, monkeypatch):
 
     def build(facts, customers):
         staged = view_of["staged"]
-        return facts.query(
-            f"SELECT customer_id, count(*) AS peeked FROM read_parquet('{staged.path('order_lines')}') GROUP BY 1"
-        )
+        peeked = f"SELECT customer_id, count(*) AS peeked FROM read_parquet('{staged.path('order_lines')}') GROUP BY 1"
+        return facts.query(peeked), {}
 
     peeking = CustomerAttribute(
         "peeking", ("order_lines",), (AttributeColumn("peeked", "lines", "All there ever were."),), build
@@ -61,7 +60,7 @@ def test_a_facet_that_looks_past_the_as_of_is_an_error(tmp_path, monkeypatch):
         return told(staged, as_of, customers)
 
     monkeypatch.setattr(
-        view, "all_attributes", lambda: MappingProxyType({**catalogue.all_attributes(), "peeking": peeking})
+        view, "all_attributes", lambda source: MappingProxyType({**catalogue.all_attributes(), "peeking": peeking})
     )
     monkeypatch.setattr("tenure.audit.customer_replay.customer_view", remembered)
     (problem,) = replay_customers(snapshots, CUTOFF).problems()
