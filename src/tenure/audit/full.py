@@ -85,9 +85,12 @@ class SourceAudit:
 
     @property
     def checks(self) -> pd.DataFrame:
-        """=> check, cutoff, customers, features, left_out, differing"""
-        rows = [(r.check, r.cutoff, r.customers, r.features, r.left_out, len(r.differing)) for r in self.replays]
-        return pd.DataFrame(rows, columns=["check", "cutoff", "customers", "features", "left_out", "differing"])
+        """=> check, cutoff, customers, features, left_out, differing, failed (why it could not run; empty where it did)"""
+        columns = ["check", "cutoff", "customers", "features", "left_out", "differing", "failed"]
+        rows = [
+            (r.check, r.cutoff, r.customers, r.features, r.left_out, len(r.differing), r.failed) for r in self.replays
+        ]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterable[str] = ()) -> SourceAudit:
