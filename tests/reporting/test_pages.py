@@ -1,14 +1,17 @@
 """The first lines of the pages say whom to act on, what it is assumed to be worth, and how far to believe it."""
 
 from dataclasses import replace
+from datetime import date
 
 import pandas as pd
 import pytest
 
 from tables import staged
+from tenure.audit.full import SourceAudit, TargetAudit
+from tenure.audit.replay import Replay
 from tenure.reporting.decision import Decision, decide
 from tenure.reporting.record import Data, Definition, Judgement, Results, TrainingRecord, refused
-from tenure.reporting.report import index_page, target_page
+from tenure.reporting.report import audit_page, index_page, target_page
 
 AS_OF = "2024-07-01"
 ORDERS = (
@@ -130,3 +133,10 @@ def test_the_index_tells_whom_to_act_on_per_target_and_why_rows_were_rejected(sh
         "order_lines: 2 rejected (1 no customer, 1 occurred_at is not a date), "
         "kept in data/staged/shop/rejected/order_lines.parquet" in page
     )
+
+
+def test_a_check_of_the_audit_that_could_not_run_is_not_shown_as_one_that_found_nothing(shop):
+    failed = Replay("replay", date(2024, 3, 1), 0, 0, 0, pd.DataFrame(), failed="no such file")
+    late = pd.DataFrame(columns=["table", "rows", "late", "share", "median_days_late"])
+    page = audit_page(SourceAudit([failed], [], late, [TargetAudit("lapse", refused="lapse: too few.")]), shop, AS_OF)
+    assert ">could not run<" in page and "could not run: no such file" in page and "lapse: too few." in page
