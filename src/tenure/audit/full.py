@@ -86,17 +86,8 @@ class SourceAudit:
 
     @property
     def checks(self) -> pd.DataFrame:
-<<<<<<< HEAD
-        """=> check, cutoff, customers, features, left_out, differing"""
-        return pd.DataFrame([one.row for one in self.replays], columns=ROW)
-=======
         """=> check, cutoff, customers, features, left_out, differing, failed (why it could not run; empty where it did)"""
-        columns = ["check", "cutoff", "customers", "features", "left_out", "differing", "failed"]
-        rows = [
-            (r.check, r.cutoff, r.customers, r.features, r.left_out, len(r.differing), r.failed) for r in self.replays
-        ]
-        return pd.DataFrame(rows, columns=columns)
->>>>>>> steps
+        return pd.DataFrame([one.row | {"failed": one.failed} for one in self.replays], columns=[*ROW, "failed"])
 
 
 def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterable[str] = ()) -> SourceAudit:
