@@ -28,11 +28,15 @@ class HistogramBoosting(Estimator):
     @classmethod
     def fit(cls, rows, settings, *, directions=(), rounds=0):
         from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
 
         model = HistGradientBoostingClassifier(
             learning_rate=0.1, max_iter=40, max_leaf_nodes=settings.num_leaves, early_stopping=False,
             monotonic_cst=list(directions) or None, random_state=settings.seed,
-        ).fit(rows.matrix, rows.labels, sample_weight=rows.weights)  # fmt: skip
+        )  # fmt: skip
+        # More threads than free cores wait for each other.
+        with threadpool_limits(1):
+            model.fit(rows.matrix, rows.labels, sample_weight=rows.weights)
         return cls([_table(tree.nodes) for (tree,) in model._predictors], float(model._baseline_prediction.item()))
 
     def raw_scores(self, matrix):
