@@ -45,7 +45,10 @@ class Person:
         return isinstance(value, str) and (value in self.names or value[:1] == "'" and value[1:] in self.names)
 
     def is_in(self, text: str, *, of_customers: bool | None = None) -> bool:
-        """Say whether a text names the person. ``of_customers``: it is about customers, by default where it shows that."""
+        """Say whether a text names the person.
+
+        ``of_customers``: it is about customers, by default where it shows that.
+        """
         return any(pattern.search(text) for pattern in self._asked(text, of_customers))
 
     def blot(self, text: str, *, of_customers: bool | None = None) -> str:
