@@ -7,7 +7,7 @@ import pandas as pd
 from tables import staged
 from tenure.core.workspace import Workspace
 from tenure.scoring.ledger import append_to_ledger
-from tenure.scoring.review.outcomes import find_promises
+from tenure.scoring.review.outcomes import find_outcomes
 from tenure.scoring.score import Scores
 from tenure.snapshots.build import Snapshots
 
@@ -19,7 +19,7 @@ def test_scores_of_a_target_that_nobody_defines_any_more_are_warned_of(tmp_path)
         Workspace(tmp_path), scores, source="shop", as_of=date(2024, 4, 1), run_id="r", run_kind="scheduled"
     )
     orders = ("customer_id occurred_at order_id quantity amount", "ana 2024-03-10 o1 1 5")
-    found, (warning,) = find_promises(
+    found, (warning,) = find_outcomes(
         Snapshots(Workspace(tmp_path), staged(tmp_path, 'name = "shop"\n', order_lines=orders), date(2024, 6, 1)),
         lambda target, version, kind: None,
     )
