@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tenure.core.auc import auc_with_interval
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo, true_probabilities
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import auc_with_interval
 from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from tenure.core.auc import auc_with_interval
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import auc_with_interval
 from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows

@@ -14,9 +14,9 @@ import ordinary
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from tenure.core.auc import auc_difference, auc_with_interval
 from tenure.core.workspace import Workspace
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import auc_difference, auc_with_interval
 from tenure.models.training_result import train_target
 from tenure.snapshots.build import Snapshots
 from tenure.sources.fetch import fetch_source

@@ -6,9 +6,9 @@ import duckdb
 import pandas as pd
 import pytest
 
+from tenure.core.auc import auc_with_interval
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo, true_probabilities
-from tenure.models.evaluate import auc_with_interval
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows
 from tenure.sources.ingest import stage_source

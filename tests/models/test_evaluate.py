@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tenure.models.evaluate import (
-    auc_difference,
-    auc_with_interval,
-    decile_of,
-    lift_by_decile,
-    value_curve,
-)
+from tenure.core.auc import auc_difference, auc_with_interval
+from tenure.models.evaluate import decile_of, lift_by_decile, value_curve
 from tenure.models.result_warnings import expected_half_width, rate_shift
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
-from tenure.models.evaluate import auc_difference, evaluate, mean_auc_difference
+from tenure.core.auc import auc_difference, mean_auc_difference
+from tenure.models.evaluate import evaluate
 from tenure.models.resampling import RankedCustomers, metric_intervals
 
 

@@ -6,11 +6,11 @@ import pytest
 import shap
 from lightgbm import Booster
 
+from tenure.core.auc import auc_with_interval
 from tenure.core.errors import DataContractError, StoredFormatError
 from tenure.models.calibrate import fit_calibrator
 from tenure.models.encoding import Encoding, from_json, to_json
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import auc_with_interval
 from tenure.models.explain import phrase, reasons
 from tenure.models.folds import grouped_folds
 from tenure.models.model import FeatureMeaning, PropensityModel

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.models.evaluate import Auc, auc_difference, calibration_line, ece_by_chance, evaluate
+from tenure.core.auc import Auc, auc_difference
+from tenure.models.evaluate import calibration_line, ece_by_chance, evaluate
 from tenure.models.slices import evaluate_slices
 from tenure.models.verdict import Challenger, against_champion
 from tenure.models.verdict import judge as judge_all

@@ -73,7 +73,8 @@ def _strongest(result: TrainingResult) -> list[str]:
 
 
 def _as_date(value: Any) -> date:
-    return pd.Timestamp(value).date()
+    day: date = pd.Timestamp(value).date()
+    return day
 
 
 def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots, date], Replay]) -> Replay:

@@ -24,11 +24,11 @@ from tenure.audit.labels import (
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.problem import AuditProblem
 from tenure.audit.replay import ROW, Replay, replay, unproven_features
+from tenure.core.auc import Auc, auc_with_interval
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import literal
 from tenure.core.workspace import Workspace
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import Auc, auc_with_interval
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
 from tenure.models.train import train_model
 from tenure.models.training_result import TrainingResult, train_target

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from scipy.stats import binomtest
 
 from tenure.audit.problem import AuditProblem
+from tenure.core.auc import CONFIDENCE, auc_with_interval
 from tenure.core.time_windows import grid_dates
-from tenure.models.evaluate import CONFIDENCE, auc_with_interval
 from tenure.models.training_result import TrainingResult
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_engine import DuckDBEngine

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.audit.problem import AuditProblem
-from tenure.models.evaluate import auc_with_interval
+from tenure.core.auc import auc_with_interval
 
 SUSPICIOUS_AUC = 0.95
 AHEAD_OF_NEXT = 0.10

@@ -1,6 +1,7 @@
 """What others bring: definitions in files of a source's own folder, and in installed packages by their entry points.
 
-A package names each in ``pyproject.toml``, as in ``[project.entry-points."tenure.targets"] winback = "shop.winback:TARGET"``;
+A package names each in ``pyproject.toml``, as in
+``[project.entry-points."tenure.targets"] winback = "shop.winback:TARGET"``;
 a file ``data/raw/<source>/targets/winback.py`` holds a ``TARGET``.
 """
 
@@ -70,7 +71,8 @@ def with_plugins(built_in: Mapping[str, Named], kind: Kind, of: type[Named], fol
 
     Raises
     ------
-    DefinitionError : as ``plugins``; what is brought is no ``of``, has another name than its file, or one that is taken.
+    DefinitionError : as ``plugins``; what is brought is no ``of``, has another name than its file, or one that is
+        taken.
     """
     found = dict(built_in)
     for name, plugin in plugins(kind, folder).items():

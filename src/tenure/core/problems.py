@@ -65,7 +65,7 @@ def at_least(problems: Iterable[Problem], level: str) -> list[Problem]:
         return []
     if level not in LEVELS:
         raise UnknownNameError("Level", level, LEVELS)
-    counted = LEVELS[LEVELS.index(level) :]  # type: ignore[arg-type]  # checked above
+    counted = LEVELS[LEVELS.index(level) :]
     return [problem for problem in problems if problem.level in counted]
 
 

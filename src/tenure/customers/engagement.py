@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from tenure.core.auc import auc_with_interval
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before
-from tenure.models.evaluate import auc_with_interval
 from tenure.snapshots.engines.facts_at import FactsAt
 
 # Each act of a customer by its staged table: what a customer does, not what is done to them.
@@ -203,7 +203,7 @@ def _fit(decayed: pd.DataFrame, bought: pd.Series) -> np.ndarray:
 
     bounds = [(0, None)] * scaled.shape[1] + [(None, None)]
     found = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.round(found.x[:-1] / spread, 6)
+    return np.asarray(np.round(found.x[:-1] / spread, 6))
 
 
 def _weighed(decayed: pd.DataFrame, table: pd.DataFrame) -> pd.Series:

@@ -80,9 +80,9 @@ def score(values: pd.Series, bounds: list[float]) -> np.ndarray:
     """
     numbers = values.to_numpy(dtype=float)
     if bounds:
-        return 1 + np.searchsorted(bounds, numbers, side="right")
+        return np.asarray(1 + np.searchsorted(bounds, numbers, side="right"))
     edges = np.quantile(numbers, [0.2, 0.4, 0.6, 0.8]) if len(numbers) else []
-    return 1 + np.searchsorted(edges, numbers, side="left")
+    return np.asarray(1 + np.searchsorted(edges, numbers, side="left"))
 
 
 def segment_of(recency: int, worth: int) -> str:

@@ -69,11 +69,11 @@ def begin(world: World, arrival: Array, generator: np.random.Generator) -> State
 
 
 def _chance(log_rate: Array) -> Array:
-    return 1 - np.exp(-np.exp(np.minimum(log_rate, 2.0)))
+    return np.asarray(1 - np.exp(-np.exp(np.minimum(log_rate, 2.0))))
 
 
 def _sigmoid(odds: Array) -> Array:
-    return 1 / (1 + np.exp(-odds))
+    return np.asarray(1 / (1 + np.exp(-odds)))
 
 
 def advance(world: World, state: State, day: int, generator: np.random.Generator) -> Day:
@@ -162,13 +162,13 @@ def _away(world: World, state: State) -> Array:
     """Return the log rate a day of wanting to leave."""
     unused = np.clip(1 - _use(world, state), 0, 1)
     away = world.cancel_log_rate + world.cancel_satisfaction * state.satisfaction
-    return away + world.cancel_price * state.price + world.cancel_underuse * unused
+    return np.asarray(away + world.cancel_price * state.price + world.cancel_underuse * unused)
 
 
 def _use(world: World, state: State) -> Array:
     """Return the share of the plan's allowance that a month takes."""
     allowances = np.array([plan[2] for plan in world.plans])
-    return np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0)) * 30 / allowances[state.plan]
+    return np.asarray(np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0)) * 30 / allowances[state.plan])
 
 
 def _wishes(world: World, state: State, generator: np.random.Generator, happened: Day) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tenure.core.auc import Auc, auc_difference
 from tenure.models.estimators.catalogue import TREES
-from tenure.models.evaluate import Auc, auc_difference
 from tenure.models.train import TrainedModel
 
 

@@ -112,7 +112,7 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
             f", usually {usual}" if usual not in ("unknown", shown) else ""
         )
     usual = "" if meaning.usual is None else f", usually {format_number(float(meaning.usual), meaning.unit, currency)}"
-    if pd.isna(value):  # type: ignore[call-overload]  # one cell
+    if pd.isna(value):
         return f"{_name_in_words(meaning)}: not known yet{usual}"
     shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
     if not meaning.noun:  # its name may carry its window
@@ -135,7 +135,7 @@ def _kind(value: object) -> str:
 
     A number that stands for a kind (a household's size, a year) keeps its digits as they are.
     """
-    if pd.isna(value):  # type: ignore[call-overload]  # one cell
+    if pd.isna(value):
         return "unknown"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

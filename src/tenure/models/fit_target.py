@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tenure.core.auc import Auc, auc_difference
 from tenure.core.memory import rows_that_fit
 from tenure.core.plugins import Plugin
 from tenure.core.time_windows import CutoffPlan
@@ -17,7 +18,6 @@ from tenure.features.definition import FeatureColumn, column_name
 from tenure.models.choice import Choice, choose_model
 from tenure.models.estimators.catalogue import LOGISTIC
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import Auc, auc_difference
 from tenure.models.folds import grouped_folds
 from tenure.models.kept_fits import KeptFits
 from tenure.models.model import FeatureMeaning
@@ -31,9 +31,9 @@ from tenure.targets.definition import Target
 class Fit:
     """What came of the fitting block; its table is gone before the test cutoff's is read.
 
-    ``choice``: which estimator was taken, and why. ``monotone_cost``: its out-of-fold AUC less that without the target's
-    monotone constraints, on a few folds; None where there are none, or nobody asked. ``fitting_texts``: cutoff, label and
-    the text features of the fitting rows.
+    ``choice``: which estimator was taken, and why. ``monotone_cost``: its out-of-fold AUC less that without the
+    target's monotone constraints, on a few folds; None where there are none, or nobody asked. ``fitting_texts``:
+    cutoff, label and the text features of the fitting rows.
     """
 
     choice: Choice

@@ -120,7 +120,9 @@ class PropensityModel:
     @cached_property
     def _usual(self) -> np.ndarray:
         """The encoded features of a customer whose every value is the usual one."""
-        return self.encoding.transform(pd.DataFrame([{meaning.name: meaning.usual for meaning in self.meanings}]))[0]
+        return np.asarray(
+            self.encoding.transform(pd.DataFrame([{meaning.name: meaning.usual for meaning in self.meanings}]))[0]
+        )
 
     def _parts(self) -> tuple[str, dict[str, Any]]:
         """Give all there is of it: the estimator's text and a document, which holds a logistic regression itself."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tenure.core.auc import CONFIDENCE
+
 BINS = 10
 DRAWS = 200
-CONFIDENCE = 0.95
 
 
 class RankedCustomers:
@@ -53,7 +54,7 @@ class RankedCustomers:
     @staticmethod
     def _at(places: np.ndarray, seen: np.ndarray, summed: np.ndarray) -> np.ndarray:
         """Return a running sum after so many customers, in proportion inside a step."""
-        return np.interp(places, np.append(0, seen), np.append(0, summed))
+        return np.asarray(np.interp(places, np.append(0, seen), np.append(0, summed)))
 
 
 def metric_intervals(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenure.models.evaluate import STANDARD_ERRORS
+from tenure.core.auc import STANDARD_ERRORS
 from tenure.models.train import UNCONSTRAINED_FOLDS
 from tenure.models.training_result import TrainingResult
 

@@ -8,9 +8,10 @@ from datetime import date
 
 import pandas as pd
 
+from tenure.core.auc import Auc, auc_with_interval, mean_auc_difference
 from tenure.core.errors import NotEnoughDataError
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import Auc, as_ranking, auc_with_interval, mean_auc_difference
+from tenure.models.evaluate import as_ranking
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
 from tenure.models.training_result import TrainingResult, train_target

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tenure.models.evaluate import auc_with_interval
+from tenure.core.auc import auc_with_interval
 
 # A slice smaller than this says nothing; one level more than these is read by its largest.
 MIN_SLICE_POSITIVES = 10

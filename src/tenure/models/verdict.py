@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
-from tenure.models.evaluate import Auc, Evaluation
+from tenure.core.auc import Auc
+from tenure.models.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from tenure.models.version import Version

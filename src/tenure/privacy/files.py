@@ -82,7 +82,7 @@ def _read(path: Path) -> str:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
 
 
 def _text_batches(path: Path) -> Iterable[pa.RecordBatch]:
@@ -129,7 +129,7 @@ def _from_parquet(person: Person, path: Path) -> int:
                 kept = kept.set_column(number, field, pa.array(blotted, pa.string()).cast(field.type))
     with replaced_file(path) as fresh:
         pq.write_table(kept, fresh, compression="zstd")
-    return changed
+    return int(changed)
 
 
 # --- CSV ---

@@ -39,7 +39,7 @@ def read_log(path: Path) -> str:
     if path.suffix not in _PACKED:
         return content.decode(**_HOW)
     try:
-        return _PACKED[path.suffix].decompress(content).decode(**_HOW)
+        return str(_PACKED[path.suffix].decompress(content).decode(**_HOW))
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise RunError(
             f"{path}: cannot be unpacked ({error}), so nobody can say whom it names. Expected a rotated log; look at it, or "

@@ -72,7 +72,8 @@ def customers_page(
 
 def records_of(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """Turn a table into rows for a template, None where a cell is empty."""
-    return table.astype(object).where(table.notna(), None).to_dict("records")
+    rows: list[dict[Hashable, Any]] = table.astype(object).where(table.notna(), None).to_dict("records")
+    return rows
 
 
 def _counts(customers: pd.DataFrame, column: str) -> dict[str, int]:

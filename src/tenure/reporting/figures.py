@@ -16,7 +16,7 @@ from tenure.models.training_result import TrainingResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure  # handed on: pages and steps name the type, not the package
 
 INK, MODEL, HEURISTIC, MUTED = "#1d2733", "#0b6e69", "#c8553d", "#8a94a0"
 # Small enough to stay legible when a phone shows one figure per row.

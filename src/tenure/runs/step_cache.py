@@ -23,9 +23,9 @@ from tenure.steps.run_record import RunRecord
 class Step:
     """One notebook of a run.
 
-    ``outputs`` are patterns of the files it writes, ``after`` the steps whose outputs it reads. ``state`` describes what
-    lies outside the folder, as text: champions, the ledger. ``settles_as`` is the state that the run itself brings about
-    with what this step made: finding it later is no change.
+    ``outputs`` are patterns of the files it writes, ``after`` the steps whose outputs it reads. ``state`` describes
+    what lies outside the folder, as text: champions, the ledger. ``settles_as`` is the state that the run itself
+    brings about with what this step made: finding it later is no change.
     """
 
     name: str

@@ -141,7 +141,7 @@ class ForkingProvisioner(LocalProvisioner):
         except OSError:
             return await super().launch_kernel(cmd, **kwargs)
         self.process = ForkedKernel(nursery, pid)  # type: ignore[assignment]  # declared as None, set to a Popen
-        self.pid = self.pgid = pid  # type: ignore[assignment]
+        self.pid = self.pgid = pid
         self.cwd = kwargs.get("cwd")
         return self.connection_info
 

@@ -149,7 +149,9 @@ def steps_at_once() -> int:
     """Say how many steps fit side by side: into the cores, and into the memory that is free now."""
     import psutil
 
-    return max(1, min(3, os.cpu_count() or 1, psutil.virtual_memory().available // (engine_memory() + TRAINING_BYTES)))
+    return int(
+        max(1, min(3, os.cpu_count() or 1, psutil.virtual_memory().available // (engine_memory() + TRAINING_BYTES)))
+    )
 
 
 @contextmanager

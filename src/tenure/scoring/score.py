@@ -53,8 +53,8 @@ class ScoringModel:
 class Scores:
     """``customers``: one row per customer of the source. ``ranked``: per target the eligible, highest propensity first.
 
-    ``details``: further tables by name, of their own grain: ``tables`` of the customer attributes, and the data dictionary
-    of ``customers``. ``targets`` and ``models``: what each ranking answers, and by which model.
+    ``details``: further tables by name, of their own grain: ``tables`` of the customer attributes, and the data
+    dictionary of ``customers``. ``targets`` and ``models``: what each ranking answers, and by which model.
     """
 
     customers: pd.DataFrame

@@ -10,9 +10,10 @@ import duckdb
 from tenure.core.errors import DataContractError
 from tenure.core.memory import engine_memory
 from tenure.core.sql import literal
+from tenure.sources.raw_mapping import RawFile
 from tenure.sources.readers.reader import RawTable
 from tenure.sources.readers.registry import Readers, find_readers
-from tenure.sources.source import RawFile, Source
+from tenure.sources.source import Source
 
 
 def open_locked(folder: Path, scratch: Path, *others: Path) -> duckdb.DuckDBPyConnection:

@@ -12,8 +12,9 @@ from sqlglot import exp
 from tenure.core.errors import DataContractError
 from tenure.core.sql import quoted
 from tenure.sources.raw_files import choose_raw_file, raw_relation, split_reference
+from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.readers.registry import find_readers
-from tenure.sources.source import Source, TableMapping
+from tenure.sources.source import Source
 
 
 def open_view(

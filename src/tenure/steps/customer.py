@@ -120,7 +120,7 @@ def _scored_row(path: Path, customer_id: str) -> dict[str, Any]:
 
 
 def _is_missing(value: object) -> bool:
-    return bool(pd.isna(value))  # type: ignore[call-overload]  # one cell
+    return bool(pd.isna(value))
 
 
 def _timeline(session: Session, customer_id: str) -> pd.DataFrame:

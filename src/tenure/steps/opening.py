@@ -181,7 +181,7 @@ def writes(step: Callable[Concatenate[Session, Given], Made]) -> Callable[Concat
         with session.writing(step.__name__):
             return step(session, *args, **kwargs)
 
-    return alone
+    return alone  # type: ignore[return-value]  # functools describes it as a class of its own
 
 
 def open_run(

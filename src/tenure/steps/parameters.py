@@ -168,7 +168,8 @@ def complete(notebook: str, given: Mapping[str, Any]) -> dict[str, Any]:
     ]
     values = {name: parameter.default for name, parameter in contract.items()} | dict(given)
     advice = f"See 'tenure help {notebook}'."
-    return checked(kind, values, notebook, noun="Parameter", advice=advice, error=UsageError)
+    taken: dict[str, Any] = checked(kind, values, notebook, noun="Parameter", advice=advice, error=UsageError)
+    return taken
 
 
 def _possible(values: dict[str, Any]) -> dict[str, Any]:

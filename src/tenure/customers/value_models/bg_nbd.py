@@ -33,7 +33,7 @@ class BgNbd(BuyingProcess):
             gammaln(self.r + x) - gammaln(self.r) + self.r * np.log(self.alpha)
             + betaln(self.a, self.b + x) - betaln(self.a, self.b) - (self.r + x) * np.log(self.alpha + t)
         )  # fmt: skip
-        return shared + np.logaddexp(0.0, self._log_odds_of_having_stopped(x, t_x, t))
+        return np.asarray(shared + np.logaddexp(0.0, self._log_odds_of_having_stopped(x, t_x, t)))
 
     def _log_odds_of_having_stopped(self, x: np.ndarray, t_x: np.ndarray, t: np.ndarray) -> np.ndarray:
         odds = (
@@ -45,7 +45,9 @@ class BgNbd(BuyingProcess):
 
     def p_alive(self, customers: Repetition) -> np.ndarray:
         """Return P(still a customer) of each; 1 where nothing was bought again, as the model has it."""
-        return expit(-self._log_odds_of_having_stopped(customers.repeats, customers.recency, customers.observed))
+        return np.asarray(
+            expit(-self._log_odds_of_having_stopped(customers.repeats, customers.recency, customers.observed))
+        )
 
     def expected_purchases(self, customers: Repetition, weeks: float) -> np.ndarray:
         """Return the expected number of purchases of each in the next ``weeks`` (equation 10)."""

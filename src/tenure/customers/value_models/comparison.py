@@ -89,7 +89,7 @@ def resampled_means(values: np.ndarray, draws: int = DRAWS, seed: int = 7) -> np
 
 def _interval(drawn: np.ndarray) -> np.ndarray:
     tail = (1 - CONFIDENCE) / 2
-    return np.quantile(drawn, [tail, 1 - tail])
+    return np.asarray(np.quantile(drawn, [tail, 1 - tail]))
 
 
 def judge(

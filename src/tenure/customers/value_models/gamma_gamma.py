@@ -47,7 +47,7 @@ class GammaGamma:
     def log_likelihood(self, purchases: np.ndarray, means: np.ndarray) -> np.ndarray:
         """Return ln of the density of each customer's mean amount."""
         p, q, gamma, x = self.p, self.q, self.gamma, purchases
-        return (
+        return np.asarray(
             gammaln(p * x + q) - gammaln(p * x) - gammaln(q) + q * np.log(gamma)
             + (p * x - 1) * np.log(means) + p * x * np.log(x) - (p * x + q) * np.log(gamma + x * means)
         )  # fmt: skip
@@ -55,4 +55,4 @@ class GammaGamma:
     def expected_amount(self, purchases: np.ndarray, means: np.ndarray) -> np.ndarray:
         """Return the expected amount of a further purchase; with ``purchases`` 0 that of anybody (needs q > 1)."""
         p, q, gamma = self.p, self.q, self.gamma
-        return p * (gamma + purchases * means) / (p * purchases + q - 1)
+        return np.asarray(p * (gamma + purchases * means) / (p * purchases + q - 1))

@@ -40,7 +40,7 @@ def fit_positive(
                 loss, np.log(start), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-10, "maxiter": 300}
             )
         if found.success and found.fun < IMPOSSIBLE:
-            return np.exp(found.x)
+            return np.asarray(np.exp(found.x))
     raise NotEnoughDataError(
         f"{model}: its likelihood did not converge on these purchases from {len(starts)} starts. Expected finite days "
         "and amounts of customers some of whom came back; the other models are used."

@@ -34,7 +34,7 @@ class ParetoNbd(BuyingProcess):
         x, t = customers.repeats, customers.observed
         shared = gammaln(self.r + x) - gammaln(self.r) + self.r * np.log(self.alpha) + self.s * np.log(self.beta)
         alive = -(self.r + x) * np.log(self.alpha + t) - self.s * np.log(self.beta + t)
-        return shared + alive + np.logaddexp(0.0, self._log_odds_of_having_stopped(customers))
+        return np.asarray(shared + alive + np.logaddexp(0.0, self._log_odds_of_having_stopped(customers)))
 
     def _log_odds_of_having_stopped(self, customers: Repetition) -> np.ndarray:
         """Return ln of P(stopped) ÷ P(alive) of each customer: the integral over the time since the last purchase.

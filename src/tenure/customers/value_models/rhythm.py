@@ -131,7 +131,7 @@ def next_days(table: pd.DataFrame, purchases: pd.DataFrame, until: int) -> np.nd
     now = (table["last"] + table["elapsed"]).to_numpy()
     later = purchases[(purchases["day"] >= (now.min() if len(now) else 0)) & (purchases["day"] < until)]
     found = later.groupby(KEYS)["day"].min()
-    return found.reindex(pd.MultiIndex.from_frame(table[KEYS])).to_numpy(dtype=float)
+    return np.asarray(found.reindex(pd.MultiIndex.from_frame(table[KEYS])).to_numpy(dtype=float))
 
 
 def due_days(purchases: pd.DataFrame, end: int, min_purchases: int) -> pd.DataFrame:

@@ -61,9 +61,9 @@ def expected_amounts(summary: pd.DataFrame) -> np.ndarray:
     try:
         fitted = GammaGamma.fit((sample["repeats"] + 1).to_numpy(dtype=float), sample["amount"].to_numpy(dtype=float))
     except NotEnoughDataError:
-        return np.maximum(means, 0.0)
+        return np.asarray(np.maximum(means, 0.0))
     if fitted.q <= 1:  # the mean over customers does not exist
-        return np.maximum(means, 0.0)
+        return np.asarray(np.maximum(means, 0.0))
     return fitted.expected_amount(np.where(worth, counts, 0.0), np.where(worth, means, 0.0))
 
 

@@ -146,7 +146,8 @@ def _binned(rows: FittingRows) -> Dataset:
             categorical_feature=list(rows.categories),
             params={"feature_pre_filter": False, "verbosity": -1},
         ).construct()
-    return rows.prepared["binned"]
+    binned: Dataset = rows.prepared["binned"]
+    return binned
 
 
 def _parameters(rows: FittingRows, settings: TrainingSettings, directions: Sequence[int]) -> dict[str, Any]:

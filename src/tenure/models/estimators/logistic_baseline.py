@@ -67,7 +67,7 @@ class Linear(Estimator):
         return cls(tuple(columns), float(fitted.intercept_[0]))
 
     def raw_scores(self, matrix: np.ndarray) -> np.ndarray:
-        return self._parts(matrix).sum(axis=1) + self.intercept
+        return np.asarray(self._parts(matrix).sum(axis=1) + self.intercept)
 
     def contributions(self, matrix: np.ndarray, usual: np.ndarray | None = None) -> np.ndarray:
         """Return each feature's signed part of the log-odds, the base last.

@@ -61,7 +61,7 @@ def _fetch(where: str, folder: Path) -> None:
         for file in store.list_artifacts(MODEL_FOLDER):
             if file.path in (f"{MODEL_FOLDER}/{DOCUMENT}", f"{MODEL_FOLDER}/{BOOSTER}"):
                 check_size(file.path, file.file_size or 0)
-                store.download_artifacts(file.path, str(folder))
+                store.download_artifacts(file.path, str(folder))  # type: ignore[no-untyped-call]  # MLflow's own
     except StoredFormatError:
         raise
     except Exception as error:  # each kind of store has errors of its own, a missing driver's among them

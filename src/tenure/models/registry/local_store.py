@@ -39,7 +39,7 @@ def create_local_store(path: Path, artifacts: Path) -> None:
             return
         finish_replacements(path.parent, path.name)
         with replaced_file(path) as fresh:
-            SqlAlchemyStore(f"sqlite:///{fresh}", artifacts.as_uri()).engine.dispose()
+            SqlAlchemyStore(f"sqlite:///{fresh}", artifacts.as_uri()).engine.dispose()  # type: ignore[no-untyped-call]  # MLflow's own
 
 
 def rebase_local_store(path: Path, artifacts: Path) -> None:

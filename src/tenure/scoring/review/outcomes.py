@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tenure.core.auc import Auc, auc_difference, auc_with_interval
 from tenure.core.errors import DefinitionError
 from tenure.core.problems import Problem
-from tenure.models.evaluate import Auc, as_ranking, auc_difference, auc_with_interval, calibration_line
+from tenure.models.evaluate import as_ranking, calibration_line
 from tenure.scoring.ledger import (
     BACKFILL,
     SCHEDULED,
