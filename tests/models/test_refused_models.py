@@ -48,7 +48,7 @@ def judged(evaluation, card=None):
         difference=card.difference_to("champion") if card else None, silent=card.silent if card else "",
     )  # fmt: skip
     return judge(
-        evaluation, standing, alarms=(), slices=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
+        evaluation, standing, audit_errors=(), slices=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
     )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def standing(difference=None, champion=None, challenger=CHALLENGER, *, is_same_q
 
 def judge(evaluation, difference=None, **found):
     """Judge what is sound in all that is not given."""
-    sound = {"alarms": (), "slices": NO_SLICES, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
+    sound = {"audit_errors": (), "slices": NO_SLICES, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
     return judge_all(evaluation, standing(difference), **sound | found)
 
 
@@ -82,12 +82,12 @@ def test_a_tie_keeps_the_champion():
 
 
 def test_an_alarm_of_the_audit_blocks_and_is_repeated():
-    verdict = judge(evaluation(TRUE), alarms=["too good alone: closed_on: AUC 0.99 by itself"])
+    verdict = judge(evaluation(TRUE), audit_errors=["too good alone: closed_on: AUC 0.99 by itself"])
     assert not verdict.is_promotable and "closed_on" in verdict.reason and verdict.code == "audit"
 
 
 def test_a_check_that_could_not_run_passes_for_no_proof():
-    verdict = judge(evaluation(TRUE), alarms=["replay: (cutoff 2024-03-01): could not run: the file is gone"])
+    verdict = judge(evaluation(TRUE), audit_errors=["replay: (cutoff 2024-03-01): could not run: the file is gone"])
     assert not verdict.is_promotable and "could not run" in verdict.reason and verdict.code == "audit"
 
 

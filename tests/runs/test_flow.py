@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.core.errors import DataContractError, NotEnoughDataError, RegistryError, UnknownNameError
+from tenure.core.errors import DataContractError, NotEnoughDataError, RegistryError, UnknownNameError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.registry.registry import Registry
@@ -192,7 +192,7 @@ def test_every_version_has_a_card_that_says_what_it_is_for_and_what_not(company)
         "**Purpose.**",
         "**Not for.**",
         "**Protocol.**",
-        "**Verdict.** passed no alarm of the audit",
+        "**Verdict.** passed no error of the audit",
     ):
         assert part in card
     assert "count_categories_90d (unproven)" in card
@@ -213,7 +213,7 @@ def test_scoring_one_target_keeps_the_columns_and_lists_of_the_others(company):
 
 
 def test_an_unknown_parameter_is_refused_before_a_kernel_starts():
-    with pytest.raises(UnknownNameError, match="Did you mean 'target'"):
+    with pytest.raises(UsageError, match="Did you mean 'target'"):
         complete("03_train", {"targt": "churn"})
 
 

@@ -137,9 +137,8 @@ def test_a_run_that_blocks_its_version_scores_with_the_champion_and_a_first_one_
     assert scoring_outcomes(run.output)["lapse"]["model_version"] == "2"
     Registry(shop).point_champion("shop-churn", None)
     record = json.loads((path := run.training_folder("churn") / "record.json").read_text(encoding="utf-8"))
-    path.write_text(
-        json.dumps(record | {"status": "refused", "code": "too_little_data", "reason": "churn: 3 of 139 churned."})
-    )
+    refused = {"status": "refused", "judgement": {"code": "too_little_data"}, "reason": "churn: 3 of 139 churned."}
+    path.write_text(json.dumps(record | refused))
     score(run, run_versions(run))
     assert outcomes(run)["churn"] == ("refused", "too_little_data")
 

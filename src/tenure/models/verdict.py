@@ -105,7 +105,7 @@ def judge(
     evaluation: Evaluation,
     standing: Gate,
     *,
-    alarms: Sequence[str],
+    audit_errors: Sequence[str],
     slices: pd.DataFrame,
     seconds_per_1000_rows: float,
     megabytes: float,
@@ -121,9 +121,9 @@ def judge(
     return Verdict(
         (
             Gate(
-                "no alarm of the audit",
-                not alarms,
-                "; ".join(alarms) or "replay, perturbation, univariate AUC and split found nothing",
+                "no error of the audit",
+                not audit_errors,
+                "; ".join(audit_errors) or "replay, perturbation, univariate AUC and split found nothing",
                 "audit",
             ),
             Gate(

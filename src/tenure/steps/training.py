@@ -144,7 +144,7 @@ def _judge(session: Session, audited: Audited) -> Verdict:
     return judge(
         result.evaluation,
         standing,
-        alarms=[str(problem) for problem in audited.audit.errors],
+        audit_errors=[str(problem) for problem in audited.audit.errors],
         slices=result.slices,
         seconds_per_1000_rows=seconds_per_1000_rows(result.model, result.test),
         megabytes=result.model.megabytes,
