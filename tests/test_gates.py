@@ -33,8 +33,8 @@ def test_an_earlier_as_of_leaves_the_alias_and_takes_it_where_nobody_holds_it(sh
     assert (earlier.status, standing(earlier), champion(shop)) == ("blocked", ("earlier_as_of", False), "1")
     assert f"{EARLIER} lies before {AS_OF}" in earlier.reason and "tenure promote shop-lapse" in earlier.reason
     change(shop, "alias deleted")
-    assert (trained(shop, EARLIER).status, champion(shop)) == ("trained", earlier.version)
-    (found,) = [each for each in Registry(shop).versions("shop-lapse") if each.version == earlier.version]
+    assert (trained(shop, EARLIER).status, champion(shop)) == ("trained", earlier.model.version)
+    (found,) = [each for each in Registry(shop).versions("shop-lapse") if each.version == earlier.model.version]
     assert found.is_promotable, "judged anew, it passed"
     later = trained(shop, AS_OF)
     assert standing(later)[0] == "compared", "the twin: of a later as-of it is asked on the same customers"
