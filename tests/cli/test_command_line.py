@@ -22,7 +22,7 @@ def tenure(*arguments, **environment):
     [
         (["run", "../etc"], "cannot be a folder's name"),
         (["run", "demo", "--targets", "laps"], "Did you mean 'lapse'"),
-        (["run", "demo", "--fail-on", "warn"], "Severity 'warn' is not defined. Defined: error, warning."),
+        (["run", "demo", "--fail-on", "warn"], "Level 'warn' is not defined. Defined: error, warning."),
         (["run", "demo", "--log", "xml"], "Log 'xml' is not defined"),
         (["help", "03_trian"], "Did you mean '03_train'"),
         (["backfill", "demo", "--from", "2025-02-01", "--to", "2025-01-01"], "--to 2025-01-01 lies before --from"),

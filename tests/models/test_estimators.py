@@ -67,12 +67,13 @@ def test_an_estimator_in_one_file_of_a_source_is_trained_judged_explained_stored
     run = opened(workspace)
     training = train(run, "lapse", walk_cutoffs=1)
     record = training.record
-    assert record.form == "histogram gradient boosting (40 trees)" and len(record.gates) == 6
+    assert record.model.form == "histogram gradient boosting (40 trees)" and len(record.judgement.gates) == 6
     assert any(
-        "The source's settings ask for this estimator: histogram gradient boosting" in line for line in record.cautions
+        "The source's settings ask for this estimator: histogram gradient boosting" in line
+        for line in record.results.warnings
     )
-    run.registry.promote(record.model, record.version)
-    loaded = run.registry.load("shop-lapse", record.version)
+    run.registry.promote(record.model.name, record.model.version)
+    loaded = run.registry.load("shop-lapse", record.model.version)
     assert loaded.fingerprint == training.result.model.fingerprint and loaded.kind == "histogram_boosting"
     (artefact,) = artefacts(workspace)
     assert sorted(path.name for path in (artefact / "data" / "model").iterdir()) == ["booster.txt", "model.json"]
@@ -85,7 +86,7 @@ def test_an_estimator_in_one_file_of_a_source_is_trained_judged_explained_stored
     with pytest.raises(
         RegistryError, match=r"Estimator 'histogram_boosting' is not .*data/raw/shop/estimators/histogram_boosting\.py"
     ):
-        run.registry.load("shop-lapse", record.version)
+        run.registry.load("shop-lapse", record.model.version)
 
 
 def test_the_example_scores_as_scikit_learn_does_and_shap_explains_it(folder, model):
