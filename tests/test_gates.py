@@ -69,7 +69,7 @@ def test_the_first_of_a_new_definition_is_judged_without_the_champion_and_says_s
         ("other_definition", True),
         first.model.version,
     )
-    assert first.is_first_of_definition and first.horizon_days == 60
+    assert first.judgement.is_first_of_definition and first.definition.horizon_days == 60
     assert Registry(shop).find("shop-lapse", first.model.version).tags["tenure.is_first_of_definition"] == "True"
     score(run := opened(shop))
     write_report(run)
