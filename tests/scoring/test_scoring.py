@@ -82,6 +82,12 @@ def test_a_model_from_before_definitions_is_known_by_its_question_and_its_days(t
         scored(tmp_path, silent, "[targets.lapse]\nhorizon_days = 90\n")
 
 
+def test_the_ranked_list_keeps_the_former_name_of_the_heuristic_for_a_version(tmp_path):
+    write_scores(scored(tmp_path), tmp_path, source="shop", as_of=AS_OF, run_kind="scheduled", is_hindsight=False)
+    written = pd.read_csv(tmp_path / "lapse.csv")
+    assert len(written) and written["rule_score"].equals(written["heuristic_score"])
+
+
 def test_the_scored_table_says_what_its_scores_answer_and_its_columns_are_as_without(tmp_path):
     scores = scored(tmp_path)
     path, *_ = write_scores(scores, tmp_path, source="shop", as_of=AS_OF, run_kind="scheduled", is_hindsight=False)

@@ -204,7 +204,9 @@ def write_scores(scores: Scores, folder: Path, **made: object) -> list[Path]:
         own = {STORED_AS: json.dumps(metadata, default=str)}
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **own}), fresh)
     _write_csv(scores.customers, paths[1])
-    for name, table in {**scores.ranked, **scores.details}.items():
+    # The heuristic's score under its former name, too, for one more version.
+    ranked = {name: table.assign(rule_score=table["heuristic_score"]) for name, table in scores.ranked.items()}
+    for name, table in {**ranked, **scores.details}.items():
         paths.append(folder / f"{name}.csv")
         _write_csv(table, paths[-1])
     return paths
