@@ -183,14 +183,15 @@ class Target:
 
     @property
     def settings_type(self) -> Any:
-        """What may stand in ``[targets.<name>]``: numbers, options, features that only raise or only lower."""
+        """What may stand in ``[targets.<name>]``: numbers, options, features that only raise or only lower, the estimator."""
         from tenure.core.validation import COUNT, NUMBER, expects, table, tables
 
         kinds = {int: COUNT, float: NUMBER, str: str}
         own = {name: getattr(self, name) for name in (*DAYS, *ECONOMICS)} | dict(self.options)
         way = Annotated[Literal[1, -1], expects("1 (only raises) or -1 (only lowers)")]
         monotone = tables(way, f"[targets.{self.name}.monotone]")
-        return table(self.name, {name: kinds[type(value)] for name, value in own.items()} | {"monotone": monotone})
+        further = {"monotone": monotone, "estimator": str}
+        return table(self.name, {name: kinds[type(value)] for name, value in own.items()} | further)
 
 
 def answers(about: Mapping[str, Any], target: Target) -> bool:
