@@ -234,7 +234,7 @@ def _judged_until(as_of: date, first: date) -> date:
 def _described(models: pd.DataFrame, part: str, judged_until: date) -> pd.DataFrame:
     models.insert(0, "part", part)
     models.insert(3, "judged_from", models.pop("judged_on_day").map(lambda day: EPOCH + timedelta(days=int(day))))
-    models.insert(4, "judged_until", judged_until)
+    models.insert(4, "judged_until", pd.Timestamp(judged_until))
     return models.assign(protocol=PROTOCOL)
 
 
