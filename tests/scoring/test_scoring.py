@@ -78,7 +78,7 @@ def test_a_model_from_before_definitions_is_known_by_its_question_and_its_days(t
     with pytest.raises(DefinitionMismatchError, match=r"in the next 90 days.*\(definition unknown\)"):
         scored(tmp_path, old, SHORTER)
     silent = replace(LEVEL, about={"fitted_through": "2024-01-01"})
-    with pytest.raises(DefinitionMismatchError, match="answers 'a question it does not tell'"):
+    with pytest.raises(DefinitionMismatchError, match="answers 'a question it does not state'"):
         scored(tmp_path, silent, "[targets.lapse]\nhorizon_days = 90\n")
 
 
