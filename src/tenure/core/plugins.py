@@ -8,7 +8,7 @@ a file ``data/raw/<source>/targets/winback.py`` holds a ``TARGET``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
@@ -47,18 +47,22 @@ class Plugin:
     code: str
 
 
-def plugins(kind: Kind, folder: Path | None = None) -> dict[str, Plugin]:
+def plugins(kind: Kind, folder: Path | None = None, built_in: Collection[str] = ()) -> dict[str, Plugin]:
     """Find what installed packages bring of a kind, and the files of it in a source's ``folder``, by name.
 
     Raises
     ------
-    DefinitionError : one cannot be imported, holds nothing of its kind, or two have one name.
+    DefinitionError : one cannot be imported, holds nothing of its kind, has the name of one that is ``built_in``, or
+        two have one name.
     """
     found: dict[str, Plugin] = {}
     points = _entry_points(f"tenure.{kind}", tuple(sys.path))
     brought = [_of_package(point) for point in sorted(points, key=lambda point: point.name)]
     files = sorted((folder / kind).glob("*.py")) if folder else []
     for plugin in [*brought, *(_of_file(path, HOLDS[kind]) for path in files if not path.name.startswith("_"))]:
+        if plugin.name in built_in:
+            taken = f"{plugin.name!r}, which is built in. Expected a new name; rename it."
+            raise DefinitionError(f"{plugin.where} brings {taken}")
         if plugin.name in found:
             places = f"{found[plugin.name].where} and {plugin.where}"
             raise DefinitionError(f"{places} both bring {plugin.name!r}. Expected one; rename or remove the other.")
@@ -75,7 +79,7 @@ def with_plugins(built_in: Mapping[str, Named], kind: Kind, of: type[Named], fol
         taken.
     """
     found = dict(built_in)
-    for name, plugin in plugins(kind, folder).items():
+    for name, plugin in plugins(kind, folder, built_in).items():
         if not isinstance(plugin.value, of):
             kinds = f"{type(plugin.value).__name__}. Expected {of.__name__}"
             raise DefinitionError(f"{plugin.where}: its {HOLDS[kind]} is of type {kinds}.")
@@ -86,8 +90,6 @@ def with_plugins(built_in: Mapping[str, Named], kind: Kind, of: type[Named], fol
         if plugin.value.name != name:
             named = f"{plugin.value.name!r}. Expected {name!r}, as it is found by"
             raise DefinitionError(f"{plugin.where}: its {HOLDS[kind]} is named {named}; rename one of them.")
-        if name in built_in:
-            raise DefinitionError(f"{plugin.where} brings {name!r}, which is built in. Expected a new name; rename it.")
         found[name] = plugin.value
     return found
 

@@ -19,11 +19,11 @@ def find_estimator(name: str, folder: Path | None = None) -> Plugin:
 
     Raises
     ------
-    UnknownNameError : nobody brings it. DefinitionError : what is brought is no estimator.
+    UnknownNameError : nobody brings it. DefinitionError : what is brought is no estimator, or has a name that is taken.
     """
     if name in OWN:
         return OWN[name]
-    known = OWN | plugins("estimators", folder)
+    known = OWN | plugins("estimators", folder, OWN)
     if name not in known:
         raise UnknownNameError("Estimator", name, known)
     found = known[name]

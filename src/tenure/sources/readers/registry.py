@@ -94,7 +94,7 @@ def find_readers(folder: Path | None) -> Readers:
     ------
     DefinitionError : a plugin holds no reader, takes the name of a built-in one, or two plugins read one ending.
     """
-    brought = plugins("readers", folder)
+    brought = plugins("readers", folder, BUILT_IN)
     by_ending = {ending: name for name, reader in BUILT_IN.items() for ending in reader.endings}
     for name, plugin in brought.items():
         if not isinstance(plugin.value, Reader):
@@ -102,8 +102,6 @@ def find_readers(folder: Path | None) -> Readers:
                 f"{plugin.where} brings no reader but a {type(plugin.value).__name__}. "
                 "Expected an object of a class that extends tenure.sources.readers.reader.Reader."
             )
-        if name in BUILT_IN:
-            raise DefinitionError(f"{plugin.where} brings {name!r}, which is built in. Expected a new name; rename it.")
         for ending in plugin.value.endings:
             if other := brought.get(by_ending.get(ending, "")):
                 raise DefinitionError(
