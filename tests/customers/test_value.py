@@ -56,7 +56,7 @@ def test_who_keeps_buying_is_worth_more_than_who_stopped_and_one_purchase_is_eno
     assert (customers["value_12m"] >= customers["value_3m"]).all()
     models = details["value_models"]
     assert models.groupby("horizon_days")["is_used"].sum().tolist() == [1, 1]
-    assert set(models["judged_until"]) == {AS_OF} and (models["error_low"] <= models["error"]).all()
+    assert set(models["judged_until"]) == {pd.Timestamp(AS_OF)} and (models["error_low"] <= models["error"]).all()
     shares = details["best_customers"].set_index("top_share")["share_of_value_12m"]
     assert shares.is_monotonic_increasing and 0.2 < shares[0.20] < 1
 
