@@ -51,7 +51,7 @@ def sections(draw, name):
     optional = {
         "extra": st.dictionaries(NEW_NAMES, SQL, max_size=2),
         "key": st.sampled_from(["customer_id", ["customer_id", "occurred_at"]]),
-        "max_rejected_share": st.sampled_from([0, 0.5, 1]),
+        "max_rejected_share": st.sampled_from([0, 0.5, 0.99]),
     }
     if name == "customers":
         optional |= {"attributes": st.just({"age": "age"}), "consent": st.just({"email": "ok"})}
@@ -144,7 +144,7 @@ amount = "price"
         (SHOP + "extra = { amount = 'g' }", "extra column 'amount': expected a new name", SHOP + "extra = { sum = 'g' }"),
         (SHOP + "attributes = { a = 'g' }", "belong to .customers.", SHOP + "extra = { a = 'g' }"),
         (SHOP + "query = 'SELECT 1'", "either from = .* or query", "[order_lines]\nquery = 'SELECT 1'"),
-        (SHOP + "max_rejected_share = 2", "expected a number from 0 to 1", SHOP + "max_rejected_share = 1"),
+        (SHOP + "max_rejected_share = 1", "expected a number from 0 to less than 1", SHOP + "max_rejected_share = 0.9"),
         (SHOP + "key = ['a', 1]", "expected a text, or a list of texts", SHOP + "key = ['a', 'b']"),
         (SHOP.replace("amount", "amuont"), r"Key 'amuont'.*Did you mean 'amount'", SHOP),
         (SHOP.replace('amount = "price"', ""), r"\[order_lines\]: no expression for amount", SHOP),

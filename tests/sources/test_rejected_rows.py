@@ -10,7 +10,7 @@ from tenure.sources.staged_source import TableSummary
 
 ORDERS = MappedTable(
     name="order_lines", place="source.toml [order_lines]", raw_name="orders.csv", raw_view="raw", casts={}, rules=(), key=(),
-    is_dated=True, is_static=False, keeps_unreadable=True, max_rejected_share=0.8, date_expression="day", raw_columns={},
+    is_dated=True, is_static=False, keeps_unreadable=True, max_rejected_share=0.8, max_no_customer_share=0.5, raw_columns={}, asides={},
 )  # fmt: skip
 
 

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tenure.core.sql import literal
-from tenure.sources.contract import SQL_TYPE, STATIC_DATE, Column, Kind
+from tenure.sources.contract import STATIC_DATE, Column, Kind, sql_type
 from tenure.sources.raw_mapping import TableMapping
+from tenure.sources.readings.dates import plain_instant, plain_time
 from tenure.sources.source import Source
 
 NUMERIC = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "DECIMAL", "FLOAT", "DOUBLE"}
 )
-_OFFSET = "'[0-9](Z|[+-][0-9]{2}:?[0-9]{2})$'"
+INEXACT = ("DOUBLE", "FLOAT", "DECIMAL")
+IS = {"decimal": "a number", "integer": "a whole number", "flag": "true or false", "date": "a date"}
+NO_CUSTOMER = "no customer"
+# Blanks of every kind, and the mark that some programs write at a file's start.
+AROUND = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203) || chr(65279)"
+# Characters that nobody sees, but for line breaks and tabs inside of a text.
+CONTROL = r"[\x00-\x08\x0e-\x1f\x7f\x{200B}\x{FEFF}]"
+# What databases and programs write where they know no date, and nothing that happened.
+PLACEHOLDERS = ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1904-01-01")
+# Second zero, read in any time zone.
+EPOCH = "abs(epoch({x})) <= 14 * 3600"
+# Unless the source says otherwise: nobody's facts are older, and those before the other are told.
+EARLIEST_DAY, USUAL_DAY = "1950-01-01", "1980-01-01"
 
 
 def casts_and_rules(
@@ -27,14 +40,16 @@ def casts_and_rules(
     rules: list[tuple[str, str]] = []
     if mapping.table.is_dated:
         casts["customer_id"] = _text(expressions["customer_id"], types["customer_id"])
-        rules.append(("no customer", f"({casts['customer_id']}) IS NULL"))
+        rules.append((NO_CUSTOMER, f"({casts['customer_id']}) IS NULL"))
         if is_static:
             casts["occurred_at"] = casts["known_at"] = f"TIMESTAMP '{STATIC_DATE}'"
         else:
             occurred = business_time(expressions["occurred_at"], types["occurred_at"], source)
             casts["occurred_at"] = occurred
-            rules.append(("occurred_at is missing", f"({expressions['occurred_at']}) IS NULL"))
+            is_missing = f"nullif(trim(CAST(({expressions['occurred_at']}) AS VARCHAR)), '') IS NULL"
+            rules.append(("occurred_at is missing", is_missing))
             rules.append(("occurred_at is not a date", f"({occurred}) IS NULL"))
+            rules += _impossible_past(occurred, source)
             casts["known_at"] = occurred
             if stated := expressions.get("known_at"):
                 known = business_time(stated, types["known_at"], source)
@@ -45,30 +60,73 @@ def casts_and_rules(
     for column in _columns(mapping, expressions, types):
         raw = expressions.get(column.name)
         if raw is None:
-            casts[column.name] = f"CAST(NULL AS {SQL_TYPE[column.kind]})"
+            casts[column.name] = f"CAST(NULL AS {sql_type(column)})"
             continue
-        kind = types[column.name]
-        cast = _text(raw, kind) if column.kind == "text" else f"TRY_CAST(({raw}) AS {SQL_TYPE[column.kind]})"
-        casts[column.name] = f"lower({cast})" if column.allowed else cast
-        if column.kind != "text":
-            what = {"decimal": "a number", "integer": "a whole number", "flag": "true or false", "date": "a date"}[
-                column.kind
-            ]
-            rules.append((f"{column.name} is not {what}", f"({raw}) IS NOT NULL AND ({casts[column.name]}) IS NULL"))
-        if column.required:
-            rules.append((f"{column.name} is missing", f"({casts[column.name]}) IS NULL"))
-        if column.allowed:
-            listed = ", ".join(literal(value) for value in column.allowed)
-            rules.append(
-                (f"{column.name} is none of {', '.join(column.allowed)}", f"({casts[column.name]}) NOT IN ({listed})")
-            )
+        casts[column.name] = _cast(column, raw, types[column.name])
+        rules += _rules(column, raw, types[column.name], casts[column.name])
     for column in mapping.table.columns:
         if column.absent:
             meant = column.absent.format(**{name: f"({sql})" for name, sql in casts.items()})
-            casts[column.name] = f"CAST(coalesce({casts[column.name]}, {meant}) AS {SQL_TYPE[column.kind]})"
+            casts[column.name] = f"CAST(coalesce({casts[column.name]}, {meant}) AS {sql_type(column)})"
     named = {name: f"({sql})" for name, sql in casts.items()}
     rules += [(rule, condition.format(**named)) for rule, condition in mapping.table.rules]
     return casts, rules
+
+
+def asides(
+    mapping: TableMapping, expressions: dict[str, str], types: dict[str, str], casts: dict[str, str]
+) -> dict[str, str]:
+    """Map what is odd about a row that is staged all the same to its SQL condition over the raw columns."""
+    found = {}
+    if mapping.table.is_dated and types["customer_id"] == "VARCHAR":
+        raw = expressions["customer_id"]
+        found["characters that nobody sees taken out of customer_id"] = f"trim(({raw}), ' ') <> {without_unseen(raw)}"
+    for column in mapping.table.columns:
+        if column.kind == "decimal" and types.get(column.name, "BIGINT") not in ("BIGINT", "INTEGER"):
+            lost = f"abs(TRY_CAST(({expressions[column.name]}) AS DOUBLE) - CAST(({casts[column.name]}) AS DOUBLE))"
+            found[f"{column.name} rounded to {column.decimals} decimals"] = f"{lost} > 1e-{column.decimals + 3}"
+    return found
+
+
+def is_of_text(expression: str, kind: str) -> bool:
+    """Say whether an expression gives texts, of which evidence tells how they are to be read."""
+    return kind == "VARCHAR" and expression != "NULL"
+
+
+def _impossible_past(occurred: str, source: Source) -> list[tuple[str, str]]:
+    days = ", ".join(f"DATE '{day}'" for day in PLACEHOLDERS)
+    earliest = source.earliest_day or EARLIEST_DAY
+    is_placeholder = f"CAST({occurred} AS DATE) IN ({days}) OR {EPOCH.format(x=occurred)}"
+    return [
+        ("occurred_at is a placeholder, no date", is_placeholder),
+        (f"occurred_at is before {earliest}", f"{occurred} < TIMESTAMP '{earliest}'"),
+    ]
+
+
+def _cast(column: Column, raw: str, kind: str) -> str:
+    if column.kind == "text":
+        return f"lower({_text(raw, kind)})" if column.allowed else _text(raw, kind)
+    if column.kind == "date" and is_of_text(raw, kind):
+        return f"CAST(coalesce({plain_time(f'trim({raw})')}, {plain_instant(f'trim({raw})')}) AS DATE)"
+    return f"TRY_CAST(({_filled(raw, kind)}) AS {sql_type(column)})"
+
+
+def _filled(raw: str, kind: str) -> str:
+    """Return the SQL of a value, null for a text of blanks."""
+    return f"nullif(trim({raw}), '')" if is_of_text(raw, kind) else raw
+
+
+def _rules(column: Column, raw: str, kind: str, cast: str) -> Iterable[tuple[str, str]]:
+    if column.kind != "text":
+        yield f"{column.name} is not {IS[column.kind]}", f"({_filled(raw, kind)}) IS NOT NULL AND ({cast}) IS NULL"
+    if column.kind == "decimal" and kind not in ("BIGINT", "INTEGER"):
+        is_lost = f"({cast}) = 0 AND TRY_CAST(({raw}) AS DOUBLE) <> 0"
+        yield f"{column.name} is smaller than the {column.decimals} decimals kept", is_lost
+    if column.required:
+        yield f"{column.name} is missing", f"({cast}) IS NULL"
+    if column.allowed:
+        listed = ", ".join(literal(value) for value in column.allowed)
+        yield f"{column.name} is none of {', '.join(column.allowed)}", f"({cast}) NOT IN ({listed})"
 
 
 def _columns(mapping: TableMapping, expressions: dict[str, str], types: dict[str, str]) -> Iterable[Column]:
@@ -81,24 +139,46 @@ def _columns(mapping: TableMapping, expressions: dict[str, str], types: dict[str
 
 
 def _text(sql: str, kind: str) -> str:
-    if kind.split("(")[0] in ("DOUBLE", "FLOAT", "DECIMAL"):
+    """Return the SQL of a text as it stands in the file, without what nobody sees of it."""
+    if kind.split("(")[0] in INEXACT:
         # 17850.0 in one file and 17850 in another are one id.
         sql = (
-            f"CASE WHEN ({sql}) = trunc({sql}) THEN CAST(CAST(({sql}) AS HUGEINT) AS VARCHAR) "
+            f"CASE WHEN isnan(CAST(({sql}) AS DOUBLE)) THEN NULL WHEN ({sql}) = trunc({sql}) "
+            f"THEN coalesce(CAST(TRY_CAST(({sql}) AS HUGEINT) AS VARCHAR), CAST(({sql}) AS VARCHAR)) "
             f"ELSE CAST(({sql}) AS VARCHAR) END"
         )
-    return f"nullif(trim(CAST(({sql}) AS VARCHAR)), '')"
+    if kind == "BLOB":
+        sql = f"TRY(decode({sql}))"  # text without its mark, as older programs write it
+    if kind != "VARCHAR" and kind != "BLOB":
+        return f"nullif(trim(CAST(({sql}) AS VARCHAR)), '')"
+    return f"nullif({without_unseen(sql)}, '')"
+
+
+def without_unseen(sql: str) -> str:
+    """Return the SQL of a text without blanks around it, and without control characters."""
+    return f"trim(regexp_replace(({sql}), {literal(CONTROL)}, '', 'g'), {AROUND})"
 
 
 def business_time(sql: str, kind: str, source: Source) -> str:
     """Cast to the business's naive local time."""
     zone = literal(source.timezone)
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"CAST(({sql}) AT TIME ZONE {zone} AS TIMESTAMP)"
-    local = f"TRY_CAST(({sql}) AS TIMESTAMP)"
-    if source.raw_timezone and kind != "DATE":
-        local = f"CAST(({local} AT TIME ZONE {literal(source.raw_timezone)}) AT TIME ZONE {zone} AS TIMESTAMP)"
-    if kind == "VARCHAR":
-        offset = f"CAST(TRY_CAST(({sql}) AS TIMESTAMPTZ) AT TIME ZONE {zone} AS TIMESTAMP)"
-        return f"CASE WHEN length({sql}) > 10 AND regexp_matches({sql}, {_OFFSET}) THEN {offset} ELSE {local} END"
-    return local
+    if kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"):
+        return f"CAST(CAST(({sql}) AS TIMESTAMPTZ) AT TIME ZONE {zone} AS TIMESTAMP)"
+    if kind != "VARCHAR":
+        return (
+            _from_raw_zone(f"TRY_CAST(({sql}) AS TIMESTAMP)", source)
+            if kind != "DATE"
+            else f"CAST(({sql}) AS TIMESTAMP)"
+        )
+    text = f"trim({sql})"
+    # A day without a time is a day of the business.
+    day = f"CASE WHEN strlen({text}) <= 10 THEN {plain_time(text)} ELSE {_from_raw_zone(plain_time(text), source)} END"
+    local = day if source.raw_timezone else plain_time(text)
+    return f"coalesce({local}, CAST({plain_instant(text)} AT TIME ZONE {zone} AS TIMESTAMP))"
+
+
+def _from_raw_zone(local: str, source: Source) -> str:
+    if not source.raw_timezone:
+        return local
+    raw_zone, zone = literal(source.raw_timezone), literal(source.timezone)
+    return f"CAST(({local} AT TIME ZONE {raw_zone}) AT TIME ZONE {zone} AS TIMESTAMP)"

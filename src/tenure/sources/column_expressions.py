@@ -7,9 +7,8 @@ import sqlglot
 from sqlglot import exp
 
 from tenure.core.errors import DataContractError, UnknownNameError
-from tenure.core.sql import quoted
+from tenure.core.sql import first_line, quoted
 from tenure.sources.raw_mapping import TableMapping
-from tenure.sources.raw_views import first_line
 
 
 def column_expressions(mapping: TableMapping, raw_types: dict[str, str], place: str, raw_name: str) -> dict[str, str]:

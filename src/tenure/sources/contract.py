@@ -11,8 +11,6 @@ Kind = Literal["text", "decimal", "integer", "flag", "date"]
 
 SQL_TYPE: dict[Kind, str] = {
     "text": "VARCHAR",
-    # DECIMAL, not DOUBLE: sums of it do not depend on the number of threads.
-    "decimal": "DECIMAL(18,4)",
     "integer": "BIGINT",
     "flag": "BOOLEAN",
     "date": "DATE",
@@ -24,7 +22,7 @@ class Column:
     """One column of a staged table.
 
     ``allowed`` lists the values of an enumeration; ``absent`` is SQL over the table's other columns for what a missing
-    value means, where it means something.
+    value means, where it means something. ``decimals`` of a number are kept.
     """
 
     name: str
@@ -33,6 +31,12 @@ class Column:
     allowed: tuple[str, ...] = ()
     required: bool = False
     absent: str = ""
+    decimals: int = 4
+
+
+def sql_type(column: Column) -> str:
+    # DECIMAL, not DOUBLE: sums of it do not depend on the number of threads.
+    return f"DECIMAL(18,{column.decimals})" if column.kind == "decimal" else SQL_TYPE[column.kind]
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ def _text(name: str, meaning: str, *allowed: str, required: bool = False) -> Col
     return Column(name, "text", meaning, allowed, required)
 
 
-def _decimal(name: str, meaning: str, *, required: bool = False, absent: str = "") -> Column:
-    return Column(name, "decimal", meaning, required=required, absent=absent)
+def _decimal(name: str, meaning: str, *, required: bool = False, absent: str = "", decimals: int = 4) -> Column:
+    return Column(name, "decimal", meaning, required=required, absent=absent, decimals=decimals)
 
 
 SUBSCRIPTION_EVENTS = (
@@ -105,7 +109,7 @@ STAGED_TABLES: dict[str, StagedTable] = {
         StagedTable(
             "usage",
             "one metric of one customer on one day",
-            (_text("metric", "what is counted"), _decimal("quantity", "how much of it", required=True)),
+            (_text("metric", "what is counted"), _decimal("quantity", "how much of it", required=True, decimals=6)),
         ),
         StagedTable(
             "engagement",
@@ -136,7 +140,7 @@ STAGED_TABLES: dict[str, StagedTable] = {
                 _text("product_id", "the product", required=True),
                 _text("category", "of the product"),
                 _text("brand", "of the product"),
-                _decimal("price", "list price, in the source's currency"),
+                _decimal("price", "list price, in the source's currency", decimals=6),
             ),
             is_dated=False,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from functools import partial
 from typing import Annotated, Any
 from zoneinfo import available_timezones
@@ -23,14 +24,23 @@ TEXTS = Annotated[
     expects("a text, or a list of texts"),
 ]
 COLUMN_NAME = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), expects("lower-case letters, digits and '_'")]
-SHARE = Annotated[float, Field(ge=0, le=1), expects("a number from 0 to 1")]
+LESS_THAN_ALL = Annotated[float, Field(ge=0, lt=1), expects("a number from 0 to less than 1")]
 NUMBER = Annotated[int | float, expects("a number")]
 DAYS = Annotated[int, Field(ge=1), expects("days, 1 or more")]
 HISTORY = Annotated[int, expects("a number of days")]
 FEATURES = Annotated[list[dict[str, Any]], expects("an array of tables, as in [[features]]")]
 QUERY = Annotated[str, expects("one SELECT statement as text")]
 CHANNEL = Annotated[str, Field(pattern="^[a-z0-9_]+$"), expects("a channel: lower-case letters, digits and '_'")]
-TABLE_SETTINGS = {"from", "query", "attributes", "consent", "extra", "key", "max_rejected_share"}
+TABLE_SETTINGS = {
+    "from",
+    "query",
+    "attributes",
+    "consent",
+    "extra",
+    "key",
+    "max_rejected_share",
+    "max_no_customer_share",
+}
 DATED = {
     "customer_id": "who: the customer's id",
     "occurred_at": "when it happened, in the business's time",
@@ -46,6 +56,9 @@ def _zone(name: str) -> str:
     raise UnknownNameError("Time zone", name, similar or ["UTC", "Europe/Berlin"])
 
 
+DAY = Annotated[
+    date | str, AfterValidator(lambda given: str(date.fromisoformat(str(given)))), expects("a day, as in 1995-01-31")
+]
 ZONE = Annotated[str, AfterValidator(_zone)]
 # key: its type, what it says.
 SETTINGS: dict[str, tuple[Any, str]] = {
@@ -54,6 +67,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "currency": (str, "of all amounts, as in EUR"),
     "timezone": (ZONE, "of the business: its days begin there"),
     "raw_timezone": (ZONE, "of the timestamps in the raw files, where it is another"),
+    "earliest_day": (DAY, "before which nothing happened: older dates are rejected"),
     "cutoff_grid": (Grid, "how far cutoffs lie apart"),
     "min_history_days": (HISTORY, "history a fitting cutoff has behind it, at least"),
     "margin_rate": (NUMBER, "share of revenue that is margin"),
@@ -90,7 +104,8 @@ def _section(staged: StagedTable) -> Any:
         "query": (QUERY, "SELECT over the raw files, instead of from"),
         "extra": (expressions(key=COLUMN_NAME), "further columns"),
         "key": (TEXTS, "columns that tell rows apart: of rows alike in them the first is kept"),
-        "max_rejected_share": (SHARE, "a larger share of rejected rows ends the staging"),
+        "max_rejected_share": (LESS_THAN_ALL, "a larger share of rows that cannot be read ends the staging"),
+        "max_no_customer_share": (LESS_THAN_ALL, "a larger share of rows without a customer ends the staging"),
     }  # fmt: skip
     if staged.name == "customers":
         keys["attributes"] = (expressions(key=COLUMN_NAME), "what is known of a customer; they become features")
@@ -118,7 +133,9 @@ def _mapping(staged: StagedTable, given: dict[str, Any]) -> TableMapping:
         problems.append(f"no expression for {', '.join(missing)}")
     if problems:
         raise ValueError(*problems)
-    as_given = {key: given[key] for key in ("query", "key", "max_rejected_share") if key in given}
+    as_given = {
+        key: given[key] for key in ("query", "key", "max_rejected_share", "max_no_customer_share") if key in given
+    }
     return TableMapping(staged, given.get("from", ()), columns=columns, attributes=attributes, extra=extra, **as_given)
 
 

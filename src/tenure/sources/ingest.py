@@ -11,7 +11,7 @@ import duckdb
 from tenure.core.atomic_files import link_file, replaced_folder
 from tenure.core.errors import DataContractError, RunError
 from tenure.core.lock import sole_writer
-from tenure.core.sql import literal
+from tenure.core.sql import first_line, literal
 from tenure.core.workspace import Workspace
 from tenure.sources.content import content_of, digest_by_day
 from tenure.sources.contract import RECORDS, STAGED_TABLES, UNDATED
@@ -20,7 +20,6 @@ from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import MappedTable, map_table
 from tenure.sources.private_records import key_of
 from tenure.sources.raw_files import open_locked, raw_relation
-from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import clear_unreadable
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource, TableSummary, fingerprint_of, read_manifest, write_manifest

@@ -26,7 +26,7 @@ from tenure.sources.source import Source, zone_of
 from tenure.sources.staged_source import TableSummary
 
 # Part of every key: raise it when staging changes what it writes.
-STAGING_VERSION = 8
+STAGING_VERSION = 9
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Inputs:
     def keys(self) -> dict[str, str]:
         """Each staged table as one text of all it is made of, the ingest clock aside."""
         kept = first_days_kept(self.source.retention, self.clock.date())
-        zones = (self.source.timezone, self.source.raw_timezone)
+        zones = (self.source.timezone, self.source.raw_timezone, self.source.earliest_day)
         return {
             name: digest(
                 STAGING_VERSION, name, zones, self.naming, str(kept.get(name)),

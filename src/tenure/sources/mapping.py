@@ -11,11 +11,14 @@ import duckdb
 
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import literal, quoted
-from tenure.sources.casts import casts_and_rules
+from tenure.sources.casts import asides, casts_and_rules
 from tenure.sources.column_expressions import column_expressions, columns_in, type_of
+from tenure.sources.contract import Column
 from tenure.sources.raw_mapping import RawFile, TableMapping
 from tenure.sources.raw_views import describe_query, open_view
 from tenure.sources.source import Source
+from tenure.sources.text_lineage import written_in
+from tenure.sources.unread_texts import problem_of
 
 AFTER_CLOCK = "occurred_at is after the ingest clock"
 
@@ -34,9 +37,10 @@ class MappedTable:
     is_dated: bool
     is_static: bool
     keeps_unreadable: bool
-    max_rejected_share: float
-    date_expression: str
+    max_rejected_share: float | None
+    max_no_customer_share: float
     raw_columns: dict[str, tuple[str, ...]]  # staged column => raw columns it is made of
+    asides: dict[str, str]  # what is odd but staged => SQL condition over the raw columns
 
     @property
     def staged_columns(self) -> tuple[str, ...]:
@@ -109,6 +113,8 @@ def map_table(
         column: type_of(connection, raw_view, raw_name, raw_types, column, sql, problems)
         for column, sql in expressions.items()
     }
+    if not problems:
+        problems += _unread(connection, raw_view, mapping, expressions, types)
     if problems:
         raise DataContractError(f"{place}: " + "\n  - ".join(["the mapping does not fit " + raw_name, *problems]))
     is_static = table.is_dated and "occurred_at" not in expressions
@@ -119,6 +125,36 @@ def map_table(
     return MappedTable(
         name=name, place=place, raw_name=raw_name, raw_view=raw_view, casts=casts, rules=tuple(rules), key=mapping.key,
         is_dated=table.is_dated, is_static=is_static, keeps_unreadable=keeps_unreadable,
-        max_rejected_share=mapping.max_rejected_share, date_expression=expressions.get("occurred_at", ""),
+        max_rejected_share=mapping.max_rejected_share, max_no_customer_share=mapping.max_no_customer_share,
         raw_columns={column: columns_in(sql, raw_types) for column, sql in expressions.items()},
+        asides=asides(mapping, expressions, types, casts),
     )  # fmt: skip
+
+
+def _unread(
+    connection: duckdb.DuckDBPyConnection,
+    raw_view: str,
+    mapping: TableMapping,
+    expressions: dict[str, str],
+    types: dict[str, str],
+) -> list[str]:
+    """Say of each column whose values are written in a form that is not read by itself what to write instead."""
+    written = expressions if not mapping.query else expressions | written_in(mapping.query, expressions)
+    dates = [Column(name, "date", "") for name in ("occurred_at", "known_at") if name in expressions]
+    found = [
+        problem_of(connection, raw_view, column, expressions[column.name], types[column.name], written[column.name])
+        for column in (*dates, *mapping.table.columns)
+        if column.name in expressions
+    ]
+    return [*filter(None, found), *_kinds_of_none(mapping, expressions, types)]
+
+
+def _kinds_of_none(mapping: TableMapping, expressions: dict[str, str], types: dict[str, str]) -> list[str]:
+    """Say which columns are lists or objects: no column of the contract is."""
+    return [
+        f"{name} = {expressions[name]!r}: a {'list' if kind.endswith(']') else 'structure'} ({kind[:60]}). "
+        f"Expected one value a row; name the part that is meant, as in {expressions[name]}"
+        + ("[1]" if kind.endswith("]") else ".name")
+        for name, kind in types.items()
+        if kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
+    ]

@@ -22,7 +22,8 @@ class TableMapping:
     attributes: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
-    max_rejected_share: float = 0.8
+    max_rejected_share: float | None = None
+    max_no_customer_share: float = 0.5
 
     @property
     def is_as_staged(self) -> bool:

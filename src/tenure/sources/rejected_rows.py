@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+from math import ceil
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 
 from tenure.core.errors import DataContractError
-from tenure.core.sql import literal
-from tenure.sources.date_formats import check_date_formats
+from tenure.core.sql import literal, parquet
+from tenure.sources.casts import NO_CUSTOMER
 from tenure.sources.mapping import MappedTable
 from tenure.sources.staged_source import TableSummary
+
+# What the rules of rows say that could not be read; others could be, and are not wanted.
+UNREAD = (
+    " is not ",
+    " is none of ",
+    " is missing",
+    " is a placeholder",
+    " is before ",
+    " is smaller than ",
+    "unreadable line",
+)
+# Of a table, at most so much may be unreadable unless its mapping allows another share.
+MAX_UNREAD_SHARE = 0.05
+FEW = 5
 
 
 def clear_unreadable(connection: duckdb.DuckDBPyConnection) -> None:
@@ -76,32 +92,57 @@ def keep_unreadable(
 def check_rejected(
     connection: duckdb.DuckDBPyConnection, mapped: MappedTable, summary: TableSummary, rejected: Path
 ) -> None:
-    """Refuse a table that lost rows, whose dates are dates of another format, or of which more is rejected than may be.
+    """Refuse a table that lost rows, or of which more is rejected than may be.
 
     Raises
     ------
-    DataContractError : says which of the three, how many rows and the first of them.
+    DataContractError : says which of the two, how many rows and the first of them.
     """
-    if summary.read + summary.unreadable != summary.staged + summary.rejected:
+    read = summary.read + summary.unreadable
+    if read != summary.staged + summary.rejected:
         raise DataContractError(
             f"{mapped.place}: {summary.read:,} rows read and {summary.unreadable:,} unreadable, but {summary.staged:,} "
             f"staged and {summary.rejected:,} rejected. Rows would be lost; is {mapped.raw_name} being written to? Run "
             "again."
         )
-    if "occurred_at is not a date" in summary.rules:
-        check_date_formats(connection, mapped, rejected)
-    if (
-        not summary.read + summary.unreadable
-        or summary.staged
-        and summary.rejected <= mapped.max_rejected_share * (summary.read + summary.unreadable)
-    ):
+    if not read:
         return
-    rule, count = next(iter(summary.rules.items()))
-    first = connection.execute(
-        f"SELECT raw FROM read_parquet({literal(str(rejected))}) WHERE rule = ? ORDER BY raw_row LIMIT 1", [rule]
-    ).fetchall()[0][0]
+    nobody = summary.rules.get(NO_CUSTOMER, 0)
+    unread = {rule: count for rule, count in summary.rules.items() if any(words in rule for words in UNREAD)}
+    count, share = sum(unread.values()), mapped.max_rejected_share
+    # A few rows of a small file, such as its totals, are no share of it.
+    allowed = share * read if share is not None else max(MAX_UNREAD_SHARE * read, min(FEW, read / 2))
+    if count > allowed or not summary.staged:
+        worst = unread or summary.rules
+        _refuse(connection, mapped, rejected, read, worst, "max_rejected_share", share or MAX_UNREAD_SHARE)
+    if nobody > mapped.max_no_customer_share * read:
+        _refuse(
+            connection,
+            mapped,
+            rejected,
+            read,
+            {NO_CUSTOMER: nobody},
+            "max_no_customer_share",
+            mapped.max_no_customer_share,
+        )
+
+
+def _refuse(
+    connection: duckdb.DuckDBPyConnection,
+    mapped: MappedTable,
+    rejected: Path,
+    read: int,
+    rules: dict[str, int],
+    setting: str,
+    limit: float,
+) -> NoReturn:
+    rule, most = max(rules.items(), key=lambda item: item[1])
+    (first,) = connection.execute(
+        f"SELECT raw FROM {parquet(rejected)} WHERE rule = ? ORDER BY raw_row LIMIT 1", [rule]
+    ).fetchall()[0]
+    count = sum(rules.values())
+    allow = "" if count == read else f", or allow it with {setting} = {ceil(count / read * 100) / 100:g}"
     raise DataContractError(
-        f"{mapped.place}: {summary.rejected:,} of {summary.read + summary.unreadable:,} rows of {mapped.raw_name} "
-        f"would be rejected, most ({count:,}) because: {rule} (first: {first[:200]}). Expected at most "
-        f"{mapped.max_rejected_share:.0%}. Mend the mapping or the file, or allow it with max_rejected_share."
+        f"{mapped.place}: {count:,} of {read:,} rows of {mapped.raw_name} would be rejected, most ({most:,}) because: "
+        f"{rule} (first: {first[:200]}). Expected at most {limit:.0%}. Mend the mapping or the file{allow}."
     )

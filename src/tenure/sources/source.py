@@ -28,6 +28,7 @@ class Source:
     currency: str = ""
     timezone: str = "UTC"
     raw_timezone: str = ""
+    earliest_day: str = ""  # facts before it are rejected as impossible
     cutoff_grid: Grid = "month"
     min_history_days: int | None = None
     margin_rate: float = 0.3  # share of revenue that is margin; an assumption until the company states it

@@ -11,6 +11,7 @@ from tenure.core.errors import DataContractError, NotEnoughDataError
 from tenure.core.hashing import digest
 from tenure.core.stored import FORMAT, made_of, read_stored, write_stored
 from tenure.sources.contract import RECORDS, STAGED_TABLES
+from tenure.sources.rejection_pattern import TOLD_SHARE
 from tenure.sources.source import Source
 
 MANIFEST, MANIFEST_FORMAT = "manifest.json", 1
@@ -31,6 +32,7 @@ class TableSummary:
     unreadable: int = 0
     rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     warnings: dict[str, int] = field(default_factory=dict)
+    said: tuple[str, ...] = ()  # what else a reader of its figures should know
     columns: tuple[str, ...] = ()
     # column => the last day on which no value of it was known, "" where rows have no day; a column that no row fills is
     # not in it.
@@ -160,6 +162,12 @@ class StagedSource:
             for name, table in self.tables.items()
             for what, count in table.warnings.items()
         ]
+        for name, table in self.tables.items():
+            share = table.rejected / max(table.read + table.unreadable, 1)
+            if share > TOLD_SHARE:
+                rule, count = next(iter(table.rules.items()))
+                lines.append(f"{name}: {share:.1%} of its rows are rejected, most ({count:,}) because: {rule}")
+            lines += [f"{name}: {line}" for line in table.said]
         for name, table in self.dated.items():
             behind = (self.last_day - date.fromisoformat(table.last_day)).days
             if behind > 14:
@@ -194,7 +202,7 @@ def read_manifest(source: Source, folder: Path) -> StagedSource | None:
     if manifest.get(FORMAT) != MANIFEST_FORMAT:
         return None
     tables = {
-        name: made_of(TableSummary, table | {"columns": tuple(table["columns"])})
+        name: made_of(TableSummary, table | {key: tuple(table.get(key, ())) for key in ("columns", "said")})
         for name, table in manifest["tables"].items()
     }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)

@@ -8,15 +8,16 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.errors import DataContractError, StorageError
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import first_line, literal, quoted
 from tenure.core.stored import write_stored
+from tenure.sources.casts import EARLIEST_DAY, USUAL_DAY
 from tenure.sources.content import ROW, content_of, digest_by_day
 from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
 from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import AFTER_CLOCK, MappedTable
 from tenure.sources.private_records import keep_apart, told_of_rejected
-from tenure.sources.raw_views import first_line
 from tenure.sources.rejected_rows import check_rejected, keep_unreadable
+from tenure.sources.rejection_pattern import rejection_pattern
 from tenure.sources.retention import first_days_kept
 from tenure.sources.staged_source import KNOWN_FORMAT, StagedSource, TableSummary
 from tenure.sources.staging_names import StagingNames
@@ -45,7 +46,7 @@ def stage_table(
     connection = names.connection
     staged, rejected, known = into.files(mapped.name)
     try:
-        read, due = _write(names, inputs, mapped, into, scratch, private)
+        read, due, odd, pattern = _write(names, inputs, mapped, into, scratch, private)
     except duckdb.Error as error:
         if any(words in str(error) for words in NO_ROOM):
             raise StorageError(
@@ -59,7 +60,7 @@ def stage_table(
     )
     counted = f"SELECT rule, count(*) FROM {_relation(rejected)} GROUP BY 1 ORDER BY 2 DESC, 1"
     rules = dict(connection.execute(counted).fetchall())
-    summary = _summarise(connection, mapped, staged, read, rules, unreadable)
+    summary = _summarise(connection, mapped, staged, read, rules, unreadable, odd, pattern)
     check_rejected(connection, mapped, summary, rejected)
     by_day = digest_by_day(connection, _relation(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
     write_stored(known, by_day, KNOWN_FORMAT)
@@ -73,14 +74,17 @@ def _write(
     into: StagedSource,
     scratch: Path,
     private: Path,
-) -> tuple[int, str]:
+) -> tuple[int, str, dict[str, int], list[str]]:
     """Write a table's facts and its rejected rows.
 
-    => rows read, when the first fact will have occurred that the ingest clock rejects
+    => rows read, when the first fact will have occurred that the ingest clock rejects, how many rows are odd in which
+    way, where rejected rows gather
     """
     connection = names.connection
     staged, rejected, _ = into.files(mapped.name)
-    (read,) = connection.execute(f"SELECT count(*) FROM {mapped.raw_view}").fetchall()[0]
+    counted = ["count(*)", *(f"count(*) FILTER ({condition})" for condition in mapped.asides.values())]
+    read, *counts = connection.execute(f"SELECT {', '.join(counted)} FROM {mapped.raw_view}").fetchall()[0]
+    odd = {what: count for what, count in zip(mapped.asides, counts, strict=True) if count}
     columns = ", ".join(quoted(column) for column in mapped.staged_columns)
     judged, left_out = _judged(names, inputs, mapped)
     if inputs.source.pseudonymise and mapped.name == RECORDS:
@@ -88,13 +92,14 @@ def _write(
     for chosen, rows, path in ((columns, "rule IS NULL", staged), ("rule, raw_row, raw", "rule IS NOT NULL", rejected)):
         written = f"SELECT {chosen} FROM ({judged}) WHERE {rows}"
         connection.execute(f"COPY ({written}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+    pattern = rejection_pattern(connection, judged, mapped.staged_columns)
     is_late = f"rule = {literal(AFTER_CLOCK)}"
     if not connection.execute(f"SELECT 1 FROM {_relation(rejected)} WHERE {is_late} LIMIT 1").fetchall():
-        return read - left_out, ""
+        return read - left_out, "", odd, pattern
     # As texts, years of five digits would sort among the first.
     first = "min(least(occurred_at, TIMESTAMP '9999-12-31'))::VARCHAR"
     due = connection.execute(f"SELECT {first} FROM ({judged}) WHERE {is_late}").fetchall()[0][0]
-    return read - left_out, due
+    return read - left_out, due, odd, pattern
 
 
 def _relation(staged: Path) -> str:
@@ -130,6 +135,8 @@ def _summarise(
     read: int,
     rules: dict[str, int],
     unreadable: int,
+    odd: dict[str, int],
+    pattern: list[str],
 ) -> TableSummary:
     seen = SEEN_AFTER if mapped.is_dated else literal(UNDATED)
     asked = {"staged": "count(*)"}
@@ -138,6 +145,7 @@ def _summarise(
             "first_day": "min(occurred_at)::DATE", "last_day": "max(occurred_at)::DATE", "latest": "max(occurred_at)",
             "history_start": f"quantile_disc(occurred_at, {HISTORY_QUANTILE})::DATE",
             "customers": "count(DISTINCT customer_id)",
+            "before 1980": f"count(*) FILTER (occurred_at < DATE '{USUAL_DAY}' AND occurred_at > DATE '{EARLIEST_DAY}')",
         }  # fmt: skip
     if not mapped.key:
         asked["distinct"] = f"count(DISTINCT hash({ROW}))"
@@ -146,13 +154,16 @@ def _summarise(
     row = connection.execute(f"SELECT {', '.join(asked.values())} FROM {_relation(staged)} AS {ROW}").fetchall()[0]
     found = dict(zip(asked, row, strict=True))
     count = found["staged"]
-    warnings = {what: found[what] for what in map("negative {}".format, mapped.amount_columns) if found[what]}
+    warnings = odd | {what: found[what] for what in map("negative {}".format, mapped.amount_columns) if found[what]}
+    if old := found.get("before 1980"):
+        warnings[f"before {USUAL_DAY}, first {found['first_day']}: state earliest_day"] = old
     if found.get("distinct", count) < count:
         warnings["identical to another row, and no key is declared"] = count - found["distinct"]
     dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
     days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
     return TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
+        said=tuple(pattern),
         columns=mapped.staged_columns, filled_from=days, customers=found.get("customers", 0),
         is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
     )  # fmt: skip

@@ -89,7 +89,9 @@ def test_features_labels_and_scores_through_connect_are_those_of_duckdb(tmp_path
 
 
 def test_a_server_that_is_not_there_is_one_message(tmp_path):
-    code = "from tenure.sources.readers import spark_session as its; its.ANSWERS_WITHIN_SECONDS = 2; its.spark_session()"
+    code = (
+        "from tenure.sources.readers import spark_session as its; its.ANSWERS_WITHIN_SECONDS = 2; its.spark_session()"
+    )
     address = f"sc://127.0.0.1:{local_spark.free_port()}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"TENURE_SPARK_REMOTE": address}, capture_output=True, text=True

@@ -24,7 +24,7 @@ class DelimitedReader(Reader):
 
 def read_csv(path: Path, text_columns: Iterable[str], *, delimiter: str = "", encoding: str = "") -> str:
     """Return the SQL that reads delimited text, each type guessed from all of its values."""
-    options = ["sample_size = -1", "store_rejects = true", "header = true"]
+    options = ["all_varchar = true", "store_rejects = true", "header = true"]
     if delimiter:
         options.append(f"delim = {literal(delimiter)}")
     if encoding:

@@ -1,15 +1,40 @@
-"""JSON lines: read by the engine, one object a line."""
+"""JSON lines: read by the engine, one object a line; what is no object or list is text."""
 
 from __future__ import annotations
 
-from tenure.core.sql import literal
+import re
+
+import duckdb
+
+from tenure.core.errors import DataContractError
+from tenure.core.sql import first_line, literal, quoted
 from tenure.sources.readers.reader import RawTable, Reader
+
+# What the engine guesses of a text, and of a number with more digits than the type holds; inside of objects, too.
+GUESSED = re.compile(
+    r"\b(DATE|TIMESTAMP WITH TIME ZONE|TIMESTAMP|TIME|UUID|INTERVAL|JSON|HUGEINT|UBIGINT|\"NULL\")(?!\w)"
+)
 
 
 class JsonLinesReader(Reader):
     """Reads JSON lines."""
 
     endings = (".jsonl", ".ndjson", ".json")
+    guesses_types = True
 
     def relation(self, raw: RawTable) -> str:
-        return f"read_json({literal(str(raw.path))}, format = 'newline_delimited', sample_size = -1)"
+        read = f"read_json({literal(str(raw.path))}, format = 'newline_delimited'"
+        try:
+            with duckdb.connect() as connection:
+                described = connection.execute(f"DESCRIBE SELECT * FROM {read}, sample_size = -1)").fetchall()
+        except duckdb.Error as error:
+            raise DataContractError(f"{raw.reference} cannot be read: {first_line(error)}") from None
+        columns = ", ".join(f"{quoted(name)}: {literal(_exact(str(kind)))}" for name, kind, *_ in described)
+        return f"{read}, columns = {{{columns}}})"
+
+
+def _exact(kind: str) -> str:
+    """Return the type that keeps what the file says: ids of 21 digits, and of capital letters."""
+    if not kind.endswith("]") and not kind.startswith(("STRUCT", "MAP")):
+        return "VARCHAR"
+    return GUESSED.sub("VARCHAR", kind)

@@ -14,7 +14,7 @@ from tenure.sources.readings.evidence import Evidence, Reading
 from tenure.sources.readings.texts import distinct_sample, weigh
 
 DAY = r"\d{4}[-/]\d{1,2}[-/]\d{1,2}"
-CLOCK = r"[ T]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?"
+CLOCK = r"[ Tt]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?"
 ZONE = r"\s*(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?|[A-Z][A-Za-z_]+/[A-Za-z_/+-]+)"
 # Years first: no other order of the three is in use, so these need no format.
 LOCAL, ZONED = f"^{DAY}({CLOCK})?$", f"^{DAY}{CLOCK}{ZONE}$"
@@ -54,15 +54,17 @@ AS_NUMBER = "TRY_CAST({x} AS DOUBLE)"
 def plain_time(text: str) -> str:
     """Return the SQL of a text's TIMESTAMP where it is a plain one without a zone, else null."""
     return (
-        f"CASE WHEN regexp_matches({text}, {literal(LOCAL)}) THEN TRY_CAST(replace({text}, ',', '.') AS TIMESTAMP) END"
+        f"CASE WHEN regexp_matches({text}, {literal(LOCAL)}) "
+        f"THEN TRY_CAST(upper(replace({text}, ',', '.')) AS TIMESTAMP) END"
     )
 
 
 def plain_instant(text: str) -> str:
     """Return the SQL of a text's TIMESTAMPTZ where it is a plain one with its zone or offset, else null."""
-    # The engine takes '10:00Z' and '10:00+0200', neither '10:00z' nor '10:00 +0200'.
-    utc = rf"regexp_replace(replace({text}, ',', '.'), '\s*(Z|z|UTC|GMT)$', '+00')"
-    normal = rf"regexp_replace({utc}, '\s+([+-][0-9:]+)$', '\1')"
+    # The engine takes '10:00Z' and '10:00+0200', neither '10:00z' nor '10:00 +0200', nor a small t.
+    normal = f"regexp_replace(replace({text}, ',', '.'), '(\\d)t(\\d)', '\\1T\\2')"
+    normal = f"regexp_replace({normal}, '\\s*(Z|z|UTC|GMT)$', '+00')"
+    normal = f"regexp_replace({normal}, '\\s+([+-][0-9:]+)$', '\\1')"
     return f"CASE WHEN regexp_matches({text}, {literal(ZONED)}) THEN TRY_CAST({normal} AS TIMESTAMPTZ) END"
 
 

@@ -15,27 +15,25 @@ BLANKS = r" \x{00A0}\x{202F}'’"
 POINT = rf"(\d+|\d{{1,3}}([,{BLANKS}]\d{{2,3}})*[,{BLANKS}]\d{{3}})?(\.\d*)?"
 COMMA = rf"(\d+|\d{{1,3}}([.{BLANKS}]\d{{3}})+)?(,\d*)?"
 # What stands around the figures: a sign or brackets, a currency on either side.
-AROUND = rf"^[(]?[+-−]?\s*{CURRENCY}?\s*[+-−]?{{figures}}\s*{CURRENCY}?\s*[-−)]?$"
-# Brackets and minus signs, wherever they stand: '(12.00)', '12.00-', '-$12.00'.
-SIGN = "CASE WHEN regexp_matches({x}, '[(−-]') THEN -1 ELSE 1 END"
+AROUND = rf"^[(]?[+−-]?\s*{CURRENCY}?\s*[+−-]?{{figures}}\s*{CURRENCY}?\s*[−)-]?$"
 EXACT = "DECIMAL(24, 6)"
+# A minus that stands in front of the figures alone; '(12.00)', '12.00-' and '-$12.00' are less simple.
+IN_FRONT = r"^[^(−-]*$|^-[\d.,]"
+NEGATIVE = "CASE WHEN regexp_matches({x}, '[(−-]') THEN -1 ELSE 1 END * "
 
 
-def _reading(name: str, figures: str, kept: str) -> Reading:
-    digits = f"regexp_replace({{x}}, '[^0-9{kept}]', '', 'g')"
-    if kept == ",":
+def _reading(figures: str, mark: str, *, has_minus: bool, is_in_front: bool) -> Reading:
+    kept = f"0-9{mark}{'-' if has_minus and is_in_front else ''}"
+    digits = f"regexp_replace({{x}}, '[^{kept}]', '', 'g')"
+    if mark == ",":
         digits = f"replace({digits}, ',', '.')"
-    sql = f"TRY_CAST({digits} AS {EXACT})"
-    shape = literal(AROUND.replace("{figures}", figures).replace("[+-−]", "[+−-]"))
+    number = f"TRY_CAST({digits} AS {EXACT})"
+    shape = literal(AROUND.replace("{figures}", figures))
     return Reading(
-        name, f"{SIGN} * {sql}", f"CASE WHEN regexp_matches({{x}}, {shape}) AND {sql} IS NOT NULL THEN true END"
+        f"numbers with a {'comma' if mark == ',' else 'point'} before the decimals",
+        number if is_in_front else NEGATIVE + number,
+        f"CASE WHEN regexp_matches({{x}}, {shape}) AND {number} IS NOT NULL THEN true END",
     )
-
-
-READINGS = (
-    _reading("a point before the decimals", POINT, "."),
-    _reading("a comma before the decimals", COMMA, ","),
-)
 
 
 def number_readings(connection: duckdb.DuckDBPyConnection, relation: str, expression: str) -> Evidence:
@@ -45,11 +43,19 @@ def number_readings(connection: duckdb.DuckDBPyConnection, relation: str, expres
     --------
     >>> import duckdb
     >>> prices = "(VALUES ('$1,234.50'), ('(12.00)')) AS prices (price)"
-    >>> [reading.name for reading in number_readings(duckdb.connect(), prices, "price").readings]
-    ['a point before the decimals']
+    >>> print(number_readings(duckdb.connect(), prices, "price").readings[0].name)
+    numbers with a point before the decimals
     """
+    has_minus, is_in_front = connection.execute(
+        f"SELECT bool_or(regexp_matches(x, '[(−-]')), bool_and(regexp_matches(x, {literal(IN_FRONT)})) "
+        f"FROM (SELECT trim(CAST(({expression}) AS VARCHAR)) AS x FROM {relation})"
+    ).fetchall()[0]
     is_plain = f"regexp_matches(x, {literal(PLAIN)})"
-    return weigh(connection, relation, expression, is_plain=is_plain, readings=READINGS)
+    readings = [
+        _reading(figures, mark, has_minus=bool(has_minus), is_in_front=bool(is_in_front))
+        for figures, mark in ((POINT, "."), (COMMA, ","))
+    ]
+    return weigh(connection, relation, expression, is_plain=is_plain, readings=readings)
 
 
 def currencies(connection: duckdb.DuckDBPyConnection, relation: str, expression: str) -> list[str]:
