@@ -18,7 +18,7 @@ from tenure.core.errors import DataContractError
 from tenure.core.hashing import digest, fingerprint_file
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
-from tenure.sources.raw_files import choose_raw_file, inside, split_reference
+from tenure.sources.raw_files import files_to_read, inside, split_reference
 from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.readers.registry import Readers, find_readers
 from tenure.sources.retention import first_days_kept
@@ -26,7 +26,7 @@ from tenure.sources.source import Source, zone_of
 from tenure.sources.staged_source import TableSummary
 
 # Part of every key: raise it when staging changes what it writes.
-STAGING_VERSION = 8
+STAGING_VERSION = 9
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _named_files(readers: Readers, source: Source, folder: Path, mapping: TableM
     if any(_parsed(f"SELECT {sql}").find(exp.Table) for sql in (*expressions, *known_at) if "from" in sql.lower()):
         return ()
     if not mapping.query:
-        return (choose_raw_file(readers, folder, mapping.raw_files, f"{source.where} [{mapping.table.name}]"),)
+        return files_to_read(readers, folder, mapping, f"{source.where} [{mapping.table.name}]")
     parsed, read = _parsed(mapping.query), set[str]()
     ours = {cte.alias.lower() for cte in parsed.find_all(exp.CTE)}
     for table in parsed.find_all(exp.Table):

@@ -31,6 +31,8 @@ class TableSummary:
     unreadable: int = 0
     rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     warnings: dict[str, int] = field(default_factory=dict)
+    said: tuple[str, ...] = ()  # how its files were read
+    warned: tuple[str, ...] = ()  # what was not read of them, or is not plain
     columns: tuple[str, ...] = ()
     # column => the last day on which no value of it was known, "" where rows have no day; a column that no row fills is
     # not in it.
@@ -160,6 +162,8 @@ class StagedSource:
             for name, table in self.tables.items()
             for what, count in table.warnings.items()
         ]
+        # Two tables may read one file.
+        lines += dict.fromkeys(sentence for table in self.tables.values() for sentence in table.warned)
         for name, table in self.dated.items():
             behind = (self.last_day - date.fromisoformat(table.last_day)).days
             if behind > 14:
@@ -194,7 +198,9 @@ def read_manifest(source: Source, folder: Path) -> StagedSource | None:
     if manifest.get(FORMAT) != MANIFEST_FORMAT:
         return None
     tables = {
-        name: made_of(TableSummary, table | {"columns": tuple(table["columns"])})
+        name: made_of(
+            TableSummary, {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        )
         for name, table in manifest["tables"].items()
     }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)

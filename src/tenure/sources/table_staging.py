@@ -54,16 +54,17 @@ def stage_table(
             ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
     hides_ids = inputs.identities.are_needed and mapped.is_dated
-    unreadable = (
-        keep_unreadable(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
-    )
+    unreadable = keep_unreadable(connection, mapped, rejected, with_text=not hides_ids)
     counted = f"SELECT rule, count(*) FROM {_relation(rejected)} GROUP BY 1 ORDER BY 2 DESC, 1"
     rules = dict(connection.execute(counted).fetchall())
     summary = _summarise(connection, mapped, staged, read, rules, unreadable)
     check_rejected(connection, mapped, summary, rejected)
     by_day = digest_by_day(connection, _relation(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
     write_stored(known, by_day, KNOWN_FORMAT)
-    return replace(summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due)
+    told = [one for _, one in mapped.raw_told]
+    said = tuple(sentence for one in told for sentence in one.said)
+    warned = tuple(sentence for one in told for sentence in one.warnings)
+    return replace(summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due, said=said, warned=warned)
 
 
 def _write(
