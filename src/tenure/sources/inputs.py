@@ -122,6 +122,12 @@ def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:
             mappings[name] = TableMapping(table, raw_files=(found[0],))
     if not any(STAGED_TABLES[name].is_dated for name in mappings):
         present = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
+        if mappings:
+            dated = ", ".join(name for name, table in STAGED_TABLES.items() if table.is_dated)
+            raise DataContractError(
+                f"{source.where}: only {', '.join(mappings)}, whose rows have no dates. Expected at least one table of dated "
+                f"facts ({dated}): map one in source.toml, or put a file of that name into {folder}."
+            )
         raise DataContractError(
             f"{folder}: no raw data. Found: {', '.join(present) or 'nothing'}. Expected a source.toml, or files named "
             f"as the staged tables ({', '.join(STAGED_TABLES)}). Put them there, or run 'tenure fetch {source.name} "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
@@ -21,6 +22,7 @@ from tenure.sources.source import Source
 
 # Which of several files a row is from.
 FILE = "raw file"
+MANY_COLUMNS = 1_000
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,11 @@ def _check_names_are_single(mapping: TableMapping, told: list[tuple[str, Told]],
             )
 
 
-def _mentioned(mapping: TableMapping) -> set[str]:
+def _mentioned(mapping: TableMapping, *known_at: str) -> set[str]:
     """Name the columns, in lower case, that a mapping's SQL mentions; the staged names where it has none."""
     if mapping.is_as_staged:
         return {"customer_id", "occurred_at", "known_at", *mapping.table.column_names}
-    texts = [*mapping.columns.values(), *mapping.attributes.values(), *mapping.extra.values()]
+    texts = [*mapping.columns.values(), *mapping.attributes.values(), *mapping.extra.values(), *filter(None, known_at)]
     mentioned = {sql.strip('" ').lower() for sql in texts}  # a bare name may be a keyword
     for sql in [f"SELECT {sql}" for sql in texts] + [mapping.query]:
         try:
@@ -209,18 +211,35 @@ def typed_relation(
     relation = raw_relation(source, folder, scratch, reference)
     if not (reader.guesses_types or isinstance(reader, TextReader)):
         return relation
-    place = f"{source.where} [{mapping.table.name}]: {reference} cannot be read"
-    raw = list(describe_query(connection, f"SELECT * FROM {relation}", place))
+    mentioned = _mentioned(mapping, *(about.known_at for about in source.raw.values()))
+    if isinstance(reader, TextReader):
+        raw, relation = _narrowed(relation, mentioned, mapping, scratch)
+    else:
+        place = f"{source.where} [{mapping.table.name}]: {reference} cannot be read"
+        raw = list(describe_query(connection, f"SELECT * FROM {relation}", place))
     texts = {"customer_id", *(c.name for c in mapping.table.columns if c.kind == "text")}
     plain = {column if mapping.is_as_staged else mapping.columns.get(column, "").strip('" ') for column in texts}
     kept = [column for column in raw if column.lower() in {name.lower() for name in plain}]
     if not isinstance(reader, TextReader):
         return raw_relation(source, folder, scratch, reference, text_columns=kept)
-    mentioned = _mentioned(mapping)
-    guessed = (
-        raw if mapping.table.name == "customers" or "*" in mapping.query else [c for c in raw if c.lower() in mentioned]
-    )
-    return _guessed(connection, relation, [column for column in guessed if column not in kept])
+    guesses_all = mapping.table.name == "customers" or "*" in mapping.query
+    guessed = [column for column in raw if column not in kept and (guesses_all or column.lower() in mentioned)]
+    return _guessed(connection, relation, guessed)
+
+
+def _narrowed(relation: str, mentioned: set[str], mapping: TableMapping, scratch: Path) -> tuple[list[str], str]:
+    """Return the columns of a copy in texts, and its SQL: of thousands only with those that the mapping mentions.
+
+    The engine needs seconds for each look at thousands.
+    """
+    copy = relation.removeprefix("read_parquet('").removesuffix("')").replace("''", "'")
+    names = pq.read_schema(copy).names
+    if len(names) <= MANY_COLUMNS or mapping.is_as_staged or "*" in mapping.query:
+        return names, relation
+    few = [name for name in names if name.lower() in mentioned]
+    narrow = scratch / f"{mapping.table.name}-{Path(copy).parent.name}.parquet"
+    pq.write_table(pq.read_table(copy, columns=few), narrow)
+    return few, f"read_parquet({literal(str(narrow))})"
 
 
 def _guessed(connection: duckdb.DuckDBPyConnection, relation: str, columns: list[str]) -> str:

@@ -68,8 +68,10 @@ def blocks(path: Path, encoding: str, place: str) -> Iterator[bytes]:
             f"{place}: {encoding!r} is no encoding that Python knows. Expected one such as cp1252, utf-16 or shift_jis."
         ) from None
     except UnicodeError as error:
+        if isinstance(error, UnicodeDecodeError):
+            line += error.object[: error.start].count(b"\n")
         raise DataContractError(
-            f"{place}: not {encoding} after line {line:,} ({error}). Name the encoding that the file has, or take it out: "
+            f"{place}: not {encoding} in line {line:,} ({error}). Name the encoding that the file has, or take it out: "
             "a likely one is then proposed."
         ) from None
     except (EOFError, gzip.BadGzipFile) as error:

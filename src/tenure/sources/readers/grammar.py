@@ -45,6 +45,12 @@ class Grammar:
     def _closing(self) -> re.Pattern[bytes]:
         return re.compile(rb"(?:[^%b]++|%b)*+%b *+(?=%b|\Z)" % self._parts[1:], re.DOTALL)
 
+    def record(self, width: int) -> re.Pattern[bytes]:
+        """Return what matches a line that is a record by itself."""
+        # Thousands of cells are looked at one by one.
+        cell = rb"(?:%b)" % self._cell.pattern
+        return re.compile(rb"%b(?:%b%b){%d}" % (cell, re.escape(self.delimiter), cell, width - 1), re.DOTALL)
+
     def raw_cells(self, record: bytes) -> list[bytes] | None:
         """Part a record into cells as they are written; None if a quote stands where none may."""
         if not self.quote or self.quote not in record:

@@ -13,6 +13,7 @@ from tenure.core.errors import DataContractError
 _RUNS = re.compile(r"\d+|[^\W\d_]+")
 # A column with more ways to write a value than these holds prose.
 MOST_SHAPES = 30
+MOST_COLUMNS = 500  # that are looked at
 LONGEST_FOOTER = 20
 TOTALS = (
     "total",
@@ -50,7 +51,7 @@ class Figures:
     def of(cls, rows: Sequence[Sequence[str]], least: float) -> Figures:
         """Find them: at least a share of the rows fills them, with digits."""
         found = {}
-        for place in range(max(map(len, rows), default=0)):
+        for place in range(min(MOST_COLUMNS, max(map(len, rows), default=0))):
             counted = Counter(shape(row[place]) for row in rows if place < len(row))
             counted.pop("", None)
             digits = {kind: count for kind, count in counted.items() if "9" in kind}

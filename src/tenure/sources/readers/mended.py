@@ -38,6 +38,7 @@ class Mender:
         self.grammar, self.width = self.dialect.grammar, len(self.dialect.names)
         self._delimiter, self._quote = self.grammar.delimiter, self.grammar.quote
         self._stop = self.stop.encode()
+        self._record = self.grammar.record(self.width)
 
     def write(self, blocks: Iterable[bytes], copy: Path) -> Mended:
         """Write the records of some blocks of whole lines, the header left out."""
@@ -72,7 +73,10 @@ class Mender:
             if self._stop and self._begins_end(text):
                 self.found.stopped = number
                 return
-            if b"\r" not in text and (not quote or quote not in text) and text.count(delimiter) == width - 1:
+            is_record = (
+                self._record.fullmatch if quote and quote in text else lambda line: line.count(delimiter) == width - 1
+            )
+            if b"\r" not in text and is_record(text):
                 if text.strip() and (not is_checked or text.isascii() or _is_utf_8(text)):
                     yield text
                     continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shutil import rmtree
 from types import TracebackType
 
 import pyarrow as pa
@@ -44,6 +45,7 @@ class TextReader(Reader):
 
     def _copy(self, raw: RawTable) -> Path:
         def write(folder: Path) -> None:
+            rmtree(folder, ignore_errors=True)  # of an attempt that failed
             folder.mkdir()
             told = self.write(raw, folder)
             lists = {"said": told.said, "warnings": told.warnings, "repeated": told.repeated}
