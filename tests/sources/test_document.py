@@ -47,7 +47,10 @@ VALUES = {
 @st.composite
 def sections(draw, name):
     section = {column: draw(SQL) for column in COLUMNS[name]}
-    section["from"] = draw(st.sampled_from(["a.csv", ["a.parquet", "a.csv"]]))
+    files = st.sampled_from(["a.csv", ["a_*.csv", "a.csv"]])
+    section |= draw(
+        st.one_of(st.builds(lambda given: {"from": given}, files), st.just({"one_of": ["a.parquet", "a.csv"]}))
+    )
     optional = {
         "extra": st.dictionaries(NEW_NAMES, SQL, max_size=2),
         "key": st.sampled_from(["customer_id", ["customer_id", "occurred_at"]]),
@@ -66,7 +69,9 @@ def documents(draw):
     document = {key: draw(VALUES.get(key, st.text(max_size=8))) for key in sorted(keys)}
     for name in sorted(draw(st.sets(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=3))):
         document[name] = draw(sections(name))
-    document["raw"] = {"a.csv": {key: "day" for key in draw(st.sets(st.sampled_from(sorted(RAW))))}}
+    document["raw"] = {
+        "a.csv": {key: 2 if key == "skip" else "day" for key in draw(st.sets(st.sampled_from(sorted(RAW))))}
+    }
     return document
 
 
@@ -77,7 +82,7 @@ def wrong_values(document):
     for name in document.keys() & COLUMNS.keys():
         faults += [((name, key), 7.5, f"[{name}] {key}") for key in document[name]]
         faults += [((name, "amuont"), "x", f"[{name}]: Key 'amuont'"), ((name,), 1, f"{name} is 1")]
-    faults += [(("raw", "a.csv", key), 3, f'[raw."a.csv"] {key}') for key in document["raw"]["a.csv"]]
+    faults += [(("raw", "a.csv", key), -1, f'[raw."a.csv"] {key}') for key in document["raw"]["a.csv"]]
     faults += [(("raw", "a.csv", "knwon_at"), "x", "[raw.\"a.csv\"]: Key 'knwon_at'")]
     faults += [(("retention", key), 0, f"[retention] {key}") for key in document.get("retention", ())]
     return faults

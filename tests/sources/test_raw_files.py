@@ -41,24 +41,39 @@ def workspace(tmp_path):
     return located
 
 
-def write_workbook(path, sheet, rows):
-    """Write the smallest XLSX there is: one sheet, texts inline."""
+def sheet_xml(rows):
     cells = [
         "<row>" + "".join(f'<c t="inlineStr"><is><t>{v}</t></is></c>' if isinstance(v, str) else f"<c><v>{v}</v></c>" for v in row) + "</row>"
         for row in rows
     ]  # fmt: skip
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    return f'<worksheet xmlns="{main}"><sheetData>{"".join(cells)}</sheetData></worksheet>'
+
+
+def write_workbook(path, sheet, rows, **others):
+    """Write the smallest XLSX there is: texts inline."""
+    sheets = {sheet: rows} | others
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
     relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/><Override PartName="/xl/sheet.xml" ContentType="{kind}.worksheet+xml"/></Types>',
+        f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>'
+        + "".join(
+            f'<Override PartName="/xl/sheet{n}.xml" ContentType="{kind}.worksheet+xml"/>' for n in range(len(sheets))
+        )
+        + "</Types>",
         "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{relation}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{relation}/worksheet" Target="sheet.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{relation}"><sheets><sheet name="{sheet}" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/sheet.xml": f'<worksheet xmlns="{main}"><sheetData>{"".join(cells)}</sheetData></worksheet>',
-    }
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
+        + "".join(
+            f'<Relationship Id="r{n}" Type="{relation}/worksheet" Target="sheet{n}.xml"/>' for n in range(len(sheets))
+        )
+        + "</Relationships>",
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{relation}"><sheets>'
+        + "".join(f'<sheet name="{name}" sheetId="{n + 1}" r:id="r{n}"/>' for n, name in enumerate(sheets))
+        + "</sheets></workbook>",
+    } | {f"xl/sheet{n}.xml": sheet_xml(rows) for n, rows in enumerate(sheets.values())}
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
@@ -97,10 +112,60 @@ def test_a_sheet_or_table_that_is_not_there_is_named_with_those_that_are(workspa
         facts(workspace, file)
 
 
+def test_every_sheet_that_is_not_read_is_said_and_none_that_is(workspace):
+    write_workbook(workspace.raw("shop") / "orders.xlsx", "May", [NAMES, *ROWS[:1]], June=[NAMES, *ROWS[1:]])
+    found, staged = facts(workspace, "orders.xlsx")
+    assert found == EXPECTED[:1] and staged.tables["order_lines"].said[0].startswith("orders.xlsx: sheet 'May' is read")
+    assert staged.warnings() == [
+        "orders.xlsx: 2 sheets, of which 'May' is read and not 'June'; name the others in from, as \"orders.xlsx#June\""
+    ]
+    both = MAPPING.replace('"{file}"', '["orders.xlsx#May", "orders.xlsx#June"]')
+    (workspace.raw("shop") / "source.toml").write_text(both)
+    staged = stage_source(workspace, read_source(workspace, "shop"))
+    assert staged.tables["order_lines"].staged == 3 and not staged.warnings()
+
+
+def test_a_title_above_a_sheets_header_is_refused_and_rows_below_its_table_are_set_aside(workspace):
+    rows = [["Orders of May"], [], list(NAMES), *ROWS, [], ["Total", "", "", 3.75]]
+    write_workbook(workspace.raw("shop") / "orders.xlsx", "May", rows)
+    with pytest.raises(DataContractError, match=r'header is in line 3.*\[raw."orders.xlsx"\] skip = 2'):
+        facts(workspace, "orders.xlsx")
+    found, staged = facts(workspace, "orders.xlsx", '[raw."orders.xlsx"]\nskip = 2\n')
+    assert found == EXPECTED
+    assert read(staged.rejected_path("order_lines"), "rule, raw_row, raw->>'line'") == [
+        ("unreadable line", 8, "Total | 3.75")
+    ]
+    found, staged = facts(workspace, "orders.xlsx", '[raw."orders.xlsx"]\nskip = 2\nstop = "Total"\n')
+    assert found == EXPECTED and not staged.tables["order_lines"].rejected
+
+
+def test_a_name_twice_in_the_header_is_said_and_refused_where_the_mapping_reads_it(workspace):
+    path = workspace.raw("shop") / "orders.csv"
+    path.write_text("client,day,no,price,note,note\nana,2024-01-05,1,2,a,b\n")
+    _, staged = facts(workspace, "orders.csv")
+    assert staged.warnings() == [
+        "orders.csv: the header names 'note' more than once; the first is read as 'note', the next as 'note_1'"
+    ]
+    path.write_text("client,day,no,price,Price\nana,2024-01-05,1,2,3\n")
+    with pytest.raises(
+        DataContractError, match="header of orders.csv names 'price' more than once, and the mapping reads"
+    ):
+        facts(workspace, "orders.csv")
+
+
+def test_a_source_of_undated_tables_alone_is_told_what_it_lacks(workspace):
+    (workspace.raw("shop") / "products.csv").write_text("product_id,category\np1,tea\n")
+    (workspace.raw("shop") / "source.toml").write_text('[products]\nfrom = "products.csv"\n')
+    with pytest.raises(
+        DataContractError, match=r"source.toml: only products, .* dated facts \(customers, .*order_lines, .*map one"
+    ):
+        stage_source(workspace, read_source(workspace, "shop"))
+
+
 def test_lines_that_are_not_utf_8_are_refused_with_the_way_to_read_them(workspace):
     path = workspace.raw("shop") / "orders.csv"
     path.write_bytes("client,day,no,price\nJürgen,2024-01-05,1,2\nana,2024-01-06,2,3\n".encode("latin-1"))
-    with pytest.raises(DataContractError, match=r'orders.csv are not UTF-8 \(first: line 2\).*encoding = "latin-1"'):
+    with pytest.raises(DataContractError, match=r'orders.csv are not UTF-8 \(first: line 2\).*encoding = "cp1252"'):
         facts(workspace, "orders.csv")
     found, _ = facts(workspace, "orders.csv", '[raw."orders.csv"]\nencoding = "latin-1"\n')
     assert [row[0] for row in found] == ["Jürgen", "ana"]

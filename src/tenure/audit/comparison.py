@@ -9,9 +9,8 @@ import duckdb
 import pandas as pd
 
 from tenure.audit.problem import Kind
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import describe, literal, quoted
 from tenure.snapshots.engines.duckdb_session import connect
-from tenure.sources.raw_views import describe_relation
 
 # Columns compared at a time: of a million customers not all 250 fit into memory.
 COLUMNS_AT_A_TIME = 32
@@ -50,7 +49,7 @@ def _strangers(connection: duckdb.DuckDBPyConnection) -> list[Row]:
 
 def _conditions(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> dict[str, str]:
     """Say in SQL when each column differs. A column without any value has a type of its own: it is compared as text."""
-    expected, found = (describe_relation(connection, view) for view in ("expected", "found"))
+    expected, found = (describe(connection, view) for view in ("expected", "found"))
 
     def differs(column: str) -> str:
         left, right = (f"{view}.{quoted(column)}" for view in ("e", "f"))

@@ -10,12 +10,11 @@ import duckdb
 
 from tenure.audit.replay import Replay, rebuild
 from tenure.core.atomic_files import link_file
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import describe, literal, quoted
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.raw_views import describe_relation
 from tenure.sources.staged_source import StagedSource
 
 
@@ -42,7 +41,7 @@ def _write_changed(
 ) -> int:
     unknown = f"(known_at >= DATE '{cutoff}' OR occurred_at >= DATE '{cutoff}')"
     relation = f"read_parquet({literal(str(staged.path(table)))})"
-    kinds = describe_relation(connection, relation)
+    kinds = describe(connection, relation)
     replaced = ", ".join(
         f"CASE WHEN {unknown} THEN {_changed(table, column, kind)} ELSE {quoted(column)} END AS {quoted(column)}"
         for column, kind in kinds.items()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 def quoted(name: str) -> str:
@@ -30,6 +34,11 @@ def literal(text: str) -> str:
 def parquet(path: Path) -> str:
     """Return the SQL that reads a Parquet file, for a FROM clause."""
     return f"read_parquet({literal(str(path))})"
+
+
+def describe(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """Map a relation's columns to the engine's types."""
+    return {row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
 
 
 def first_line(error: Exception) -> str:

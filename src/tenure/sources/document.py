@@ -33,6 +33,7 @@ QUERY = Annotated[str, expects("one SELECT statement as text")]
 CHANNEL = Annotated[str, Field(pattern="^[a-z0-9_]+$"), expects("a channel: lower-case letters, digits and '_'")]
 TABLE_SETTINGS = {
     "from",
+    "one_of",
     "query",
     "attributes",
     "consent",
@@ -87,7 +88,13 @@ RAW: dict[str, tuple[Any, str]] = {
     "known_at": (SQL, "when each of its rows was known"),
     "url_env": (str, "the environment variable that holds a server's address"),
     "delimiter": (str, "of a delimited file, where it is not found from the file"),
+    "quote": (str, "of a delimited file, where it is not found from the file"),
     "encoding": (str, "of a text file, where it is not UTF-8"),
+    "skip": (
+        Annotated[int, Field(ge=0), expects("a number of lines")],
+        "lines above the one with the names of columns",
+    ),
+    "stop": (str, "reading ends before the first line whose first cell that is not empty begins so"),
 }
 
 
@@ -100,7 +107,8 @@ def _section(staged: StagedTable) -> Any:
     columns = (DATED if staged.is_dated else {}) | {column.name: column.meaning for column in staged.columns}
     expressions = partial(tables, SQL, '{ name = "column" }')
     keys = {name: (SQL, meaning) for name, meaning in columns.items()} | {
-        "from": (TEXTS, "the raw file; of a list the first that is present"),
+        "from": (TEXTS, "the raw file; a list of files, or a pattern as in orders_*.csv, is read one below the other"),
+        "one_of": (TEXTS, "raw files of which the first that is present is read, instead of from"),
         "query": (QUERY, "SELECT over the raw files, instead of from"),
         "extra": (expressions(key=COLUMN_NAME), "further columns"),
         "key": (TEXTS, "columns that tell rows apart: of rows alike in them the first is kept"),
@@ -127,14 +135,16 @@ def _mapping(staged: StagedTable, given: dict[str, Any]) -> TableMapping:
     consent = {f"consent_{channel}": expression for channel, expression in given.get("consent", {}).items()}
     attributes, extra = given.get("attributes", {}) | consent, given.get("extra", {})
     problems = [f"extra column {name!r}: expected a new name" for name in attributes | extra if name in known]
-    if ("from" in given) == ("query" in given):
-        problems.append('expected either from = "<file>" or query = "SELECT ..."')
+    if len({"from", "one_of", "query"} & given.keys()) != 1:
+        problems.append('expected either from = "<file>", one_of = ["<file>", ...] or query = "SELECT ..."')
     if columns and "query" not in given and (missing := [name for name in _needed(staged) if name not in columns]):
         problems.append(f"no expression for {', '.join(missing)}")
     if problems:
         raise ValueError(*problems)
     as_given = {
-        key: given[key] for key in ("query", "key", "max_rejected_share", "max_no_customer_share") if key in given
+        key: given[key]
+        for key in ("one_of", "query", "key", "max_rejected_share", "max_no_customer_share")
+        if key in given
     }
     return TableMapping(staged, given.get("from", ()), columns=columns, attributes=attributes, extra=extra, **as_given)
 

@@ -18,7 +18,7 @@ from tenure.core.errors import DataContractError
 from tenure.core.hashing import digest, fingerprint_file
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
-from tenure.sources.raw_files import choose_raw_file, inside, split_reference
+from tenure.sources.raw_files import files_to_read, inside, split_reference
 from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.readers.registry import Readers, find_readers
 from tenure.sources.retention import first_days_kept
@@ -122,6 +122,12 @@ def effective_mappings(source: Source, folder: Path) -> dict[str, TableMapping]:
             mappings[name] = TableMapping(table, raw_files=(found[0],))
     if not any(STAGED_TABLES[name].is_dated for name in mappings):
         present = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
+        if mappings:
+            dated = ", ".join(name for name, table in STAGED_TABLES.items() if table.is_dated)
+            raise DataContractError(
+                f"{source.where}: only {', '.join(mappings)}, whose rows have no dates. Expected at least one table of dated "
+                f"facts ({dated}): map one in source.toml, or put a file of that name into {folder}."
+            )
         raise DataContractError(
             f"{folder}: no raw data. Found: {', '.join(present) or 'nothing'}. Expected a source.toml, or files named "
             f"as the staged tables ({', '.join(STAGED_TABLES)}). Put them there, or run 'tenure fetch {source.name} "
@@ -157,7 +163,7 @@ def _named_files(readers: Readers, source: Source, folder: Path, mapping: TableM
     if any(_parsed(f"SELECT {sql}").find(exp.Table) for sql in (*expressions, *known_at) if "from" in sql.lower()):
         return ()
     if not mapping.query:
-        return (choose_raw_file(readers, folder, mapping.raw_files, f"{source.where} [{mapping.table.name}]"),)
+        return files_to_read(readers, folder, mapping, f"{source.where} [{mapping.table.name}]")
     parsed, read = _parsed(mapping.query), set[str]()
     ours = {cte.alias.lower() for cte in parsed.find_all(exp.CTE)}
     for table in parsed.find_all(exp.Table):

@@ -14,10 +14,12 @@ from tenure.core.sql import literal, quoted
 from tenure.sources.casts import asides, casts_and_rules
 from tenure.sources.column_expressions import column_expressions, columns_in, type_of
 from tenure.sources.contract import Column
-from tenure.sources.raw_mapping import RawFile, TableMapping
+from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.raw_views import describe_query, open_view
+from tenure.sources.readers.reader import Told
 from tenure.sources.source import Source
 from tenure.sources.text_lineage import written_in
+from tenure.sources.unions import FILE
 from tenure.sources.unread_texts import problem_of
 
 AFTER_CLOCK = "occurred_at is after the ingest clock"
@@ -41,6 +43,7 @@ class MappedTable:
     max_no_customer_share: float
     raw_columns: dict[str, tuple[str, ...]]  # staged column => raw columns it is made of
     asides: dict[str, str]  # what is odd but staged => SQL condition over the raw columns
+    raw_told: tuple[tuple[str, Told], ...] = ()  # raw file => what is to be told of how it is read
 
     @property
     def staged_columns(self) -> tuple[str, ...]:
@@ -100,14 +103,16 @@ def map_table(
     """
     name, table = mapping.table.name, mapping.table
     place = f"{source.where} [{name}]"
-    raw_view, raw_name, keeps_unreadable = open_view(connection, source, folder, scratch, mapping, files)
+    view = open_view(connection, source, folder, scratch, mapping, files)
+    raw_view, raw_name = view.name, view.raw_name
     raw_types = describe_query(connection, f"SELECT * FROM {raw_view}", f"{place}: {raw_name} cannot be read")
     if not allow_empty and not connection.execute(f"SELECT 1 FROM {raw_view} LIMIT 1").fetchall():
         raise DataContractError(f"{place}: {raw_name} holds no rows. Expected at least one.")
-    expressions = column_expressions(mapping, raw_types, place, raw_name)
-    declared = source.raw.get(raw_name, RawFile()).known_at
-    if table.is_dated and "occurred_at" in expressions and declared:
-        expressions.setdefault("known_at", declared)
+    expressions = column_expressions(
+        mapping, {name: kind for name, kind in raw_types.items() if name != FILE}, place, raw_name
+    )
+    if table.is_dated and "occurred_at" in expressions and view.known_at:
+        expressions.setdefault("known_at", view.known_at)
     problems: list[str] = []
     types = {
         column: type_of(connection, raw_view, raw_name, raw_types, column, sql, problems)
@@ -124,7 +129,8 @@ def map_table(
             raise DataContractError(f"{place} key: {UnknownNameError('Column', column, casts)}")
     return MappedTable(
         name=name, place=place, raw_name=raw_name, raw_view=raw_view, casts=casts, rules=tuple(rules), key=mapping.key,
-        is_dated=table.is_dated, is_static=is_static, keeps_unreadable=keeps_unreadable,
+        is_dated=table.is_dated, is_static=is_static, keeps_unreadable=view.keeps_unreadable,
+        raw_told=view.told,
         max_rejected_share=mapping.max_rejected_share, max_no_customer_share=mapping.max_no_customer_share,
         raw_columns={column: columns_in(sql, raw_types) for column, sql in expressions.items()},
         asides=asides(mapping, expressions, types, casts),

@@ -7,9 +7,8 @@ from collections import defaultdict
 
 import duckdb
 
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import describe, literal, quoted
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.raw_views import describe_relation
 
 # A whole word, as a reader would say: not part of a longer one, of a decimal or of an address. For RE2, and for Python.
 WORD = r"[\p{L}\p{N}_]+(?:[-.@][\p{L}\p{N}_]+)*"
@@ -24,7 +23,7 @@ _OWN_IDS = ("customer_id", "product_id", "rule")
 def text_columns(connection: duckdb.DuckDBPyConnection, table: str, relation: str) -> list[str]:
     """List the columns of a relation in which an id may stand: texts, but for enumerations and the ids of products."""
     enumerations = {column.name for column in STAGED_TABLES[table].columns if column.allowed}
-    kinds = describe_relation(connection, f"({relation})")
+    kinds = describe(connection, f"({relation})")
     return [
         name for name, kind in kinds.items() if kind == "VARCHAR" and name not in enumerations and name not in _OWN_IDS
     ]

@@ -6,24 +6,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from shutil import rmtree
+from typing import Any
 
 import duckdb
 
 from tenure.core.atomic_files import link_file
-from tenure.core.sql import literal
+from tenure.core.sql import describe, literal
 from tenure.core.workspace import Workspace
 from tenure.sources.casts import business_time
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source, stage_tables
 from tenure.sources.inputs import Inputs, effective_mappings, files_of
-from tenure.sources.raw_files import inside, open_locked, split_reference
-from tenure.sources.raw_views import describe_relation
+from tenure.sources.raw_files import inside, open_locked, raw_relation, raw_table, split_reference
+from tenure.sources.raw_mapping import RawFile
 from tenure.sources.readers.delimited import DelimitedReader
+from tenure.sources.readers.dialect import find_dialect
 from tenure.sources.readers.parquet import ParquetReader
 from tenure.sources.readers.registry import find_readers
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource
+
+# How a file that was cut is read again.
+AS_WRITTEN: dict[str, Any] = {"delimiter": ",", "quote": '"', "encoding": "utf-8", "skip": 0, "stop": ""}
 
 
 def raw_files_of(source: Source, folder: Path) -> dict[str, tuple[str, ...]]:
@@ -46,19 +52,16 @@ def known_at_expression(connection: duckdb.DuckDBPyConnection, source: Source, f
     stem = file.split(".")[0]
     if stem in source.tables or stem not in STAGED_TABLES or not STAGED_TABLES[stem].is_dated:
         return ""
-    columns = {name.lower() for name in describe_relation(connection, _relation(folder / file, ""))}
+    columns = {name.lower() for name in _columns(connection, source, folder, file)}
     if "occurred_at" not in columns:
         return ""
     return "greatest(coalesce(known_at, occurred_at), occurred_at)" if "known_at" in columns else "occurred_at"
 
 
-def _relation(path: Path, delimiter: str, encoding: str = "") -> str:
-    if path.name.lower().endswith(ParquetReader.endings):
-        return f"read_parquet({literal(str(path))})"
-    # Everything as text, so that what is written is what was read.
-    options = f", delim = {literal(delimiter)}" if delimiter else ""
-    options += f", encoding = {literal(encoding)}" if encoding else ""
-    return f"read_csv({literal(str(path))}, header = true, all_varchar = true, store_rejects = true{options})"
+def _columns(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, file: str) -> Iterable[str]:
+    if file.lower().endswith(ParquetReader.endings):
+        return describe(connection, f"read_parquet({literal(str(folder / file))})")
+    return find_dialect(raw_table(source, folder, folder, file)).names
 
 
 def static_tables(source: Source, folder: Path) -> set[str]:
@@ -103,8 +106,8 @@ def stage_as_known(
         return at_hand, 0
     used = {file: known[file] for read in cut.values() for file in read}
     left_out = truncate_raw(source, folder, scratch.raw(source.name), cutoff, used)
-    # What was cut was written anew, in UTF-8.
-    raw = {file: replace(about, encoding="") if file in left_out else about for file, about in source.raw.items()}
+    # What was cut was written anew, as all are.
+    raw = source.raw | {file: replace(source.raw.get(file, RawFile()), **AS_WRITTEN) for file in left_out}
     then = replace(source, raw=raw)
     if at_hand is None:
         return stage_source(scratch, then, allow_empty=True, identities=identities), sum(left_out.values())
@@ -128,6 +131,7 @@ def truncate_raw(
     left_out: dict[str, int] = {}
     readers = find_readers(source.folder)
     destination.mkdir(parents=True)
+    texts = destination / "texts"
     connection = open_locked(folder, destination)
     try:
         for file in sorted(file for file in known_at if not readers.is_server(file)):
@@ -136,25 +140,18 @@ def truncate_raw(
             if not expression:
                 link_file(path, copy)
                 continue
-            about = source.raw.get(file)
-            delimiter = about.delimiter if about else ""
-            relation = _relation(path, delimiter, about.encoding if about else "")
-            kind = next(iter(describe_relation(connection, f"(SELECT ({expression}) AS x FROM {relation})").values()))
+            # Everything as text, so that what is written is what was read.
+            relation = raw_relation(source, folder, texts, file)
+            kind = next(iter(describe(connection, f"(SELECT ({expression}) AS x FROM {relation})").values()))
             known = f"({business_time(expression, kind, source)})"
             keep = f"({known} < TIMESTAMP '{cutoff}' OR {known} IS NULL)"
-            how = (
-                "FORMAT parquet"
-                if path.name.lower().endswith(ParquetReader.endings)
-                else f"HEADER, DELIMITER {literal(_delimiter(path, delimiter))}"
-            )
+            is_parquet = path.name.lower().endswith(ParquetReader.endings)
+            how = "FORMAT parquet" if is_parquet else "FORMAT csv, HEADER, DELIMITER ','"
             connection.execute(f"COPY (SELECT * FROM {relation} WHERE {keep}) TO {literal(str(copy))} ({how})")
             left_out[file] = int(
                 connection.execute(f"SELECT count(*) FROM {relation} WHERE NOT {keep}").fetchall()[0][0]
             )
     finally:
         connection.close()
+        rmtree(texts, ignore_errors=True)
     return left_out
-
-
-def _delimiter(path: Path, declared: str) -> str:
-    return declared or ("\t" if ".tsv" in path.name.lower() else ",")

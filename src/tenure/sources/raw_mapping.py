@@ -11,12 +11,13 @@ from tenure.sources.contract import StagedTable
 class TableMapping:
     """How one staged table comes from the raw files: SQL expressions (DuckDB) over the raw columns.
 
-    ``raw_files`` are alternatives, the first that is present is read. ``columns`` may be empty: then the file carries
-    the staged names already.
+    ``raw_files`` are read one below the other, and may be patterns (``orders_*.csv``); ``one_of`` are alternatives, of
+    which the first that is present is read. ``columns`` may be empty: then the file carries the staged names already.
     """
 
     table: StagedTable
     raw_files: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
     query: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
@@ -31,8 +32,8 @@ class TableMapping:
 
     @property
     def file_names(self) -> set[str]:
-        """The alternatives without the part of a file that one may name (``book.xlsx#Sheet1``)."""
-        return {name.partition("#")[0] for name in self.raw_files}
+        """The files without the part of them that one may name (``book.xlsx#Sheet1``)."""
+        return {name.partition("#")[0] for name in (*self.raw_files, *self.one_of)}
 
 
 @dataclass(frozen=True)
@@ -42,4 +43,7 @@ class RawFile:
     known_at: str = ""
     url_env: str = ""
     delimiter: str = ""
+    quote: str = ""
     encoding: str = ""
+    skip: int | None = None
+    stop: str = ""

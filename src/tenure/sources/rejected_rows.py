@@ -41,7 +41,7 @@ def clear_unreadable(connection: duckdb.DuckDBPyConnection) -> None:
 def keep_unreadable(
     connection: duckdb.DuckDBPyConnection, mapped: MappedTable, rejected: Path, *, with_text: bool
 ) -> int:
-    """Add the lines the CSV reader could not read to the rejected rows; return how many.
+    """Add the lines that readers set aside to the rejected rows; return how many.
 
     Whose line it is cannot be told: without its text it names nobody.
 
@@ -49,6 +49,36 @@ def keep_unreadable(
     ------
     DataContractError : lines are unreadable because the file is not UTF-8.
     """
+    text = "text" if with_text else "NULL"
+    set_aside = [
+        f"SELECT 'unreadable line' AS rule, line AS raw_row, "
+        f"json_object('file', {literal(file)}, 'line', {text}, 'error', error) AS raw "
+        f"FROM read_parquet({literal(str(told.unreadable))})"
+        for file, told in mapped.raw_told
+        if told.unreadable
+    ]
+    count = _add(connection, rejected, " UNION ALL ".join(set_aside)) if set_aside else 0
+    return count + (
+        _keep_set_aside_by_engine(connection, mapped, rejected, with_text=with_text) if mapped.keeps_unreadable else 0
+    )
+
+
+def _add(connection: duckdb.DuckDBPyConnection, rejected: Path, lines: str) -> int:
+    """Add the rows of a query to the rejected ones; return how many."""
+    merged = rejected.with_suffix(".merged.parquet")
+    connection.execute(
+        f"COPY (SELECT * FROM read_parquet({literal(str(rejected))}) UNION ALL {lines}) "
+        f"TO {literal(str(merged))} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    merged.replace(rejected)
+    (count,) = connection.execute(f"SELECT count(*) FROM ({lines})").fetchall()[0]
+    return int(count)
+
+
+def _keep_set_aside_by_engine(
+    connection: duckdb.DuckDBPyConnection, mapped: MappedTable, rejected: Path, *, with_text: bool
+) -> int:
+    """Add the lines that a plugin's reader had the engine set aside (``store_rejects``)."""
     lines = connection.execute(
         "SELECT line, any_value(csv_line), any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
@@ -68,7 +98,6 @@ def keep_unreadable(
             "UTF-8: save the file so, "
             f'or say [raw."{mapped.raw_name}"] encoding = "latin-1".'
         )
-    merged = rejected.with_suffix(".merged.parquet")
     connection.execute("CREATE OR REPLACE TEMP TABLE unreadable (rule VARCHAR, raw_row BIGINT, raw VARCHAR)")
     connection.executemany(
         "INSERT INTO unreadable VALUES (?, ?, ?)",
@@ -81,12 +110,7 @@ def keep_unreadable(
             for number, text, why in lines
         ],
     )
-    connection.execute(
-        f"COPY (SELECT * FROM read_parquet({literal(str(rejected))}) UNION ALL SELECT * FROM unreadable) "
-        f"TO {literal(str(merged))} (FORMAT parquet, COMPRESSION zstd)"
-    )
-    merged.replace(rejected)
-    return len(lines)
+    return _add(connection, rejected, "SELECT * FROM unreadable")
 
 
 def check_rejected(

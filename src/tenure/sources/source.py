@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,8 @@ def _unknown_files(raw: Iterable[str], tables: Mapping[str, TableMapping]) -> li
     return [
         f'[raw."{file}"]: {UnknownNameError("File", file, named)}'
         for file in raw
-        if file not in named and (stem := file.split(".")[0]) not in STAGED_TABLES
+        if not any(fnmatchcase(file.partition("#")[0], name) or file == name for name in named)
+        if (stem := file.split(".")[0]) not in STAGED_TABLES
         if not any(stem in query for query in queries)
     ]
 

@@ -32,7 +32,8 @@ class TableSummary:
     unreadable: int = 0
     rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     warnings: dict[str, int] = field(default_factory=dict)
-    said: tuple[str, ...] = ()  # what else a reader of its figures should know
+    said: tuple[str, ...] = ()  # how its files were read
+    warned: tuple[str, ...] = ()  # what was not read of them, or is not plain
     columns: tuple[str, ...] = ()
     # column => the last day on which no value of it was known, "" where rows have no day; a column that no row fills is
     # not in it.
@@ -167,7 +168,8 @@ class StagedSource:
             if share > TOLD_SHARE:
                 rule, count = next(iter(table.rules.items()))
                 lines.append(f"{name}: {share:.1%} of its rows are rejected, most ({count:,}) because: {rule}")
-            lines += [f"{name}: {line}" for line in table.said]
+        # Two tables may read one file.
+        lines += dict.fromkeys(sentence for table in self.tables.values() for sentence in table.warned)
         for name, table in self.dated.items():
             behind = (self.last_day - date.fromisoformat(table.last_day)).days
             if behind > 14:
@@ -202,7 +204,9 @@ def read_manifest(source: Source, folder: Path) -> StagedSource | None:
     if manifest.get(FORMAT) != MANIFEST_FORMAT:
         return None
     tables = {
-        name: made_of(TableSummary, table | {key: tuple(table.get(key, ())) for key in ("columns", "said")})
+        name: made_of(
+            TableSummary, {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        )
         for name, table in manifest["tables"].items()
     }
     return StagedSource(source, folder, manifest["fingerprint"], manifest["raw_hashes"], tables, reused=True)

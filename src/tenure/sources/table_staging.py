@@ -55,16 +55,17 @@ def stage_table(
             ) from None
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
     hides_ids = inputs.identities.are_needed and mapped.is_dated
-    unreadable = (
-        keep_unreadable(connection, mapped, rejected, with_text=not hides_ids) if mapped.keeps_unreadable else 0
-    )
+    unreadable = keep_unreadable(connection, mapped, rejected, with_text=not hides_ids)
     counted = f"SELECT rule, count(*) FROM {_relation(rejected)} GROUP BY 1 ORDER BY 2 DESC, 1"
     rules = dict(connection.execute(counted).fetchall())
-    summary = _summarise(connection, mapped, staged, read, rules, unreadable, odd, pattern)
+    summary = _summarise(connection, mapped, staged, read, rules, unreadable, odd)
     check_rejected(connection, mapped, summary, rejected)
     by_day = digest_by_day(connection, _relation(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
     write_stored(known, by_day, KNOWN_FORMAT)
-    return replace(summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due)
+    told = [one for _, one in mapped.raw_told]
+    said = tuple(sentence for one in told for sentence in one.said)
+    warned = (*(sentence for one in told for sentence in one.warnings), *(f"{mapped.name}: {line}" for line in pattern))
+    return replace(summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due, said=said, warned=warned)
 
 
 def _write(
@@ -136,7 +137,6 @@ def _summarise(
     rules: dict[str, int],
     unreadable: int,
     odd: dict[str, int],
-    pattern: list[str],
 ) -> TableSummary:
     seen = SEEN_AFTER if mapped.is_dated else literal(UNDATED)
     asked = {"staged": "count(*)"}
@@ -161,9 +161,9 @@ def _summarise(
         warnings["identical to another row, and no key is declared"] = count - found["distinct"]
     dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
     days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
-    return TableSummary(
+    summary = TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
-        said=tuple(pattern),
         columns=mapped.staged_columns, filled_from=days, customers=found.get("customers", 0),
-        is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
+        is_static=mapped.is_static,
     )  # fmt: skip
+    return replace(summary, **{name: str(found[name]) for name in dates})

@@ -20,7 +20,7 @@ class JsonLinesReader(Reader):
     """Reads JSON lines."""
 
     endings = (".jsonl", ".ndjson", ".json")
-    guesses_types = True
+    is_text = True
 
     def relation(self, raw: RawTable) -> str:
         read = f"read_json({literal(str(raw.path))}, format = 'newline_delimited'"

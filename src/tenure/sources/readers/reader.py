@@ -13,8 +13,8 @@ from typing import Protocol, runtime_checkable
 class RawTable:
     """A raw file or a server's table, as a mapping names it (``file``, ``file#part`` or ``server#part``).
 
-    ``delimiter``, ``encoding`` and ``url_env`` are what ``[raw."<file>"]`` says. ``text_columns`` are to be read as
-    text even where every value looks like a number: '00017' is an id.
+    ``delimiter``, ``quote``, ``encoding``, ``skip``, ``stop`` and ``url_env`` are what ``[raw."<file>"]`` says.
+    ``text_columns`` are to be read as text even where every value looks like a number: '00017' is an id.
     """
 
     reference: str
@@ -22,8 +22,12 @@ class RawTable:
     part: str  # the sheet or table, if one is named
     scratch: Path
     delimiter: str = ""
+    quote: str = ""
     encoding: str = ""
+    skip: int | None = None  # lines above the header; none said: it is found
+    stop: str = ""  # how the first line below the table begins
     url_env: str = ""
+    other_parts: tuple[str, ...] = ()  # of the same file that the source reads, too
     text_columns: tuple[str, ...] = ()
 
     def copy(self, ending: str, write: Callable[[Path], object]) -> Path:
@@ -38,6 +42,20 @@ class RawTable:
         return path
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is to be told of how a raw table was read.
+
+    ``said`` informs, ``warnings`` warn; ``repeated`` are names that the header has more than once. ``unreadable`` is a
+    Parquet file of the lines that are none of the table's (line, text, error).
+    """
+
+    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+    unreadable: Path | None = None
+
+
 @runtime_checkable
 class Reader(Protocol):
     """A reader of the files with certain ``endings``; one without any reads the server that is called as the reader is.
@@ -50,6 +68,8 @@ class Reader(Protocol):
     sets_aside: bool = False
     # Whether types are guessed from the values, so that text columns have to be named.
     guesses_types: bool = False
+    # Whether all columns come as texts: they are typed by the evidence of all their values.
+    is_text: bool = False
 
     def relation(self, raw: RawTable) -> str:
         """Return the SQL (DuckDB) that stands in a FROM clause; it may read the source's folder and scratch only.
@@ -59,3 +79,17 @@ class Reader(Protocol):
         DataContractError : an unreadable file, a sheet or table that is not there.
         """
         ...
+
+    def told(self, raw: RawTable) -> Told:
+        """Tell how a raw table is read, where there is something to tell.
+
+        Raises
+        ------
+        DataContractError : as ``relation``.
+        """
+        return Told()
+
+    def said(self, raw: RawTable) -> tuple[str, ...]:
+        """Return all that is told, as plain sentences."""
+        told = self.told(raw)
+        return told.said + told.warnings

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tenure.core.errors import DataContractError, DefinitionError, TenureError, describe_unforeseen
 from tenure.core.plugins import Plugin, plugins
@@ -11,11 +13,12 @@ from tenure.sources.readers.delimited import DelimitedReader
 from tenure.sources.readers.json_lines import JsonLinesReader
 from tenure.sources.readers.parquet import ParquetReader
 from tenure.sources.readers.postgresql import PostgresqlReader
-from tenure.sources.readers.reader import RawTable, Reader
+from tenure.sources.readers.reader import RawTable, Reader, Told
 from tenure.sources.readers.sheets import SheetsReader
 from tenure.sources.readers.spark import SparkReader
 from tenure.sources.readers.sqlite import SqliteReader
 
+Answer = TypeVar("Answer")
 BUILT_IN: dict[str, Reader] = {
     "parquet": ParquetReader(),
     "delimited": DelimitedReader(),
@@ -64,9 +67,21 @@ class Readers:
         ------
         DataContractError : no reader has its ending, it cannot be read, or a plugin's reader fails.
         """
+        return self._asked(raw, lambda reader: reader.relation(raw))
+
+    def told(self, raw: RawTable) -> Told:
+        """Return what is to be told of how a raw table is read.
+
+        Raises
+        ------
+        DataContractError : as ``relation``.
+        """
+        return self._asked(raw, lambda reader: reader.told(raw))
+
+    def _asked(self, raw: RawTable, ask: Callable[[Reader], Answer]) -> Answer:
         name = self._name(raw.path.name)
         try:
-            return self.named[name].relation(raw)
+            return ask(self.named[name])
         except TenureError:
             raise
         except Exception as error:
