@@ -1,0 +1,26 @@
+"""Odd and honest files of the kinds 1 to 7, each with its truth. Written from the formats' documentation alone.
+
+``draw_case(seed)`` always gives the same files. The kinds take turns, and each kind's makers do, so that few cases
+already hold them all.
+"""
+
+import random
+
+from door.kinds_tables import FILE_MAKERS, ID_MAKERS, PAST_MAKERS
+from door.kinds_text import MAKERS as TEXT_MAKERS
+from door.kinds_text import long_cell
+from door.kinds_values import NUMBER_MAKERS, VALUE_MAKERS, ZONE_MAKERS
+from door.rows import Case, draw_size
+
+MAKERS = (TEXT_MAKERS, VALUE_MAKERS, ZONE_MAKERS, NUMBER_MAKERS, FILE_MAKERS, ID_MAKERS, PAST_MAKERS)
+
+
+def draw_case(seed: int, largest: int = 5_000) -> Case:
+    """Draw a case of 3 to ``largest`` rows (a small sheet or file has few, whatever the largest)."""
+    rng = random.Random(seed)
+    turn, kind = divmod(seed, len(MAKERS))
+    maker = MAKERS[kind][turn % len(MAKERS[kind])]
+    count = draw_size(rng, largest)
+    if maker is long_cell and largest >= 1_000 and rng.random() < 0.5:
+        return long_cell(rng, count, size=rng.choice([1_000_000, 3_000_000]))
+    return maker(rng, count)
