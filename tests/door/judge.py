@@ -9,7 +9,7 @@ import tomllib
 import traceback
 from collections import Counter
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +39,7 @@ class Outcome:
     crash: str = ""
     rows: list[tuple[Any, ...]] | None = None  # customer, wall time, order, amount
     counted: int = 0  # rejected and unreadable, as the summary counts them
+    rules: dict[str, int] = field(default_factory=dict)  # rule broken => rows
     said: str = ""
 
 
@@ -109,7 +110,12 @@ def outcome_of(workspace: Workspace, name: str, table: str = "order_lines", id_c
         or not all(row["rule"] for row in kept)
     ):
         return Outcome(crash=f"Rejected rows are not all kept with a rule: {summary}")
-    return Outcome(rows=list(zip(*columns.values(), strict=True)), counted=summary.rejected, said="\n".join(said))
+    return Outcome(
+        rows=list(zip(*columns.values(), strict=True)),
+        counted=summary.rejected,
+        rules=dict(summary.rules),
+        said="\n".join(said),
+    )
 
 
 # --- the verdict on one staging ---

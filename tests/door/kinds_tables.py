@@ -400,6 +400,24 @@ def long_history(rng: random.Random, count: int) -> Case:
     )
 
 
+def since_the_fifties(rng: random.Random, count: int) -> Case:
+    """An insurer with contracts from 1955 on, in every year: its past is possible, or the source says from when."""
+    rows = [
+        replace(row, at=row.at.replace(year=1955 + n % 69, day=min(row.at.day, 28)))
+        for n, row in enumerate(draw_rows(rng, max(count, 140)))
+    ]
+    file, header, content = in_some_file(rng, [cells_of(row) for row in rows])
+    return Case(PAST, "since 1955", {file: content}, mapping_of(file, header), rows)
+
+
+def on_the_edge(rng: random.Random, count: int) -> Case:
+    """The first days of a business are no placeholders because they are early: 1 January 1999, 2 January 1990."""
+    firsts = [datetime(1999, 1, 1), datetime(2000, 1, 1), datetime(1990, 1, 2), datetime(1985, 6, 1)]
+    rows = [replace(row, at=rng.choice(firsts)) if rng.random() < 0.3 else row for row in draw_rows(rng, count)]
+    file, header, content = in_some_file(rng, [cells_of(row) for row in rows])
+    return Case(PAST, "early, but possible", {file: content}, mapping_of(file, header), rows, honest=True)
+
+
 def one_day_too_early(rng: random.Random, count: int) -> Case:
     """A year typed wrong: 0203 or 1203 for 2023."""
     rows, place = draw_rows(rng, count), rng.randrange(count)
@@ -423,4 +441,13 @@ def one_day_too_early(rng: random.Random, count: int) -> Case:
 
 FILE_MAKERS = (list_of_files, list_of_files, pattern_of_files, columns_that_differ, forms_of_the_same_data, a_copy_of_a_file, alternatives, sheets, one_sheet_named, a_header_twice)  # fmt: skip
 ID_MAKERS = (ids_as_text, ids_as_text, ids_as_text, ids_in_expressions, ids_in_expressions, ids_in_expressions, ids_in_queries, ids_in_queries, numbers_in_json, numbers_in_json, ids_in_parquet, ids_in_parquet, numbers_in_sheets, blanks_around, guests)  # fmt: skip
-PAST_MAKERS = (placeholders, placeholders, placeholders, placeholders_in_parquet, long_history, one_day_too_early)
+PAST_MAKERS = (
+    placeholders,
+    placeholders,
+    placeholders,
+    placeholders_in_parquet,
+    long_history,
+    one_day_too_early,
+    since_the_fifties,
+    on_the_edge,
+)

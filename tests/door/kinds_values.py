@@ -442,4 +442,4 @@ VALUE_MAKERS = (
     iso_forms, two_forms, few_of_another_form, no_dates, too_many_no_dates, sheet_dates, united_by_query,
 )  # fmt: skip
 ZONE_MAKERS = (in_utc, in_utc, in_utc, in_offsets, in_offsets, some_without_offset, some_without_offset, wall_times, in_mail_form, with_zone_names, in_parquet, in_parquet, dates_in_parquet)  # fmt: skip
-NUMBER_MAKERS = (number_form, number_form, number_form, number_form, large_ones_with_thousands, large_ones_with_thousands, whole_thousands, plain_numbers, few_numbers_odd, no_numbers, small_amounts)  # fmt: skip
+NUMBER_MAKERS = (number_form, number_form, number_form, number_form, large_ones_with_thousands, large_ones_with_thousands, whole_thousands, plain_numbers, plain_numbers, few_numbers_odd, no_numbers, small_amounts)  # fmt: skip
