@@ -46,17 +46,16 @@ def judged(seed: int, largest: int) -> dict[str, str]:
     return (lines[0] if lines else {"kind": "?", "name": "?", "rows": 0}) | (lines[1] if len(lines) > 1 else ended)
 
 
-def measure(files: int, first: int = 0, largest: int = 5_000) -> tuple[dict[str, Counter[str]], list[str]]:
-    """Judge the cases of consecutive seeds; return verdicts by kind, and what is wrong, a line each."""
-    table, wrong = defaultdict(Counter), []
+def measure(files: int, first: int, largest: int) -> dict[str, Counter[str]]:
+    """Judge the cases of consecutive seeds, printing a line of each that is wrong; return the verdicts by kind."""
+    table = defaultdict(Counter)
     for seed in range(first, first + files):
         found = judged(seed, largest)
         table[found["kind"]][found["word"]] += 1
         if found["word"] not in GOOD:
-            wrong.append(
-                f"seed {seed}: {found['kind']}, {found['name']}, {found['rows']} rows: {found['word']}: {found['why'][:300]!r}"
-            )
-    return table, wrong
+            case = f"seed {seed}: {found['kind']}, {found['name']}, {found['rows']} rows"
+            print(f"{case}: {found['word']}: {found['why'][:300]!r}", flush=True)
+    return table
 
 
 def main() -> int:
@@ -66,12 +65,12 @@ def main() -> int:
     parser.add_argument("--largest", type=int, default=5_000)
     given = parser.parse_args()
     start = time.monotonic()
-    table, wrong = measure(given.files, given.seed, given.largest)
-    print("\n".join(wrong))
+    table = measure(given.files, given.seed, given.largest)
+    wrong = sum(counts[word] for counts in table.values() for word in VERDICTS if word not in GOOD)
     print(f"{'kind':18}" + "".join(f"{word:>12}" for word in VERDICTS))
     for kind in sorted(table):
         print(f"{kind:18}" + "".join(f"{table[kind][word]:>12}" for word in VERDICTS))
-    print(f"{given.files} files, {len(wrong)} wrong, {time.monotonic() - start:.0f} s")
+    print(f"{given.files} files, {wrong} wrong, {time.monotonic() - start:.0f} s")
     return 1 if wrong else 0
 
 

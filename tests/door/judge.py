@@ -8,9 +8,11 @@ import re
 import tomllib
 import traceback
 from collections import Counter
+from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -198,35 +200,39 @@ def offered_lines(message: str, mapping: dict[str, Any]) -> list[Offer]:
     return offers
 
 
-def with_line(case: Case, offer: Offer) -> Case:
-    """Write an offered line into the source.toml."""
+def with_lines(case: Case, offers: Iterable[Offer]) -> Case:
+    """Write offered lines into the source.toml."""
     mapping = deepcopy(case.mapping)
-    if offer.key in OF_RAW:
-        for file in case.files:
-            mapping.setdefault("raw", {}).setdefault(file, {})[offer.key] = offer.value
-    else:
-        mapping["order_lines"][offer.key] = offer.value
-    changed = deepcopy(case)
-    changed.mapping = mapping
-    changed.undecidable = False  # the user has decided
-    return changed
+    for offer in offers:
+        if offer.key in OF_RAW:
+            for file in case.files:
+                mapping.setdefault("raw", {}).setdefault(file, {})[offer.key] = offer.value
+        else:
+            mapping["order_lines"][offer.key] = offer.value
+    return replace(case, mapping=mapping, undecidable=False)  # the user has decided
+
+
+def choices(offers: list[Offer]) -> list[tuple[Offer, ...]]:
+    """What a user may write: one of the offered lines for each key."""
+    keys = dict.fromkeys(offer.key for offer in offers)
+    return list(product(*([offer for offer in offers if offer.key == key] for key in keys)))
 
 
 def judge(case: Case, depth: int = 0) -> Verdict:
-    """Judge a case; after a refusal write each line that it offers, and judge what comes of it."""
+    """Judge a case; after a refusal write the lines that it offers, and judge what comes of each choice of them."""
     first = stage(case)
     found = verdict(case, first)
     if found.word != "told" or not first.refusal:
         return found
-    offers = offered_lines(first.refusal, case.mapping)
-    if len(offers) < (2 if case.undecidable else 1):
+    ways = choices(offers) if (offers := offered_lines(first.refusal, case.mapping)) else []
+    if len(ways) < (2 if case.undecidable else 1):
         return Verdict("NO LINE", first.refusal) if case.offers else found
-    if depth == 4:
+    if depth == 5:
         return Verdict("WRONG LINE", f"still refused after {depth} lines: {first.refusal}")
-    results = [(offer, judge(with_line(case, offer), depth + 1)) for offer in offers]
+    results = [(way, judge(with_lines(case, way), depth + 1)) for way in ways]
     wrong = [
-        f"{offer.key} = {offer.value!r} ends in {result.word}: {result.why[:300]}"
-        for offer, result in results
+        f"{', '.join(f'{offer.key} = {offer.value!r}' for offer in way)} ends in {result.word}: {result.why[:300]}"
+        for way, result in results
         if result.word not in GOOD
     ]
     if not wrong or (case.ambiguous and len(wrong) < len(results)):

@@ -1,7 +1,9 @@
 """Kind 1: delimited text whose dialect, encoding, header line or single lines are odd."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 from door.files import Dialect, draw_dialect, gzipped, text_file
 from door.rows import Case, Row, damaged, draw_rows, few, is_few
@@ -199,8 +201,55 @@ def headerless(rng: random.Random, count: int) -> Case:
     return Case(KIND, "no header", {"orders.csv": text_file(text.lines[1:], text.dialect)}, text.case(KIND, "").mapping | {"order_lines": {"from": "orders.csv", "customer_id": "client", "occurred_at": "at", "order_id": "no", "amount": "amt"}}, text.rows)  # fmt: skip
 
 
+def mac_line_ends(rng: random.Random, count: int) -> Case:
+    """Excel's "CSV (Macintosh)" ends lines in a carriage return alone."""
+    text = Text(rng, _drawn(rng, count), notes=("plain", "", "a note"), dialect=Dialect(rng.choice(",;"), "\r"))
+    return text.case(KIND, "lines of an old Mac")
+
+
+def a_note_twice(rng: random.Random, count: int) -> Case:
+    """Two columns of one name, neither of them mapped: read, and said."""
+    text = Text(rng, _drawn(rng, count))
+    text.lines = [
+        text.lines[0] + text.dialect.delimiter + "note",
+        *(line + text.dialect.delimiter + "x" for line in text.lines[1:]),
+    ]
+    return text.case(KIND, "an unmapped header twice", honest=True, must_say="note")
+
+
+# country, delimiter, date, amount, encoding: what its Excel writes with the country's settings
+LOCALES: tuple[tuple[str, str, str, Callable[[Decimal], str], str], ...] = (
+    ("Germany", ";", "%d.%m.%Y", lambda a: f"{a:,.2f}".translate(str.maketrans(",.", ".,")), "cp1252"),
+    ("France", ";", "%d/%m/%Y", lambda a: f"{a:,.2f}".translate(str.maketrans(",.", "\u00a0,")), "cp1252"),
+    ("Britain", ",", "%d/%m/%Y", lambda a: f"£{a:,.2f}", "utf-8"),
+    ("USA", ",", "%m/%d/%Y", lambda a: f"${a:,.2f}", "utf-8"),
+)
+
+
+def excel_of_a_country(rng: random.Random, count: int) -> Case:
+    """All at once: delimiter, encoding, dates, numbers, and at times a title. Each refusal's line leads to the next."""
+    country, delimiter, form, amount, encoding = rng.choice(LOCALES)
+    rows = [
+        replace(row, customer=f"{rng.choice(NAMES)} {n % 9}")
+        for n, row in enumerate(draw_rows(rng, count, days_only=True))
+    ]
+    rows[0] = replace(rows[0], at=rows[0].at.replace(day=28), amount=Decimal("45250.5"))
+    text = Text(
+        rng,
+        rows,
+        notes=("", "plain", "Straße"),
+        dialect=Dialect(delimiter, "\r\n", bom=rng.random() < 0.5),
+        at=lambda at: at.strftime(form),
+        amount=amount,
+    )
+    if title := rng.random() < 0.4:
+        text.lines = ["Export 2024", "", *text.lines]
+    name = f"Excel of {country}" + (" with a title" if title else "")
+    return text.case(KIND, name, encoding=encoding, offers=True)
+
+
 MAKERS = (
     plain_file, zipped_file, apostrophes, blank_lines, unescaped_quote, unclosed_quote, cells_too_many, cells_too_few, long_cell, control_characters,
     undeclared_encoding, declared_encoding, title_lines, delimiter_line, line_of_groups, line_of_units, total_row, footer_note, delimiter_in_text,
-    one_column_more_in_data, headerless, undeclared_encoding, title_lines,
+    one_column_more_in_data, headerless, undeclared_encoding, title_lines, mac_line_ends, a_note_twice, excel_of_a_country, excel_of_a_country,
 )  # fmt: skip

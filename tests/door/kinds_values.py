@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from door.files import parquet, serial_day, workbook
+from door.files import json_lines, parquet, serial_day, workbook
 from door.rows import ZONES, Case, Row, damaged, draw_rows, few, instant_of, is_few, wall_time
 from door.writing import HEADERS, cells_of, in_some_file, iso, mapping_of, plain
 
@@ -104,9 +104,22 @@ def undecidable(rng: random.Random, count: int) -> Case:
 
 
 def excel_serials(rng: random.Random, count: int) -> Case:
+    """Dates whose format was lost: as text, or as plain numbers of a spreadsheet."""
     whole = rng.random() < 0.5
     rows = draw_rows(rng, count, days_only=whole)
-    table = [cells_of(row, at=lambda at: str(int(serial_day(at))) if whole else repr(serial_day(at))) for row in rows]
+
+    def serial(at: datetime) -> float:
+        return int(serial_day(at)) if whole else serial_day(at)
+
+    if rng.random() < 0.3:
+        header = rng.choice(HEADERS)
+        table = [[row.customer, serial(row.at), row.order, float(row.amount)] for row in rows]
+        book = workbook({"Orders": [list(header), *table]})
+        name = "Excel serial days, unformatted"
+        return Case(
+            DATES, name, {"orders.xlsx": book}, mapping_of("orders.xlsx", header), rows, offers=True, whole_seconds=True
+        )
+    table = [cells_of(row, at=lambda at: repr(serial(at))) for row in rows]
     return _case(rng, DATES, "Excel serial days", rows, table, offers=True, whole_seconds=True)
 
 
@@ -114,7 +127,22 @@ def epochs(rng: random.Random, count: int) -> Case:
     name, factor = rng.choice([("seconds", 1), ("milliseconds", 1_000), ("microseconds", 1_000_000)])
     zone = rng.choice(ZONES)
     rows = draw_rows(rng, count, zone)
-    table = [cells_of(row, at=lambda at: str(int(instant_of(at, zone).timestamp()) * factor)) for row in rows]
+    times = [int(instant_of(row.at, zone).timestamp()) * factor for row in rows]
+    if rng.random() < 0.4:
+        header = rng.choice(HEADERS)
+        lines = json_lines(
+            list(header),
+            [[row.customer, time, row.order, float(row.amount)] for row, time in zip(rows, times, strict=True)],
+        )
+        return Case(
+            DATES,
+            f"epoch {name}, JSON numbers",
+            {"orders.jsonl": lines},
+            mapping_of("orders.jsonl", header, zone),
+            rows,
+            offers=True,
+        )
+    table = [cells_of(row, at=lambda _, time=time: str(time)) for row, time in zip(rows, times, strict=True)]
     return _case(rng, DATES, f"epoch {name}", rows, table, zone, offers=True)
 
 
@@ -438,7 +466,7 @@ def small_amounts(rng: random.Random, count: int) -> Case:
 
 
 VALUE_MAKERS = (
-    written_form, written_form, written_form, written_form, written_form, written_form, unpadded_form, undecidable, undecidable, excel_serials, epochs,
+    written_form, written_form, written_form, written_form, written_form, written_form, unpadded_form, undecidable, undecidable, excel_serials, excel_serials, epochs, epochs,
     iso_forms, two_forms, few_of_another_form, no_dates, too_many_no_dates, sheet_dates, united_by_query,
 )  # fmt: skip
 ZONE_MAKERS = (in_utc, in_utc, in_utc, in_offsets, in_offsets, some_without_offset, some_without_offset, wall_times, in_mail_form, with_zone_names, in_parquet, in_parquet, dates_in_parquet)  # fmt: skip

@@ -14,6 +14,7 @@ HEADERS = (
     ("Customer ID", "Created", "Order", "Total"),
     ("kunde", "datum", "beleg", "betrag"),
     ("customer_id", "order_date", "order_id", "amount"),
+    ("Customer ID", "Created (UTC)", "id", "Amount"),
 )
 NOTES = (
     "",
