@@ -97,6 +97,11 @@ def _cell(value: Any, place: str, since_1904: bool) -> str:
     return f'<c r="{place}"><v>{value}</v></c>'
 
 
+def _put(book: zipfile.ZipFile, name: str, text: str) -> None:
+    """Add a part, always of the same time, so that the same sheets are the same bytes."""
+    book.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+
+
 def workbook(sheets: dict[str, list[list[Any]]], *, since_1904: bool = False) -> bytes:
     """Write sheets of rows; at most 26 columns."""
     buffer = io.BytesIO()
@@ -104,13 +109,15 @@ def workbook(sheets: dict[str, list[list[Any]]], *, since_1904: bool = False) ->
         parts = "".join(
             f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_FORMAT}.worksheet+xml"/>' for n in range(1, len(sheets) + 1)
         )  # fmt: skip
-        book.writestr(
+        _put(
+            book,
             "[Content_Types].xml",
             f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
             f'<Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="{_FORMAT}.sheet.main+xml"/>'
             f'<Override PartName="/xl/styles.xml" ContentType="{_FORMAT}.styles+xml"/>{parts}</Types>',
         )  # fmt: skip
-        book.writestr(
+        _put(
+            book,
             "_rels/.rels",
             f'<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="rId1" Type="{_DOCUMENT}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         )  # fmt: skip
@@ -118,23 +125,25 @@ def workbook(sheets: dict[str, list[list[Any]]], *, since_1904: bool = False) ->
             f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}"/>' for n, name in enumerate(sheets, 1)
         )
         epoch = '<workbookPr date1904="1"/>' if since_1904 else "<workbookPr/>"
-        book.writestr(
-            "xl/workbook.xml", f'<workbook {_MAIN} xmlns:r="{_DOCUMENT}">{epoch}<sheets>{listed}</sheets></workbook>'
+        _put(
+            book,
+            "xl/workbook.xml",
+            f'<workbook {_MAIN} xmlns:r="{_DOCUMENT}">{epoch}<sheets>{listed}</sheets></workbook>',
         )
         related = "".join(
             f'<Relationship Id="rId{n}" Type="{_DOCUMENT}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in range(1, len(sheets) + 1)
         )  # fmt: skip
         related += f'<Relationship Id="rId{len(sheets) + 1}" Type="{_DOCUMENT}/styles" Target="styles.xml"/>'
-        book.writestr(
-            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{_PACKAGE}/relationships">{related}</Relationships>'
+        _put(
+            book,
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{_PACKAGE}/relationships">{related}</Relationships>',
         )
-        book.writestr("xl/styles.xml", _STYLES)
+        _put(book, "xl/styles.xml", _STYLES)
         for n, table in enumerate(sheets.values(), 1):
             rows = "".join(
                 f'<row r="{y}">' + "".join(_cell(value, f"{chr(65 + x)}{y}", since_1904) for x, value in enumerate(cells)) + "</row>"
                 for y, cells in enumerate(table, 1)
             )  # fmt: skip
-            book.writestr(
-                f"xl/worksheets/sheet{n}.xml", f"<worksheet {_MAIN}><sheetData>{rows}</sheetData></worksheet>"
-            )
+            _put(book, f"xl/worksheets/sheet{n}.xml", f"<worksheet {_MAIN}><sheetData>{rows}</sheetData></worksheet>")
     return buffer.getvalue()

@@ -5,13 +5,17 @@
 
 import random
 
-from door.kinds_tables import FILE_MAKERS, ID_MAKERS, PAST_MAKERS
+from door.kinds_dates import DATE_MAKERS
+from door.kinds_files import FILE_MAKERS
+from door.kinds_ids import ID_MAKERS
+from door.kinds_numbers import NUMBER_MAKERS
+from door.kinds_past import PAST_MAKERS
 from door.kinds_text import MAKERS as TEXT_MAKERS
 from door.kinds_text import long_cell
-from door.kinds_values import NUMBER_MAKERS, VALUE_MAKERS, ZONE_MAKERS
+from door.kinds_zones import ZONE_MAKERS
 from door.rows import Case, draw_size
 
-MAKERS = (TEXT_MAKERS, VALUE_MAKERS, ZONE_MAKERS, NUMBER_MAKERS, FILE_MAKERS, ID_MAKERS, PAST_MAKERS)
+MAKERS = (TEXT_MAKERS, DATE_MAKERS, ZONE_MAKERS, NUMBER_MAKERS, FILE_MAKERS, ID_MAKERS, PAST_MAKERS)
 # Which maker's turn it is, seed after seed, and of which kind: a kind with many makers has more turns.
 TURNS = [
     (kind, makers[place])

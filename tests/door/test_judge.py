@@ -15,8 +15,9 @@ from python_calamine import CalamineWorkbook
 from door import judge as judging
 from door.generate import MAKERS, TURNS, draw_case, kind_of
 from door.judge import Offer, Outcome, judge, offered_lines, to_toml, verdict, with_lines
-from door.kinds_tables import ids_as_text
-from door.kinds_values import iso_forms, plain_numbers
+from door.kinds_dates import iso_forms
+from door.kinds_ids import ids_as_text
+from door.kinds_numbers import plain_numbers
 from door.rows import ZONES, Case, Row, draw_rows, instant_of
 from door.writing import mapping_of
 

@@ -113,3 +113,20 @@ def in_some_file(
         return "orders.xlsx", header, workbook({"Orders": [list(header), *table]})
     dialect = draw_dialect(rng)
     return "orders.csv", header, text_file(records([list(header), *table], dialect, rng), dialect)
+
+
+def value_case(rng: random.Random, kind: str, name: str, rows: list[Row], table: list[list[str]], zone: str = "UTC", top: dict[str, str] | None = None, **flags: bool) -> Case:  # fmt: skip
+    file, header, content = in_some_file(rng, table)
+    return Case(
+        kind,
+        f"{name} ({file.rpartition('.')[2]})",
+        {file: content},
+        mapping_of(file, header, zone, **(top or {})),
+        rows,
+        **flags,
+    )
+
+
+def some_csv(rng: random.Random, header: list[str], table: list[list[str]]) -> bytes:
+    dialect = draw_dialect(rng, ",,;")
+    return text_file(records([header, *table], dialect, rng), dialect)
