@@ -53,9 +53,10 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/spark.py
 
-soak: setup  ## 200 kills, 1,000 bad inputs, a month of daily runs: hours
+soak: setup  ## 200 kills, 1,000 bad inputs, 1,000 odd files, a month of daily runs: hours
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/bad_inputs.py
+	$(BIN)/python benchmarks/door.py
 	$(BIN)/python benchmarks/month.py
 
 clean:  ## remove what was built, keep the raw data
