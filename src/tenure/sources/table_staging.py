@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -160,10 +161,11 @@ def _summarise(
     if found.get("distinct", count) < count:
         warnings["identical to another row, and no key is declared"] = count - found["distinct"]
     dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
-    days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
+    filled_from = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
     summary = TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
-        columns=mapped.staged_columns, filled_from=days, customers=found.get("customers", 0),
+        columns=mapped.staged_columns, filled_from=filled_from, customers=found.get("customers", 0),
         is_static=mapped.is_static,
     )  # fmt: skip
-    return replace(summary, **{name: str(found[name]) for name in dates})
+    days: dict[str, Any] = {name: str(found[name]) for name in dates}
+    return replace(summary, **days)
