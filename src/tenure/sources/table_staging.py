@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -150,10 +151,11 @@ def _summarise(
     warnings = {what: found[what] for what in map("negative {}".format, mapped.amount_columns) if found[what]}
     if found.get("distinct", count) < count:
         warnings["identical to another row, and no key is declared"] = count - found["distinct"]
-    dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
+    dated = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
+    dates: dict[str, Any] = {name: str(found[name]) for name in dated}
     days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
     return TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
         columns=mapped.staged_columns, filled_from=days, customers=found.get("customers", 0),
-        is_static=mapped.is_static, **{name: str(found[name]) for name in dates},
+        is_static=mapped.is_static, **dates,
     )  # fmt: skip
