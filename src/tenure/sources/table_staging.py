@@ -160,12 +160,11 @@ def _summarise(
         warnings[f"before {USUAL_DAY}, first {found['first_day']}: state earliest_day"] = old
     if found.get("distinct", count) < count:
         warnings["identical to another row, and no key is declared"] = count - found["distinct"]
-    dates = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
-    filled_from = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
-    summary = TableSummary(
+    dated = ("first_day", "history_start", "last_day", "latest") if mapped.is_dated and count else ()
+    dates: dict[str, Any] = {name: str(found[name]) for name in dated}
+    days = {name: day for name in mapped.staged_columns if (day := found[f"filled {name}"]) is not None}
+    return TableSummary(
         read=read, staged=count, rejected=sum(rules.values()), unreadable=unreadable, rules=rules, warnings=warnings,
-        columns=mapped.staged_columns, filled_from=filled_from, customers=found.get("customers", 0),
-        is_static=mapped.is_static,
+        columns=mapped.staged_columns, filled_from=days, customers=found.get("customers", 0),
+        is_static=mapped.is_static, **dates,
     )  # fmt: skip
-    days: dict[str, Any] = {name: str(found[name]) for name in dates}
-    return replace(summary, **days)

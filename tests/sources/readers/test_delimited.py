@@ -138,6 +138,21 @@ def test_totals_below_the_table_are_set_aside_with_the_key_to_write(tmp_path, to
     assert found == ROWS and unreadable == [(12, total)]
 
 
+def test_a_header_that_stands_among_the_rows_again_is_set_aside(tmp_path):
+    found, unreadable, _ = read(tmp_path, (HEADER + lines()) * 2)
+    assert found == ROWS * 2 and unreadable == [(11, HEADER.strip())]
+
+
+def test_a_file_of_which_no_line_can_be_read_is_refused_with_the_first(tmp_path):
+    content = HEADER + "".join(f'c{n},2024-03-01,{n},1,"say \\"hi\\", ok"\n' for n in range(9))
+    assert "none of its 9 lines can be read" in (said := refusal(tmp_path, content)) and "with a backslash" in said
+
+
+def test_a_carriage_return_within_a_line_ends_none(tmp_path):
+    found, unreadable, _ = read(tmp_path, HEADER + "c0,2024-03-01,0,1,one\rtwo\n" + lines())
+    assert found == [("c0", "2024-03-01", "0", "1", "one\rtwo"), *ROWS] and not unreadable
+
+
 def test_reading_ends_where_the_source_says_so(tmp_path):
     found, unreadable, told = read(tmp_path, HEADER + lines() + ",Totals:,,45,\nc99,2024-03-09,1,1,\n", stop="Total")
     assert found == ROWS and not unreadable and "read until line 10" in told.said[1]

@@ -11,7 +11,7 @@ import duckdb
 
 from tenure.core.errors import DataContractError
 from tenure.core.memory import engine_memory
-from tenure.core.sql import literal
+from tenure.core.sql import literal, quoted
 from tenure.sources.readers.dialect import Dialect, find_dialect
 from tenure.sources.readers.encodings import blocks
 from tenure.sources.readers.mended import Mended, Mender
@@ -30,12 +30,21 @@ class DelimitedReader(TextReader):
     def write(self, raw: RawTable, folder: Path) -> Told:
         dialect, rows = find_dialect(raw), folder / "rows.parquet"
         name = raw.reference
-        if dialect.is_plain and _read(raw.path, dialect, dialect.until, dialect.longest, rows) == dialect.rows:
+        is_read = dialect.is_plain and _read(raw.path, dialect, dialect.until, dialect.longest, rows) == dialect.rows
+        if is_read and not _repeats_header(rows, dialect):
             return Told((f"{name}: {dialect.said}",), repeated_names(name, dialect.repeated), dialect.repeated)
         # Some line is no record, or some cell has a line break.
         copy = folder / "mended.csv"
         with Unreadable(folder) as unreadable:
             mended = Mender(dialect, raw.stop, unreadable).write(blocks(raw.path, dialect.encoding, name), copy)
+        if unreadable.count and not mended.written:
+            line, text, error = unreadable.first
+            hint = " A quote within a cell is doubled there, not written with a backslash." if '\\"' in text else ""
+            raise DataContractError(
+                f"{name}: none of its {unreadable.count:,} lines can be read ({dialect.said}). The first, line {line:,}, "
+                f"has {error}: {text[:80]!r}. Expected delimited text.{hint} Write the file anew, or say how it is read in "
+                f'[raw."{name}"] (delimiter, quote, skip).'
+            )
         if _read(copy, dialect, 0, mended.longest, rows) != mended.written:
             raise DataContractError(
                 f"{name}: {mended.written:,} records are written anew, and others are read. Report it."
@@ -46,6 +55,15 @@ class DelimitedReader(TextReader):
             repeated_names(name, dialect.repeated),
             dialect.repeated,
         )
+
+
+def _repeats_header(rows: Path, dialect: Dialect) -> bool:
+    """Say whether the header stands among the rows again, as where files were put one below the other."""
+    cells = dialect.grammar.cells(dialect.header_line) or []
+    alike = [f"{quoted(name)} = {literal(cell)}" for name, cell in zip(dialect.names, cells, strict=False) if cell][:20]
+    query = f"SELECT 1 FROM read_parquet({literal(str(rows))}) WHERE {' AND '.join(alike) or 'false'} LIMIT 1"
+    with duckdb.connect() as connection:
+        return bool(connection.execute(query).fetchall())
 
 
 def _mended(name: str, mended: Mended, raw: RawTable) -> tuple[str, ...]:
@@ -64,6 +82,7 @@ def _read(path: Path, dialect: Dialect, skip: int, longest: int, rows: Path) -> 
     if len(dialect.names) > MANY_COLUMNS:
         return _read_wide(path, dialect, skip, longest, rows)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.names)
+    newline = "'\\r\\n'" if dialect.is_plain and dialect.has_returns and skip else "'\\n'"
     quote, size = literal(dialect.quote), max(LEAST_LINE_SIZE, longest + 1024)
     with duckdb.connect() as connection:
         connection.execute(f"SET memory_limit = '{engine_memory()}B'")
@@ -71,7 +90,7 @@ def _read(path: Path, dialect: Dialect, skip: int, longest: int, rows: Path) -> 
         try:
             copied = connection.execute(
                 f"COPY (FROM read_csv({literal(str(path))}, auto_detect = false, columns = {{{columns}}}, header = false, "
-                f"skip = {skip}, delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, nullstr = '', "
+                f"skip = {skip}, new_line = {newline}, delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, nullstr = '', "
                 f"max_line_size = {size}, buffer_size = {max(32 << 20, 4 * size)}, strict_mode = true)) "
                 f"TO {literal(str(rows))} (FORMAT parquet)"
             )

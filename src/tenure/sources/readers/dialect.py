@@ -41,6 +41,8 @@ class Dialect:
     footer: int
     rows: int
     longest: int
+    header_line: bytes
+    has_returns: bool
     is_plain: bool
     is_ended: bool  # with the end of a line, as whole files are
     figures: Figures
@@ -147,13 +149,15 @@ def find_dialect(raw: RawTable) -> Dialect:
     delimiter = raw.delimiter or _delimiter(lines[skip:], quote)
     grammar = Grammar(delimiter.encode(), quote.encode())
     rows = _rows(lines, skip, grammar)
-    body = [row.cells for row in rows[1:]]
+    body = [row.cells for row in rows[1:] if row.cells]
     if raw.skip is None:
         header = find_header(rows[:HEAD_LINES], body or [rows[0].cells], raw.reference, where)
     else:
         header = rows[0]
     names, repeated = names_of(header.cells)
-    below = [row.cells for row in rows if row.line > header.line]
+    below = [row.cells for row in rows if row.line > header.line and row.cells]
+    full = [cells for cells in below if len(cells) == len(names)]
+    below = full if 2 * len(full) > len(below) else below
     below = below[: max(3, 2 * len(below) // 3)]  # the last ones may be a footer
     later = [cells for line in seen.sample if (cells := grammar.cells(line)) is not None]
     below += [cells for cells in later if len(cells) == len(names)]
@@ -168,7 +172,8 @@ def find_dialect(raw: RawTable) -> Dialect:
     )  # fmt: skip
     return Dialect(
         encoding, delimiter, quote, names, repeated, header.line, header.until, footer,
-        rows=seen.lines - header.until - seen.blank + blank_above, longest=seen.longest, is_plain=is_plain,
+        rows=seen.lines - header.until - seen.blank + blank_above, longest=seen.longest,
+        has_returns=seen.returns > 0, header_line=lines[header.line - 1], is_plain=is_plain,
         is_ended=seen.is_ended or seen.lines < 3, figures=figures,
     )  # fmt: skip
 
@@ -218,7 +223,8 @@ def _delimiter(lines: Sequence[bytes], quote: str) -> str:
     """Return the delimiter that parts the records most evenly, beginning with the first; one that none parts has none."""
     found, of_first = [], []
     for delimiter in DELIMITERS:
-        widths = [len(row.cells) for row in _rows(lines, 0, Grammar(delimiter.encode(), quote.encode()))]
+        rows = _rows(lines, 0, Grammar(delimiter.encode(), quote.encode()))
+        widths = [len(row.cells) for row in rows if row.cells] or [1]
         counted = Counter(widths[1:] or widths)
         widest, count = max(counted.items(), key=lambda item: (item[1], item[0]))
         begins = widths[0] >= max(widest, 2)
@@ -247,8 +253,8 @@ def _rows(lines: Sequence[bytes], skip: int, grammar: Grammar) -> list[Row]:
             end = at + 1
         if lines[at].strip():
             cells = grammar.cells(b"\n".join(lines[at:end]))
-            # A line that cannot be parted is a row of its own, as it stands.
-            rows.append(Row(at + 1, cells or [lines[at].decode("utf-8", "replace")], end))
+            # A line that cannot be parted is a row without cells.
+            rows.append(Row(at + 1, cells or [], end))
         at = end
     return rows
 

@@ -73,6 +73,9 @@ class Mender:
             if self._stop and self._begins_end(text):
                 self.found.stopped = number
                 return
+            if text == self.dialect.header_line:
+                self._set_aside(number, text, "the header again")
+                continue
             is_record = (
                 self._record.fullmatch if quote and quote in text else lambda line: line.count(delimiter) == width - 1
             )
@@ -130,7 +133,8 @@ class Mender:
         It is none if its quote closes nowhere, or a line within it looks like a record itself: then a quote is missing.
         """
         taken: list[tuple[int, bytes]] = []
-        size, is_open = len(text), True
+        size = len(text)
+        is_open: bool | None = True
         opens_first = text.lstrip().startswith(self._quote) and text.count(self._delimiter) < self.width - 1
         while is_open and size < LONGEST_CELL:
             line = ahead.popleft() if ahead else next(feed, None)

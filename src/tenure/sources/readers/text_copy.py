@@ -73,12 +73,14 @@ class Unreadable:
 
     def __init__(self, folder: Path):
         self.count = 0
+        self.first = (0, "", "")
         self._path = folder / "unreadable.parquet"
         self._rows: list[tuple[int, str, str]] = []
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, line: int, text: str, error: str) -> None:
         self.count += 1
+        self.first = self.first if self.first[0] else (line, text[:LONGEST_TEXT], error)
         self._rows.append((line, text[:LONGEST_TEXT], error))
         if len(self._rows) == BATCH:
             self._flush()
