@@ -1,0 +1,130 @@
+"""Drafting a source: raw files looked at, what they hold found, a ``source.toml`` written beside them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenure.core.atomic_files import replaced_file
+from tenure.core.errors import DataContractError, UsageError
+from tenure.core.hashing import fingerprint_file
+from tenure.core.lock import sole_writer
+from tenure.core.sql import literal
+from tenure.core.workspace import Workspace, check_name
+from tenure.intake.look import Raw, look, parts_of
+from tenure.intake.names import snake
+from tenure.intake.tables import Found, find_tables
+from tenure.intake.write import is_plain, source_toml
+from tenure.sources.raw_files import open_locked, split_reference
+from tenure.sources.readers.registry import find_readers
+from tenure.sources.source import parse_source
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """A drafted source: where it lies, its text, which tables it has, which files are left out and why."""
+
+    path: Path
+    text: str
+    tables: dict[str, list[str]]  # staged table => raw files
+    left_out: list[tuple[str, str]]
+
+    @property
+    def checks(self) -> int:
+        return self.text.count("\n# CHECK:")
+
+
+def draft_source(workspace: Workspace, name: str, given: Sequence[str], *, force: bool = False) -> Drafted:
+    """Draft ``data/raw/NAME/source.toml`` from files, and copy the files there.
+
+    Raises
+    ------
+    UsageError : no such file; a source.toml or another file of that name is there, and ``force`` is not given.
+    DataContractError : a file cannot be read, or none of them holds facts of customers.
+    """
+    check_name("Source", name)
+    folder = workspace.raw(name)
+    paths = _paths(given)
+    _refuse_overwriting(folder, paths, force=force)
+    with sole_writer(workspace, name, f"tenure draft {name}"), workspace.scratch(name) as scratch:
+        connection = open_locked(Path(scratch), Path(scratch), *{path.parent for path in paths})
+        try:
+            raws: list[Raw] = []
+            for path in paths:
+                for reference in parts_of(path):
+                    raws.append(look(connection, path.parent, Path(scratch), reference, len(raws)))
+            found = find_tables(raws)
+            if not any(table != "products" for table in found.tables):
+                said = "\n  - ".join(f"{file}: {reason}" for file, reason in found.left_out)
+                raise DataContractError(
+                    f"Nothing was drafted: no file holds dated facts of customers.\n  - {said}\nExpected orders, payments, "
+                    "subscriptions or events with a customer and a date in each row. Export those, or write source.toml by hand."
+                )
+            copies = _parts_for_queries(found, Path(scratch))
+            text = source_toml(name, found)
+            parse_source(text, name=name, where=f"the draft of {name}")
+        finally:
+            connection.close()
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in [*paths, *copies]:
+            if path.resolve().parent != folder.resolve():
+                with replaced_file(folder / path.name) as fresh:
+                    shutil.copyfile(path, fresh)
+        with replaced_file(folder / "source.toml") as fresh:
+            fresh.write_text(text, encoding="utf-8")
+    tables = {table: [r for draft in drafts for r in draft.raw.references] for table, drafts in found.tables.items()}
+    return Drafted(folder / "source.toml", text, tables, found.left_out)
+
+
+def _paths(given: Sequence[str]) -> list[Path]:
+    readers = find_readers(None)
+    paths: list[Path] = []
+    for one in map(Path, given):
+        if one.is_dir():
+            paths += sorted(path for path in one.iterdir() if path.name.lower().endswith(readers.endings))
+        elif one.is_file():
+            readers.of(one.name)
+            paths.append(one)
+        else:
+            raise UsageError(f"{one}: no such file. Expected files or a folder of files.")
+    if not paths:
+        raise UsageError(f"{', '.join(given)}: no file that can be read. Expected one of {', '.join(readers.endings)}.")
+    names = [path.name for path in paths]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"{sorted(twice)[0]}: two files of one name. Rename one: they lie in one folder.")
+    return [path.resolve() for path in paths]
+
+
+def _refuse_overwriting(folder: Path, paths: list[Path], *, force: bool) -> None:
+    if force:
+        return
+    if (folder / "source.toml").exists():
+        raise UsageError(f"{folder / 'source.toml'} is there already. Give --force to write it anew, or draft under another name.")
+    for path in paths:
+        there = folder / path.name
+        if there.is_file() and there.resolve() != path and fingerprint_file(there) != fingerprint_file(path):
+            raise UsageError(f"{there} is there already, with other content. Give --force to replace it.")
+
+
+def _parts_for_queries(found: Found, scratch: Path) -> list[Path]:
+    """Copy sheets and tables of databases that a query reads to files of their own: a query names files only."""
+    copies = []
+    for drafts in found.tables.values():
+        if is_plain(drafts):
+            continue
+        for draft in drafts:
+            for raw in (draft.raw, *draft.reads):
+                for place, reference in enumerate(raw.references):
+                    file, part = split_reference(reference)
+                    if not part:
+                        continue
+                    path = scratch / f"{snake(Path(file).stem)}_{snake(part)}.parquet"
+                    connection, _ = raw.columns[0].look  # type: ignore[misc]
+                    connection.execute(f"COPY {raw.relation} TO {literal(str(path))} (FORMAT parquet)")
+                    raw.references[place] = path.name
+                    draft.rows = draft.rows.replace(f'"{reference}"', f'"{path.name}"')
+                    draft.notes.append(f"{path.name} is a copy of {reference}: a query reads files. Draft anew with --force when it changes.")
+                    copies.append(path)
+    return list(dict.fromkeys(copies))

@@ -1,0 +1,311 @@
+"""Orders and payments: what was sold, what was paid, and what of both was given back, dated when it was."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from tenure.intake.columns import Column
+from tenure.intake.look import Raw
+from tenure.intake.names import among, plain, vocabulary
+from tenure.intake.table_draft import Branch, TableDraft, cases, listed, one_of, relation_of
+
+CLOCK_WORDS = "the state at the export, known only later"
+
+
+def order_lines(raw: Raw) -> TableDraft | None:
+    """Draft order lines from a file of items, or of orders; None where it has no customer, date or amount."""
+    draft = TableDraft("order_lines", raw)
+    wide = _items_side_by_side(raw)
+    when, customer = raw.date("order"), draft.customer(0.3)
+    order = raw.find("order", "text", "number", "email", without=draft.used.values())
+    if not when or not customer:
+        return None
+    columns = {"customer_id": customer, "occurred_at": draft.time(when)}
+    if order:
+        columns["order_id"] = draft.use(order).as_text()  # type: ignore[union-attr]
+    else:
+        columns["order_id"] = f"concat({customer}, ' ', CAST({when.sql} AS VARCHAR))"
+        draft.check("order_id", "no column is an order's id: one customer's lines of one time are one order here. Name the column if there is one.")
+    where = _sales_only(draft)
+    if wide:
+        return _from_items(draft, wide, columns, where)
+    product, quantity = raw.find("product", "text", "number"), raw.find("quantity", "number")
+    price = raw.find("unit_price", "number")
+    per_line = bool(product and order and not order.is_unique) or bool(quantity and (product or price))
+    amount = raw.find("line_amount" if per_line else "order_amount", "number", without=[price])
+    repeated = order if per_line and order and not order.is_unique else None
+    # A total that stands on the first line of an order alone is the order's, not the line's.
+    if amount and repeated and amount.filled < 0.97 * raw.rows and price:
+        amount = None
+    if not amount and not (price and (quantity or not per_line)):
+        return None
+    if product and product.kind != "empty":
+        columns["product_id"] = _product(draft, product)
+    count = draft.number(quantity) if quantity else ""
+    if per_line and quantity:
+        columns["quantity"] = count
+    elif not per_line:
+        columns["quantity"] = f"CASE WHEN {draft.number(amount)} < 0 THEN -1 ELSE 1 END" if amount and _has_negative(amount) else "1"
+    gross = f"{count} * {draft.number(price)}" if price and quantity else draft.number(price)
+    columns["amount"] = draft.number(amount) if amount and amount is not price else gross
+    discount = raw.find("discount", "number")
+    if discount and discount is not amount:
+        taken = draft.number(discount)
+        if repeated and discount.filled < 0.97 * raw.rows and not amount:
+            draft.rows = _with_order_discount(raw, order, gross, taken)  # type: ignore[arg-type]
+            columns["amount"] = f"{gross} * (1 - coalesce(order_discount, 0) / nullif(order_gross, 0))"
+            columns["discount"] = f"{gross} * coalesce(order_discount, 0) / nullif(order_gross, 0)"
+            draft.check("amount", f'"{discount.name}" stands on an order\'s first line alone: spread over its lines in proportion. Leave it out if lines are net already.')
+        elif per_line:
+            columns["discount"] = f"abs({taken})"
+    elif not per_line and amount:
+        rival = next((c for c in raw.columns if c.kind == "number" and c is not amount and plain(c.name) in ("total", "grand total", "grand total base", "order total")), None)
+        if rival and plain(amount.name) != plain(rival.name):
+            draft.check("amount", f'"{amount.name}" (as {amount.example}) or "{rival.name}" (as {rival.example}, with shipping and tax). Drafted by the first.')
+    _name_dimensions(draft, columns)
+    draft.branches.append(Branch(columns, where))
+    _returns(draft, columns, order if repeated else None)
+    return draft
+
+
+def _product(draft: TableDraft, product: Column) -> str:
+    named = draft.raw.find("product_name", "text", without=[product])
+    draft.use(product)
+    if product.share < 1 and named and named.share > product.share:
+        draft.use(named)
+        return f"coalesce({product.sql}, {named.sql})"
+    return product.as_text()
+
+
+def _name_dimensions(draft: TableDraft, columns: dict[str, str]) -> None:
+    for role in ("channel", "brand"):
+        found = draft.raw.find(role, "text", share=0.5, without=draft.used.values())
+        if found and found.distinct <= 60 and not any("\n" in value for value in found.sample):
+            columns[role] = draft.use(found).as_text()  # type: ignore[union-attr]
+
+
+def _has_negative(column: Column) -> bool:
+    return any(re.match(r"[^\d]*-|\(", value) for value in column.sample)
+
+
+def _sales_only(draft: TableDraft) -> list[str]:
+    """Keep what was sold: of the statuses that are there, those that mean a sale; say what was thought of each."""
+    status = draft.raw.find("status", "text")
+    if not status or status.distinct > 40:
+        return []
+    found = {value: among(value, "statuses", "orders") for value in status.values}
+    if sum(bool(meant) for meant in found.values()) < len(found) / 3:
+        return []
+    draft.use(status)
+    asked = [value for value, meant in found.items() if meant == "asked"]
+    is_crm = any("won" in value.lower() for value in found)
+    unknown = [] if is_crm else [value for value, meant in found.items() if meant is None]
+    lost = [value for value, meant in found.items() if meant == "none" or (is_crm and meant != "sale")]
+    # Where orders wait for nothing but cash at the door, "pending" is what nearly all of them are.
+    waits = {value: n for value, n in status.top if value in asked}
+    sold = sum(n for value, n in status.top if found[value] == "sale")
+    kept_asked = bool(waits) and (sum(waits.values()) > sold or any("hold" in value for value in asked))
+    kept = [v for v, meant in found.items() if meant == "refunded" or (meant == "sale") or (meant == "asked" and kept_asked) or v in unknown]
+    kept = [value for value in kept if value not in lost]
+    for doubtful in (asked, unknown):
+        if doubtful and not is_crm:
+            counts = sum(n for value, n in status.top if value in doubtful)
+            meant = "are sales" if (doubtful is unknown or kept_asked) else "are none"
+            draft.check(
+                "where",
+                f'"{status.name}" {listed(doubtful)} ({counts:,} rows): money that comes later, or never? Drafted as if they '
+                f"{meant}; {'take them out of' if meant == 'are sales' else 'add them to'} the list if not.",
+            )
+    if not lost and not (asked and not kept_asked):
+        return []
+    if status.share < 0.97:  # it stands on an order's first line alone
+        return [f"coalesce({status.sql} NOT IN ({', '.join(repr(v) for v in lost)}), true)"] if lost else []
+    return [one_of(status, kept)]
+
+
+def _with_order_discount(raw: Raw, order: Column, gross: str, taken: str) -> str:
+    return (
+        f"SELECT *, max({taken}) OVER (PARTITION BY {order.sql}) AS order_discount,\n"
+        f"           sum({gross}) OVER (PARTITION BY {order.sql}) AS order_gross\n    FROM ({relation_of(raw)})"
+    )
+
+
+def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -> None:
+    """Add what was taken back as lines of its own, dated then; say so where the file does not tell when."""
+    raw = draft.raw
+    cancelled = raw.date("cancelled")
+    packed = next((c for c in raw.columns if c.filled and all(re.search(r"amount:[\d.]+.*date:", v) for v in c.sample)), None)
+    negative = {**columns, "quantity": f"-({columns.get('quantity', '1')})", "amount": f"-({columns['amount']})"}
+    if "discount" in columns:
+        negative["discount"] = f"-({columns['discount']})"
+    if cancelled and draft.branches:
+        draft.use(cancelled)
+        rows = draft.rows or f"SELECT * FROM ({relation_of(raw)})"
+        if order and cancelled.filled < raw.rows:
+            added = f"max({cancelled.sql}) OVER (PARTITION BY {order.sql}) AS cancelled_on_order"
+            draft.rows = rows.replace("SELECT *", f"SELECT *, {added}", 1)
+            when = cancelled.as_time().replace(cancelled.sql, "cancelled_on_order")
+            negative["occurred_at"], condition = when, "cancelled_on_order IS NOT NULL"
+        else:
+            negative["occurred_at"], condition = draft.time(cancelled), f"{cancelled.sql} IS NOT NULL"
+        draft.branches.append(Branch(negative, [condition]))
+        draft.notes.append(f'An order cancelled at "{cancelled.name}" stays until then; the same lines follow, negative.')
+    elif packed:
+        draft.use(packed)
+        amount, day = (f"regexp_extract({packed.sql}, '{key}:([0-9:. -]+)', 1)" for key in ("amount", "date"))
+        back = {name: sql for name, sql in columns.items() if name in ("customer_id", "order_id")}
+        back |= {"occurred_at": f"TRY_CAST({day} AS TIMESTAMP)", "quantity": "-1", "amount": f"-TRY_CAST({amount} AS DECIMAL(18,4))"}
+        draft.branches.append(Branch(back, [f"{packed.sql} IS NOT NULL", *draft.branches[0].where]))
+        draft.notes.append(f'A refund ("{packed.name}") is a line of its own, negative, on its own day.')
+    else:
+        back_amount = next((c for c in raw.columns if c.kind == "number" and re.search(r"refund", plain(c.name)) and any(float(n) > 0 for n in re.findall(r"\d+\.?\d*", " ".join(c.sample)))), None)
+        refunded_at = raw.date("refunded")
+        if back_amount and refunded_at:
+            back = negative | {"occurred_at": draft.time(refunded_at), "quantity": "-1", "amount": f"-abs({draft.number(back_amount)})"}
+            back.pop("discount", None)
+            draft.branches.append(Branch(back, [f"{draft.number(back_amount)} <> 0"]))
+        elif back_amount:
+            draft.check("amount", f'"{back_amount.name}" (as {back_amount.example}) has no date: at the order\'s own date it would be known too early. Drafted without it; add negative lines if you know the days.')
+
+
+def _items_side_by_side(raw: Raw) -> dict[str, dict[str, Column]]:
+    """Find numbered groups of columns, "Product Item 1 id" beside "Product Item 2 id". => number: role: column"""
+    groups: dict[str, dict[str, Column]] = defaultdict(dict)
+    for column in raw.columns:
+        if not (numbered := re.fullmatch(r"(.*?)[ _]?(\d{1,2})[ _](.+)", column.name)) or "item" not in plain(numbered[1]):
+            continue
+        name = plain(numbered[3])
+        for role, names in {"sku": ("sku",), "id": ("id", "product id"), "name": ("name",), "quantity": ("quantity", "qty"), "total": ("total", "line total", "price"), "sub": ("subtotal",)}.items():  # fmt: skip
+            if name in names:
+                groups[numbered[2]][role] = column
+    return {n: group for n, group in groups.items() if {"quantity", "total"} <= group.keys()} if len(groups) > 1 else {}
+
+
+def _from_items(draft: TableDraft, wide: dict[str, dict[str, Column]], base: dict[str, str], where: list[str]) -> TableDraft:
+    for group in wide.values():
+        product = next((group[role] for role in ("id", "sku", "name") if role in group), None)
+        columns = base | {"product_id": product.sql if product else "NULL"}
+        for column in group.values():
+            draft.use(column)
+        columns |= {"quantity": group["quantity"].as_number(), "amount": group["total"].as_number()}
+        if "sub" in group:
+            columns["discount"] = f"{group['sub'].as_number()} - {columns['amount']}"
+        there = product or group["quantity"]
+        draft.branches.append(Branch(columns, [f"{there.sql} IS NOT NULL", *where]))
+    draft.notes.append("The items of an order lie side by side: one SELECT each.")
+    _returns(draft, draft.branches[0].columns | {"product_id": "NULL"}, None)
+    return draft
+
+
+def payments(raw: Raw) -> TableDraft | None:
+    """Draft payments; None where the file has no customer, date or amount."""
+    draft = TableDraft("payments", raw)
+    when = raw.date("paid")
+    customer = draft.customer()
+    currency = raw.find("currency", "text")
+    codes = [c for c in raw.columns if re.search(r"currency|waehrung|wahrung|devise|moneda", plain(c.name)) and c.filled]
+    mixed = any(code.distinct > 1 for code in codes if plain(code.name) in ("currency", "currency code", "transaction currency"))
+    amount = (raw.find("converted_amount", "number") if mixed else None) or raw.find("pay_amount", "number")
+    if not (when and customer and amount):
+        return None
+    where = []
+    if mixed and currency and plain(currency.name).startswith("currency"):
+        main = currency.values[0]
+        where.append(one_of(draft.use(currency), [main]))  # type: ignore[arg-type]
+        draft.check("amount", f'"{currency.name}" holds {listed(currency.values)}: sums of several currencies mean nothing. Drafted: {main!r} alone; convert the others, or leave them out.')
+    elif mixed:
+        source = raw.find("pay_amount", "number", without=[amount])
+        if source:
+            draft.check("amount", f'"{amount.name}" (as {amount.example}, the account\'s currency) or "{source.name}" (as {source.example}, in several currencies: its sum means nothing). Drafted by the first.')
+    value, minor = draft.number(amount), _minor(draft, amount)
+    value = f"{value} / 100" if minor else value
+    columns = {"customer_id": customer, "occurred_at": draft.time(when)}
+    taken = [*draft.used.values()]
+    if found := raw.find("payment_id", "text", "number", share=0.3, without=taken):
+        columns["payment_id"] = draft.use(found).as_text()  # type: ignore[union-attr]
+        if not found.is_unique and found.filled > 5:
+            draft.notes.append(f'"{found.name}" is not unique: retries and refunds share it, so it is no key.')
+    how, kept = _how_it_went(draft)
+    has_negative = _has_negative(amount)
+    columns["amount"] = f"abs({value})" if has_negative and "refunded" in how + "charged_back" else value
+    if has_negative and "refunded" not in how and "charged_back" not in how:
+        columns["amount"] = value
+        where.append(f"{value} > 0")
+        draft.notes.append(f'Negative "{amount.name}" are what we paid, not what customers did: left out.')
+    columns["status"] = how
+    if reason := raw.find("failure", "text", without=draft.used.values()):
+        columns["failure_reason"] = draft.use(reason).as_text()  # type: ignore[union-attr]
+    draft.branches.append(Branch(columns, [*where, *kept]))
+    _money_back(draft, columns, minor)
+    return draft
+
+
+def _minor(draft: TableDraft, amount: Column) -> bool:
+    """Say whether whole figures are cents: certain beside a column a hundred times smaller, else a point to check."""
+    if not amount.is_whole or not amount.top:
+        return False
+    named = plain(amount.name) in vocabulary()["words"]["minor_units"]
+    shown = max(amount.values, key=len)
+    if named or all(abs(int(value)) >= 100 or value == "0" for value in amount.values):
+        draft.check(
+            "amount",
+            f'"{amount.name}" {shown} is {shown}.00, or {int(shown) / 100:.2f} (cents)? All values are whole. Drafted as '
+            f"{'cents' if named else 'whole units'}; by the other, every amount is a hundred times {'larger' if named else 'smaller'}.",
+        )
+    return named
+
+
+def _how_it_went(draft: TableDraft) -> tuple[str, list[str]]:
+    """Map statuses and types to the contract's four. => SQL, conditions on the rows that are payments of customers"""
+    raw = draft.raw
+    status, kind = raw.find("status", "text"), raw.find("type", "text")
+    status = status if status and status.distinct <= 40 else None
+    states = {v: among(v, "statuses", "payments") for v in status.values} if status else {}
+    kinds = {v: among(v, "types", "payments") for v in kind.values} if kind and kind.distinct <= 60 else {}
+    if not any(kinds.values()):
+        kinds, kind = {}, None
+    kept, parts = [], []
+    if kind:
+        draft.use(kind)
+        good = [value for value, meant in kinds.items() if meant]
+        kept.append(one_of(kind, good))
+        if other := [value for value in kinds if value not in good]:
+            draft.check("where", f'"{kind.name}" {listed(other, 4)} are not taken for payments of customers (e.g. {other[0]!r}: kept out; {good[0]!r}: kept). Add those that are; what is left out is no fact anywhere.')
+        parts += [f"WHEN {one_of(kind, [v for v in good if kinds[v] == way])} THEN '{way}'" for way in ("refunded", "charged_back") if way in kinds.values()]
+    if status and any(states.values()):
+        draft.use(status)
+        has_dated_refund = bool(raw.date("refunded"))
+        mapped = {v: ("succeeded" if m in ("refunded", "charged_back") and has_dated_refund else m) for v, m in states.items() if m and m != "left_out"}
+        if "refunded" in mapped.values() and not kind and not has_dated_refund and not raw.find("original", "text"):
+            draft.check("status", f"\"{status.name}\" 'Refunded' is the state at the export: the refund has no date here. Drafted at the payment's own date, which is too early; better leave these rows 'succeeded'.")
+        parts += [f"WHEN {one_of(status, [v for v in mapped if mapped[v] == way])} THEN '{way}'" for way in dict.fromkeys(mapped.values())]
+        if other := [value for value in states if value not in mapped]:
+            kept.append(one_of(status, list(mapped)))
+            draft.check("status", f'"{status.name}" {listed(other)}: no attempt that succeeded or failed. Drafted without them; map them if they are (as \'failed\', say).')
+        elif len(mapped) == len(states) and set(mapped.values()) == {"succeeded"}:
+            draft.check("status", f'"{status.name}" is {listed(list(states))} throughout: failures are missing, by the export\'s filter or because there were none. In the first case failed payments are never seen.')
+    elif kind:
+        parts.append("ELSE 'succeeded'")
+    else:
+        draft.check("status", "no column says how a payment went: all are drafted as 'succeeded'; if failures are in the file, they are counted as paid.")
+        return "'succeeded'", kept
+    return f"CASE {' '.join(parts)} END", kept
+
+
+def _money_back(draft: TableDraft, columns: dict[str, str], minor: bool) -> None:
+    """Add refunds and disputes that stand in the payment's own row as rows of their own day."""
+    for role, word, way in (("refunded", "refund", "refunded"), ("disputed", "disput", "charged_back")):
+        when = draft.raw.date(role)
+        amounts = [c for c in draft.raw.columns if c.kind == "number" and word in plain(c.name) and c.filled]
+        amounts.sort(key=lambda c: ("converted" in plain(c.name)) != any("converted" in plain(u) for u in draft.used))
+        if not amounts:
+            continue
+        value = amounts[0].as_number() + (" / 100" if minor else "")
+        if when:
+            draft.use(amounts[0])
+            back = columns | {"occurred_at": draft.time(when), "amount": f"abs({value})", "status": f"'{way}'"}
+            draft.branches.append(Branch(back, [f"{value} <> 0"]))
+            draft.notes.append(f'"{amounts[0].name}" is a second row, dated "{when.name}".')
+        elif any(re.search(r"[1-9]", v) for v in amounts[0].sample):
+            draft.check("amount", f'"{amounts[0].name}" (as {max(amounts[0].sample, key=len)}) has no date: {CLOCK_WORDS}. Drafted without it.')

@@ -1,0 +1,209 @@
+"""Subscriptions: one row each with its dates, a log of events, or paid periods; all become dated events."""
+
+from __future__ import annotations
+
+import re
+
+from tenure.core.sql import literal
+from tenure.intake.columns import Column
+from tenure.intake.look import Raw
+from tenure.intake.names import among, plain, vocabulary
+from tenure.intake.table_draft import Branch, TableDraft, cases, listed, one_of, relation_of
+
+GRACE_DAYS = 30
+
+
+def subscription_rows(raw: Raw) -> TableDraft | None:
+    """Draft the events of a file with one row per subscription and its dates side by side."""
+    draft = TableDraft("subscription_events", raw)
+    start, cancel, end = raw.date("started"), raw.date("cancelled"), raw.date("ended")
+    trial, trial_end = raw.date("trial_started"), raw.date("trial_ended")
+    customer = draft.customer()
+    if not (start and customer and (cancel or end)):
+        return None
+    columns = {"customer_id": customer, **_agreed(draft)}
+    status = raw.find("status", "text")
+    states = {value: among(value, "statuses", "subscriptions") for value in status.values} if status and status.distinct < 30 else {}
+    base = []
+    if never := [value for value, meant in states.items() if meant == "never"]:
+        draft.use(status)
+        base.append(f"{status.sql} NOT IN ({', '.join(map(literal, never))})")  # type: ignore[union-attr]
+        draft.notes.append(f"{listed(never)}: never became subscriptions; left out.")
+    over = [value for value, meant in states.items() if meant == "ended"]
+    end_at, asked_at = _ends(draft, status, over, cancel, end)
+    if trial and trial.filled:
+        draft.branches.append(Branch({**columns, "occurred_at": draft.time(trial), "event": "'trial_started'"}, [*base, f"{trial.sql} IS NOT NULL"]))
+    began, outlived = draft.time(start), list(base)
+    if trial and trial_end and "activ" not in start.name.lower():
+        began = f"coalesce({draft.time(trial_end)}, {began})"
+        if in_trial := [value for value, meant in states.items() if meant == "trial"]:
+            outlived.append(f"{status.sql} NOT IN ({', '.join(map(literal, in_trial))})")  # type: ignore[union-attr]
+        if end_at:
+            outlived.append(f"coalesce({end_at[0]} > {draft.time(trial_end)}, true)")
+    elif end_at and trial:
+        outlived.append(f"coalesce({end_at[0]} > {began}, true)")
+    outlived.append(f"{start.sql} IS NOT NULL") if start.share < 1 else None
+    draft.branches.append(Branch({**columns, "occurred_at": began, "event": "'started'"}, outlived))
+    if paused := raw.date("paused"):
+        draft.branches.append(Branch({**columns, "occurred_at": draft.time(paused), "event": "'paused'"}, [*base, f"{paused.sql} IS NOT NULL"]))
+    if resumed := raw.date("resumed"):
+        draft.branches.append(Branch({**columns, "occurred_at": draft.time(resumed), "event": "'resumed'"}, [*base, f"{resumed.sql} IS NOT NULL"]))
+    reason = raw.find("end_reason", "text")
+    why = {"end_reason": draft.use(reason).as_text()} if reason else {}  # type: ignore[union-attr]
+    if asked_at:
+        forced = [value for value in reason.values if value.lower() in vocabulary()["words"]["involuntary"]] if reason else []
+        chose = [f"coalesce({reason.sql} NOT IN ({', '.join(map(literal, forced))}), true)"] if reason and forced else []
+        draft.branches.append(Branch({**columns, "occurred_at": asked_at[0], "event": "'cancel_requested'"} | why, [*base, *asked_at[1], *chose]))
+    if end_at:
+        draft.branches.append(Branch({**columns, "occurred_at": end_at[0], "event": "'ended'"} | why, [*base, *end_at[1]]))
+    _newest_version(draft)
+    return draft
+
+
+def _ends(
+    draft: TableDraft, status: Column | None, over: list[str], cancel: Column | None, end: Column | None
+) -> tuple[tuple[str, list[str]] | None, tuple[str, list[str]] | None]:
+    """Say when a subscription ended and when its end was asked for. => (SQL, conditions) of each"""
+    is_over = [one_of(draft.use(status), over)] if over and status else []  # type: ignore[arg-type]
+    if end:
+        # "Ended" has happened; what "expires" or "ends" may lie ahead while the subscription runs.
+        planned = not re.search(r"ended|terminated|expired", plain(end.name))
+        asked = (draft.time(cancel), [f"{cancel.sql} IS NOT NULL"]) if cancel else None
+        if planned and not is_over:
+            draft.check("event", f'"{end.name}" (as {end.example}) is an end that has come, or the end of the term that runs? Drafted as an end once its day has passed; if terms renew, remove the branch.')
+        return (draft.time(end), [f"{end.sql} IS NOT NULL", *(is_over if planned else [])]), asked
+    if cancel and is_over:
+        leaving = [v for v in (status.values if status else []) if among(v, "statuses", "subscriptions") == "leaving"]
+        if leaving:
+            draft.check("event", f'"{cancel.name}" of {listed(leaving)} lies ahead: a planned end, not yet one. Drafted: \'ended\' for {listed(over)} alone; when it was asked for is not in the file.')
+        return (draft.time(cancel), [f"{cancel.sql} IS NOT NULL", *is_over]), None
+    if cancel:
+        draft.check("event", f'"{cancel.name}" (as {cancel.example}) is the day it ended, or the day somebody asked for the end? Drafted as the end; if it ran on to the term\'s end, write \'cancel_requested\'.')
+        return (draft.time(cancel), [f"{cancel.sql} IS NOT NULL"]), None
+    return None, None
+
+
+def _agreed(draft: TableDraft) -> dict[str, str]:
+    """Give what was agreed at the start: id, plan, price a month, term."""
+    raw, columns = draft.raw, {}
+    # A file of subscriptions calls the subscription's own id "id".
+    if found := raw.find("subscription", "text", "number"):
+        columns["subscription_id"] = draft.use(found).as_text()  # type: ignore[union-attr]
+    if plan := raw.find("plan", "text", "number"):
+        columns["plan"] = draft.use(plan).as_text()  # type: ignore[union-attr]
+    months = _months(draft)
+    price = raw.find("plan_price", "number")
+    if price:
+        cents = _cents(draft, price)
+        value = draft.number(price) + (" / 100" if cents else "")
+        quantity = raw.find("quantity", "number")
+        value += f" * {draft.number(quantity)}" if quantity else ""
+        columns["monthly_price"] = f"{value} / ({months})" if months else value
+        if not months and "month" not in plain(price.name):
+            draft.check("monthly_price", f'"{price.name}" (as {price.example}) is the price of a month, or of the whole term? The file names no term. Drafted as of a month; divide if not.')
+    if months:
+        columns["term_days"] = f"CAST(CASE WHEN {months} >= 12 THEN 365.0 / 12 ELSE 30 END * {months} AS BIGINT)"
+    return columns
+
+
+def _cents(draft: TableDraft, price: Column) -> bool:
+    from tenure.intake.sales import _minor
+
+    before = len(draft.checks)
+    cents = _minor(draft, price)
+    draft.checks[before:] = [("monthly_price", text) for _, text in draft.checks[before:]]
+    return cents
+
+
+def _months(draft: TableDraft) -> str:
+    """SQL of the months of a term, by the words for it."""
+    interval = draft.raw.find("interval", "text")
+    known = vocabulary()["intervals"]
+    if not interval or interval.distinct > 20:
+        return ""
+    months = {value: known.get(plain(value)) for value in interval.values}
+    if not any(months.values()):
+        return ""
+    draft.use(interval)
+    sql = f"CASE {interval.sql} " + " ".join(f"WHEN {literal(v)} THEN {n}" for v, n in months.items() if n) + " END"
+    count = draft.raw.find("interval_count", "number")
+    return f"{sql} * {draft.number(count)}" if count and count.is_whole else sql
+
+
+def _newest_version(draft: TableDraft) -> None:
+    """Where a subscription stands in several rows, versions of it, read the newest."""
+    raw = draft.raw
+    own, updated = raw.find("subscription", "text", "number"), raw.date("updated")
+    if not (own and updated) or own.distinct == own.filled:
+        return
+    draft.rows = (
+        f"SELECT * FROM ({relation_of(raw)})\n    QUALIFY row_number() OVER (PARTITION BY {own.sql} ORDER BY "
+        f"{updated.as_time()} DESC) = 1"
+    )
+    draft.notes.append(f'Rows of one "{own.name}" are versions of it: the newest by "{updated.name}" is read.')
+
+
+def subscription_log(raw: Raw) -> TableDraft | None:
+    """Draft the events of a file that has one row per event, named in a vocabulary of subscriptions."""
+    draft = TableDraft("subscription_events", raw)
+    event, when, customer = _event_column(raw), raw.date("event"), draft.customer()
+    if not (event and when and customer):
+        return None
+    meanings = {value: among(value, "events", "subscription") for value in event.values}
+    mapped = {value: meant for value, meant in meanings.items() if meant}
+    draft.use(event)
+    columns = {"customer_id": customer, "occurred_at": draft.time(when), "event": cases(event, mapped), **_agreed(draft)}
+    if reason := raw.find("end_reason", "text"):
+        columns["end_reason"] = draft.use(reason).as_text()  # type: ignore[union-attr]
+    where = []
+    if other := [value for value in meanings if value not in mapped]:
+        where.append(one_of(event, list(mapped)))
+        draft.check("event", f'"{event.name}" {listed(other)}: no event of a subscription that is known. Drafted without them; map those that are.')
+    draft.branches.append(Branch(columns, where))
+    return draft
+
+
+def _event_column(raw: Raw) -> Column | None:
+    for column in raw.columns:
+        if column.fits("event") is not None and column.kind == "text" and column.distinct <= 60:
+            known = sum(n for value, n in column.top if among(value, "events", "subscription"))
+            if known > 0.6 * sum(n for _, n in column.top) and len({among(v, "events", "subscription") for v in column.values} - {None}) > 1:
+                return column
+    return None
+
+
+def paid_periods(raw: Raw) -> TableDraft | None:
+    """Draft events from paid periods where there are no events: an end is a period that no other follows in time."""
+    draft = TableDraft("subscription_events", raw)
+    start, end = raw.date("period_start") or raw.date("paid"), raw.date("period_end")
+    customer, months = draft.customer(), _months(draft)
+    if not (start and customer and (end or months)):
+        return None
+    plan, own = raw.find("plan", "text"), raw.find("subscription", "text", "number", share=0.5)
+    own = own if own and not own.is_unique and plain(own.name) != "id" else None
+    begin = draft.time(start)
+    until = draft.time(end) if end else f"{begin} + to_days(CAST(CASE WHEN {months} >= 12 THEN 365.0 / 12 ELSE 30 END * {months} AS INTEGER))"
+    who = draft.use(own).as_text() if own else customer  # type: ignore[union-attr]
+    status = raw.find("status", "text")
+    paid = [v for v in status.values if among(v, "statuses", "payments") == "succeeded"] if status else []
+    condition = f" WHERE {one_of(draft.use(status), paid)}" if paid and status else ""  # type: ignore[arg-type]
+    named = f", {draft.use(plan).as_text()} AS plan_paid" if plan else ""  # type: ignore[union-attr]
+    draft.rows = (
+        f"SELECT *, lag(period_until) OVER w AS until_before, lead(period_from) OVER w AS from_next, max(period_from) OVER () AS today\n"
+        f"    FROM (SELECT DISTINCT {customer} AS customer, {who} AS subscription, {begin} AS period_from, {until} AS period_until{named}\n"
+        f"          FROM ({relation_of(raw)}){condition})\n"
+        "    WINDOW w AS (PARTITION BY subscription ORDER BY period_from)"
+    )
+    columns = {"customer_id": "customer", "subscription_id": "subscription", **({"plan": "plan_paid"} if plan else {})}
+    columns["term_days"] = "date_diff('day', period_from, period_until)"
+    grace = f"INTERVAL {GRACE_DAYS} DAY"
+    event = f"CASE WHEN until_before IS NULL OR period_from > until_before + {grace} THEN 'started' ELSE 'renewed' END"
+    draft.branches.append(Branch({**columns, "occurred_at": "period_from", "known_at": "period_from", "event": event}))
+    draft.branches.append(
+        Branch(
+            {**columns, "occurred_at": "period_until", "known_at": f"period_until + {grace}", "event": "'ended'"},
+            [f"(from_next IS NULL OR from_next > period_until + {grace})", f"period_until + {grace} < today"],
+        )
+    )
+    draft.check("event", f"no events, only paid periods: an end is drafted where nothing was paid within {GRACE_DAYS} days of a period's end, known then. With fewer days late payers end and start again; with more, ends are known later.")
+    return draft

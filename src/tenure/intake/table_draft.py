@@ -1,0 +1,150 @@
+"""The draft of one staged table: branches of a query over the rows of raw files, and the points that are unsure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tenure.core.sql import literal, quoted
+from tenure.intake.columns import PLACEHOLDERS, Column
+from tenure.intake.look import Raw
+from tenure.intake.names import rank
+
+MOST_CHECKS = 3
+
+
+@dataclass
+class Branch:
+    """One SELECT: a staged column's SQL each; ``where`` joins its conditions by AND."""
+
+    columns: dict[str, str]
+    where: list[str] = field(default_factory=list)
+
+
+@dataclass
+class TableDraft:
+    """What one staged table is drafted as.
+
+    ``rows`` is SQL of the raw rows where they have to be prepared; ``checks`` are (column, text), the gravest first;
+    ``reasons`` say of raw columns why they are not used.
+    """
+
+    table: str
+    raw: Raw
+    branches: list[Branch] = field(default_factory=list)
+    rows: str = ""
+    checks: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    used: dict[str, Column] = field(default_factory=dict)
+    known_at: str = ""
+    reads: list[Raw] = field(default_factory=list)  # further raw files that ``rows`` names
+
+    def use(self, column: Column | None) -> Column | None:
+        if column:
+            self.used[column.name] = column
+        return column
+
+    def check(self, column: str, text: str) -> None:
+        self.checks.append((column, text))
+
+    def number(self, column: Column | None) -> str:
+        """SQL of a column's number; a doubt about its thousands is a point to check."""
+        if not self.use(column) or column is None:
+            return "NULL"
+        if column.number_doubt:
+            self.check(
+                "amount",
+                f'"{column.name}" holds {column.number_doubt!r}: read as '
+                f"{'a decimal' if '.' in column.number_doubt else 'thousands'}; the other reading differs by a factor of "
+                "1,000. Change the expression if it is meant so.",
+            )
+        if len(column.signs) > 1:
+            self.check(
+                "amount",
+                f'"{column.name}" holds {" and ".join(sorted(column.signs))}: two currencies in one column, read as if one. '
+                "Take another column, or keep the rows of one currency.",
+            )
+        return column.as_number()
+
+    def time(self, column: Column, name: str = "occurred_at") -> str:
+        """SQL of a column's time, joined with the time of day that stands beside it; a doubt is a point to check."""
+        self.use(column)
+        if len(readings := column.dates.readings) > 1 and not column.native.startswith(("DATE", "TIMESTAMP")):
+            first, second = readings[0], readings[1]
+            example = column.dates.example
+            self.check(
+                name,
+                f'"{column.name}" {example!r} fits {first.name} and {second.name}: all values fit both. Read as '
+                f"{first.name}; by the other, days and months change places. Write the one your system uses.",
+            )
+        sql = column.as_time()
+        if clock := _clock_beside(self.raw, column):
+            self.use(clock)
+            return f"{sql} + TRY_CAST(CAST({clock.sql} AS VARCHAR) AS INTERVAL)"
+        return sql
+
+    def customer(self, share: float = 0.3) -> str:
+        """SQL of who the customer is; which column was taken is a point to check where another could be meant."""
+        found = customer_of(self.raw, share)
+        if found is None:
+            return ""
+        chosen, other = found
+        self.use(chosen)
+        if other is not None and (chosen.share < 0.995 or _has_placeholder(other)):
+            self.check(
+                "customer_id",
+                f'"{chosen.name}" (as {chosen.example!r}; filled in {chosen.share:.0%} of rows) or "{other.name}" (as '
+                f"{other.example!r}; {other.share:.0%}"
+                + (f", and {_has_placeholder(other)!r} stands for all guests" if _has_placeholder(other) else "")
+                + f"). Drafted by the first: rows without it are left out; by the second other rows are one person.",
+            )
+        return chosen.as_text()
+
+
+def customer_of(raw: Raw, share: float = 0.3) -> tuple[Column, Column | None] | None:
+    """Find the column that says who the customer is, and one that could be meant instead."""
+    fitting = [
+        (fit, column)
+        for column in raw.columns
+        if (fit := rank(column.name, "customer")) is not None
+        and column.share > share and column.kind not in ("date", "flag", "clock", "nested")
+        and (column.distinct > 1 or column.filled < 3)
+    ]  # fmt: skip
+    ordered = [column for _, column in sorted(fitting, key=lambda one: one[0])]
+    sound = [column for column in ordered if not _has_placeholder(column)]
+    if not (chosen := (sound or ordered or [None])[0]):
+        return None
+    others = [column for column in ordered if column is not chosen]
+    skipped = [column for column in others if _has_placeholder(column)]
+    return chosen, (skipped or others or [None])[0]
+
+
+def _has_placeholder(column: Column) -> str:
+    """Return the value that stands for "no customer": an id that is no id, beside many that are."""
+    return next((v for v, n in column.top if v.lower() in PLACEHOLDERS and n > 1 and column.distinct > 3), "")
+
+
+def _clock_beside(raw: Raw, date: Column) -> Column | None:
+    if any(":" in value for value in date.sample) or date.native.startswith("TIMESTAMP"):
+        return None
+    wanted = {"time", date.name.lower().replace("date", "time")}
+    return next((c for c in raw.columns if c.kind == "clock" and c.name.lower() in wanted), None)
+
+
+def cases(column: Column, mapped: dict[str, str], default: str = "") -> str:
+    """SQL that maps a column's values, as the file writes them, to others."""
+    lines = " ".join(f"WHEN {literal(value)} THEN {literal(to)}" for value, to in mapped.items())
+    return f"CASE {column.sql} {lines}{f' ELSE {default}' if default else ''} END"
+
+
+def one_of(column: Column, values: list[str]) -> str:
+    return f"{column.sql} IN ({', '.join(literal(value) for value in values)})"
+
+
+def relation_of(raw: Raw) -> str:
+    """SQL of the rows of raw files; several are joined by the names of their columns."""
+    selects = [f"SELECT * FROM {quoted(reference)}" for reference in raw.references]
+    return " UNION ALL BY NAME ".join(selects)
+
+
+def listed(values: list[str], most: int = 6) -> str:
+    return ", ".join(repr(value) for value in values[:most]) + (", ..." if len(values) > most else "")
