@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import literal
 from tenure.intake.columns import Column
 from tenure.intake.look import Raw
 from tenure.intake.names import among, date_rank, plain, snake
@@ -57,6 +57,8 @@ def _event(raw: Raw) -> Column | None:
     """Find the column of event names: of all whose names fit, the one whose values are known, else the first."""
     fitting = [c for c in raw.columns if c.fits("event") is not None and c.kind == "text" and c.share > 0.5]
     fitting = [c for c in fitting if c.distinct < max(3, c.filled * 0.9) and c.distinct <= 2000]
+    # What is called "name" or "type" may name anything: its values have to be known, unless nothing else is told.
+    fitting = [c for c in fitting if plain(c.name) not in ("name", "kind", "action") or any(map(_heading, c.values))]
     fitting.sort(key=lambda c: (-sum(bool(_heading(value)) for value in c.values), c.fits("event")))
     return fitting[0] if fitting else None
 
@@ -98,7 +100,8 @@ def _identified(draft: TableDraft, columns: dict[str, str], skipped: list[str], 
 def _once(draft: TableDraft, event: Column, when: Column, who: Column) -> None:
     """Read an event once that was delivered twice."""
     insert = draft.raw.find("insert", "text", "number", without=[event, when, who])
-    if not insert or insert.share < 0.9 or insert.distinct == insert.filled or insert.distinct < 0.5 * insert.filled:
+    own = next((c for c in draft.raw.columns if plain(c.name) == "id" and c.is_unique), None)
+    if own or not insert or insert.share < 0.9 or insert.distinct == insert.filled or insert.distinct < 0.5 * insert.filled:
         return
     draft.use(insert)
     rows = draft.rows or f"SELECT * FROM ({relation_of(draft.raw)})"
@@ -147,7 +150,8 @@ def tickets(raw: Raw, history: Raw | None) -> TableDraft | None:
         return None
     draft.use(own)
     columns = {"customer_id": customer, "ticket_id": own.as_text()}
-    for role in ("topic", "severity"):
+    # Where tickets have a history, the priority they end with is not the one they began with.
+    for role in ("topic",) if history else ("topic", "severity"):
         if column := raw.find(role, "text"):
             columns[role] = draft.use(column).as_text()  # type: ignore[union-attr]
     status, where = raw.find("status", "text"), []
@@ -172,6 +176,8 @@ def _add_history(draft: TableDraft, history: Raw, columns: dict[str, str], own: 
     states = [v for v in value.values if among(v, "statuses", "tickets") == "over"]
     over = ", ".join(map(literal, states)) or "'solved', 'closed'"
     draft.reads.append(history)
+    for column in (field, value, when, ticket):
+        draft.use(column)
     draft.rows = (
         f"SELECT every.*, NULL AS changed_at, NULL AS was_over, NULL AS is_over FROM ({relation_of(draft.raw)}) every\n"
         f"    UNION ALL SELECT ticket.*, status.changed_at, status.was_over, status.is_over\n"
@@ -262,13 +268,11 @@ def customers(raw: Raw) -> TableDraft | None:
     attributes = [c for c in raw.columns if c.fits("attribute") is not None and c.kind == "text" and 1 < c.distinct <= 200]
     since = raw.date("registered")
     columns = {"customer_id": draft.use(key).as_text()}  # type: ignore[union-attr]
+    kinds = next((c for c in raw.columns if plain(c.name) == "role" and "agent" in c.values), None)
+    where = [f"{draft.use(kinds).sql} <> 'agent'"] if kinds else []  # type: ignore[union-attr]
     if since:
         columns["occurred_at"] = draft.time(since)
     for column in attributes:
         columns[f"attributes.{snake(plain(column.name))}"] = draft.use(column).as_text()  # type: ignore[union-attr]
-    draft.branches.append(Branch(columns))
+    draft.branches.append(Branch(columns, where))
     return draft if attributes or since else None
-
-
-def quoted_view(raw: Raw) -> str:
-    return quoted(raw.name)

@@ -53,9 +53,9 @@ class Raw:
         return min(fitting, key=lambda one: one[0])[1] if fitting else None
 
     def date(self, role: str) -> Column | None:
-        """Return the date whose name fits a role best; of two alike the one with the longer name."""
+        """Return the date whose name fits a role best; of two alike the one that is called a date, else the first."""
         fitting = [
-            (fit, -len(column.name), column)
+            (fit, "date" not in column.name.lower(), column)
             for column in self.columns
             if column.filled and (fit := date_rank(column.name, role)) is not None and column.is_date
         ]
@@ -124,16 +124,16 @@ def _copy_texts(
             read = raw_relation(source, folder, scratch, reference, text_columns=names)
     described = connection.execute(f"SELECT * FROM {read} LIMIT 0")
     leaves = [leaf for name, kind in ((d[0], d[1]) for d in described.description or ()) for leaf in _leaves(name, quoted(name), kind)]
-    selected = ", ".join(f"nullif(trim(CAST({sql} AS VARCHAR)), '') AS {quoted(name)}" for name, sql, _ in leaves)
+    selected = ", ".join(f"nullif(trim(CAST({sql} AS VARCHAR)), '') AS {quoted(name)}" for name, _, sql, _ in leaves)
     connection.execute(f"CREATE TABLE {relation} AS SELECT {selected} FROM {read}")
     if stop := settings.get("stop"):
         first = quoted(leaves[0][0])
         connection.execute(
             f"DELETE FROM {relation} WHERE rowid >= (SELECT min(rowid) FROM {relation} WHERE starts_with({first}, {literal(str(stop))}))"
         )
-    everything = ", ".join(quoted(name) for name, _, _ in leaves)
+    everything = ", ".join(quoted(name) for name, *_ in leaves)
     connection.execute(f"DELETE FROM {relation} WHERE coalesce({everything}, NULL) IS NULL")
-    return settings, {quoted(name): (name.rpartition(".")[2] if "." in sql else name, sql, kind) for name, sql, kind in leaves}
+    return settings, {quoted(name): (last, sql, kind) for name, last, sql, kind in leaves}
 
 
 def _source_over(folder: Path, reference: str, settings: dict[str, str | int]) -> Source:
@@ -141,15 +141,15 @@ def _source_over(folder: Path, reference: str, settings: dict[str, str | int]) -
     return Source(name="draft", where="draft", raw={reference: RawFile(**about)}, folder=folder)
 
 
-def _leaves(name: str, sql: str, kind: object) -> list[tuple[str, str, str]]:
-    """Give a column, or the fields of a nested one: name, SQL in the file, type."""
+def _leaves(name: str, sql: str, kind: object, last: str = "") -> list[tuple[str, str, str, str]]:
+    """Give a column, or the fields of a nested one: whole name, last part of it, SQL in the file, type."""
     if getattr(kind, "id", "") == "struct":
         return [
             leaf
             for field_name, of in kind.children  # type: ignore[attr-defined]
-            for leaf in _leaves(f"{name}.{field_name}", f"{sql}.{quoted(field_name)}", of)
+            for leaf in _leaves(f"{name}.{field_name}", f"{sql}.{quoted(field_name)}", of, field_name)
         ]
-    return [(name, f"({sql} ->> '$')" if str(kind) == "JSON" else sql, str(kind))]
+    return [(name, last or name, f"({sql} ->> '$')" if str(kind) == "JSON" else sql, str(kind))]
 
 
 def describe(connection: duckdb.DuckDBPyConnection, relation: str, rows: int, leaves: Leaves) -> list[Column]:

@@ -28,7 +28,9 @@ def zone_of_days(drafts: list[TableDraft]) -> Setting:
     zones, raws = vocabulary()["zones"], {draft.raw.name: draft.raw for draft in drafts}
     used = [column for draft in drafts for column in draft.used.values() if column.is_date]
     offsets = Counter(offset for column in used for offset in column.offsets)
-    if named := next((column for raw in raws.values() if (column := raw.find("zone", "text"))), None):
+    # A zone beside a time of day is the row's; elsewhere it is where a person lives.
+    timed = [raw for raw in raws.values() if any(column.kind == "clock" for column in raw.columns)]
+    if named := next((column for raw in timed if (column := raw.find("zone", "text"))), None):
         found = Counter(zones.get(value.lower(), value if "/" in value else "") for value in named.values)
         zone = found.most_common(1)[0][0]
         if zone:
@@ -102,6 +104,10 @@ def usual_gap(draft: TableDraft) -> tuple[float, int, int]:
     connection, relation = when.look  # type: ignore[misc]
     day = when.as_time(when.text)
     days = f"SELECT DISTINCT {found[0].text} AS who, TRY_CAST(TRY_CAST({day} AS TIMESTAMP) AS DATE) AS day FROM {relation} WHERE {found[0].text} IS NOT NULL"
+    for condition in draft.branches[0].where:
+        for column in draft.used.values():
+            condition = condition.replace(column.sql, column.text)
+        days += f" AND ({condition})"
     gap, span, count = connection.execute(
         f"SELECT median(gap), date_diff('day', min(day), max(day)), count(gap) FROM "
         f"(SELECT day, day - lag(day) OVER (PARTITION BY who ORDER BY day) AS gap FROM ({days}) WHERE day IS NOT NULL)"
@@ -120,8 +126,10 @@ def unused(raw: Raw, drafts: list[TableDraft]) -> list[str]:
             continue
         reason = (
             "empty" if not column.filled
+            else "personal" if column.kind == "email" or (column.kind == "text" and is_any(column.name, "personal"))
+            else "two currencies in one column" if len(column.signs) > 1
             else "known only later, or the state at the export" if column.is_future
-            else "personal" if is_any(column.name, "personal") or column.kind == "email"
+            else "personal" if is_any(column.name, "personal")
             else "the same in every row" if column.distinct == 1 and raw.rows > 1
             else "no place in the tables above"
         )  # fmt: skip

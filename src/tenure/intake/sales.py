@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from tenure.intake.columns import Column
 from tenure.intake.look import Raw
-from tenure.intake.names import among, plain, vocabulary
+from tenure.intake.names import among, plain, vocabulary, words
 from tenure.intake.table_draft import Branch, TableDraft, cases, listed, one_of, relation_of
 
 CLOCK_WORDS = "the state at the export, known only later"
@@ -17,7 +17,8 @@ def order_lines(raw: Raw) -> TableDraft | None:
     """Draft order lines from a file of items, or of orders; None where it has no customer, date or amount."""
     draft = TableDraft("order_lines", raw)
     wide = _items_side_by_side(raw)
-    when, customer = raw.date("order"), draft.customer(0.3)
+    when = (raw.date("won") if is_crm(raw) else None) or raw.date("order")
+    customer = draft.customer(0.3)
     order = raw.find("order", "text", "number", "email", without=draft.used.values())
     if not when or not customer:
         return None
@@ -69,6 +70,12 @@ def order_lines(raw: Raw) -> TableDraft | None:
     return draft
 
 
+def is_crm(raw: Raw) -> bool:
+    """Say whether the rows are deals of a sales team: some were won."""
+    status = raw.find("status", "text")
+    return bool(status) and any("won" in words(value) for value in status.values)  # type: ignore[union-attr]
+
+
 def _product(draft: TableDraft, product: Column) -> str:
     named = draft.raw.find("product_name", "text", without=[product])
     draft.use(product)
@@ -85,6 +92,10 @@ def _name_dimensions(draft: TableDraft, columns: dict[str, str]) -> None:
             columns[role] = draft.use(found).as_text()  # type: ignore[union-attr]
 
 
+def _largest(column: Column) -> str:
+    return max(column.sample, key=lambda value: (bool(re.search(r"[1-9]", value)), len(value)))
+
+
 def _has_negative(column: Column) -> bool:
     return any(re.match(r"[^\d]*-|\(", value) for value in column.sample)
 
@@ -99,29 +110,26 @@ def _sales_only(draft: TableDraft) -> list[str]:
         return []
     draft.use(status)
     asked = [value for value, meant in found.items() if meant == "asked"]
-    is_crm = any("won" in value.lower() for value in found)
-    unknown = [] if is_crm else [value for value, meant in found.items() if meant is None]
-    lost = [value for value, meant in found.items() if meant == "none" or (is_crm and meant != "sale")]
+    deals = is_crm(draft.raw)
+    unknown = [] if deals else [value for value, meant in found.items() if meant is None]
+    lost = [value for value, meant in found.items() if meant == "none" or (deals and meant != "sale")]
     # Where orders wait for nothing but cash at the door, "pending" is what nearly all of them are.
-    waits = {value: n for value, n in status.top if value in asked}
     sold = sum(n for value, n in status.top if found[value] == "sale")
-    kept_asked = bool(waits) and (sum(waits.values()) > sold or any("hold" in value for value in asked))
-    kept = [v for v, meant in found.items() if meant == "refunded" or (meant == "sale") or (meant == "asked" and kept_asked) or v in unknown]
-    kept = [value for value in kept if value not in lost]
-    for doubtful in (asked, unknown):
-        if doubtful and not is_crm:
-            counts = sum(n for value, n in status.top if value in doubtful)
-            meant = "are sales" if (doubtful is unknown or kept_asked) else "are none"
+    waiting = [v for v in asked if "hold" in v or sum(n for value, n in status.top if value in asked) > sold]
+    for doubtful, counts in ((waiting, True), ([v for v in asked if v not in waiting], False), (unknown, True)):
+        if doubtful and not deals:
+            rows = sum(n for value, n in status.top if value in doubtful)
             draft.check(
                 "where",
-                f'"{status.name}" {listed(doubtful)} ({counts:,} rows): money that comes later, or never? Drafted as if they '
-                f"{meant}; {'take them out of' if meant == 'are sales' else 'add them to'} the list if not.",
+                f'"{status.name}" {listed(doubtful)} ({rows:,} rows): sales whose money comes later, or none? Drafted as '
+                f"{'sales; take them out of' if counts else 'none; add them to'} the list if they are not.",
             )
-    if not lost and not (asked and not kept_asked):
-        return []
-    if status.share < 0.97:  # it stands on an order's first line alone
-        return [f"coalesce({status.sql} NOT IN ({', '.join(repr(v) for v in lost)}), true)"] if lost else []
-    return [one_of(status, kept)]
+    if deals:
+        draft.check("where", f'is a deal that is won (as {listed([v for v in found if found[v] == "sale"])}) an order, or the start of a subscription? Drafted as an order; as a subscription it needs events and their ends.')
+    elif draft.raw.date("cancelled"):
+        return []  # what was cancelled is taken back on its day
+    kept = [value for value, meant in found.items() if value not in lost and (meant != "asked" or value in waiting)]
+    return [one_of(status, kept)] if len(kept) < len(found) else []
 
 
 def _with_order_discount(raw: Raw, order: Column, gross: str, taken: str) -> str:
@@ -156,7 +164,7 @@ def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -
         amount, day = (f"regexp_extract({packed.sql}, '{key}:([0-9:. -]+)', 1)" for key in ("amount", "date"))
         back = {name: sql for name, sql in columns.items() if name in ("customer_id", "order_id")}
         back |= {"occurred_at": f"TRY_CAST({day} AS TIMESTAMP)", "quantity": "-1", "amount": f"-TRY_CAST({amount} AS DECIMAL(18,4))"}
-        draft.branches.append(Branch(back, [f"{packed.sql} IS NOT NULL", *draft.branches[0].where]))
+        draft.branches.append(Branch(back, [f"{packed.sql} IS NOT NULL", *draft.branches[0].where[1:]]))
         draft.notes.append(f'A refund ("{packed.name}") is a line of its own, negative, on its own day.')
     else:
         back_amount = next((c for c in raw.columns if c.kind == "number" and re.search(r"refund", plain(c.name)) and any(float(n) > 0 for n in re.findall(r"\d+\.?\d*", " ".join(c.sample)))), None)
@@ -166,7 +174,7 @@ def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -
             back.pop("discount", None)
             draft.branches.append(Branch(back, [f"{draft.number(back_amount)} <> 0"]))
         elif back_amount:
-            draft.check("amount", f'"{back_amount.name}" (as {back_amount.example}) has no date: at the order\'s own date it would be known too early. Drafted without it; add negative lines if you know the days.')
+            draft.check("amount", f'"{back_amount.name}" (as {_largest(back_amount)}) has no date: at the order\'s own date it would be known too early. Drafted without it; add negative lines if you know the days.')
 
 
 def _items_side_by_side(raw: Raw) -> dict[str, dict[str, Column]]:
@@ -228,9 +236,9 @@ def payments(raw: Raw) -> TableDraft | None:
             draft.notes.append(f'"{found.name}" is not unique: retries and refunds share it, so it is no key.')
     how, kept = _how_it_went(draft)
     has_negative = _has_negative(amount)
-    columns["amount"] = f"abs({value})" if has_negative and "refunded" in how + "charged_back" else value
-    if has_negative and "refunded" not in how and "charged_back" not in how:
-        columns["amount"] = value
+    gives_back = "'refunded'" in how or "'charged_back'" in how
+    columns["amount"] = f"abs({value})" if has_negative and gives_back else value
+    if has_negative and not gives_back:
         where.append(f"{value} > 0")
         draft.notes.append(f'Negative "{amount.name}" are what we paid, not what customers did: left out.')
     columns["status"] = how
@@ -280,6 +288,8 @@ def _how_it_went(draft: TableDraft) -> tuple[str, list[str]]:
         if "refunded" in mapped.values() and not kind and not has_dated_refund and not raw.find("original", "text"):
             draft.check("status", f"\"{status.name}\" 'Refunded' is the state at the export: the refund has no date here. Drafted at the payment's own date, which is too early; better leave these rows 'succeeded'.")
         parts += [f"WHEN {one_of(status, [v for v in mapped if mapped[v] == way])} THEN '{way}'" for way in dict.fromkeys(mapped.values())]
+        absent = [way for way in ("failed", "refunded") if way not in states.values() and not (kind or has_dated_refund)]
+        parts += [f"WHEN lower({status.sql}) = '{way}' THEN '{way}'" for way in absent]
         if other := [value for value in states if value not in mapped]:
             kept.append(one_of(status, list(mapped)))
             draft.check("status", f'"{status.name}" {listed(other)}: no attempt that succeeded or failed. Drafted without them; map them if they are (as \'failed\', say).')
@@ -308,4 +318,4 @@ def _money_back(draft: TableDraft, columns: dict[str, str], minor: bool) -> None
             draft.branches.append(Branch(back, [f"{value} <> 0"]))
             draft.notes.append(f'"{amounts[0].name}" is a second row, dated "{when.name}".')
         elif any(re.search(r"[1-9]", v) for v in amounts[0].sample):
-            draft.check("amount", f'"{amounts[0].name}" (as {max(amounts[0].sample, key=len)}) has no date: {CLOCK_WORDS}. Drafted without it.')
+            draft.check("amount", f'"{amounts[0].name}" (as {_largest(amounts[0])}) has no date: {CLOCK_WORDS}. Drafted without it.')

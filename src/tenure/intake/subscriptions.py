@@ -91,18 +91,19 @@ def _agreed(draft: TableDraft) -> dict[str, str]:
         columns["subscription_id"] = draft.use(found).as_text()  # type: ignore[union-attr]
     if plan := raw.find("plan", "text", "number"):
         columns["plan"] = draft.use(plan).as_text()  # type: ignore[union-attr]
-    months = _months(draft)
+    if months := _months(draft):
+        draft.rows = f"SELECT *, {months} AS term_months FROM ({relation_of(raw)})"
     price = raw.find("plan_price", "number")
     if price:
         cents = _cents(draft, price)
         value = draft.number(price) + (" / 100" if cents else "")
         quantity = raw.find("quantity", "number")
         value += f" * {draft.number(quantity)}" if quantity else ""
-        columns["monthly_price"] = f"{value} / ({months})" if months else value
+        columns["monthly_price"] = f"{value} / term_months" if months else value
         if not months and "month" not in plain(price.name):
             draft.check("monthly_price", f'"{price.name}" (as {price.example}) is the price of a month, or of the whole term? The file names no term. Drafted as of a month; divide if not.')
     if months:
-        columns["term_days"] = f"CAST(CASE WHEN {months} >= 12 THEN 365.0 / 12 ELSE 30 END * {months} AS BIGINT)"
+        columns["term_days"] = "CASE WHEN term_months % 12 = 0 THEN 365 * term_months // 12 ELSE 30 * term_months END"
     return columns
 
 
@@ -136,10 +137,8 @@ def _newest_version(draft: TableDraft) -> None:
     own, updated = raw.find("subscription", "text", "number"), raw.date("updated")
     if not (own and updated) or own.distinct == own.filled:
         return
-    draft.rows = (
-        f"SELECT * FROM ({relation_of(raw)})\n    QUALIFY row_number() OVER (PARTITION BY {own.sql} ORDER BY "
-        f"{updated.as_time()} DESC) = 1"
-    )
+    rows = draft.rows or f"SELECT * FROM ({relation_of(raw)})"
+    draft.rows = f"{rows}\n    QUALIFY row_number() OVER (PARTITION BY {own.sql} ORDER BY {updated.as_time()} DESC) = 1"
     draft.notes.append(f'Rows of one "{own.name}" are versions of it: the newest by "{updated.name}" is read.')
 
 

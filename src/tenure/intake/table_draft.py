@@ -69,12 +69,12 @@ class TableDraft:
         """SQL of a column's time, joined with the time of day that stands beside it; a doubt is a point to check."""
         self.use(column)
         if len(readings := column.dates.readings) > 1 and not column.native.startswith(("DATE", "TIMESTAMP")):
-            first, second = readings[0], readings[1]
             example = column.dates.example
+            first, second = (f"{one.name} ({_day_of(column, one.of(literal(example)))})" for one in readings[:2])
             self.check(
                 name,
-                f'"{column.name}" {example!r} fits {first.name} and {second.name}: all values fit both. Read as '
-                f"{first.name}; by the other, days and months change places. Write the one your system uses.",
+                f'"{column.name}" {example!r} is {first} or {second}: all values fit both. Drafted by the first; by the '
+                "other every day is another. Write the one your system uses.",
             )
         sql = column.as_time()
         if clock := _clock_beside(self.raw, column):
@@ -110,6 +110,9 @@ def customer_of(raw: Raw, share: float = 0.3) -> tuple[Column, Column | None] | 
         and (column.distinct > 1 or column.filled < 3)
     ]  # fmt: skip
     ordered = [column for _, column in sorted(fitting, key=lambda one: one[0])]
+    # Of several e-mails the one that guests have, too; an id before an e-mail.
+    mails = sorted((c for c in ordered if c.kind == "email"), key=lambda c: -round(c.share, 1))
+    ordered = [mails.pop(0) if column.kind == "email" else column for column in ordered]
     sound = [column for column in ordered if not _has_placeholder(column)]
     if not (chosen := (sound or ordered or [None])[0]):
         return None
@@ -121,6 +124,11 @@ def customer_of(raw: Raw, share: float = 0.3) -> tuple[Column, Column | None] | 
 def _has_placeholder(column: Column) -> str:
     """Return the value that stands for "no customer": an id that is no id, beside many that are."""
     return next((v for v, n in column.top if v.lower() in PLACEHOLDERS and n > 1 and column.distinct > 3), "")
+
+
+def _day_of(column: Column, sql: str) -> str:
+    connection, _ = column.look  # type: ignore[misc]
+    return str(connection.execute(f"SELECT CAST({sql} AS DATE)").fetchall()[0][0])
 
 
 def _clock_beside(raw: Raw, date: Column) -> Column | None:

@@ -10,11 +10,12 @@ from tenure.core.sql import literal, quoted
 from tenure.intake import acts
 from tenure.intake.look import Raw, describe
 from tenure.intake.names import among, date_rank, plain
-from tenure.intake.sales import order_lines, payments
+from tenure.intake.sales import is_crm, order_lines, payments
 from tenure.intake.subscriptions import paid_periods, subscription_log, subscription_rows
 from tenure.intake.table_draft import TableDraft, customer_of
 
 SUBSCRIPTION_WORDS = re.compile(r"\b(subscription|plan|trial|abo|abonnement|membership|contract|billing period|renewal|term)\b")
+PERSON = ("first name", "last name", "name", "email", "phone", "phone number", "city", "birth date", "address")
 # Tables whose rows from several systems stand beside each other; of the others two would tell the same twice.
 ADDED_UP = ("engagement", "contacts", "usage", "support_tickets", "loyalty", "declared")
 
@@ -73,7 +74,7 @@ def _drafts_of(raw: Raw, history: Raw | None) -> tuple[list[TableDraft], str]:
     if has_consent_dates and raw.find("email", "email") and (drafts := acts.audience(raw)):
         return drafts, ""
     ways: list[Callable[[Raw], TableDraft | None]] = [order_lines, payments]
-    sells, pays = raw.count("orders") + 2 * _is_sale_status(raw), raw.count("payments")
+    sells, pays = raw.count("orders") + 2 * is_crm(raw), raw.count("payments")
     if pays > sells or (pays and raw.find("quantity") is None and raw.find("product") is None and pays >= sells):
         ways.reverse()
     is_list = raw.find("event", "text") is not None and not sells and pays < 2
@@ -83,7 +84,7 @@ def _drafts_of(raw: Raw, history: Raw | None) -> tuple[list[TableDraft], str]:
                 return [draft], ""
     if drafts := acts.events(raw):
         return drafts, ""
-    for way in (acts.loyalty, acts.answers, acts.usage, acts.customers):
+    for way in (acts.loyalty, acts.answers, acts.usage, *([acts.customers] if _own_id(raw) or _one_each(raw) else [])):
         if draft := way(raw):
             return [draft], ""
     if customer_of(raw):
@@ -94,12 +95,14 @@ def _drafts_of(raw: Raw, history: Raw | None) -> tuple[list[TableDraft], str]:
 
 
 def _own_id(raw: Raw) -> bool:
-    return any(plain(column.name) == "id" and column.is_unique for column in raw.columns)
+    """Say whether the rows are persons, who have ids of their own."""
+    described = sum(column.fits("attribute") is not None or plain(column.name) in PERSON for column in raw.columns)
+    return described > 1 and any(plain(column.name) == "id" and column.is_unique for column in raw.columns)
 
 
-def _is_sale_status(raw: Raw) -> bool:
-    status = raw.find("status", "text")
-    return bool(status) and any("won" in value.lower() for value in status.values)  # type: ignore[union-attr]
+def _one_each(raw: Raw) -> bool:
+    found = customer_of(raw)
+    return bool(found and found[0].is_unique)
 
 
 def _without_customer(raw: Raw) -> tuple[list[TableDraft], str]:
