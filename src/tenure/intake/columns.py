@@ -12,10 +12,10 @@ import duckdb
 from tenure.intake.names import date_rank, is_any, plain, rank, vocabulary
 from tenure.sources.readings.dates import date_readings
 from tenure.sources.readings.evidence import Evidence
+from tenure.sources.readings.numbers import number_readings
 
 Kind = Literal["empty", "number", "date", "clock", "email", "flag", "nested", "text"]
 NUMBER = re.compile(r"[-+(]?[-+$€£¥₹]?\s?[-+]?(\d+|\d{1,3}([.,' ]\d{3})+)([.,]\d+)?\s?[€$£%]?[)-]?")
-PLAIN_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 DATE = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ]\s?(\d{1,2}|[A-Za-z]{3,9})[-/. ]\s?\d{2,4}|[A-Za-z]{3,9},? \d{1,2},? \d{2,4})\.?"
     r"([ T,].*)?"
@@ -110,32 +110,17 @@ class Column:
             return f"ltrim({self.sql}, '''')"
         return f"lower({self.sql})" if self.kind == "email" else self.sql
 
-    def as_number(self) -> str:
-        """SQL of a DECIMAL; null where a value does not fit the convention that all values looked at have."""
-        if self.kind != "number" or all(PLAIN_NUMBER.fullmatch(value.strip()) for value in self.sample):
+    @cached_property
+    def numbers(self) -> Evidence:
+        connection, relation = self.look  # type: ignore[misc]
+        return number_readings(connection, relation, self.text)
+
+    def as_number(self, *, factor: bool = False) -> str:
+        """SQL of a number by the convention that all values have; ``factor``: short enough to be multiplied."""
+        if self.native != "VARCHAR" or not self.numbers.readings:
             return f"TRY_CAST({self.sql} AS DECIMAL(18,4))"
-        text = f"CAST({self.sql} AS VARCHAR)"
-        brackets = any(value.strip().startswith("(") for value in self.sample)
-        if self.has_decimal_comma:
-            read = f"replace(translate({text}, '.€$£ ', ''), ',', '.')"
-        else:
-            read = f"translate({text}, ',€$£¥₹ ', '')"
-        if brackets:
-            read = rf"regexp_replace({read}, '^\((.*)\)$', '-\1')"
-        return f"TRY_CAST({read} AS DECIMAL(18,4))"
-
-    @cached_property
-    def has_decimal_comma(self) -> bool:
-        """A comma that three digits do not follow, or that follows a point, is the decimal one."""
-        return any(re.search(r",\d{1,2}\D*$|,\d{4,}|\.\d{3},", value) for value in self.sample)
-
-    @cached_property
-    def number_doubt(self) -> str:
-        """Where thousands and decimals cannot be told apart: the value that shows it."""
-        odd = [value for value in self.sample if not PLAIN_NUMBER.fullmatch(value.strip())]
-        only_thousands = odd and all(re.fullmatch(r"\D*\d{1,3},\d{3}\D*", value) for value in odd)
-        dots = self.kind == "number" and self.sample and all(re.fullmatch(r"-?\d{1,3}\.\d{3}", v) for v in self.sample)
-        return odd[0] if only_thousands else self.sample[0] if dots else ""
+        read = self.numbers.readings[0].of(f"CAST({self.sql} AS VARCHAR)")
+        return f"CAST({read} AS DECIMAL(18,4))" if factor else read
 
     def as_time(self, sql: str = "") -> str:
         """SQL of a TIMESTAMP, with its zone where the values have one; ``sql`` gives texts instead of the file's."""

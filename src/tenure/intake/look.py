@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -15,8 +16,9 @@ from tenure.core.sql import literal, quoted
 from tenure.intake.columns import Column
 from tenure.intake.names import date_rank, plain, rank, vocabulary
 from tenure.sources.document import RAW
-from tenure.sources.raw_files import raw_relation
+from tenure.sources.raw_files import raw_relation, split_reference
 from tenure.sources.raw_mapping import RawFile
+from tenure.sources.readers.delimited import DelimitedReader
 from tenure.sources.readers.registry import find_readers
 from tenure.sources.source import Source
 
@@ -109,24 +111,26 @@ def _copy_texts(
 ) -> tuple[dict[str, str | int], Leaves]:
     """Make a table of texts. => the [raw] settings, what each column is in the file"""
     path = folder / reference
-    is_text = path.is_file() and find_readers(None).of(reference).sets_aside
+    reader = find_readers(None).of(split_reference(reference)[0])
+    is_text = isinstance(reader, DelimitedReader)
     settings = _dialect(path) if is_text else {}
     source = _source_over(folder, reference, settings)
-    if is_text and settings.keys() & {"skip", "stop"}:
+    # Until the readers know these two settings.
+    if is_text and settings.keys() & {"skip", "stop"} - RAW.keys():
         options = f"all_varchar = true, header = true, skip = {settings.get('skip', 0)}, null_padding = true"
         options += "".join(f", {option} = {literal(str(settings[key]))}" for key, option in
                            (("delimiter", "delim"), ("encoding", "encoding")) if key in settings)  # fmt: skip
         read = f"read_csv({literal(str(path))}, {options})"
     else:
         read = raw_relation(source, folder, scratch, reference)
-        if find_readers(None).of(reference.partition("#")[0]).guesses_types:
+        if reader.guesses_types:
             names = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
             read = raw_relation(source, folder, scratch, reference, text_columns=names)
     described = connection.execute(f"SELECT * FROM {read} LIMIT 0")
     leaves = [leaf for name, kind in ((d[0], d[1]) for d in described.description or ()) for leaf in _leaves(name, quoted(name), kind)]
     selected = ", ".join(f"nullif(trim(CAST({sql} AS VARCHAR)), '') AS {quoted(name)}" for name, _, sql, _ in leaves)
     connection.execute(f"CREATE TABLE {relation} AS SELECT {selected} FROM {read}")
-    if stop := settings.get("stop"):
+    if (stop := settings.get("stop")) and "stop" not in RAW:
         first = quoted(leaves[0][0])
         connection.execute(
             f"DELETE FROM {relation} WHERE rowid >= (SELECT min(rowid) FROM {relation} WHERE starts_with({first}, {literal(str(stop))}))"
@@ -137,7 +141,7 @@ def _copy_texts(
 
 
 def _source_over(folder: Path, reference: str, settings: dict[str, str | int]) -> Source:
-    about = {key: str(value) for key, value in settings.items() if key in ("delimiter", "encoding")}
+    about: dict[str, Any] = settings_known(settings)
     return Source(name="draft", where="draft", raw={reference: RawFile(**about)}, folder=folder)
 
 

@@ -43,20 +43,20 @@ def order_lines(raw: Raw) -> TableDraft | None:
         return None
     if product and product.kind != "empty":
         columns["product_id"] = _product(draft, product)
-    count = draft.number(quantity) if quantity else ""
+    count = draft.number(quantity, factor=True) if quantity else ""
     if per_line and quantity:
         columns["quantity"] = count
     elif not per_line:
         columns["quantity"] = f"CASE WHEN {draft.number(amount)} < 0 THEN -1 ELSE 1 END" if amount and _has_negative(amount) else "1"
-    gross = f"{count} * {draft.number(price)}" if price and quantity else draft.number(price)
+    gross = f"{count} * {draft.number(price, factor=True)}" if price and quantity else draft.number(price)
     columns["amount"] = draft.number(amount) if amount and amount is not price else gross
     discount = raw.find("discount", "number")
     if discount and discount is not amount:
         taken = draft.number(discount)
         if repeated and discount.filled < 0.97 * raw.rows and not amount:
             draft.rows = _with_order_discount(raw, order, gross, taken)  # type: ignore[arg-type]
-            columns["amount"] = f"{gross} * (1 - coalesce(order_discount, 0) / nullif(order_gross, 0))"
-            columns["discount"] = f"{gross} * coalesce(order_discount, 0) / nullif(order_gross, 0)"
+            columns["amount"] = f"{gross} * (1 - order_discount_share)"
+            columns["discount"] = f"{gross} * order_discount_share"
             draft.check("amount", f'"{discount.name}" stands on an order\'s first line alone: spread over its lines in proportion. Leave it out if lines are net already.')
         elif per_line:
             columns["discount"] = f"abs({taken})"
@@ -134,8 +134,8 @@ def _sales_only(draft: TableDraft) -> list[str]:
 
 def _with_order_discount(raw: Raw, order: Column, gross: str, taken: str) -> str:
     return (
-        f"SELECT *, max({taken}) OVER (PARTITION BY {order.sql}) AS order_discount,\n"
-        f"           sum({gross}) OVER (PARTITION BY {order.sql}) AS order_gross\n    FROM ({relation_of(raw)})"
+        f"SELECT *, coalesce(max({taken}) OVER w / nullif(sum({gross}) OVER w, 0), 0) AS order_discount_share\n"
+        f"    FROM ({relation_of(raw)}) WINDOW w AS (PARTITION BY {order.sql})"
     )
 
 

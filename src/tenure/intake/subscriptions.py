@@ -96,9 +96,9 @@ def _agreed(draft: TableDraft) -> dict[str, str]:
     price = raw.find("plan_price", "number")
     if price:
         cents = _cents(draft, price)
-        value = draft.number(price) + (" / 100" if cents else "")
+        value = draft.number(price, factor=True) + (" / 100" if cents else "")
         quantity = raw.find("quantity", "number")
-        value += f" * {draft.number(quantity)}" if quantity else ""
+        value += f" * {draft.number(quantity, factor=True)}" if quantity else ""
         columns["monthly_price"] = f"{value} / term_months" if months else value
         if not months and "month" not in plain(price.name):
             draft.check("monthly_price", f'"{price.name}" (as {price.example}) is the price of a month, or of the whole term? The file names no term. Drafted as of a month; divide if not.')

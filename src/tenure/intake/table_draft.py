@@ -46,16 +46,16 @@ class TableDraft:
     def check(self, column: str, text: str) -> None:
         self.checks.append((column, text))
 
-    def number(self, column: Column | None) -> str:
+    def number(self, column: Column | None, *, factor: bool = False) -> str:
         """SQL of a column's number; a doubt about its thousands is a point to check."""
         if not self.use(column) or column is None:
             return "NULL"
-        if column.number_doubt:
+        if len(column.numbers.readings) > 1:
+            first, second = column.numbers.readings[:2]
             self.check(
                 "amount",
-                f'"{column.name}" holds {column.number_doubt!r}: read as '
-                f"{'a decimal' if '.' in column.number_doubt else 'thousands'}; the other reading differs by a factor of "
-                "1,000. Change the expression if it is meant so.",
+                f'"{column.name}" {column.numbers.example!r} has {first.name} or {second.name}: all values fit both. '
+                "Drafted by the first; by the other, amounts differ by a factor of 1,000.",
             )
         if len(column.signs) > 1:
             self.check(
@@ -63,7 +63,7 @@ class TableDraft:
                 f'"{column.name}" holds {" and ".join(sorted(column.signs))}: two currencies in one column, read as if one. '
                 "Take another column, or keep the rows of one currency.",
             )
-        return column.as_number()
+        return column.as_number(factor=factor)
 
     def time(self, column: Column, name: str = "occurred_at") -> str:
         """SQL of a column's time, joined with the time of day that stands beside it; a doubt is a point to check."""

@@ -109,9 +109,9 @@ def _without_customer(raw: Raw) -> tuple[list[TableDraft], str]:
     if draft := acts.products(raw):
         return [draft], ""
     days = next((column for column in raw.columns if column.is_date and column.is_unique), None)
-    if days:
+    if days and not any(plain(column.name) == "id" for column in raw.columns):
         return [], f'no column says which customer, and "{days.name}" is another in every row: an aggregated report'
-    return [], "no column says which customer a row is of"
+    return [], "no column says which customer a row is of (it may describe campaigns, plans or products)"
 
 
 def _is_ticket_history(raw: Raw) -> bool:

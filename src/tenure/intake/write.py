@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from tenure.core.sql import quoted
 from tenure.intake.look import Raw, settings_known
 from tenure.intake.rhythm import currency_of, is_all_utc, targets, unused, zone_of_days
 from tenure.intake.table_draft import MOST_CHECKS, Branch, TableDraft, relation_of
@@ -91,9 +92,12 @@ def query_of(table: str, drafts: list[TableDraft]) -> str:
     ctes, selects = [], []
     for draft in drafts:
         view = rows[id(draft)]
-        ctes.append(f"{view} AS (\n    {draft.rows or relation_of(draft.raw).replace(' UNION ALL', chr(10) + '    UNION ALL')})")
+        if not draft.rows and len(draft.raw.references) == 1:
+            view = quoted(draft.raw.name)
+        else:
+            ctes.append(f"{view} AS (\n    {draft.rows or relation_of(draft.raw).replace(' UNION ALL', chr(10) + '    UNION ALL')})")
         selects += [_select(branch, ordered, view, draft) for branch in draft.branches]
-    return "WITH " + ",\n".join(ctes) + "\n" + "\nUNION ALL\n".join(selects)
+    return ("WITH " + ",\n".join(ctes) + "\n" if ctes else "") + "\nUNION ALL\n".join(selects)
 
 
 def _select(branch: Branch, ordered: list[str], view: str, draft: TableDraft) -> str:
