@@ -88,8 +88,7 @@ class Column:
 
     @cached_property
     def dates(self) -> Evidence:
-        connection, relation = self.look  # type: ignore[misc]
-        return date_readings(connection, relation, self.text)
+        return date_readings(*self._distinct_values(), self.text)
 
     @cached_property
     def is_date(self) -> bool:
@@ -112,8 +111,14 @@ class Column:
 
     @cached_property
     def numbers(self) -> Evidence:
+        return number_readings(*self._distinct_values(), self.text)
+
+    def _distinct_values(self) -> tuple[duckdb.DuckDBPyConnection, str]:
+        """Give all different values as a relation: a convention has to explain each, however often it stands there."""
         connection, relation = self.look  # type: ignore[misc]
-        return number_readings(connection, relation, self.text)
+        table = f"values_{relation}_{abs(hash(self.text))}"
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT DISTINCT {self.text} FROM {relation}")
+        return connection, table
 
     def as_number(self, *, factor: bool = False) -> str:
         """SQL of a number by the convention that all values have; ``factor``: short enough to be multiplied."""

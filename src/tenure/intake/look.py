@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import duckdb
 
 from tenure.core.errors import DataContractError
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import quoted
 from tenure.intake.columns import Column
 from tenure.intake.names import date_rank, plain, rank, vocabulary
 from tenure.sources.document import RAW
 from tenure.sources.raw_files import raw_relation, split_reference
 from tenure.sources.raw_mapping import RawFile
-from tenure.sources.readers.delimited import DelimitedReader
+from tenure.sources.raw_views import describe_query
 from tenure.sources.readers.registry import find_readers
 from tenure.sources.source import Source
 
 SAMPLE_ROWS = 200_000
 MOST_VALUES = 300
-HEAD_BYTES = 1 << 18
+# How a reader's refusal says what to write of a file: [raw."f.csv"] encoding = "latin-1".
+ADVICE = r'\b(encoding|quote|delimiter|skip|stop) = ("[^"]*"|\d+)'
 # Column of the copy of texts => its name, its SQL in the file, its type there.
 Leaves = dict[str, tuple[str, str, str]]
 
@@ -90,7 +91,7 @@ def parts_of(path: Path) -> list[str]:
 
 
 def look(connection: duckdb.DuckDBPyConnection, folder: Path, scratch: Path, reference: str, number: int) -> Raw:
-    """Copy a raw file as texts into the engine and describe its columns.
+    """Open a raw file as texts and describe its columns.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def look(connection: duckdb.DuckDBPyConnection, folder: Path, scratch: Path, ref
     """
     relation = f"looked_{number}"
     try:
-        settings, leaves = _copy_texts(connection, folder, scratch, reference, relation)
+        settings, leaves = _view_texts(connection, folder, scratch, reference, relation)
         (rows,) = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0]
         columns = describe(connection, relation, rows, leaves)
     except duckdb.Error as error:
@@ -106,43 +107,40 @@ def look(connection: duckdb.DuckDBPyConnection, folder: Path, scratch: Path, ref
     return Raw([reference], relation, columns, rows, {reference: settings} if settings else {})
 
 
-def _copy_texts(
-    connection: duckdb.DuckDBPyConnection, folder: Path, scratch: Path, reference: str, relation: str
+def _view_texts(
+    connection: duckdb.DuckDBPyConnection, folder: Path, scratch: Path, reference: str, view: str
 ) -> tuple[dict[str, str | int], Leaves]:
-    """Make a table of texts. => the [raw] settings, what each column is in the file"""
-    path = folder / reference
-    reader = find_readers(None).of(split_reference(reference)[0])
-    is_text = isinstance(reader, DelimitedReader)
-    settings = _dialect(path) if is_text else {}
-    source = _source_over(folder, reference, settings)
-    # Until the readers know these two settings.
-    if is_text and settings.keys() & {"skip", "stop"} - RAW.keys():
-        options = f"all_varchar = true, header = true, skip = {settings.get('skip', 0)}, null_padding = true"
-        options += "".join(f", {option} = {literal(str(settings[key]))}" for key, option in
-                           (("delimiter", "delim"), ("encoding", "encoding")) if key in settings)  # fmt: skip
-        read = f"read_csv({literal(str(path))}, {options})"
-    else:
-        read = raw_relation(source, folder, scratch, reference)
-        if reader.guesses_types:
-            names = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
-            read = raw_relation(source, folder, scratch, reference, text_columns=names)
-    described = connection.execute(f"SELECT * FROM {read} LIMIT 0")
-    leaves = [leaf for name, kind in ((d[0], d[1]) for d in described.description or ()) for leaf in _leaves(name, quoted(name), kind)]
+    """Make a view of a raw file's texts. => what [raw] has to say of the file, what each column is there"""
+    read, settings = _readable(connection, folder, scratch, reference)
+    described = connection.execute(f"SELECT * FROM {read} LIMIT 0").description or ()
+    leaves = [leaf for name, kind, *_ in described for leaf in _leaves(name, quoted(name), kind)]
     selected = ", ".join(f"nullif(trim(CAST({sql} AS VARCHAR)), '') AS {quoted(name)}" for name, _, sql, _ in leaves)
-    connection.execute(f"CREATE TABLE {relation} AS SELECT {selected} FROM {read}")
-    if (stop := settings.get("stop")) and "stop" not in RAW:
-        first = quoted(leaves[0][0])
-        connection.execute(
-            f"DELETE FROM {relation} WHERE rowid >= (SELECT min(rowid) FROM {relation} WHERE starts_with({first}, {literal(str(stop))}))"
-        )
-    everything = ", ".join(quoted(name) for name, *_ in leaves)
-    connection.execute(f"DELETE FROM {relation} WHERE coalesce({everything}, NULL) IS NULL")
+    (rows,) = connection.execute(f"SELECT count(*) FROM {read}").fetchall()[0]
+    kept = "TABLE" if rows < SAMPLE_ROWS else "VIEW"  # of few rows the time goes into opening the file again
+    connection.execute(f"CREATE {kept} {view} AS SELECT {selected} FROM {read}")
     return settings, {quoted(name): (last, sql, kind) for name, last, sql, kind in leaves}
 
 
-def _source_over(folder: Path, reference: str, settings: dict[str, str | int]) -> Source:
-    about: dict[str, Any] = settings_known(settings)
-    return Source(name="draft", where="draft", raw={reference: RawFile(**about)}, folder=folder)
+def _readable(
+    connection: duckdb.DuckDBPyConnection, folder: Path, scratch: Path, reference: str
+) -> tuple[str, dict[str, str | int]]:
+    """Give the SQL that reads a file; where its reader refuses it and says what to write, that is written."""
+    settings: dict[str, str | int] = {}
+    while True:
+        about: dict[str, Any] = settings
+        place = Path(mkdtemp(dir=scratch))  # a reader that refuses a file may leave something behind
+        source = Source(name="draft", where="draft", raw={reference: RawFile(**about)}, folder=folder)
+        try:
+            read = raw_relation(source, folder, place, reference)
+            columns = describe_query(connection, f"SELECT * FROM {read}", reference)
+            if find_readers(None).of(split_reference(reference)[0]).guesses_types:
+                read = raw_relation(source, folder, place, reference, text_columns=columns)
+            return read, settings
+        except DataContractError as error:
+            said = {key: value for key, value in re.findall(ADVICE, str(error)) if key not in settings and key in RAW}
+            if not said:
+                raise
+            settings |= {key: int(value) if value.isdigit() else value.strip('"') for key, value in said.items()}
 
 
 def _leaves(name: str, sql: str, kind: object, last: str = "") -> list[tuple[str, str, str, str]]:
@@ -173,56 +171,3 @@ def describe(connection: duckdb.DuckDBPyConnection, relation: str, rows: int, le
         sample = [value for value, _ in top]
         columns.append(Column(name, sql, text, rows, filled, distinct, top, sample, kind, (connection, relation)))
     return columns
-
-
-def _dialect(path: Path) -> dict[str, str | int]:
-    """Find what has to be said of a delimited file: encoding, delimiter, lines above the header, footer."""
-    head, tail = _ends(path)
-    settings: dict[str, str | int] = {}
-    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    try:
-        (head[: head.rfind(b"\n") + 1] or head).decode(encoding), tail[tail.find(b"\n") + 1 :].decode(encoding)
-    except UnicodeDecodeError:
-        encoding = "latin-1"
-    if encoding != "utf-8":
-        settings["encoding"] = encoding
-    text = head.decode(encoding, errors="replace").lstrip("\ufeff")
-    delimiter = max(",;\t|", key=lambda sign: _regularity(text, sign))
-    if delimiter != ",":
-        settings["delimiter"] = delimiter
-    rows = list(csv.reader(text.splitlines()[:60], delimiter=delimiter))
-    width = max((len(row) for row in rows), default=0)
-    full = [number for number, row in enumerate(rows) if len([cell for cell in row if cell.strip()]) > max(1, width * 0.6)]
-    if full and full[0] and all(sum(map(bool, row)) <= 2 for row in rows[: full[0]]):
-        settings["skip"] = full[0]
-    last = list(csv.reader(tail.decode(encoding, errors="replace").splitlines()[1:][-12:], delimiter=delimiter))
-    for row in last:
-        cells = [cell for cell in row if cell.strip()]
-        first = re.split(r"[(\d:]", cells[0])[0].strip() if cells else ""
-        if cells and len(cells) <= width * 0.4 and any(plain(first).startswith(word) for word in vocabulary()["words"]["totals"]):
-            return settings | {"stop": first}
-    return settings
-
-
-def _ends(path: Path) -> tuple[bytes, bytes]:
-    if path.suffix == ".gz":
-        import gzip
-
-        with gzip.open(path) as file:
-            return file.read(HEAD_BYTES), b""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-        file.seek(max(0, path.stat().st_size - HEAD_BYTES))
-        return head, file.read()
-
-
-def _regularity(text: str, delimiter: str) -> tuple[int, int]:
-    widths = [len(row) for row in csv.reader(text.splitlines()[:60], delimiter=delimiter) if row]
-    wide = [width for width in widths if width > 1]
-    usual = max(set(wide), key=wide.count) if wide else 0
-    return wide.count(usual) if usual else 0, usual
-
-
-def settings_known(settings: dict[str, str | int]) -> dict[str, str | int]:
-    """Keep what a [raw] section may say."""
-    return {key: value for key, value in settings.items() if key in RAW}

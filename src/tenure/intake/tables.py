@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tenure.core.sql import literal, quoted
 from tenure.intake import acts
-from tenure.intake.look import Raw, describe
+from tenure.intake.look import SAMPLE_ROWS, Raw, describe
 from tenure.intake.names import among, date_rank, plain
 from tenure.intake.sales import is_crm, order_lines, payments
 from tenure.intake.subscriptions import paid_periods, subscription_log, subscription_rows
@@ -189,7 +189,8 @@ def _tells_the_same(small: Raw, large: Raw) -> bool:
 def _append(raw: Raw, other: Raw) -> None:
     connection, _ = raw.columns[0].look  # type: ignore[misc]
     joined = f"{raw.relation}_{other.relation}"
-    connection.execute(f"CREATE TABLE {joined} AS SELECT * FROM {raw.relation} UNION ALL BY NAME SELECT * FROM {other.relation}")
+    kept = "TABLE" if raw.rows + other.rows < SAMPLE_ROWS else "VIEW"
+    connection.execute(f"CREATE {kept} {joined} AS SELECT * FROM {raw.relation} UNION ALL BY NAME SELECT * FROM {other.relation}")
     leaves = {column.text: (column.name, column.sql, column.native) for column in (*other.columns, *raw.columns)}
     raw.references += other.references
     raw.settings |= other.settings

@@ -6,7 +6,7 @@ import json
 import re
 
 from tenure.core.sql import quoted
-from tenure.intake.look import Raw, settings_known
+from tenure.intake.look import Raw
 from tenure.intake.rhythm import currency_of, is_all_utc, targets, unused, zone_of_days
 from tenure.intake.table_draft import MOST_CHECKS, Branch, TableDraft, relation_of
 from tenure.intake.tables import Found
@@ -113,7 +113,7 @@ def _raw_sections(raw: Raw, drafts: list[TableDraft]) -> list[str]:
         return lines
     plainly_known = next((draft.known_at for draft in drafts if draft.known_at and is_plain([draft])), "")
     for reference in raw.references:
-        settings = settings_known(raw.settings.get(reference, {}))
+        settings = raw.settings.get(reference, {})
         if settings or plainly_known:
             lines += ["", f"[raw.{_text(split_reference(reference)[0])}]"]
             lines += [f"{key} = {value if isinstance(value, int) else _text(value)}" for key, value in settings.items()]
