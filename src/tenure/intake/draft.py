@@ -56,7 +56,7 @@ def draft_source(workspace: Workspace, name: str, given: Sequence[str], *, force
                 for reference in parts_of(path):
                     raws.append(look(connection, path.parent, Path(scratch), reference, len(raws)))
             found = find_tables(raws)
-            if not any(table != "products" for table in found.tables):
+            if not found.tables.keys() - {"products", "customers"}:
                 said = "\n  - ".join(f"{file}: {reason}" for file, reason in found.left_out)
                 raise DataContractError(
                     f"Nothing was drafted: no file holds dated facts of customers.\n  - {said}\nExpected orders, payments, "
@@ -115,7 +115,7 @@ def _parts_for_queries(found: Found, scratch: Path) -> list[Path]:
         if is_plain(drafts):
             continue
         for draft in drafts:
-            for raw in (draft.raw, *draft.reads):
+            for raw in filter(None, (draft.raw, draft.raw.joined, *draft.reads)):
                 for place, reference in enumerate(raw.references):
                     file, part = split_reference(reference)
                     if not part:
@@ -124,7 +124,8 @@ def _parts_for_queries(found: Found, scratch: Path) -> list[Path]:
                     connection, _ = raw.columns[0].look  # type: ignore[misc]
                     connection.execute(f"COPY {raw.relation} TO {literal(str(path))} (FORMAT parquet)")
                     raw.references[place] = path.name
-                    draft.rows = draft.rows.replace(f'"{reference}"', f'"{path.name}"')
+                    for one, text in ((draft, "rows"), (draft.raw, "rows_sql")):
+                        setattr(one, text, getattr(one, text).replace(f'"{reference}"', f'"{path.name}"'))
                     draft.notes.append(f"{path.name} is a copy of {reference}: a query reads files. Draft anew with --force when it changes.")
                     copies.append(path)
     return list(dict.fromkeys(copies))

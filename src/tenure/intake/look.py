@@ -39,6 +39,8 @@ class Raw:
     columns: list[Column]
     rows: int
     settings: dict[str, dict[str, str | int]] = field(default_factory=dict)
+    rows_sql: str = ""  # of rows that are joined with those of another file
+    joined: Raw | None = None
 
     @property
     def name(self) -> str:

@@ -11,7 +11,9 @@ from importlib.resources import files
 from typing import Any
 
 # What stands around the name of a date and says nothing of which date it is.
-AROUND_DATES = frozenset({"date", "at", "on", "time", "utc", "timestamp", "datetime", "gmt", "dt", "local"})
+AROUND_DATES = frozenset(
+    {"date", "at", "on", "time", "utc", "timestamp", "datetime", "gmt", "dt", "local", "ms", "datum", "data", "fecha", "am"}
+)
 FURTHER = 1000  # how much less a name is preferred that meets the vocabulary only without its first word
 
 
@@ -75,14 +77,15 @@ def snake(text: str) -> str:
 
 
 def _plain_of(name: str) -> str:
-    return re.sub(r" (utc|metadata)$", "", plain(name))
+    return re.sub(r" ((utc|metadata|inc tax|ex tax|incl tax|excl tax|ids)$|(usd|eur|gbp)$)", "", plain(name))
 
 
 def _rank(name: str, listed: Iterable[str]) -> int | None:
-    listed = list(listed)
-    if name in listed:
-        return listed.index(name)
-    for prefix in vocabulary()["prefixes"]:
-        if name.startswith(f"{prefix} ") and (rest := name.removeprefix(f"{prefix} ")) in listed:
-            return FURTHER + listed.index(rest)
-    return None
+    listed, further = list(listed), 0
+    while True:
+        if name in listed:
+            return further + listed.index(name)
+        prefix = next((one for one in vocabulary()["prefixes"] if name.startswith(f"{one} ")), None)
+        if prefix is None:
+            return None
+        name, further = name.removeprefix(f"{prefix} "), FURTHER

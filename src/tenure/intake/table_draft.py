@@ -150,6 +150,8 @@ def one_of(column: Column, values: list[str]) -> str:
 
 def relation_of(raw: Raw) -> str:
     """SQL of the rows of raw files; several are joined by the names of their columns."""
+    if raw.rows_sql:
+        return raw.rows_sql
     selects = [f"SELECT * FROM {quoted(reference)}" for reference in raw.references]
     return " UNION ALL BY NAME ".join(selects)
 

@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tenure.core.sql import literal, quoted
 from tenure.intake import acts
+from tenure.intake.columns import Column
 from tenure.intake.look import SAMPLE_ROWS, Raw, describe
 from tenure.intake.names import among, date_rank, plain
 from tenure.intake.sales import is_crm, order_lines, payments
 from tenure.intake.subscriptions import paid_periods, subscription_log, subscription_rows
-from tenure.intake.table_draft import TableDraft, customer_of
+from tenure.intake.table_draft import TableDraft, customer_of, relation_of
 
-SUBSCRIPTION_WORDS = re.compile(r"\b(subscription|plan|trial|abo|abonnement|membership|contract|billing period|renewal|term)\b")
+SUBSCRIPTION_WORDS = re.compile(r"\b(subscription|plan|trial|abo|abonnement|membership|contract|billing period|renewal|term\b|tarif|vertrag|kundigung|monat)")
 PERSON = ("first name", "last name", "name", "email", "phone", "phone number", "city", "birth date", "address")
 # Tables whose rows from several systems stand beside each other; of the others two would tell the same twice.
 ADDED_UP = ("engagement", "contacts", "usage", "support_tickets", "loyalty", "declared")
@@ -32,7 +32,8 @@ class Found:
 def find_tables(raws: list[Raw]) -> Found:
     """Draft every staged table that the raw files hold."""
     found = Found()
-    found.raws = raws = _joined(raws, found)
+    raws = [_with_heads(raw, raws) for raw in _joined(raws, found)]
+    found.raws = raws
     histories = [raw for raw in raws if _is_ticket_history(raw)]
     drafted: list[TableDraft] = []
     for raw in raws:
@@ -42,7 +43,8 @@ def find_tables(raws: list[Raw]) -> Found:
         drafted += drafts
         if not drafts:
             found.left_out.append((raw.name, reason))
-    read = {other.name for draft in drafted for other in draft.reads}
+    read = {other.name for draft in drafted for other in (*draft.reads, draft.raw.joined) if other}
+    found.left_out = [(name, reason) for name, reason in found.left_out if name not in read]
     found.left_out += [(raw.name, "a history of fields without its tickets") for raw in histories if raw.name not in read]
     if not any(draft.table == "subscription_events" for draft in drafted):
         drafted += [draft for raw in raws if (draft := _periods(raw))]
@@ -165,6 +167,45 @@ def _joined(raws: list[Raw], found: Found) -> list[Raw]:
     return sorted(kept, key=lambda raw: order[raw.name])
 
 
+def _with_heads(raw: Raw, raws: list[Raw]) -> Raw:
+    """Join rows that name no customer with the rows of another file that does, by a key that is in both."""
+    if customer_of(raw, 0.2) or _is_ticket_history(raw):
+        return raw
+    for head in raws:
+        if head is raw or not customer_of(head, 0.2):
+            continue
+        for own in raw.columns:
+            key = next((c for c in head.columns if c.is_unique and c.kind != "date" and _one_key(own.name, c.name)), None)
+            if key and own.distinct > 3 and _common(own, key) > 0.5 * own.distinct:
+                return _join(raw, own, head, key)
+    return raw
+
+
+def _one_key(own: str, key: str) -> bool:
+    return plain(own) == plain(key) or (plain(key) == "id" and plain(own) in ("order id", "invoice id", "cart id", "basket id"))
+
+
+def _common(one: Column, other: Column) -> int:
+    connection, relation = one.look  # type: ignore[misc]
+    _, others = other.look  # type: ignore[misc]
+    both = f"SELECT DISTINCT {one.text} FROM {relation} INTERSECT SELECT {other.text} FROM {others}"
+    return int(connection.execute(f"SELECT count(*) FROM ({both})").fetchall()[0][0])
+
+
+def _join(raw: Raw, own: Column, head: Raw, key: Column) -> Raw:
+    connection, _ = own.look  # type: ignore[misc]
+    known = {column.text.lower() for column in raw.columns}
+    added = {c.text: (c.name, c.sql, c.native) for c in head.columns if c.text.lower() not in known}
+    view, names = f"{raw.relation}_with_{head.relation}", "".join(f", head.{text}" for text in added)
+    on = f"ON row.{own.text} = head.{key.text}"
+    connection.execute(f"CREATE VIEW {view} AS SELECT row.*{names} FROM {raw.relation} row LEFT JOIN {head.relation} head {on}")
+    leaves = {c.text: (c.name, c.sql, c.native) for c in raw.columns} | added
+    joined = Raw(raw.references, view, describe(connection, view, raw.rows, leaves), raw.rows, raw.settings)
+    joined.rows_sql = f"SELECT row.*{names} FROM ({relation_of(raw)}) row LEFT JOIN ({relation_of(head)}) head {on}"
+    joined.joined = head
+    return joined
+
+
 def _one_layout(one: Raw, other: Raw) -> bool:
     names, others = ({column.text for column in raw.columns} for raw in (one, other))
     common = names & others
@@ -219,19 +260,15 @@ def _keep_customers_who_meet(found: Found) -> None:
     others = [draft for table, drafts in found.tables.items() for draft in drafts if table not in ("customers", "products")]
     for draft in list(found.tables.get("customers", [])):
         own = next(iter(draft.used.values()))
-        if others and not any(_meet(own, next(iter(other.used.values()), own), draft.raw, other.raw) for other in others):
+        if others and not any(_meet(own, draft.raw, other.raw) for other in others):
             found.tables["customers"].remove(draft)
             found.left_out.append((draft.raw.name, f'its ids ("{own.name}", as {own.example}) appear in no other file: it would describe nobody'))
     if not found.tables.get("customers", [True]):
         del found.tables["customers"]
 
 
-def _meet(own: object, _: object, raw: Raw, other: Raw) -> bool:
+def _meet(own: Column, raw: Raw, other: Raw) -> bool:
     found = customer_of(other, 0.2)
     if not found or raw is other:
         return False
-    connection, relation = found[0].look  # type: ignore[misc]
-    (common,) = connection.execute(
-        f"SELECT count(*) FROM (SELECT DISTINCT {found[0].text} AS x FROM {relation} INTERSECT SELECT {own.text} FROM {raw.relation})"  # type: ignore[attr-defined]
-    ).fetchall()[0]
-    return bool(common >= max(1, 0.1 * found[0].distinct))
+    return _common(found[0], own) >= max(1, 0.1 * found[0].distinct)

@@ -35,12 +35,12 @@ def source_toml(name: str, found: Found) -> str:
         if table in found.tables:
             lines += ["", *table_lines(table, found.tables[table])]
     for raw in found.raws:
-        of_raw = [draft for draft in drafts if draft.raw is raw or raw in draft.reads]
+        of_raw = [draft for draft in drafts if draft.raw is raw or raw in (*draft.reads, draft.raw.joined)]
         lines += _raw_sections(raw, of_raw)
     lines += ["", *targets(found.tables)]
     lines += ["", "# Columns that are not used, and why:"]
     for raw in found.raws:
-        of_raw = [draft for draft in drafts if draft.raw is raw or raw in draft.reads]
+        of_raw = [draft for draft in drafts if draft.raw is raw or raw in (*draft.reads, draft.raw.joined)]
         if of_raw and (said := unused(raw, of_raw)):
             lines += [f"# {', '.join(raw.references)}", *said]
     if found.left_out:
@@ -65,7 +65,11 @@ def table_lines(table: str, drafts: list[TableDraft]) -> list[str]:
 def is_plain(drafts: list[TableDraft]) -> bool:
     """Say whether a table needs no query: one file, one row each."""
     draft = drafts[0]
-    return len(drafts) == 1 and len(draft.branches) == 1 and not (draft.branches[0].where or draft.rows) and len(draft.raw.references) == 1
+    return len(drafts) == 1 and len(draft.branches) == 1 and not (draft.branches[0].where or draft.rows) and is_single(draft.raw)
+
+
+def is_single(raw: Raw) -> bool:
+    return len(raw.references) == 1 and not raw.joined
 
 
 def _plain(draft: TableDraft, checks: list[tuple[str, str]]) -> list[str]:
@@ -92,7 +96,7 @@ def query_of(table: str, drafts: list[TableDraft]) -> str:
     ctes, selects = [], []
     for draft in drafts:
         view = rows[id(draft)]
-        if not draft.rows and len(draft.raw.references) == 1:
+        if not draft.rows and is_single(draft.raw):
             view = quoted(draft.raw.name)
         else:
             ctes.append(f"{view} AS (\n    {draft.rows or relation_of(draft.raw).replace(' UNION ALL', chr(10) + '    UNION ALL')})")
