@@ -19,31 +19,52 @@ def events(raw: Raw) -> list[TableDraft]:
         return []
     heads = {value: _heading(value) for value in event.values}
     sent, bought = ([value for value, head in heads.items() if head == kind] for kind in ("contacts", "purchase"))
-    skipped = [value for value, head in heads.items() if head == "identity"]
-    amount, order = raw.find("pay_amount", "number", "text"), raw.find("order", "text", "number", without=[event, *found])
+    skipped = [value for value, head in heads.items() if head in ("identity", "outcome")]
+    amount, order = (
+        raw.find("pay_amount", "number", "text"),
+        raw.find("order", "text", "number", without=[event, *found]),
+    )
     sells = bool(bought and amount and order and "order" in plain(order.name))
     drafts = []
     apart = [*sent, *skipped, *(bought if sells else [])]
-    for table, values in (("engagement", [v for v in heads if v not in apart]), ("contacts", sent), ("order_lines", bought if sells else [])):
+    for table, values in (
+        ("engagement", [v for v in heads if v not in apart]),
+        ("contacts", sent),
+        ("order_lines", bought if sells else []),
+    ):
         if not values:
             continue
         draft = TableDraft(table, raw)
         draft.use(event)
         columns = {"customer_id": draft.customer(0.2), "occurred_at": draft.time(when)}
-        whole = len(heads) > 250 or (table == "engagement" and not apart)
-        where = [] if whole else [one_of(event, values)] if len(values) < 20 or not apart else [f"{event.sql} NOT IN ({', '.join(map(literal, apart))})"]
-        _identified(draft, columns, skipped, table)
+        # An event that is new next month is an act, too.
+        where = (
+            [one_of(event, values)]
+            if table != "engagement"
+            else [f"{event.sql} NOT IN ({', '.join(map(literal, apart))})"]
+            if apart
+            else []
+        )
+        _identified(draft, columns, skipped, event, when)
         if table == "order_lines":
             columns |= {"order_id": draft.use(order).as_text(), "amount": draft.number(amount)}  # type: ignore[union-attr]
-            draft.check("where", f"are {listed(bought)} all orders, or does the shop's own export tell them again? Drafted from here; keep one of the two, or every order counts twice.")
+            draft.check(
+                "where",
+                f"are {listed(bought)} all orders, or does the shop's own export tell them again? Drafted from here; keep one of the two, or every order counts twice.",
+            )
         elif table == "contacts":
             for name in ("campaign", "offer"):
                 if column := raw.find(name, "text", "number"):
                     columns["campaign_id" if name == "campaign" else name] = draft.use(column).as_text()  # type: ignore[union-attr]
-            if flow := next((c for c in raw.columns if plain(c.name) == "flow id" and c.filled and c.name not in draft.used), None):
+            if flow := next(
+                (c for c in raw.columns if plain(c.name) == "flow id" and c.filled and c.name not in draft.used), None
+            ):
                 columns["campaign_id"] = f"coalesce({columns.get('campaign_id', 'NULL')}, {draft.use(flow).sql})"  # type: ignore[union-attr]
             columns["channel"] = _channel_of_sends(event, values)
-            draft.check("where", f"{listed(sent)}: what we sent (contacts), or an act of the customer (engagement)? Drafted as contacts; as acts, mailing more would look like more interest.")
+            draft.check(
+                "where",
+                f"{listed(sent)}: what we sent (contacts), or an act of the customer (engagement)? Drafted as contacts; as acts, mailing more would look like more interest.",
+            )
         else:
             _kinds(draft, columns, event, values)
         _once(draft, event, when, found[0])
@@ -64,14 +85,16 @@ def _event(raw: Raw) -> Column | None:
 
 
 def _heading(value: str) -> str | None:
-    for kind in ("contacts", "purchase", "identity", "engagement"):
+    for kind in ("contacts", "purchase", "identity", "outcome", "engagement"):
         if among(value, "events", kind):
             return kind
     return None
 
 
 def _kinds(draft: TableDraft, columns: dict[str, str], event: Column, values: list[str]) -> None:
-    known = {value: meant for value in values if (meant := among(value, "events", "engagement")) and meant != snake(value)}
+    known = {
+        value: meant for value in values if (meant := among(value, "events", "engagement")) and meant != snake(value)
+    }
     other = f"lower(regexp_replace({event.sql}, '[^A-Za-z0-9]+', '_', 'g'))"
     columns["kind"] = cases(event, known, other) if known else other
     if channel := draft.raw.find("channel", "text", without=draft.used.values()):
@@ -83,25 +106,35 @@ def _channel_of_sends(event: Column, values: list[str]) -> str:
     return cases(event, ways, "'email'") if len(set(ways.values())) > 1 else literal(next(iter(ways.values()), "email"))
 
 
-def _identified(draft: TableDraft, columns: dict[str, str], skipped: list[str], table: str) -> None:
-    """Name devices as the customers they turned out to be, where the tracker says so."""
+def _identified(draft: TableDraft, columns: dict[str, str], skipped: list[str], event: Column, when: Column) -> None:
+    """Name devices as the customers they turned out to be, where the tracker says so; known from that day on."""
     raw = draft.raw
     anonymous, identified = raw.find("anonymous", "text"), raw.find("identified", "text")
     if not (skipped and anonymous and identified):
         return
     draft.use(anonymous), draft.use(identified)
-    event, own = draft.used[next(iter(draft.used))], columns["customer_id"]
-    links = f"SELECT {anonymous.sql} AS device, min({identified.sql}) AS person FROM ({relation_of(raw)}) WHERE {one_of(event, skipped)} GROUP BY 1"
-    draft.rows = f"SELECT every.*, links.person FROM ({relation_of(raw)}) every LEFT JOIN ({links}) links ON links.device = every.{own}"
+    own = columns["customer_id"]
+    links = f"SELECT {anonymous.sql} AS device, min({identified.sql}) AS person, min({when.as_time()}) AS linked_at FROM ({relation_of(raw)}) WHERE {one_of(event, skipped)} GROUP BY 1"
+    draft.rows = f"SELECT every.*, links.person, links.linked_at FROM ({relation_of(raw)}) every LEFT JOIN ({links}) links ON links.device = every.{own}"
     columns["customer_id"] = f"coalesce(person, {own})"
-    draft.check("customer_id", f"{listed(skipped)} tell which device is which customer: drafted so that earlier acts of the device are his, too. They were known only from that day; take coalesce() away to leave devices apart.")
+    draft.check(
+        "customer_id",
+        f"{listed(skipped)} tell which device is which customer: drafted so that earlier acts of the device are the customer's, too, known from that day on. Take coalesce() away to leave devices apart.",
+    )
+    draft.known_at = f"greatest({when.as_time()}, linked_at)"
 
 
 def _once(draft: TableDraft, event: Column, when: Column, who: Column) -> None:
     """Read an event once that was delivered twice."""
     insert = draft.raw.find("insert", "text", "number", without=[event, when, who])
     own = next((c for c in draft.raw.columns if plain(c.name) == "id" and c.is_unique), None)
-    if own or not insert or insert.share < 0.9 or insert.distinct == insert.filled or insert.distinct < 0.5 * insert.filled:
+    if (
+        own
+        or not insert
+        or insert.share < 0.9
+        or insert.distinct == insert.filled
+        or insert.distinct < 0.5 * insert.filled
+    ):
         return
     draft.use(insert)
     rows = draft.rows or f"SELECT * FROM ({relation_of(draft.raw)})"
@@ -114,12 +147,19 @@ def _known(draft: TableDraft, when: Column) -> None:
     known = draft.raw.date("known")
     if known and known.share > 0.9 and known is not when:
         draft.use(known)
-        draft.known_at = known.as_time()
-        (early,) = known.look[0].execute(  # type: ignore[index]
-            f"SELECT count(*) FROM {draft.raw.relation} WHERE TRY_CAST({when.text} AS TIMESTAMP) > TRY_CAST({known.text} AS TIMESTAMP)"
-        ).fetchall()[0]
+        draft.known_at = f"greatest({known.as_time()}, linked_at)" if draft.known_at else known.as_time()
+        (early,) = (
+            known.look[0]
+            .execute(  # type: ignore[index]
+                f"SELECT count(*) FROM {draft.raw.relation} WHERE TRY_CAST({when.text} AS TIMESTAMP) > TRY_CAST({known.text} AS TIMESTAMP)"
+            )
+            .fetchall()[0]
+        )
         if early:
-            draft.check("occurred_at", f'"{when.name}" lies after "{known.name}" in {early:,} of {draft.raw.rows:,} rows: a clock is wrong. Drafted by "{when.name}"; by "{known.name}" the order of acts is that of their arrival.')
+            draft.check(
+                "occurred_at",
+                f'"{when.name}" lies after "{known.name}" in {early:,} of {draft.raw.rows:,} rows: a clock is wrong. Drafted by "{when.name}"; by "{known.name}" the order of acts is that of their arrival.',
+            )
 
 
 def audience(raw: Raw) -> list[TableDraft]:
@@ -131,13 +171,25 @@ def audience(raw: Raw) -> list[TableDraft]:
     if not (entries and customer):
         return []
     entries.sort(key=lambda column: date_rank(column.name, "opt_in") or 0)
-    came = f"coalesce({', '.join(draft.time(column) for column in entries)})" if len(entries) > 1 else draft.time(entries[0])
+    came = (
+        f"coalesce({', '.join(draft.time(column) for column in entries)})"
+        if len(entries) > 1
+        else draft.time(entries[0])
+    )
     columns = {"customer_id": customer, "channel": "'email'"}
     draft.branches.append(Branch({**columns, "occurred_at": came, "kind": "'subscribed'"}, [f"{came} IS NOT NULL"]))
     if left:
-        draft.branches.append(Branch({**columns, "occurred_at": draft.time(left), "kind": "'unsubscribed'"}, [f"{left.sql} IS NOT NULL"]))
-    draft.check("customer_id", "is a member of the list a customer? Drafted as one; if not, keep only those whom another table names.")
-    draft.check("kind", "consent could be [declared] instead (key 'email_consent', yes at the opt-in, no at the opt-out). Drafted as acts: then no page says who may be mailed.")
+        draft.branches.append(
+            Branch({**columns, "occurred_at": draft.time(left), "kind": "'unsubscribed'"}, [f"{left.sql} IS NOT NULL"])
+        )
+    draft.check(
+        "customer_id",
+        "is a member of the list a customer? Drafted as one; if not, keep only those whom another table names.",
+    )
+    draft.check(
+        "kind",
+        "consent could be [declared] instead (key 'email_consent', yes at the opt-in, no at the opt-out). Drafted as acts: then no page says who may be mailed.",
+    )
     return [draft]
 
 
@@ -159,12 +211,23 @@ def tickets(raw: Raw, history: Raw | None) -> TableDraft | None:
         where = [f"{draft.use(status).sql} NOT IN ({', '.join(map(literal, gone))})"]  # type: ignore[union-attr]
         draft.notes.append(f"Tickets that are {listed(gone)} are left out.")
     draft.branches.append(Branch({**columns, "occurred_at": draft.time(opened), "event": "'opened'"}, where))
-    if organisation := next((c for c in raw.columns if plain(c.name) in ("organization id", "company id", "organisation id") and c.filled), None):
-        draft.check("customer_id", f'the customer is the person ("{next(iter(draft.used))}") or the company ("{organisation.name}", as {organisation.example}). Drafted by the person; take the company if the other tables do.')
+    if organisation := next(
+        (c for c in raw.columns if plain(c.name) in ("organization id", "company id", "organisation id") and c.filled),
+        None,
+    ):
+        draft.check(
+            "customer_id",
+            f'the customer is the person ("{next(iter(draft.used))}") or the company ("{organisation.name}", as {organisation.example}). Drafted by the person; take the company if the other tables do.',
+        )
     if history and _add_history(draft, history, columns, own):
         return draft
     if solved := raw.date("solved"):
-        draft.branches.append(Branch({**columns, "occurred_at": draft.time(solved), "event": "'resolved'"}, [*where, f"{solved.sql} IS NOT NULL"]))
+        draft.branches.append(
+            Branch(
+                {**columns, "occurred_at": draft.time(solved), "event": "'resolved'"},
+                [*where, f"{solved.sql} IS NOT NULL"],
+            )
+        )
     return draft
 
 
@@ -189,11 +252,16 @@ def _add_history(draft: TableDraft, history: Raw, columns: dict[str, str], own: 
     draft.branches[0].where.append("changed_at IS NULL")
     moved = {**columns, "occurred_at": "changed_at", "event": "CASE WHEN is_over THEN 'resolved' ELSE 'reopened' END"}
     draft.branches.append(Branch(moved, ["changed_at IS NOT NULL", "is_over <> was_over"]))
-    draft.check("event", f"'solved' and 'closed' are one end here ({over}): a closed ticket that was solved is resolved once. If yours close without being solved, take 'closed' off the list.")
+    draft.check(
+        "event",
+        f"'solved' and 'closed' are one end here ({over}): a closed ticket that was solved is resolved once. If yours close without being solved, take 'closed' off the list.",
+    )
     return True
 
 
-def _dated(table: str, when: str, needed: dict[str, tuple[str, ...]], more: dict[str, str]) -> Callable[[Raw], TableDraft | None]:
+def _dated(
+    table: str, when: str, needed: dict[str, tuple[str, ...]], more: dict[str, str]
+) -> Callable[[Raw], TableDraft | None]:
     """Make the drafter of a table whose columns are plainly mapped. ``needed``: column => role and kinds."""
 
     def draft_table(raw: Raw) -> TableDraft | None:
@@ -222,7 +290,10 @@ def loyalty(raw: Raw) -> TableDraft | None:
     if not (points and draft):
         return None
     value = draft.number(points)
-    draft.branches[0].columns |= {"points": f"abs({value})", "event": f"CASE WHEN {value} < 0 THEN 'redeemed' ELSE 'earned' END"}
+    draft.branches[0].columns |= {
+        "points": f"abs({value})",
+        "event": f"CASE WHEN {value} < 0 THEN 'redeemed' ELSE 'earned' END",
+    }
     return draft
 
 
@@ -245,7 +316,14 @@ def products(raw: Raw) -> TableDraft | None:
     """Draft a list of products: one row each, and no customer."""
     draft = TableDraft("products", raw)
     own = raw.find("product", "text", "number") or next((c for c in raw.columns if plain(c.name) == "id"), None)
-    if customer_of(raw) or not own or not own.is_unique or raw.find("quantity", "number") is None and not raw.find("category", "text") and not raw.find("unit_price", "number"):
+    if (
+        customer_of(raw)
+        or not own
+        or not own.is_unique
+        or raw.find("quantity", "number") is None
+        and not raw.find("category", "text")
+        and not raw.find("unit_price", "number")
+    ):
         return None
     columns = {"product_id": draft.use(own).as_text()}  # type: ignore[union-attr]
     for name, role in (("category", "category"), ("brand", "brand")):
@@ -262,10 +340,14 @@ def customers(raw: Raw) -> TableDraft | None:
     draft = TableDraft("customers", raw)
     own = next((c for c in raw.columns if plain(c.name) == "id" and c.is_unique), None)
     found = customer_of(raw)
-    key = found[0] if found and found[0].is_unique and found[0].kind != "email" else own or (found[0] if found else None)
+    key = (
+        found[0] if found and found[0].is_unique and found[0].kind != "email" else own or (found[0] if found else None)
+    )
     if not key or not key.is_unique:
         return None
-    attributes = [c for c in raw.columns if c.fits("attribute") is not None and c.kind == "text" and 1 < c.distinct <= 200]
+    attributes = [
+        c for c in raw.columns if c.fits("attribute") is not None and c.kind == "text" and 1 < c.distinct <= 200
+    ]
     since = raw.date("registered")
     columns = {"customer_id": draft.use(key).as_text()}  # type: ignore[union-attr]
     kinds = next((c for c in raw.columns if plain(c.name) == "role" and "agent" in c.values), None)

@@ -77,6 +77,11 @@ class Column:
     def is_future(self) -> bool:
         return is_any(self.name, "later")
 
+    @property
+    def has_time(self) -> bool:
+        """A time of day stands in the values, or they count seconds."""
+        return any(":" in value for value in self.sample) or (self.is_whole and len(self.example) > 8)
+
     @cached_property
     def is_whole(self) -> bool:
         """Every value looked at is a whole number without a point."""

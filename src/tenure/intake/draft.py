@@ -101,7 +101,9 @@ def _refuse_overwriting(folder: Path, paths: list[Path], *, force: bool) -> None
     if force:
         return
     if (folder / "source.toml").exists():
-        raise UsageError(f"{folder / 'source.toml'} is there already. Give --force to write it anew, or draft under another name.")
+        raise UsageError(
+            f"{folder / 'source.toml'} is there already. Give --force to write it anew, or draft under another name."
+        )
     for path in paths:
         there = folder / path.name
         if there.is_file() and there.resolve() != path and fingerprint_file(there) != fingerprint_file(path):
@@ -126,6 +128,8 @@ def _parts_for_queries(found: Found, scratch: Path) -> list[Path]:
                     raw.references[place] = path.name
                     for one, text in ((draft, "rows"), (draft.raw, "rows_sql")):
                         setattr(one, text, getattr(one, text).replace(f'"{reference}"', f'"{path.name}"'))
-                    draft.notes.append(f"{path.name} is a copy of {reference}: a query reads files. Draft anew with --force when it changes.")
+                    draft.notes.append(
+                        f"{path.name} is a copy of {reference}: a query reads files. Draft anew with --force when it changes."
+                    )
                     copies.append(path)
     return list(dict.fromkeys(copies))

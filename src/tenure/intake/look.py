@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -58,13 +58,13 @@ class Raw:
         return min(fitting, key=lambda one: one[0])[1] if fitting else None
 
     def date(self, role: str) -> Column | None:
-        """Return the date whose name fits a role best; of two alike the one that is called a date, else the first."""
+        """Return the date whose name fits a role best; of two alike the finer one, the one that is called a date."""
         fitting = [
-            (fit, "date" not in column.name.lower(), column)
+            ((fit, not column.has_time, "date" not in column.name.lower()), column)
             for column in self.columns
             if column.filled and (fit := date_rank(column.name, role)) is not None and column.is_date
         ]
-        return min(fitting, key=lambda one: one[:2])[2] if fitting else None
+        return min(fitting, key=lambda one: one[0])[1] if fitting else None
 
     def count(self, listed: str) -> int:
         """Count the columns whose names are among the ``words`` of a kind of file."""
@@ -156,13 +156,18 @@ def _leaves(name: str, sql: str, kind: object, last: str = "") -> list[tuple[str
     return [(name, last or name, f"({sql} ->> '$')" if str(kind) == "JSON" else sql, str(kind))]
 
 
+def batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    listed = list(names)
+    return (listed[at : at + size] for at in range(0, len(listed), size))
+
+
 def describe(connection: duckdb.DuckDBPyConnection, relation: str, rows: int, leaves: Leaves) -> list[Column]:
     """Describe the columns of a copy of texts."""
-    counted = ", ".join(f"count({text}), approx_count_distinct({text})" for text in leaves)
-    figures = connection.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
-    if rows < SAMPLE_ROWS:
-        exact = connection.execute(f"SELECT {', '.join(f'count(DISTINCT {text})' for text in leaves)} FROM {relation}")
-        figures = [one for pair in zip(figures[::2], exact.fetchall()[0], strict=True) for one in pair]
+    figures: list[int] = []
+    different = "count(DISTINCT {x})" if rows < SAMPLE_ROWS else "approx_count_distinct({x})"
+    for some in batched(leaves, 40):  # of hundreds of columns the counts would not fit into memory at once
+        counted = ", ".join(f"count({text}), {different.replace('{x}', text)}" for text in some)
+        figures += connection.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
     columns = []
     for place, (text, (name, sql, kind)) in enumerate(leaves.items()):
         sampled = f"(SELECT {text} AS x FROM {relation} LIMIT {SAMPLE_ROWS})"

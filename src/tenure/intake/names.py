@@ -12,8 +12,26 @@ from typing import Any
 
 # What stands around the name of a date and says nothing of which date it is.
 AROUND_DATES = frozenset(
-    {"date", "at", "on", "time", "utc", "timestamp", "datetime", "gmt", "dt", "local", "ms", "datum", "data", "fecha", "am"}
+    {
+        "date",
+        "at",
+        "on",
+        "time",
+        "utc",
+        "timestamp",
+        "datetime",
+        "gmt",
+        "dt",
+        "local",
+        "ms",
+        "datum",
+        "data",
+        "fecha",
+        "am",
+    }
 )
+# Words that name anything: "product name" is no name of an order.
+BARE = frozenset({"id", "name", "number", "code", "reference"})
 FURTHER = 1000  # how much less a name is preferred that meets the vocabulary only without its first word
 
 
@@ -82,10 +100,12 @@ def _plain_of(name: str) -> str:
 
 def _rank(name: str, listed: Iterable[str]) -> int | None:
     listed, further = list(listed), 0
-    while True:
-        if name in listed:
-            return further + listed.index(name)
+    whole = name
+    while name not in listed or (further and name in BARE):
         prefix = next((one for one in vocabulary()["prefixes"] if name.startswith(f"{one} ")), None)
         if prefix is None:
-            return None
+            # "amazon order id", "shop customer number": what a system calls it by two words of its own.
+            rest = whole.partition(" ")[2]
+            return 2 * FURTHER + listed.index(rest) if " " in rest and rest in listed else None
         name, further = name.removeprefix(f"{prefix} "), FURTHER
+    return further + listed.index(name)

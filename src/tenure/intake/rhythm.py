@@ -28,8 +28,8 @@ def zone_of_days(drafts: list[TableDraft]) -> Setting:
     zones, raws = vocabulary()["zones"], {draft.raw.name: draft.raw for draft in drafts}
     used = [column for draft in drafts for column in draft.used.values() if column.is_date]
     offsets = Counter(offset for column in used for offset in column.offsets)
-    # A zone beside a time of day is the row's; elsewhere it is where a person lives.
-    timed = [raw for raw in raws.values() if any(column.kind == "clock" for column in raw.columns)]
+    # A zone beside a sale is the row's; elsewhere it is where a person lives.
+    timed = [draft.raw for draft in drafts if draft.table in ("order_lines", "payments")]
     if named := next((column for raw in timed if (column := raw.find("zone", "text"))), None):
         found = Counter(zones.get(value.lower(), value if "/" in value else "") for value in named.values)
         zone = found.most_common(1)[0][0]
@@ -40,13 +40,24 @@ def zone_of_days(drafts: list[TableDraft]) -> Setting:
         zone = zones.get(offset) or f"Etc/GMT{'-' if offset[0] == '+' else '+'}{int(offset[1:3])}"
         return Setting(zone, [f"# CHECK: the times carry the offset {offset}: {zone}, or another zone of that offset? The instants are right either way; "
                               "days begin where the zone says."])  # fmt: skip
-    is_utc = offsets or (used and all("utc" in plain(column.name).split() for column in used))
+    counted = [column for column in used if column.kind == "number" and column.has_time]
+    is_utc = offsets or counted or (used and all("utc" in plain(column.name).split() for column in used))
     systems = any(plain(c.name) in vocabulary()["words"]["utc"] for raw in raws.values() for c in raw.columns)
     if is_utc or systems:
         why = "the times say UTC" if is_utc else "the connector that wrote the files keeps times in UTC"
-        return Setting("UTC", [f'# CHECK: {why}; in which zone do your days begin? With "Europe/Berlin" here and raw_timezone = "UTC" below, 23:30 is of the next day; with UTC it is of the same.'])
+        return Setting(
+            "UTC",
+            [
+                f'# CHECK: {why}; in which zone do your days begin? With "Europe/Berlin" here and raw_timezone = "UTC" below, 23:30 is of the next day; with UTC it is of the same.'
+            ],
+        )
     example = used[0].example if used else ""
-    return Setting("UTC", [f"# CHECK: the times name no zone (as {example}). Drafted as UTC; if they are local times, write the zone, as in \"Europe/Berlin\": they stay as they are, but values with an offset move."])
+    return Setting(
+        "UTC",
+        [
+            f'# CHECK: the times name no zone (as {example}). Drafted as UTC; if they are local times, write the zone, as in "Europe/Berlin": they stay as they are, but values with an offset move.'
+        ],
+    )
 
 
 def is_all_utc(drafts: list[TableDraft]) -> bool:
@@ -55,23 +66,31 @@ def is_all_utc(drafts: list[TableDraft]) -> bool:
 
 def currency_of(drafts: list[TableDraft]) -> Setting:
     """Find the currency of the amounts that are used: by a column of codes, by signs; else it is asked."""
-    for draft in drafts:
-        if not any(name in branch.columns for branch in draft.branches for name in ("amount", "monthly_price", "price")):
-            continue
+    with_amounts = [d for d in drafts if any(n in d.branches[0].columns for n in ("amount", "monthly_price", "price"))]
+    for draft in with_amounts or drafts:
         if code := draft.raw.find("currency", "text"):
             others = f" and {listed(code.values[1:], 3)}" if code.distinct > 1 else ""
-            comments = [f"# CHECK: \"{code.name}\" holds {code.values[0]}{others}: convert the others, or leave them out."] if others else []
+            comments = (
+                [f'# CHECK: "{code.name}" holds {code.values[0]}{others}: convert the others, or leave them out.']
+                if others
+                else []
+            )
             return Setting(code.values[0].upper()[:3], comments)
         for column in draft.used.values():
             if column.signs:
                 sign = max(column.signs, key=lambda one: sum(one in value for value in column.sample))
                 return Setting(vocabulary()["signs"][sign], [f'# By the sign in "{column.name}".'])
-    return Setting("", ["# CHECK: no file says the currency: EUR or USD? Amounts stay as they are; pages show the name."])
+    return Setting(
+        "", ["# CHECK: no file says the currency: EUR or USD? Amounts stay as they are; pages show the name."]
+    )
 
 
 def targets(tables: dict[str, list[TableDraft]]) -> list[str]:
     """Give the lines of the targets that can be asked, with their numbers from the data's own rhythm."""
-    lines, names = ["# Which targets these tables can answer; leave a section out to take the usual numbers."], set(tables)
+    lines, names = (
+        ["# Which targets these tables can answer; leave a section out to take the usual numbers."],
+        set(tables),
+    )
     for name, target in sorted(all_targets().items()):
         if missing := missing_tables(target, names):
             lines.append(f"# {name}: cannot be asked without {' and '.join(missing)}.")
@@ -135,5 +154,3 @@ def unused(raw: Raw, drafts: list[TableDraft]) -> list[str]:
         )  # fmt: skip
         reasons.setdefault(reason, []).append(column.name)
     return [f"#   {reason}: {', '.join(names)}" for reason, names in sorted(reasons.items())]
-
-

@@ -27,7 +27,10 @@ def order_lines(raw: Raw) -> TableDraft | None:
         columns["order_id"] = draft.use(order).as_text()  # type: ignore[union-attr]
     else:
         columns["order_id"] = f"concat({customer}, ' ', CAST({when.sql} AS VARCHAR))"
-        draft.check("order_id", "no column is an order's id: one customer's lines of one time are one order here. Name the column if there is one.")
+        draft.check(
+            "order_id",
+            "no column is an order's id: one customer's lines of one time are one order here. Name the column if there is one.",
+        )
     where = _sales_only(draft)
     if wide:
         return _from_items(draft, wide, columns, where)
@@ -39,7 +42,7 @@ def order_lines(raw: Raw) -> TableDraft | None:
     # A total that stands on the first line of an order alone is the order's, not the line's.
     if amount and repeated and amount.filled < 0.97 * raw.rows and price:
         amount = None
-    if not amount and not (price and (quantity or not per_line)):
+    if not amount and not price:
         return None
     if product and product.kind != "empty":
         columns["product_id"] = _product(draft, product)
@@ -47,9 +50,16 @@ def order_lines(raw: Raw) -> TableDraft | None:
     if per_line and quantity:
         columns["quantity"] = count
     elif not per_line:
-        columns["quantity"] = f"CASE WHEN {draft.number(amount)} < 0 THEN -1 ELSE 1 END" if amount and _has_negative(amount) else "1"
+        columns["quantity"] = (
+            f"CASE WHEN {draft.number(amount)} < 0 THEN -1 ELSE 1 END" if amount and _has_negative(amount) else "1"
+        )
     gross = f"{count} * {draft.number(price, factor=True)}" if price and quantity else draft.number(price)
-    columns["amount"] = draft.number(amount) if amount and amount is not price else gross
+    columns["amount"] = draft.number(amount) if amount else gross
+    if not amount and price and quantity and quantity.distinct > 1:
+        draft.check(
+            "amount",
+            f'"{price.name}" (as {price.example}) is the price of one piece, or of the line? Drafted as of one, times "{quantity.name}"; if it is of the line, take the product away.',
+        )
     discount = raw.find("discount", "number")
     if discount and discount is not amount:
         taken = draft.number(discount)
@@ -57,13 +67,19 @@ def order_lines(raw: Raw) -> TableDraft | None:
             draft.rows = _with_order_discount(raw, order, gross, taken)  # type: ignore[arg-type]
             columns["amount"] = f"{gross} * (1 - order_discount_share)"
             columns["discount"] = f"{gross} * order_discount_share"
-            draft.check("amount", f'"{discount.name}" stands on an order\'s first line alone: spread over its lines in proportion. Leave it out if lines are net already.')
+            draft.check(
+                "amount",
+                f'"{discount.name}" stands on an order\'s first line alone: spread over its lines in proportion. Leave it out if lines are net already.',
+            )
         elif per_line:
             columns["discount"] = f"abs({taken})"
     elif not per_line and amount:
-        rival = next((c for c in raw.columns if c.kind == "number" and c is not amount and plain(c.name) in ("total", "grand total", "grand total base", "order total")), None)
-        if rival and plain(amount.name) != plain(rival.name):
-            draft.check("amount", f'"{amount.name}" (as {amount.example}) or "{rival.name}" (as {rival.example}, with shipping and tax). Drafted by the first.')
+        rival = raw.find("order_total", "number", without=[amount])
+        if rival:
+            draft.check(
+                "amount",
+                f'"{amount.name}" (as {amount.example}) or "{rival.name}" (as {rival.example}, with shipping and tax). Drafted by the first.',
+            )
     _name_dimensions(draft, columns)
     draft.branches.append(Branch(columns, where))
     _returns(draft, columns, order if repeated else None)
@@ -125,7 +141,10 @@ def _sales_only(draft: TableDraft) -> list[str]:
                 f"{'sales; take them out of' if counts else 'none; add them to'} the list if they are not.",
             )
     if deals:
-        draft.check("where", f'is a deal that is won (as {listed([v for v in found if found[v] == "sale"])}) an order, or the start of a subscription? Drafted as an order; as a subscription it needs events and their ends.')
+        draft.check(
+            "where",
+            f"is a deal that is won (as {listed([v for v in found if found[v] == 'sale'])}) an order, or the start of a subscription? Drafted as an order; as a subscription it needs events and their ends.",
+        )
     elif draft.raw.date("cancelled"):
         return []  # what was cancelled is taken back on its day
     kept = [value for value, meant in found.items() if value not in lost and (meant != "asked" or value in waiting)]
@@ -142,8 +161,16 @@ def _with_order_discount(raw: Raw, order: Column, gross: str, taken: str) -> str
 def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -> None:
     """Add what was taken back as lines of its own, dated then; say so where the file does not tell when."""
     raw = draft.raw
+    status = raw.find("status", "text")
+    given_back = (
+        [v for v in status.values if among(v, "statuses", "orders") == "refunded"]
+        if status and status.name in draft.used
+        else []
+    )
     cancelled = raw.date("cancelled")
-    packed = next((c for c in raw.columns if c.filled and all(re.search(r"amount:[\d.]+.*date:", v) for v in c.sample)), None)
+    packed = next(
+        (c for c in raw.columns if c.filled and all(re.search(r"amount:[\d.]+.*date:", v) for v in c.sample)), None
+    )
     negative = {**columns, "quantity": f"-({columns.get('quantity', '1')})", "amount": f"-({columns['amount']})"}
     if "discount" in columns:
         negative["discount"] = f"-({columns['discount']})"
@@ -158,30 +185,59 @@ def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -
         else:
             negative["occurred_at"], condition = draft.time(cancelled), f"{cancelled.sql} IS NOT NULL"
         draft.branches.append(Branch(negative, [condition]))
-        draft.notes.append(f'An order cancelled at "{cancelled.name}" stays until then; the same lines follow, negative.')
+        draft.notes.append(
+            f'An order cancelled at "{cancelled.name}" stays until then; the same lines follow, negative.'
+        )
     elif packed:
         draft.use(packed)
         amount, day = (f"regexp_extract({packed.sql}, '{key}:([0-9:. -]+)', 1)" for key in ("amount", "date"))
         back = {name: sql for name, sql in columns.items() if name in ("customer_id", "order_id")}
-        back |= {"occurred_at": f"TRY_CAST({day} AS TIMESTAMP)", "quantity": "-1", "amount": f"-TRY_CAST({amount} AS DECIMAL(18,4))"}
+        back |= {
+            "occurred_at": f"TRY_CAST({day} AS TIMESTAMP)",
+            "quantity": "-1",
+            "amount": f"-TRY_CAST({amount} AS DECIMAL(18,4))",
+        }
         draft.branches.append(Branch(back, [f"{packed.sql} IS NOT NULL", *draft.branches[0].where[1:]]))
         draft.notes.append(f'A refund ("{packed.name}") is a line of its own, negative, on its own day.')
     else:
-        back_amount = next((c for c in raw.columns if c.kind == "number" and re.search(r"refund", plain(c.name)) and any(float(n) > 0 for n in re.findall(r"\d+\.?\d*", " ".join(c.sample)))), None)
+        back_amount = next(
+            (
+                c
+                for c in raw.columns
+                if c.kind == "number"
+                and re.search(r"refund", plain(c.name))
+                and any(float(n) > 0 for n in re.findall(r"\d+\.?\d*", " ".join(c.sample)))
+            ),
+            None,
+        )
         refunded_at = raw.date("refunded")
         if back_amount and refunded_at:
-            back = negative | {"occurred_at": draft.time(refunded_at), "quantity": "-1", "amount": f"-abs({draft.number(back_amount)})"}
+            back = negative | {
+                "occurred_at": draft.time(refunded_at),
+                "quantity": "-1",
+                "amount": f"-abs({draft.number(back_amount)})",
+            }
             back.pop("discount", None)
             draft.branches.append(Branch(back, [f"{draft.number(back_amount)} <> 0"]))
         elif back_amount:
-            draft.check("amount", f'"{back_amount.name}" (as {_largest(back_amount)}) has no date: at the order\'s own date it would be known too early. Drafted without it; add negative lines if you know the days.')
+            draft.check(
+                "amount",
+                f'"{back_amount.name}" (as {_largest(back_amount)}) has no date: at the order\'s own date it would be known too early. Drafted without it; add negative lines if you know the days.',
+            )
+        elif given_back:
+            draft.check(
+                "where",
+                f"orders that are {listed(given_back)} were sold and given back, when is not in the file. Drafted as sold; take them out, and they were never bought.",
+            )
 
 
 def _items_side_by_side(raw: Raw) -> dict[str, dict[str, Column]]:
     """Find numbered groups of columns, "Product Item 1 id" beside "Product Item 2 id". => number: role: column"""
     groups: dict[str, dict[str, Column]] = defaultdict(dict)
     for column in raw.columns:
-        if not (numbered := re.fullmatch(r"(.*?)[ _]?(\d{1,2})[ _](.+)", column.name)) or "item" not in plain(numbered[1]):
+        if not (numbered := re.fullmatch(r"(.*?)[ _]?(\d{1,2})[ _](.+)", column.name)) or "item" not in plain(
+            numbered[1]
+        ):
             continue
         name = plain(numbered[3])
         for role, names in {"sku": ("sku",), "id": ("id", "product id"), "name": ("name",), "quantity": ("quantity", "qty"), "total": ("total", "line total", "price"), "sub": ("subtotal",)}.items():  # fmt: skip
@@ -190,7 +246,9 @@ def _items_side_by_side(raw: Raw) -> dict[str, dict[str, Column]]:
     return {n: group for n, group in groups.items() if {"quantity", "total"} <= group.keys()} if len(groups) > 1 else {}
 
 
-def _from_items(draft: TableDraft, wide: dict[str, dict[str, Column]], base: dict[str, str], where: list[str]) -> TableDraft:
+def _from_items(
+    draft: TableDraft, wide: dict[str, dict[str, Column]], base: dict[str, str], where: list[str]
+) -> TableDraft:
     for group in wide.values():
         product = next((group[role] for role in ("id", "sku", "name") if role in group), None)
         columns = base | {"product_id": product.sql if product else "NULL"}
@@ -212,8 +270,12 @@ def payments(raw: Raw) -> TableDraft | None:
     when = raw.date("paid")
     customer = draft.customer()
     currency = raw.find("currency", "text")
-    codes = [c for c in raw.columns if re.search(r"currency|waehrung|wahrung|devise|moneda", plain(c.name)) and c.filled]
-    mixed = any(code.distinct > 1 for code in codes if plain(code.name) in ("currency", "currency code", "transaction currency"))
+    codes = [
+        c for c in raw.columns if re.search(r"currency|waehrung|wahrung|devise|moneda", plain(c.name)) and c.filled
+    ]
+    mixed = any(
+        code.distinct > 1 for code in codes if plain(code.name) in ("currency", "currency code", "transaction currency")
+    )
     amount = (raw.find("converted_amount", "number") if mixed else None) or raw.find("pay_amount", "number")
     if not (when and customer and amount):
         return None
@@ -221,11 +283,17 @@ def payments(raw: Raw) -> TableDraft | None:
     if mixed and currency and plain(currency.name).startswith("currency"):
         main = currency.values[0]
         where.append(one_of(draft.use(currency), [main]))  # type: ignore[arg-type]
-        draft.check("amount", f'"{currency.name}" holds {listed(currency.values)}: sums of several currencies mean nothing. Drafted: {main!r} alone; convert the others, or leave them out.')
+        draft.check(
+            "amount",
+            f'"{currency.name}" holds {listed(currency.values)}: sums of several currencies mean nothing. Drafted: {main!r} alone; convert the others, or leave them out.',
+        )
     elif mixed:
         source = raw.find("pay_amount", "number", without=[amount])
         if source:
-            draft.check("amount", f'"{amount.name}" (as {amount.example}, the account\'s currency) or "{source.name}" (as {source.example}, in several currencies: its sum means nothing). Drafted by the first.')
+            draft.check(
+                "amount",
+                f'"{amount.name}" (as {amount.example}, the account\'s currency) or "{source.name}" (as {source.example}, in several currencies: its sum means nothing). Drafted by the first.',
+            )
     value, minor = draft.number(amount), _minor(draft, amount)
     value = f"{value} / 100" if minor else value
     columns = {"customer_id": customer, "occurred_at": draft.time(when)}
@@ -267,10 +335,17 @@ def _minor(draft: TableDraft, amount: Column) -> bool:
 def _how_it_went(draft: TableDraft) -> tuple[str, list[str]]:
     """Map statuses and types to the contract's four. => SQL, conditions on the rows that are payments of customers"""
     raw = draft.raw
-    status, kind = raw.find("status", "text"), raw.find("type", "text")
-    status = status if status and status.distinct <= 40 else None
+    status, kind = raw.find("pay_status", "text"), raw.find("type", "text")
+    # The state of an order is none of its payment.
+    status = status if status and status.distinct <= 40 and "order" not in words(status.name) else None
     states = {v: among(v, "statuses", "payments") for v in status.values} if status else {}
     kinds = {v: among(v, "types", "payments") for v in kind.values} if kind and kind.distinct <= 60 else {}
+    # A type that says how it went: Settled, Refused.
+    kinds |= {
+        v: "failed"
+        for v, meant in kinds.items()
+        if not meant and not status and among(v, "statuses", "payments") == "failed"
+    }
     if not any(kinds.values()):
         kinds, kind = {}, None
     kept, parts = [], []
@@ -279,26 +354,54 @@ def _how_it_went(draft: TableDraft) -> tuple[str, list[str]]:
         good = [value for value, meant in kinds.items() if meant]
         kept.append(one_of(kind, good))
         if other := [value for value in kinds if value not in good]:
-            draft.check("where", f'"{kind.name}" {listed(other, 4)} are not taken for payments of customers (e.g. {other[0]!r}: kept out; {good[0]!r}: kept). Add those that are; what is left out is no fact anywhere.')
-        parts += [f"WHEN {one_of(kind, [v for v in good if kinds[v] == way])} THEN '{way}'" for way in ("refunded", "charged_back") if way in kinds.values()]
+            draft.check(
+                "where",
+                f'"{kind.name}" {listed(other, 4)} are not taken for payments of customers (e.g. {other[0]!r}: kept out; {good[0]!r}: kept). Add those that are; what is left out is no fact anywhere.',
+            )
+        parts += [
+            f"WHEN {one_of(kind, [v for v in good if kinds[v] == way])} THEN '{way}'"
+            for way in ("refunded", "charged_back", "failed")
+            if way in kinds.values()
+        ]
     if status and any(states.values()):
         draft.use(status)
         has_dated_refund = bool(raw.date("refunded"))
-        mapped = {v: ("succeeded" if m in ("refunded", "charged_back") and has_dated_refund else m) for v, m in states.items() if m and m != "left_out"}
-        if "refunded" in mapped.values() and not kind and not has_dated_refund and not raw.find("original", "text"):
-            draft.check("status", f"\"{status.name}\" 'Refunded' is the state at the export: the refund has no date here. Drafted at the payment's own date, which is too early; better leave these rows 'succeeded'.")
-        parts += [f"WHEN {one_of(status, [v for v in mapped if mapped[v] == way])} THEN '{way}'" for way in dict.fromkeys(mapped.values())]
-        absent = [way for way in ("failed", "refunded") if way not in states.values() and not (kind or has_dated_refund)]
+        mapped = {
+            v: ("succeeded" if m in ("refunded", "charged_back") and has_dated_refund else m)
+            for v, m in states.items()
+            if m and m != "left_out"
+        }
+        if "refunded" in mapped.values() and not kind and not has_dated_refund:
+            draft.check(
+                "status",
+                f"\"{status.name}\" 'Refunded' is the state at the export: the refund has no date here. Drafted at the payment's own date, which is too early; better leave these rows 'succeeded'.",
+            )
+        parts += [
+            f"WHEN {one_of(status, [v for v in mapped if mapped[v] == way])} THEN '{way}'"
+            for way in dict.fromkeys(mapped.values())
+        ]
+        absent = [
+            way for way in ("failed", "refunded") if way not in states.values() and not (kind or has_dated_refund)
+        ]
         parts += [f"WHEN lower({status.sql}) = '{way}' THEN '{way}'" for way in absent]
         if other := [value for value in states if value not in mapped]:
             kept.append(one_of(status, list(mapped)))
-            draft.check("status", f'"{status.name}" {listed(other)}: no attempt that succeeded or failed. Drafted without them; map them if they are (as \'failed\', say).')
+            draft.check(
+                "status",
+                f"\"{status.name}\" {listed(other)}: no attempt that succeeded or failed. Drafted without them; map them if they are (as 'failed', say).",
+            )
         elif len(mapped) == len(states) and set(mapped.values()) == {"succeeded"}:
-            draft.check("status", f'"{status.name}" is {listed(list(states))} throughout: failures are missing, by the export\'s filter or because there were none. In the first case failed payments are never seen.')
+            draft.check(
+                "status",
+                f'"{status.name}" is {listed(list(states))} throughout: failures are missing, by the export\'s filter or because there were none. In the first case failed payments are never seen.',
+            )
     elif kind:
         parts.append("ELSE 'succeeded'")
     else:
-        draft.check("status", "no column says how a payment went: all are drafted as 'succeeded'; if failures are in the file, they are counted as paid.")
+        draft.check(
+            "status",
+            "no column says how a payment went: all are drafted as 'succeeded'; if failures are in the file, they are counted as paid.",
+        )
         return "'succeeded'", kept
     return f"CASE {' '.join(parts)} END", kept
 
@@ -318,4 +421,7 @@ def _money_back(draft: TableDraft, columns: dict[str, str], minor: bool) -> None
             draft.branches.append(Branch(back, [f"{value} <> 0"]))
             draft.notes.append(f'"{amounts[0].name}" is a second row, dated "{when.name}".')
         elif any(re.search(r"[1-9]", v) for v in amounts[0].sample):
-            draft.check("amount", f'"{amounts[0].name}" (as {_largest(amounts[0])}) has no date: {CLOCK_WORDS}. Drafted without it.')
+            draft.check(
+                "amount",
+                f'"{amounts[0].name}" (as {_largest(amounts[0])}) has no date: {CLOCK_WORDS}. Drafted without it.',
+            )

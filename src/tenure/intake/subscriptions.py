@@ -23,7 +23,11 @@ def subscription_rows(raw: Raw) -> TableDraft | None:
         return None
     columns = {"customer_id": customer, **_agreed(draft)}
     status = raw.find("status", "text")
-    states = {value: among(value, "statuses", "subscriptions") for value in status.values} if status and status.distinct < 30 else {}
+    states = (
+        {value: among(value, "statuses", "subscriptions") for value in status.values}
+        if status and status.distinct < 30
+        else {}
+    )
     base = []
     if never := [value for value, meant in states.items() if meant == "never"]:
         draft.use(status)
@@ -32,7 +36,12 @@ def subscription_rows(raw: Raw) -> TableDraft | None:
     over = [value for value, meant in states.items() if meant == "ended"]
     end_at, asked_at = _ends(draft, status, over, cancel, end)
     if trial and trial.filled:
-        draft.branches.append(Branch({**columns, "occurred_at": draft.time(trial), "event": "'trial_started'"}, [*base, f"{trial.sql} IS NOT NULL"]))
+        draft.branches.append(
+            Branch(
+                {**columns, "occurred_at": draft.time(trial), "event": "'trial_started'"},
+                [*base, f"{trial.sql} IS NOT NULL"],
+            )
+        )
     began, outlived = draft.time(start), list(base)
     if trial and trial_end and "activ" not in start.name.lower():
         began = f"coalesce({draft.time(trial_end)}, {began})"
@@ -45,17 +54,40 @@ def subscription_rows(raw: Raw) -> TableDraft | None:
     outlived.append(f"{start.sql} IS NOT NULL") if start.share < 1 else None
     draft.branches.append(Branch({**columns, "occurred_at": began, "event": "'started'"}, outlived))
     if paused := raw.date("paused"):
-        draft.branches.append(Branch({**columns, "occurred_at": draft.time(paused), "event": "'paused'"}, [*base, f"{paused.sql} IS NOT NULL"]))
+        draft.branches.append(
+            Branch(
+                {**columns, "occurred_at": draft.time(paused), "event": "'paused'"},
+                [*base, f"{paused.sql} IS NOT NULL"],
+            )
+        )
     if resumed := raw.date("resumed"):
-        draft.branches.append(Branch({**columns, "occurred_at": draft.time(resumed), "event": "'resumed'"}, [*base, f"{resumed.sql} IS NOT NULL"]))
+        draft.branches.append(
+            Branch(
+                {**columns, "occurred_at": draft.time(resumed), "event": "'resumed'"},
+                [*base, f"{resumed.sql} IS NOT NULL"],
+            )
+        )
     reason = raw.find("end_reason", "text")
     why = {"end_reason": draft.use(reason).as_text()} if reason else {}  # type: ignore[union-attr]
     if asked_at:
-        forced = [value for value in reason.values if value.lower() in vocabulary()["words"]["involuntary"]] if reason else []
-        chose = [f"coalesce({reason.sql} NOT IN ({', '.join(map(literal, forced))}), true)"] if reason and forced else []
-        draft.branches.append(Branch({**columns, "occurred_at": asked_at[0], "event": "'cancel_requested'"} | why, [*base, *asked_at[1], *chose]))
+        forced = (
+            [value for value in reason.values if value.lower() in vocabulary()["words"]["involuntary"]]
+            if reason
+            else []
+        )
+        chose = (
+            [f"coalesce({reason.sql} NOT IN ({', '.join(map(literal, forced))}), true)"] if reason and forced else []
+        )
+        draft.branches.append(
+            Branch(
+                {**columns, "occurred_at": asked_at[0], "event": "'cancel_requested'"} | why,
+                [*base, *asked_at[1], *chose],
+            )
+        )
     if end_at:
-        draft.branches.append(Branch({**columns, "occurred_at": end_at[0], "event": "'ended'"} | why, [*base, *end_at[1]]))
+        draft.branches.append(
+            Branch({**columns, "occurred_at": end_at[0], "event": "'ended'"} | why, [*base, *end_at[1]])
+        )
     _newest_version(draft)
     return draft
 
@@ -70,15 +102,24 @@ def _ends(
         planned = not re.search(r"ended|terminated|expired", plain(end.name))
         asked = (draft.time(cancel), [f"{cancel.sql} IS NOT NULL"]) if cancel else None
         if planned and not is_over:
-            draft.check("event", f'"{end.name}" (as {end.example}) is an end that has come, or the end of the term that runs? Drafted as an end once its day has passed; if terms renew, remove the branch.')
+            draft.check(
+                "event",
+                f'"{end.name}" (as {end.example}) is an end that has come, or the end of the term that runs? Drafted as an end once its day has passed; if terms renew, remove the branch.',
+            )
         return (draft.time(end), [f"{end.sql} IS NOT NULL", *(is_over if planned else [])]), asked
     if cancel and is_over:
         leaving = [v for v in (status.values if status else []) if among(v, "statuses", "subscriptions") == "leaving"]
         if leaving:
-            draft.check("event", f'"{cancel.name}" of {listed(leaving)} lies ahead: a planned end, not yet one. Drafted: \'ended\' for {listed(over)} alone; when it was asked for is not in the file.')
+            draft.check(
+                "event",
+                f"\"{cancel.name}\" of {listed(leaving)} lies ahead: a planned end, not yet one. Drafted: 'ended' for {listed(over)} alone; when it was asked for is not in the file.",
+            )
         return (draft.time(cancel), [f"{cancel.sql} IS NOT NULL", *is_over]), None
     if cancel:
-        draft.check("event", f'"{cancel.name}" (as {cancel.example}) is the day it ended, or the day somebody asked for the end? Drafted as the end; if it ran on to the term\'s end, write \'cancel_requested\'.')
+        draft.check(
+            "event",
+            f"\"{cancel.name}\" (as {cancel.example}) is the day it ended, or the day somebody asked for the end? Drafted as the end; if it ran on to the term's end, write 'cancel_requested'.",
+        )
         return (draft.time(cancel), [f"{cancel.sql} IS NOT NULL"]), None
     return None, None
 
@@ -101,7 +142,10 @@ def _agreed(draft: TableDraft) -> dict[str, str]:
         value += f" * {draft.number(quantity, factor=True)}" if quantity else ""
         columns["monthly_price"] = f"{value} / term_months" if months else value
         if not months and "month" not in plain(price.name):
-            draft.check("monthly_price", f'"{price.name}" (as {price.example}) is the price of a month, or of the whole term? The file names no term. Drafted as of a month; divide if not.')
+            draft.check(
+                "monthly_price",
+                f'"{price.name}" (as {price.example}) is the price of a month, or of the whole term? The file names no term. Drafted as of a month; divide if not.',
+            )
     if months:
         columns["term_days"] = "CASE WHEN term_months % 12 = 0 THEN 365 * term_months // 12 ELSE 30 * term_months END"
     return columns
@@ -118,8 +162,10 @@ def _cents(draft: TableDraft, price: Column) -> bool:
 
 def _months(draft: TableDraft) -> str:
     """SQL of the months of a term, by the words for it."""
-    interval = draft.raw.find("interval", "text")
     known = vocabulary()["intervals"]
+    texts = (column for column in draft.raw.columns if column.kind == "text" and column.values)
+    worded = next((c for c in texts if all(plain(value) in known for value in c.values)), None)
+    interval = draft.raw.find("interval", "text") or worded
     if not interval or interval.distinct > 20:
         return ""
     months = {value: known.get(plain(value)) for value in interval.values}
@@ -151,13 +197,21 @@ def subscription_log(raw: Raw) -> TableDraft | None:
     meanings = {value: among(value, "events", "subscription") for value in event.values}
     mapped = {value: meant for value, meant in meanings.items() if meant}
     draft.use(event)
-    columns = {"customer_id": customer, "occurred_at": draft.time(when), "event": cases(event, mapped), **_agreed(draft)}
+    columns = {
+        "customer_id": customer,
+        "occurred_at": draft.time(when),
+        "event": cases(event, mapped),
+        **_agreed(draft),
+    }
     if reason := raw.find("end_reason", "text"):
         columns["end_reason"] = draft.use(reason).as_text()  # type: ignore[union-attr]
     where = []
     if other := [value for value in meanings if value not in mapped]:
         where.append(one_of(event, list(mapped)))
-        draft.check("event", f'"{event.name}" {listed(other)}: no event of a subscription that is known. Drafted without them; map those that are.')
+        draft.check(
+            "event",
+            f'"{event.name}" {listed(other)}: no event of a subscription that is known. Drafted without them; map those that are.',
+        )
     draft.branches.append(Branch(columns, where))
     return draft
 
@@ -166,7 +220,10 @@ def _event_column(raw: Raw) -> Column | None:
     for column in raw.columns:
         if column.fits("event") is not None and column.kind == "text" and column.distinct <= 60:
             known = sum(n for value, n in column.top if among(value, "events", "subscription"))
-            if known > 0.6 * sum(n for _, n in column.top) and len({among(v, "events", "subscription") for v in column.values} - {None}) > 1:
+            if (
+                known > 0.6 * sum(n for _, n in column.top)
+                and len({among(v, "events", "subscription") for v in column.values} - {None}) > 1
+            ):
                 return column
     return None
 
@@ -181,7 +238,11 @@ def paid_periods(raw: Raw) -> TableDraft | None:
     plan, own = raw.find("plan", "text"), raw.find("subscription", "text", "number", share=0.5)
     own = own if own and not own.is_unique and plain(own.name) != "id" else None
     begin = draft.time(start)
-    until = draft.time(end) if end else f"{begin} + to_days(CAST(CASE WHEN {months} >= 12 THEN 365.0 / 12 ELSE 30 END * {months} AS INTEGER))"
+    until = (
+        draft.time(end)
+        if end
+        else f"{begin} + to_days(CAST(CASE WHEN {months} >= 12 THEN 365.0 / 12 ELSE 30 END * {months} AS INTEGER))"
+    )
     who = draft.use(own).as_text() if own else customer  # type: ignore[union-attr]
     status = raw.find("status", "text")
     paid = [v for v in status.values if among(v, "statuses", "payments") == "succeeded"] if status else []
@@ -204,5 +265,8 @@ def paid_periods(raw: Raw) -> TableDraft | None:
             [f"(from_next IS NULL OR from_next > period_until + {grace})", f"period_until + {grace} < today"],
         )
     )
-    draft.check("event", f"no events, only paid periods: an end is drafted where nothing was paid within {GRACE_DAYS} days of a period's end, known then. With fewer days late payers end and start again; with more, ends are known later.")
+    draft.check(
+        "event",
+        f"no events, only paid periods: an end is drafted where nothing was paid within {GRACE_DAYS} days of a period's end, known then. With fewer days late payers end and start again; with more, ends are known later.",
+    )
     return draft

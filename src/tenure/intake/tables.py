@@ -14,7 +14,9 @@ from tenure.intake.sales import is_crm, order_lines, payments
 from tenure.intake.subscriptions import paid_periods, subscription_log, subscription_rows
 from tenure.intake.table_draft import TableDraft, customer_of, relation_of
 
-SUBSCRIPTION_WORDS = re.compile(r"\b(subscription|plan|trial|abo|abonnement|membership|contract|billing period|renewal|term\b|tarif|vertrag|kundigung|monat)")
+SUBSCRIPTION_WORDS = re.compile(
+    r"\b(subscription|plan|trial|abo|abonnement|membership|contract|billing period|renewal|term\b|tarif|vertrag|kundigung|monat)"
+)
 PERSON = ("first name", "last name", "name", "email", "phone", "phone number", "city", "birth date", "address")
 # Tables whose rows from several systems stand beside each other; of the others two would tell the same twice.
 ADDED_UP = ("engagement", "contacts", "usage", "support_tickets", "loyalty", "declared")
@@ -45,9 +47,15 @@ def find_tables(raws: list[Raw]) -> Found:
             found.left_out.append((raw.name, reason))
     read = {other.name for draft in drafted for other in (*draft.reads, draft.raw.joined) if other}
     found.left_out = [(name, reason) for name, reason in found.left_out if name not in read]
-    found.left_out += [(raw.name, "a history of fields without its tickets") for raw in histories if raw.name not in read]
+    found.left_out += [
+        (raw.name, "a history of fields without its tickets") for raw in histories if raw.name not in read
+    ]
     if not any(draft.table == "subscription_events" for draft in drafted):
         drafted += [draft for raw in raws if (draft := _periods(raw))]
+    named = {draft.raw.name for draft in drafted}
+    found.left_out = [(name, reason) for name, reason in found.left_out if name not in named]
+    if drafted and not {draft.table for draft in drafted} - {"products", "customers"}:
+        found.left_out += [(draft.raw.name, f"it holds {draft.table} alone, no facts with a date") for draft in drafted]
     for draft in drafted:
         found.tables.setdefault(draft.table, []).append(draft)
     for table, drafts in found.tables.items():
@@ -147,9 +155,7 @@ def _bank(raw: Raw) -> tuple[list[TableDraft], str]:
 
 
 def _periods(raw: Raw) -> TableDraft | None:
-    if not raw.date("period_end") and not raw.find("interval", "text"):
-        return None
-    return paid_periods(raw)
+    return paid_periods(raw) if customer_of(raw) else None
 
 
 def _joined(raws: list[Raw], found: Found) -> list[Raw]:
@@ -162,7 +168,12 @@ def _joined(raws: list[Raw], found: Found) -> list[Raw]:
         elif not _tells_the_same(raw, alike):
             _append(alike, raw)
         else:
-            found.left_out.append((raw.name, f"its rows are in {alike.name}, too: forms of the same data; reading both would count everything twice"))
+            found.left_out.append(
+                (
+                    raw.name,
+                    f"its rows are in {alike.name}, too: forms of the same data; reading both would count everything twice",
+                )
+            )
     order = {raw.name: place for place, raw in enumerate(raws)}
     return sorted(kept, key=lambda raw: order[raw.name])
 
@@ -175,14 +186,18 @@ def _with_heads(raw: Raw, raws: list[Raw]) -> Raw:
         if head is raw or not customer_of(head, 0.2):
             continue
         for own in raw.columns:
-            key = next((c for c in head.columns if c.is_unique and c.kind != "date" and _one_key(own.name, c.name)), None)
+            key = next(
+                (c for c in head.columns if c.is_unique and c.kind != "date" and _one_key(own.name, c.name)), None
+            )
             if key and own.distinct > 3 and _common(own, key) > 0.5 * own.distinct:
                 return _join(raw, own, head, key)
     return raw
 
 
 def _one_key(own: str, key: str) -> bool:
-    return plain(own) == plain(key) or (plain(key) == "id" and plain(own) in ("order id", "invoice id", "cart id", "basket id"))
+    return plain(own) == plain(key) or (
+        plain(key) == "id" and plain(own) in ("order id", "invoice id", "cart id", "basket id")
+    )
 
 
 def _common(one: Column, other: Column) -> int:
@@ -198,7 +213,9 @@ def _join(raw: Raw, own: Column, head: Raw, key: Column) -> Raw:
     added = {c.text: (c.name, c.sql, c.native) for c in head.columns if c.text.lower() not in known}
     view, names = f"{raw.relation}_with_{head.relation}", "".join(f", head.{text}" for text in added)
     on = f"ON row.{own.text} = head.{key.text}"
-    connection.execute(f"CREATE VIEW {view} AS SELECT row.*{names} FROM {raw.relation} row LEFT JOIN {head.relation} head {on}")
+    connection.execute(
+        f"CREATE VIEW {view} AS SELECT row.*{names} FROM {raw.relation} row LEFT JOIN {head.relation} head {on}"
+    )
     leaves = {c.text: (c.name, c.sql, c.native) for c in raw.columns} | added
     joined = Raw(raw.references, view, describe(connection, view, raw.rows, leaves), raw.rows, raw.settings)
     joined.rows_sql = f"SELECT row.*{names} FROM ({relation_of(raw)}) row LEFT JOIN ({relation_of(head)}) head {on}"
@@ -215,7 +232,11 @@ def _one_layout(one: Raw, other: Raw) -> bool:
 def _tells_the_same(small: Raw, large: Raw) -> bool:
     """Say whether most rows of a file are in another: alike in their dates and figures."""
     known = {column.text for column in large.columns if column.filled}
-    columns = [column for column in small.columns if column.text in known and column.kind in ("date", "number") and column.share > 0.5]
+    columns = [
+        column
+        for column in small.columns
+        if column.text in known and column.kind in ("date", "number") and column.share > 0.5
+    ]
     columns = sorted(columns, key=lambda column: (column.kind != "date", -column.distinct))[:4]
     if not columns or columns[0].kind != "date":
         return False
@@ -231,7 +252,9 @@ def _append(raw: Raw, other: Raw) -> None:
     connection, _ = raw.columns[0].look  # type: ignore[misc]
     joined = f"{raw.relation}_{other.relation}"
     kept = "TABLE" if raw.rows + other.rows < SAMPLE_ROWS else "VIEW"
-    connection.execute(f"CREATE {kept} {joined} AS SELECT * FROM {raw.relation} UNION ALL BY NAME SELECT * FROM {other.relation}")
+    connection.execute(
+        f"CREATE {kept} {joined} AS SELECT * FROM {raw.relation} UNION ALL BY NAME SELECT * FROM {other.relation}"
+    )
     leaves = {column.text: (column.name, column.sql, column.native) for column in (*other.columns, *raw.columns)}
     raw.references += other.references
     raw.settings |= other.settings
@@ -243,8 +266,14 @@ def _keep_best(found: Found, table: str, drafts: list[TableDraft]) -> None:
     """Keep the draft that says most; of the others say that they were left out, and what follows."""
 
     def says(draft: TableDraft) -> tuple[int, int, int]:
-        known = sum(bool(among(value, "types", "payments")) for column in draft.used.values() for value in column.values[:50])
-        return sum(len(branch.columns) for branch in draft.branches[:1]) + (known > 0), draft.raw.count("payments"), draft.raw.rows
+        known = sum(
+            bool(among(value, "types", "payments")) for column in draft.used.values() for value in column.values[:50]
+        )
+        return (
+            sum(len(branch.columns) for branch in draft.branches[:1]) + (known > 0),
+            draft.raw.count("payments"),
+            draft.raw.rows,
+        )
 
     best = max(drafts, key=says)
     for draft in drafts:
@@ -257,12 +286,19 @@ def _keep_best(found: Found, table: str, drafts: list[TableDraft]) -> None:
 
 def _keep_customers_who_meet(found: Found) -> None:
     """Leave a list of customers out whose ids appear in no other table: it would describe nobody."""
-    others = [draft for table, drafts in found.tables.items() for draft in drafts if table not in ("customers", "products")]
+    others = [
+        draft for table, drafts in found.tables.items() for draft in drafts if table not in ("customers", "products")
+    ]
     for draft in list(found.tables.get("customers", [])):
         own = next(iter(draft.used.values()))
         if others and not any(_meet(own, draft.raw, other.raw) for other in others):
             found.tables["customers"].remove(draft)
-            found.left_out.append((draft.raw.name, f'its ids ("{own.name}", as {own.example}) appear in no other file: it would describe nobody'))
+            found.left_out.append(
+                (
+                    draft.raw.name,
+                    f'its ids ("{own.name}", as {own.example}) appear in no other file: it would describe nobody',
+                )
+            )
     if not found.tables.get("customers", [True]):
         del found.tables["customers"]
 

@@ -65,7 +65,12 @@ def table_lines(table: str, drafts: list[TableDraft]) -> list[str]:
 def is_plain(drafts: list[TableDraft]) -> bool:
     """Say whether a table needs no query: one file, one row each."""
     draft = drafts[0]
-    return len(drafts) == 1 and len(draft.branches) == 1 and not (draft.branches[0].where or draft.rows) and is_single(draft.raw)
+    return (
+        len(drafts) == 1
+        and len(draft.branches) == 1
+        and not (draft.branches[0].where or draft.rows)
+        and is_single(draft.raw)
+    )
 
 
 def is_single(raw: Raw) -> bool:
@@ -73,12 +78,15 @@ def is_single(raw: Raw) -> bool:
 
 
 def _plain(draft: TableDraft, checks: list[tuple[str, str]]) -> list[str]:
-    columns = {name: PLAIN_CAST.sub(r"\1", sql) if PLAIN_CAST.fullmatch(sql) else sql for name, sql in draft.branches[0].columns.items()}
+    columns = {
+        name: PLAIN_CAST.sub(r"\1", sql) if PLAIN_CAST.fullmatch(sql) else sql
+        for name, sql in draft.branches[0].columns.items()
+    }
     attributes = {name.partition(".")[2]: sql for name, sql in columns.items() if "." in name}
     columns = {name: sql for name, sql in columns.items() if "." not in name}
     lines = [f"# CHECK: {text}" for column, text in checks if column not in columns]
     lines.append(f"from = {_text(draft.raw.name)}")
-    for name in sorted(columns, key=lambda one: (FIRST.index(one) if one in FIRST else len(FIRST))):
+    for name in sorted(columns, key=lambda one: FIRST.index(one) if one in FIRST else len(FIRST)):
         lines += [f"# CHECK: {text}" for column, text in checks if column == name]
         lines.append(f"{name} = {_text(columns[name])}")
     if attributes:
@@ -89,23 +97,31 @@ def _plain(draft: TableDraft, checks: list[tuple[str, str]]) -> list[str]:
 def query_of(table: str, drafts: list[TableDraft]) -> str:
     """Write the query of a table: the rows of each raw file under a name, one SELECT per branch."""
     known = any(draft.known_at for draft in drafts)
-    names = {name for draft in drafts for branch in draft.branches for name in branch.columns} | ({"known_at"} if known else set())
+    names = {name for draft in drafts for branch in draft.branches for name in branch.columns} | (
+        {"known_at"} if known else set()
+    )
     contract = STAGED_TABLES[table].column_names
     ordered = [name for name in (*FIRST, *contract) if name in names]
-    rows = {draft: f"rows_{number}" if len(drafts) > 1 else "raw_rows" for number, draft in enumerate(map(id, drafts), 1)}
+    rows = {
+        draft: f"rows_{number}" if len(drafts) > 1 else "raw_rows" for number, draft in enumerate(map(id, drafts), 1)
+    }
     ctes, selects = [], []
     for draft in drafts:
         view = rows[id(draft)]
         if not draft.rows and is_single(draft.raw):
             view = quoted(draft.raw.name)
         else:
-            ctes.append(f"{view} AS (\n    {draft.rows or relation_of(draft.raw).replace(' UNION ALL', chr(10) + '    UNION ALL')})")
+            ctes.append(
+                f"{view} AS (\n    {draft.rows or relation_of(draft.raw).replace(' UNION ALL', chr(10) + '    UNION ALL')})"
+            )
         selects += [_select(branch, ordered, view, draft) for branch in draft.branches]
     return ("WITH " + ",\n".join(ctes) + "\n" if ctes else "") + "\nUNION ALL\n".join(selects)
 
 
 def _select(branch: Branch, ordered: list[str], view: str, draft: TableDraft) -> str:
-    columns = branch.columns | ({"known_at": draft.known_at} if draft.known_at and "known_at" not in branch.columns else {})
+    columns = branch.columns | (
+        {"known_at": draft.known_at} if draft.known_at and "known_at" not in branch.columns else {}
+    )
     selected = ",\n       ".join(f"{columns.get(name, 'NULL')} AS {name}" for name in ordered)
     where = f"\nWHERE {chr(10).join(['', '  AND ']).join(branch.where)}" if branch.where else ""
     return f"SELECT {selected}\nFROM {view}{where}"
@@ -132,5 +148,3 @@ def _text(text: str) -> str:
 def _long(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"""', '""\\"')
     return f'"""\n{escaped}\n"""'
-
-
