@@ -13,7 +13,7 @@ from tenure.core.hashing import fingerprint_file
 from tenure.core.lock import sole_writer
 from tenure.core.sql import literal
 from tenure.core.workspace import Workspace, check_name
-from tenure.intake.look import Raw, look, parts_of
+from tenure.intake.look import look, parts_of, tables_of_server
 from tenure.intake.names import snake
 from tenure.intake.tables import Found, find_tables
 from tenure.intake.write import is_plain, source_toml
@@ -46,15 +46,15 @@ def draft_source(workspace: Workspace, name: str, given: Sequence[str], *, force
     """
     check_name("Source", name)
     folder = workspace.raw(name)
-    paths = _paths(given)
+    paths, references = _references(given)
     _refuse_overwriting(folder, paths, force=force)
     with sole_writer(workspace, name, f"tenure draft {name}"), workspace.scratch(name) as scratch:
         connection = open_locked(Path(scratch), Path(scratch), *{path.parent for path in paths})
         try:
-            raws: list[Raw] = []
-            for path in paths:
-                for reference in parts_of(path):
-                    raws.append(look(connection, path.parent, Path(scratch), reference, len(raws)))
+            raws = [
+                look(connection, place, Path(scratch), reference, number)
+                for number, (place, reference) in enumerate(references)
+            ]
             found = find_tables(raws)
             if not found.tables.keys() - {"products", "customers"}:
                 said = "\n  - ".join(f"{file}: {reason}" for file, reason in found.left_out)
@@ -78,23 +78,29 @@ def draft_source(workspace: Workspace, name: str, given: Sequence[str], *, force
     return Drafted(folder / "source.toml", text, tables, found.left_out)
 
 
-def _paths(given: Sequence[str]) -> list[Path]:
+def _references(given: Sequence[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Give the files to copy, and the folder and name of everything that can be read: files, sheets, tables."""
     readers = find_readers(None)
     paths: list[Path] = []
-    for one in map(Path, given):
-        if one.is_dir():
-            paths += sorted(path for path in one.iterdir() if path.name.lower().endswith(readers.endings))
-        elif one.is_file():
-            readers.of(one.name)
-            paths.append(one)
+    references: list[tuple[Path, str]] = []
+    for one in given:
+        server, path = split_reference(one)[0], Path(one)
+        if readers.is_server(server):
+            references += [(Path(), table) for table in tables_of_server(one)]
+        elif path.is_dir():
+            paths += sorted(file for file in path.iterdir() if file.name.lower().endswith(readers.endings))
+        elif path.is_file():
+            readers.of(path.name)
+            paths.append(path)
         else:
-            raise UsageError(f"{one}: no such file. Expected files or a folder of files.")
-    if not paths:
+            raise UsageError(f"{one}: no such file. Expected files, a folder of files, or postgresql#table.")
+    if not paths and not references:
         raise UsageError(f"{', '.join(given)}: no file that can be read. Expected one of {', '.join(readers.endings)}.")
     names = [path.name for path in paths]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"{sorted(twice)[0]}: two files of one name. Rename one: they lie in one folder.")
-    return [path.resolve() for path in paths]
+    paths = [path.resolve() for path in paths]
+    return paths, [*((path.parent, part) for path in paths for part in parts_of(path)), *references]
 
 
 def _refuse_overwriting(folder: Path, paths: list[Path], *, force: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -90,6 +91,22 @@ def parts_of(path: Path) -> list[str]:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
             return [f"{path.name}#{row[0]}" for row in cursor.fetchall()]
     return [path.name]
+
+
+def tables_of_server(reference: str) -> list[str]:
+    """Name the table that a reference names, or every table of the PostgreSQL server."""
+    server, table = split_reference(reference)
+    if table or server != "postgresql":
+        return [reference]
+    from adbc_driver_postgresql import dbapi
+
+    from tenure.sources.readers.postgresql import TABLES, URL_VARIABLE
+
+    if not (url := os.environ.get(URL_VARIABLE)):
+        raise DataContractError(f"postgresql: {URL_VARIABLE} is not set. Expected a connection address; set it.")
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        return [f"{server}#{row[0]}" for row in sorted(cursor.fetchall())]
 
 
 def look(connection: duckdb.DuckDBPyConnection, folder: Path, scratch: Path, reference: str, number: int) -> Raw:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from tenure.intake.columns import Column
 from tenure.intake.look import Raw
 from tenure.intake.names import among, plain, vocabulary, words
-from tenure.intake.table_draft import Branch, TableDraft, cases, listed, one_of, relation_of
+from tenure.intake.table_draft import Branch, TableDraft, listed, one_of, relation_of
 
 CLOCK_WORDS = "the state at the export, known only later"
 

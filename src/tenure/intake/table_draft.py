@@ -95,7 +95,7 @@ class TableDraft:
                 f'"{chosen.name}" (as {chosen.example!r}; filled in {chosen.share:.0%} of rows) or "{other.name}" (as '
                 f"{other.example!r}; {other.share:.0%}"
                 + (f", and {_has_placeholder(other)!r} stands for all guests" if _has_placeholder(other) else "")
-                + f"). Drafted by the first: rows without it are left out; by the second other rows are one person.",
+                + "). Drafted by the first: rows without it are left out; by the second other rows are one person.",
             )
         return chosen.as_text()
 
