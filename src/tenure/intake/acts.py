@@ -8,7 +8,7 @@ from tenure.core.sql import literal
 from tenure.intake.columns import Column
 from tenure.intake.look import Raw
 from tenure.intake.names import among, date_rank, plain, snake
-from tenure.intake.table_draft import Branch, TableDraft, cases, customer_of, listed, one_of, relation_of
+from tenure.intake.table_draft import TableDraft, cases, customer_of, listed, relation_of
 
 
 def events(raw: Raw) -> list[TableDraft]:
@@ -39,37 +39,27 @@ def events(raw: Raw) -> list[TableDraft]:
         columns = {"customer_id": draft.customer(0.2), "occurred_at": draft.time(when)}
         # An event that is new next month is an act, too.
         where = (
-            [one_of(event, values)]
-            if table != "engagement"
-            else [f"{event.sql} NOT IN ({', '.join(map(literal, apart))})"]
-            if apart
-            else []
+            [draft.one_of(event, values)] if table != "engagement" else [draft.none_of(event, apart)] if apart else []
         )
         _identified(draft, columns, skipped, event, when)
         if table == "order_lines":
-            columns |= {"order_id": draft.use(order).as_text(), "amount": draft.number(amount)}  # type: ignore[union-attr]
-            draft.check(
-                "where",
-                f"are {listed(bought)} all orders, or does the shop's own export tell them again? Drafted from here; keep one of the two, or every order counts twice.",
-            )
+            columns |= {"order_id": draft.text(order), "amount": draft.number(amount)}
+            draft.check("where", "purchases_twice", bought=listed(bought))
         elif table == "contacts":
             for name in ("campaign", "offer"):
                 if column := raw.find(name, "text", "number"):
-                    columns["campaign_id" if name == "campaign" else name] = draft.use(column).as_text()  # type: ignore[union-attr]
+                    columns["campaign_id" if name == "campaign" else name] = draft.text(column)
             if flow := next(
                 (c for c in raw.columns if plain(c.name) == "flow id" and c.filled and c.name not in draft.used), None
             ):
-                columns["campaign_id"] = f"coalesce({columns.get('campaign_id', 'NULL')}, {draft.use(flow).sql})"  # type: ignore[union-attr]
+                columns["campaign_id"] = f"coalesce({columns.get('campaign_id', 'NULL')}, {draft.text(flow)})"
             columns["channel"] = _channel_of_sends(event, values)
-            draft.check(
-                "where",
-                f"{listed(sent)}: what we sent (contacts), or an act of the customer (engagement)? Drafted as contacts; as acts, mailing more would look like more interest.",
-            )
+            draft.check("where", "sends_or_acts", sent=listed(sent))
         else:
             _kinds(draft, columns, event, values)
         _once(draft, event, when, found[0])
         _known(draft, when)
-        draft.branches.append(Branch(columns, where))
+        draft.add(columns, where)
         drafts.append(draft)
     return drafts
 
@@ -98,7 +88,7 @@ def _kinds(draft: TableDraft, columns: dict[str, str], event: Column, values: li
     other = f"lower(regexp_replace({event.sql}, '[^A-Za-z0-9]+', '_', 'g'))"
     columns["kind"] = cases(event, known, other) if known else other
     if channel := draft.raw.find("channel", "text", without=draft.used.values()):
-        columns["channel"] = draft.use(channel).as_text()  # type: ignore[union-attr]
+        columns["channel"] = draft.text(channel)
 
 
 def _channel_of_sends(event: Column, values: list[str]) -> str:
@@ -112,15 +102,16 @@ def _identified(draft: TableDraft, columns: dict[str, str], skipped: list[str], 
     anonymous, identified = raw.find("anonymous", "text"), raw.find("identified", "text")
     if not (skipped and anonymous and identified):
         return
-    draft.use(anonymous), draft.use(identified)
+    draft.use(anonymous)
+    draft.use(identified)
     own = columns["customer_id"]
-    links = f"SELECT {anonymous.sql} AS device, min({identified.sql}) AS person, min({when.as_time()}) AS linked_at FROM ({relation_of(raw)}) WHERE {one_of(event, skipped)} GROUP BY 1"
-    draft.rows = f"SELECT every.*, links.person, links.linked_at FROM ({relation_of(raw)}) every LEFT JOIN ({links}) links ON links.device = every.{own}"
-    columns["customer_id"] = f"coalesce(person, {own})"
-    draft.check(
-        "customer_id",
-        f"{listed(skipped)} tell which device is which customer: drafted so that earlier acts of the device are the customer's, too, known from that day on. Take coalesce() away to leave devices apart.",
+    links = f"SELECT {anonymous.sql} AS device, min({identified.sql}) AS person, min({when.as_time()}) AS linked_at FROM ({relation_of(raw)}) WHERE {draft.one_of(event, skipped)} GROUP BY 1"
+    draft.rows = (
+        f"SELECT every.*, links.person, links.linked_at\n    FROM ({relation_of(raw)}) every\n"
+        f"    LEFT JOIN ({links}) links ON links.device = every.{own}"
     )
+    columns["customer_id"] = f"coalesce(person, {own})"
+    draft.check("customer_id", "devices", skipped=listed(skipped))
     draft.known_at = f"greatest({when.as_time()}, linked_at)"
 
 
@@ -137,9 +128,8 @@ def _once(draft: TableDraft, event: Column, when: Column, who: Column) -> None:
     ):
         return
     draft.use(insert)
-    rows = draft.rows or f"SELECT * FROM ({relation_of(draft.raw)})"
     keys = ", ".join(column.sql for column in (event, who, when, insert))
-    draft.rows = f"{rows}\n    QUALIFY row_number() OVER (PARTITION BY {keys}) = 1"
+    draft.qualify = f"row_number() OVER (PARTITION BY {keys}) = 1"
     draft.notes.append(f'{insert.filled - insert.distinct} rows repeat an "{insert.name}": each event is read once.')
 
 
@@ -150,16 +140,13 @@ def _known(draft: TableDraft, when: Column) -> None:
         draft.known_at = f"greatest({known.as_time()}, linked_at)" if draft.known_at else known.as_time()
         (early,) = (
             known.look[0]
-            .execute(  # type: ignore[index]
+            .execute(
                 f"SELECT count(*) FROM {draft.raw.relation} WHERE TRY_CAST({when.text} AS TIMESTAMP) > TRY_CAST({known.text} AS TIMESTAMP)"
             )
             .fetchall()[0]
         )
         if early:
-            draft.check(
-                "occurred_at",
-                f'"{when.name}" lies after "{known.name}" in {early:,} of {draft.raw.rows:,} rows: a clock is wrong. Drafted by "{when.name}"; by "{known.name}" the order of acts is that of their arrival.',
-            )
+            draft.check("occurred_at", "wrong_clock", when=when, known=known, early=early, rows=draft.raw.rows)
 
 
 def audience(raw: Raw) -> list[TableDraft]:
@@ -177,19 +164,11 @@ def audience(raw: Raw) -> list[TableDraft]:
         else draft.time(entries[0])
     )
     columns = {"customer_id": customer, "channel": "'email'"}
-    draft.branches.append(Branch({**columns, "occurred_at": came, "kind": "'subscribed'"}, [f"{came} IS NOT NULL"]))
+    draft.add(columns, [f"{came} IS NOT NULL"], occurred_at=came, kind="'subscribed'")
     if left:
-        draft.branches.append(
-            Branch({**columns, "occurred_at": draft.time(left), "kind": "'unsubscribed'"}, [f"{left.sql} IS NOT NULL"])
-        )
-    draft.check(
-        "customer_id",
-        "is a member of the list a customer? Drafted as one; if not, keep only those whom another table names.",
-    )
-    draft.check(
-        "kind",
-        "consent could be [declared] instead (key 'email_consent', yes at the opt-in, no at the opt-out). Drafted as acts: then no page says who may be mailed.",
-    )
+        draft.add(columns, [f"{left.sql} IS NOT NULL"], occurred_at=draft.time(left), kind="'unsubscribed'")
+    draft.check("customer_id", "members")
+    draft.check("kind", "consent")
     return [draft]
 
 
@@ -205,29 +184,21 @@ def tickets(raw: Raw, history: Raw | None) -> TableDraft | None:
     # Where tickets have a history, the priority they end with is not the one they began with.
     for role in ("topic",) if history else ("topic", "severity"):
         if column := raw.find(role, "text"):
-            columns[role] = draft.use(column).as_text()  # type: ignore[union-attr]
+            columns[role] = draft.text(column)
     status, where = raw.find("status", "text"), []
     if status and (gone := [v for v in status.values if among(v, "statuses", "tickets") == "no_ticket"]):
-        where = [f"{draft.use(status).sql} NOT IN ({', '.join(map(literal, gone))})"]  # type: ignore[union-attr]
+        where = [draft.none_of(status, gone)]
         draft.notes.append(f"Tickets that are {listed(gone)} are left out.")
-    draft.branches.append(Branch({**columns, "occurred_at": draft.time(opened), "event": "'opened'"}, where))
+    draft.add(columns, where, occurred_at=draft.time(opened), event="'opened'")
     if organisation := next(
         (c for c in raw.columns if plain(c.name) in ("organization id", "company id", "organisation id") and c.filled),
         None,
     ):
-        draft.check(
-            "customer_id",
-            f'the customer is the person ("{next(iter(draft.used))}") or the company ("{organisation.name}", as {organisation.example}). Drafted by the person; take the company if the other tables do.',
-        )
+        draft.check("customer_id", "person_or_company", person=next(iter(draft.used)), organisation=organisation)
     if history and _add_history(draft, history, columns, own):
         return draft
     if solved := raw.date("solved"):
-        draft.branches.append(
-            Branch(
-                {**columns, "occurred_at": draft.time(solved), "event": "'resolved'"},
-                [*where, f"{solved.sql} IS NOT NULL"],
-            )
-        )
+        draft.add(columns, [*where, f"{solved.sql} IS NOT NULL"], occurred_at=draft.time(solved), event="'resolved'")
     return draft
 
 
@@ -251,11 +222,8 @@ def _add_history(draft: TableDraft, history: Raw, columns: dict[str, str], own: 
     )
     draft.branches[0].where.append("changed_at IS NULL")
     moved = {**columns, "occurred_at": "changed_at", "event": "CASE WHEN is_over THEN 'resolved' ELSE 'reopened' END"}
-    draft.branches.append(Branch(moved, ["changed_at IS NOT NULL", "is_over <> was_over"]))
-    draft.check(
-        "event",
-        f"'solved' and 'closed' are one end here ({over}): a closed ticket that was solved is resolved once. If yours close without being solved, take 'closed' off the list.",
-    )
+    draft.add(moved, ["changed_at IS NOT NULL", "is_over <> was_over"])
+    draft.check("event", "closed_tickets", over=over)
     return True
 
 
@@ -273,11 +241,11 @@ def _dated(
         for name, (role, *kinds) in needed.items():
             if not (column := raw.find(role, *kinds, without=draft.used.values())):
                 return None
-            columns[name] = draft.number(column) if kinds == ["number"] else draft.use(column).as_text()  # type: ignore[union-attr]
+            columns[name] = draft.number(column) if kinds == ["number"] else draft.text(column)
         for name, role in more.items():
             if column := raw.find(role, without=draft.used.values()):
-                columns[name] = draft.use(column).as_text()  # type: ignore[union-attr]
-        draft.branches.append(Branch(columns))
+                columns[name] = draft.text(column)
+        draft.add(columns)
         return draft
 
     return draft_table
@@ -307,7 +275,7 @@ def usage(raw: Raw) -> TableDraft | None:
     if not (amount and draft):
         return None
     metric = raw.find("metric", "text", without=draft.used.values())
-    named = draft.use(metric).as_text() if metric else literal(snake(amount.name))  # type: ignore[union-attr]
+    named = draft.text(metric) if metric else literal(snake(amount.name))
     draft.branches[0].columns |= {"metric": named, "quantity": draft.number(amount)}
     return draft
 
@@ -325,13 +293,13 @@ def products(raw: Raw) -> TableDraft | None:
         and not raw.find("unit_price", "number")
     ):
         return None
-    columns = {"product_id": draft.use(own).as_text()}  # type: ignore[union-attr]
+    columns = {"product_id": draft.text(own)}
     for name, role in (("category", "category"), ("brand", "brand")):
         if column := raw.find(role, "text", without=draft.used.values()):
-            columns[name] = draft.use(column).as_text()  # type: ignore[union-attr]
+            columns[name] = draft.text(column)
     if price := raw.find("unit_price", "number"):
         columns["price"] = draft.number(price)
-    draft.branches.append(Branch(columns))
+    draft.add(columns)
     return draft if len(columns) > 1 else None
 
 
@@ -349,12 +317,12 @@ def customers(raw: Raw) -> TableDraft | None:
         c for c in raw.columns if c.fits("attribute") is not None and c.kind == "text" and 1 < c.distinct <= 200
     ]
     since = raw.date("registered")
-    columns = {"customer_id": draft.use(key).as_text()}  # type: ignore[union-attr]
+    columns = {"customer_id": draft.text(key)}
     kinds = next((c for c in raw.columns if plain(c.name) == "role" and "agent" in c.values), None)
-    where = [f"{draft.use(kinds).sql} <> 'agent'"] if kinds else []  # type: ignore[union-attr]
+    where = [draft.none_of(kinds, ["agent"])] if kinds else []
     if since:
         columns["occurred_at"] = draft.time(since)
     for column in attributes:
-        columns[f"attributes.{snake(plain(column.name))}"] = draft.use(column).as_text()  # type: ignore[union-attr]
-    draft.branches.append(Branch(columns, where))
+        columns[f"attributes.{snake(plain(column.name))}"] = draft.text(column)
+    draft.add(columns, where)
     return draft if attributes or since else None

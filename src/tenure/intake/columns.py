@@ -41,8 +41,8 @@ class Column:
     distinct: int
     top: list[tuple[str, int]]
     sample: list[str]
-    native: str = "VARCHAR"
-    look: tuple[duckdb.DuckDBPyConnection, str] | None = field(default=None, repr=False)
+    native: str
+    look: tuple[duckdb.DuckDBPyConnection, str] = field(repr=False)  # where its texts are
 
     @cached_property
     def kind(self) -> Kind:
@@ -120,7 +120,7 @@ class Column:
 
     def _distinct_values(self) -> tuple[duckdb.DuckDBPyConnection, str]:
         """Give all different values as a relation: a convention has to explain each, however often it stands there."""
-        connection, relation = self.look  # type: ignore[misc]
+        connection, relation = self.look
         table = f"values_{relation}_{abs(hash(self.text))}"
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT DISTINCT {self.text} FROM {relation}")
         return connection, table

@@ -129,7 +129,7 @@ def _parts_for_queries(found: Found, scratch: Path) -> list[Path]:
                     if not part:
                         continue
                     path = scratch / f"{snake(Path(file).stem)}_{snake(part)}.parquet"
-                    connection, _ = raw.columns[0].look  # type: ignore[misc]
+                    connection, _ = raw.columns[0].look
                     connection.execute(f"COPY {raw.relation} TO {literal(str(path))} (FORMAT parquet)")
                     raw.references[place] = path.name
                     for one, text in ((draft, "rows"), (draft.raw, "rows_sql")):

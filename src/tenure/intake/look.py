@@ -11,6 +11,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import duckdb
+from duckdb.sqltypes import DuckDBPyType
 
 from tenure.core.errors import DataContractError
 from tenure.core.sql import quoted
@@ -164,10 +165,10 @@ def _readable(
 
 def _leaves(name: str, sql: str, kind: object, last: str = "") -> list[tuple[str, str, str, str]]:
     """Give a column, or the fields of a nested one: whole name, last part of it, SQL in the file, type."""
-    if getattr(kind, "id", "") == "struct":
+    if isinstance(kind, DuckDBPyType) and kind.id == "struct":
         return [
             leaf
-            for field_name, of in kind.children  # type: ignore[attr-defined]
+            for field_name, of in kind.children
             for leaf in _leaves(f"{name}.{field_name}", f"{sql}.{quoted(field_name)}", of, field_name)
         ]
     return [(name, last or name, f"({sql} ->> '$')" if str(kind) == "JSON" else sql, str(kind))]

@@ -36,8 +36,12 @@ FURTHER = 1000  # how much less a name is preferred that meets the vocabulary on
 
 
 @cache
+def texts(name: str) -> dict[str, Any]:
+    return tomllib.loads((files("tenure.intake") / f"{name}.toml").read_text(encoding="utf-8"))
+
+
 def vocabulary() -> dict[str, Any]:
-    return tomllib.loads((files("tenure.intake") / "vocabularies.toml").read_text(encoding="utf-8"))
+    return texts("vocabularies")
 
 
 def plain(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tenure.intake.look import Raw
 from tenure.intake.names import plain, vocabulary
-from tenure.intake.table_draft import TableDraft, customer_of, listed
+from tenure.intake.table_draft import TableDraft, listed
 from tenure.targets.catalogue import all_targets, missing_tables
 
 NICE_DAYS = (7, 14, 28, 56, 90, 120, 180, 270, 365)
@@ -117,13 +117,18 @@ def _lapse(draft: TableDraft) -> list[str]:
 
 def usual_gap(draft: TableDraft) -> tuple[float, int, int]:
     """Measure the median days between a customer's orders. => gap (0: none), days of history, gaps measured"""
-    found, when = customer_of(draft.raw), draft.raw.date("order") or draft.raw.date("event")
-    if not found or not when:
+    who, when = draft.who, draft.when
+    if not who or not when:
         return 0.0, 0, 0
-    connection, relation = when.look  # type: ignore[misc]
+    connection, relation = when.look
     day = when.as_time(when.text)
-    days = f"SELECT DISTINCT {found[0].text} AS who, TRY_CAST(TRY_CAST({day} AS TIMESTAMP) AS DATE) AS day FROM {relation} WHERE {found[0].text} IS NOT NULL"
+    days = (
+        f"SELECT DISTINCT {who.text} AS who, TRY_CAST(TRY_CAST({day} AS TIMESTAMP) AS DATE) AS day "
+        f"FROM {relation} WHERE {who.text} IS NOT NULL"
+    )
     for condition in draft.branches[0].where:
+        if any(name in condition for name in draft.prepared):
+            continue
         for column in draft.used.values():
             condition = condition.replace(column.sql, column.text)
         days += f" AND ({condition})"

@@ -8,9 +8,7 @@ from collections import defaultdict
 from tenure.intake.columns import Column
 from tenure.intake.look import Raw
 from tenure.intake.names import among, plain, vocabulary, words
-from tenure.intake.table_draft import Branch, TableDraft, listed, one_of, relation_of
-
-CLOCK_WORDS = "the state at the export, known only later"
+from tenure.intake.table_draft import TableDraft, listed
 
 
 def order_lines(raw: Raw) -> TableDraft | None:
@@ -24,14 +22,11 @@ def order_lines(raw: Raw) -> TableDraft | None:
         return None
     columns = {"customer_id": customer, "occurred_at": draft.time(when)}
     if order:
-        columns["order_id"] = draft.use(order).as_text()  # type: ignore[union-attr]
+        columns["order_id"] = draft.text(order)
     else:
         columns["order_id"] = f"concat({customer}, ' ', CAST({when.sql} AS VARCHAR))"
-        draft.check(
-            "order_id",
-            "no column is an order's id: one customer's lines of one time are one order here. Name the column if there is one.",
-        )
-    where = _sales_only(draft)
+        draft.check("order_id", "no_order_id")
+    where = _sales_only(draft, order)
     if wide:
         return _from_items(draft, wide, columns, where)
     product, quantity = raw.find("product", "text", "number"), raw.find("quantity", "number")
@@ -56,32 +51,23 @@ def order_lines(raw: Raw) -> TableDraft | None:
     gross = f"{count} * {draft.number(price, factor=True)}" if price and quantity else draft.number(price)
     columns["amount"] = draft.number(amount) if amount else gross
     if not amount and price and quantity and quantity.distinct > 1:
-        draft.check(
-            "amount",
-            f'"{price.name}" (as {price.example}) is the price of one piece, or of the line? Drafted as of one, times "{quantity.name}"; if it is of the line, take the product away.',
-        )
+        draft.check("amount", "piece_or_line_price", price=price, quantity=quantity)
     discount = raw.find("discount", "number")
     if discount and discount is not amount:
         taken = draft.number(discount)
         if repeated and discount.filled < 0.97 * raw.rows and not amount:
-            draft.rows = _with_order_discount(raw, order, gross, taken)  # type: ignore[arg-type]
+            _spread_discount(draft, order, gross, taken)
             columns["amount"] = f"{gross} * (1 - order_discount_share)"
             columns["discount"] = f"{gross} * order_discount_share"
-            draft.check(
-                "amount",
-                f'"{discount.name}" stands on an order\'s first line alone: spread over its lines in proportion. Leave it out if lines are net already.',
-            )
+            draft.check("amount", "discount_of_order", discount=discount)
         elif per_line:
             columns["discount"] = f"abs({taken})"
     elif not per_line and amount:
         rival = raw.find("order_total", "number", without=[amount])
         if rival:
-            draft.check(
-                "amount",
-                f'"{amount.name}" (as {amount.example}) or "{rival.name}" (as {rival.example}, with shipping and tax). Drafted by the first.',
-            )
+            draft.check("amount", "subtotal_or_total", amount=amount, rival=rival)
     _name_dimensions(draft, columns)
-    draft.branches.append(Branch(columns, where))
+    draft.add(columns, where)
     _returns(draft, columns, order if repeated else None)
     return draft
 
@@ -89,7 +75,7 @@ def order_lines(raw: Raw) -> TableDraft | None:
 def is_crm(raw: Raw) -> bool:
     """Say whether the rows are deals of a sales team: some were won."""
     status = raw.find("status", "text")
-    return bool(status) and any("won" in words(value) for value in status.values)  # type: ignore[union-attr]
+    return status is not None and any("won" in words(value) for value in status.values)
 
 
 def _product(draft: TableDraft, product: Column) -> str:
@@ -105,7 +91,7 @@ def _name_dimensions(draft: TableDraft, columns: dict[str, str]) -> None:
     for role in ("channel", "brand"):
         found = draft.raw.find(role, "text", share=0.5, without=draft.used.values())
         if found and found.distinct <= 60 and not any("\n" in value for value in found.sample):
-            columns[role] = draft.use(found).as_text()  # type: ignore[union-attr]
+            columns[role] = draft.text(found)
 
 
 def _largest(column: Column) -> str:
@@ -116,7 +102,7 @@ def _has_negative(column: Column) -> bool:
     return any(re.match(r"[^\d]*-|\(", value) for value in column.sample)
 
 
-def _sales_only(draft: TableDraft) -> list[str]:
+def _sales_only(draft: TableDraft, order: Column | None) -> list[str]:
     """Keep what was sold: of the statuses that are there, those that mean a sale; say what was thought of each."""
     status = draft.raw.find("status", "text")
     if not status or status.distinct > 40:
@@ -137,25 +123,30 @@ def _sales_only(draft: TableDraft) -> list[str]:
             rows = sum(n for value, n in status.top if value in doubtful)
             draft.check(
                 "where",
-                f'"{status.name}" {listed(doubtful)} ({rows:,} rows): sales whose money comes later, or none? Drafted as '
-                f"{'sales; take them out of' if counts else 'none; add them to'} the list if they are not.",
+                "waiting_orders",
+                status=status,
+                doubtful=listed(doubtful),
+                rows=rows,
+                drafted="sales; take them out of" if counts else "none; add them to",
             )
     if deals:
-        draft.check(
-            "where",
-            f"is a deal that is won (as {listed([v for v in found if found[v] == 'sale'])}) an order, or the start of a subscription? Drafted as an order; as a subscription it needs events and their ends.",
-        )
+        draft.check("where", "won_deals", won=listed([v for v in found if found[v] == "sale"]))
     elif draft.raw.date("cancelled"):
         return []  # what was cancelled is taken back on its day
     kept = [value for value, meant in found.items() if value not in lost and (meant != "asked" or value in waiting)]
-    return [one_of(status, kept)] if len(kept) < len(found) else []
+    if len(kept) == len(found):
+        return []
+    condition = draft.one_of(status, kept)
+    if status.share < 1 and order and not order.is_unique:  # it stands on the first line of an order alone
+        draft.prepared["status_of_order"] = f"max({status.sql}) OVER (PARTITION BY {order.sql})"
+        return [condition.replace(status.sql, "status_of_order", 1)]
+    return [condition if status.share == 1 else f"coalesce({condition}, true)"]
 
 
-def _with_order_discount(raw: Raw, order: Column, gross: str, taken: str) -> str:
-    return (
-        f"SELECT *, coalesce(max({taken}) OVER w / nullif(sum({gross}) OVER w, 0), 0) AS order_discount_share\n"
-        f"    FROM ({relation_of(raw)}) WINDOW w AS (PARTITION BY {order.sql})"
-    )
+def _spread_discount(draft: TableDraft, order: Column | None, gross: str, taken: str) -> None:
+    """Give each line its share of what was taken off the order."""
+    whole = f"OVER (PARTITION BY {order.sql})" if order else "OVER ()"
+    draft.prepared["order_discount_share"] = f"coalesce(max({taken}) {whole} / nullif(sum({gross}) {whole}, 0), 0)"
 
 
 def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -> None:
@@ -176,15 +167,13 @@ def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -
         negative["discount"] = f"-({columns['discount']})"
     if cancelled and draft.branches:
         draft.use(cancelled)
-        rows = draft.rows or f"SELECT * FROM ({relation_of(raw)})"
         if order and cancelled.filled < raw.rows:
-            added = f"max({cancelled.sql}) OVER (PARTITION BY {order.sql}) AS cancelled_on_order"
-            draft.rows = rows.replace("SELECT *", f"SELECT *, {added}", 1)
+            draft.prepared["cancelled_on_order"] = f"max({cancelled.sql}) OVER (PARTITION BY {order.sql})"
             when = cancelled.as_time().replace(cancelled.sql, "cancelled_on_order")
             negative["occurred_at"], condition = when, "cancelled_on_order IS NOT NULL"
         else:
             negative["occurred_at"], condition = draft.time(cancelled), f"{cancelled.sql} IS NOT NULL"
-        draft.branches.append(Branch(negative, [condition]))
+        draft.add(negative, [condition])
         draft.notes.append(
             f'An order cancelled at "{cancelled.name}" stays until then; the same lines follow, negative.'
         )
@@ -197,7 +186,7 @@ def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -
             "quantity": "-1",
             "amount": f"-TRY_CAST({amount} AS DECIMAL(18,4))",
         }
-        draft.branches.append(Branch(back, [f"{packed.sql} IS NOT NULL", *draft.branches[0].where[1:]]))
+        draft.add(back, [f"{packed.sql} IS NOT NULL", *draft.branches[0].where[1:]])
         draft.notes.append(f'A refund ("{packed.name}") is a line of its own, negative, on its own day.')
     else:
         back_amount = next(
@@ -218,17 +207,11 @@ def _returns(draft: TableDraft, columns: dict[str, str], order: Column | None) -
                 "amount": f"-abs({draft.number(back_amount)})",
             }
             back.pop("discount", None)
-            draft.branches.append(Branch(back, [f"{draft.number(back_amount)} <> 0"]))
+            draft.add(back, [f"{draft.number(back_amount)} <> 0"])
         elif back_amount:
-            draft.check(
-                "amount",
-                f'"{back_amount.name}" (as {_largest(back_amount)}) has no date: at the order\'s own date it would be known too early. Drafted without it; add negative lines if you know the days.',
-            )
+            draft.check("amount", "undated_refund", back_amount=back_amount, example=_largest(back_amount))
         elif given_back:
-            draft.check(
-                "where",
-                f"orders that are {listed(given_back)} were sold and given back, when is not in the file. Drafted as sold; take them out, and they were never bought.",
-            )
+            draft.check("where", "given_back_orders", given_back=listed(given_back))
 
 
 def _items_side_by_side(raw: Raw) -> dict[str, dict[str, Column]]:
@@ -258,7 +241,7 @@ def _from_items(
         if "sub" in group:
             columns["discount"] = f"{group['sub'].as_number()} - {columns['amount']}"
         there = product or group["quantity"]
-        draft.branches.append(Branch(columns, [f"{there.sql} IS NOT NULL", *where]))
+        draft.add(columns, [f"{there.sql} IS NOT NULL", *where])
     draft.notes.append("The items of an order lie side by side: one SELECT each.")
     _returns(draft, draft.branches[0].columns | {"product_id": "NULL"}, None)
     return draft
@@ -282,24 +265,20 @@ def payments(raw: Raw) -> TableDraft | None:
     where = []
     if mixed and currency and plain(currency.name).startswith("currency"):
         main = currency.values[0]
-        where.append(one_of(draft.use(currency), [main]))  # type: ignore[arg-type]
+        where.append(draft.one_of(currency, [main]))
         draft.check(
-            "amount",
-            f'"{currency.name}" holds {listed(currency.values)}: sums of several currencies mean nothing. Drafted: {main!r} alone; convert the others, or leave them out.',
+            "amount", "several_currencies", currency=currency, currency_values=listed(currency.values), main=main
         )
     elif mixed:
         source = raw.find("pay_amount", "number", without=[amount])
         if source:
-            draft.check(
-                "amount",
-                f'"{amount.name}" (as {amount.example}, the account\'s currency) or "{source.name}" (as {source.example}, in several currencies: its sum means nothing). Drafted by the first.',
-            )
+            draft.check("amount", "account_currency", amount=amount, source=source)
     value, minor = draft.number(amount), _minor(draft, amount)
     value = f"{value} / 100" if minor else value
     columns = {"customer_id": customer, "occurred_at": draft.time(when)}
     taken = [*draft.used.values()]
     if found := raw.find("payment_id", "text", "number", share=0.3, without=taken):
-        columns["payment_id"] = draft.use(found).as_text()  # type: ignore[union-attr]
+        columns["payment_id"] = draft.text(found)
         if not found.is_unique and found.filled > 5:
             draft.notes.append(f'"{found.name}" is not unique: retries and refunds share it, so it is no key.')
     how, kept = _how_it_went(draft)
@@ -311,8 +290,8 @@ def payments(raw: Raw) -> TableDraft | None:
         draft.notes.append(f'Negative "{amount.name}" are what we paid, not what customers did: left out.')
     columns["status"] = how
     if reason := raw.find("failure", "text", without=draft.used.values()):
-        columns["failure_reason"] = draft.use(reason).as_text()  # type: ignore[union-attr]
-    draft.branches.append(Branch(columns, [*where, *kept]))
+        columns["failure_reason"] = draft.text(reason)
+    draft.add(columns, [*where, *kept])
     _money_back(draft, columns, minor)
     return draft
 
@@ -326,8 +305,12 @@ def _minor(draft: TableDraft, amount: Column) -> bool:
     if named or all(abs(int(value)) >= 100 or value == "0" for value in amount.values):
         draft.check(
             "amount",
-            f'"{amount.name}" {shown} is {shown}.00, or {int(shown) / 100:.2f} (cents)? All values are whole. Drafted as '
-            f"{'cents' if named else 'whole units'}; by the other, every amount is a hundred times {'larger' if named else 'smaller'}.",
+            "cents",
+            amount=amount,
+            shown=shown,
+            as_cents=int(shown) / 100,
+            drafted="cents" if named else "whole units",
+            other="larger" if named else "smaller",
         )
     return named
 
@@ -352,14 +335,11 @@ def _how_it_went(draft: TableDraft) -> tuple[str, list[str]]:
     if kind:
         draft.use(kind)
         good = [value for value, meant in kinds.items() if meant]
-        kept.append(one_of(kind, good))
+        kept.append(draft.one_of(kind, good))
         if other := [value for value in kinds if value not in good]:
-            draft.check(
-                "where",
-                f'"{kind.name}" {listed(other, 4)} are not taken for payments of customers (e.g. {other[0]!r}: kept out; {good[0]!r}: kept). Add those that are; what is left out is no fact anywhere.',
-            )
+            draft.check("where", "other_types", kind=kind, other=listed(other, 4), out=other[0], kept=good[0])
         parts += [
-            f"WHEN {one_of(kind, [v for v in good if kinds[v] == way])} THEN '{way}'"
+            f"WHEN {draft.one_of(kind, [v for v in good if kinds[v] == way])} THEN '{way}'"
             for way in ("refunded", "charged_back", "failed")
             if way in kinds.values()
         ]
@@ -372,12 +352,9 @@ def _how_it_went(draft: TableDraft) -> tuple[str, list[str]]:
             if m and m != "left_out"
         }
         if "refunded" in mapped.values() and not kind and not has_dated_refund:
-            draft.check(
-                "status",
-                f"\"{status.name}\" 'Refunded' is the state at the export: the refund has no date here. Drafted at the payment's own date, which is too early; better leave these rows 'succeeded'.",
-            )
+            draft.check("status", "undated_refund_status", status=status)
         parts += [
-            f"WHEN {one_of(status, [v for v in mapped if mapped[v] == way])} THEN '{way}'"
+            f"WHEN {draft.one_of(status, [v for v in mapped if mapped[v] == way])} THEN '{way}'"
             for way in dict.fromkeys(mapped.values())
         ]
         absent = [
@@ -385,23 +362,14 @@ def _how_it_went(draft: TableDraft) -> tuple[str, list[str]]:
         ]
         parts += [f"WHEN lower({status.sql}) = '{way}' THEN '{way}'" for way in absent]
         if other := [value for value in states if value not in mapped]:
-            kept.append(one_of(status, list(mapped)))
-            draft.check(
-                "status",
-                f"\"{status.name}\" {listed(other)}: no attempt that succeeded or failed. Drafted without them; map them if they are (as 'failed', say).",
-            )
+            kept.append(draft.one_of(status, list(mapped)))
+            draft.check("status", "other_statuses", status=status, other=listed(other))
         elif len(mapped) == len(states) and set(mapped.values()) == {"succeeded"}:
-            draft.check(
-                "status",
-                f'"{status.name}" is {listed(list(states))} throughout: failures are missing, by the export\'s filter or because there were none. In the first case failed payments are never seen.',
-            )
+            draft.check("status", "no_failures", status=status, states=listed(list(states)))
     elif kind:
         parts.append("ELSE 'succeeded'")
     else:
-        draft.check(
-            "status",
-            "no column says how a payment went: all are drafted as 'succeeded'; if failures are in the file, they are counted as paid.",
-        )
+        draft.check("status", "no_status")
         return "'succeeded'", kept
     return f"CASE {' '.join(parts)} END", kept
 
@@ -418,10 +386,7 @@ def _money_back(draft: TableDraft, columns: dict[str, str], minor: bool) -> None
         if when:
             draft.use(amounts[0])
             back = columns | {"occurred_at": draft.time(when), "amount": f"abs({value})", "status": f"'{way}'"}
-            draft.branches.append(Branch(back, [f"{value} <> 0"]))
+            draft.add(back, [f"{value} <> 0"])
             draft.notes.append(f'"{amounts[0].name}" is a second row, dated "{when.name}".')
         elif any(re.search(r"[1-9]", v) for v in amounts[0].sample):
-            draft.check(
-                "amount",
-                f'"{amounts[0].name}" (as {_largest(amounts[0])}) has no date: {CLOCK_WORDS}. Drafted without it.',
-            )
+            draft.check("amount", "undated_money_back", name=amounts[0].name, example=_largest(amounts[0]))

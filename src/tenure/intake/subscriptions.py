@@ -8,7 +8,7 @@ from tenure.core.sql import literal
 from tenure.intake.columns import Column
 from tenure.intake.look import Raw
 from tenure.intake.names import among, plain, vocabulary
-from tenure.intake.table_draft import Branch, TableDraft, cases, listed, one_of, relation_of
+from tenure.intake.table_draft import TableDraft, cases, listed, relation_of
 
 GRACE_DAYS = 30
 
@@ -29,65 +29,40 @@ def subscription_rows(raw: Raw) -> TableDraft | None:
         else {}
     )
     base = []
-    if never := [value for value, meant in states.items() if meant == "never"]:
-        draft.use(status)
-        base.append(f"{status.sql} NOT IN ({', '.join(map(literal, never))})")  # type: ignore[union-attr]
+    if status and (never := [value for value, meant in states.items() if meant == "never"]):
+        base.append(draft.none_of(status, never))
         draft.notes.append(f"{listed(never)}: never became subscriptions; left out.")
     over = [value for value, meant in states.items() if meant == "ended"]
     end_at, asked_at = _ends(draft, status, over, cancel, end)
     if trial and trial.filled:
-        draft.branches.append(
-            Branch(
-                {**columns, "occurred_at": draft.time(trial), "event": "'trial_started'"},
-                [*base, f"{trial.sql} IS NOT NULL"],
-            )
-        )
+        draft.add(columns, [*base, f"{trial.sql} IS NOT NULL"], occurred_at=draft.time(trial), event="'trial_started'")
     began, outlived = draft.time(start), list(base)
     if trial and trial_end and "activ" not in start.name.lower():
         began = f"coalesce({draft.time(trial_end)}, {began})"
-        if in_trial := [value for value, meant in states.items() if meant == "trial"]:
-            outlived.append(f"{status.sql} NOT IN ({', '.join(map(literal, in_trial))})")  # type: ignore[union-attr]
+        if status and (in_trial := [value for value, meant in states.items() if meant == "trial"]):
+            outlived.append(draft.none_of(status, in_trial))
         if end_at:
             outlived.append(f"coalesce({end_at[0]} > {draft.time(trial_end)}, true)")
     elif end_at and trial:
         outlived.append(f"coalesce({end_at[0]} > {began}, true)")
     outlived.append(f"{start.sql} IS NOT NULL") if start.share < 1 else None
-    draft.branches.append(Branch({**columns, "occurred_at": began, "event": "'started'"}, outlived))
+    draft.add(columns, outlived, occurred_at=began, event="'started'")
     if paused := raw.date("paused"):
-        draft.branches.append(
-            Branch(
-                {**columns, "occurred_at": draft.time(paused), "event": "'paused'"},
-                [*base, f"{paused.sql} IS NOT NULL"],
-            )
-        )
+        draft.add(columns, [*base, f"{paused.sql} IS NOT NULL"], occurred_at=draft.time(paused), event="'paused'")
     if resumed := raw.date("resumed"):
-        draft.branches.append(
-            Branch(
-                {**columns, "occurred_at": draft.time(resumed), "event": "'resumed'"},
-                [*base, f"{resumed.sql} IS NOT NULL"],
-            )
-        )
+        draft.add(columns, [*base, f"{resumed.sql} IS NOT NULL"], occurred_at=draft.time(resumed), event="'resumed'")
     reason = raw.find("end_reason", "text")
-    why = {"end_reason": draft.use(reason).as_text()} if reason else {}  # type: ignore[union-attr]
+    why = {"end_reason": draft.text(reason)} if reason else {}
     if asked_at:
         forced = (
             [value for value in reason.values if value.lower() in vocabulary()["words"]["involuntary"]]
             if reason
             else []
         )
-        chose = (
-            [f"coalesce({reason.sql} NOT IN ({', '.join(map(literal, forced))}), true)"] if reason and forced else []
-        )
-        draft.branches.append(
-            Branch(
-                {**columns, "occurred_at": asked_at[0], "event": "'cancel_requested'"} | why,
-                [*base, *asked_at[1], *chose],
-            )
-        )
+        chose = [draft.none_of(reason, forced)] if reason and forced else []
+        draft.add(columns, [*base, *asked_at[1], *chose], occurred_at=asked_at[0], event="'cancel_requested'", **why)
     if end_at:
-        draft.branches.append(
-            Branch({**columns, "occurred_at": end_at[0], "event": "'ended'"} | why, [*base, *end_at[1]])
-        )
+        draft.add(columns, [*base, *end_at[1]], occurred_at=end_at[0], event="'ended'", **why)
     _newest_version(draft)
     return draft
 
@@ -96,30 +71,21 @@ def _ends(
     draft: TableDraft, status: Column | None, over: list[str], cancel: Column | None, end: Column | None
 ) -> tuple[tuple[str, list[str]] | None, tuple[str, list[str]] | None]:
     """Say when a subscription ended and when its end was asked for. => (SQL, conditions) of each"""
-    is_over = [one_of(draft.use(status), over)] if over and status else []  # type: ignore[arg-type]
+    is_over = [draft.one_of(status, over)] if over and status else []
     if end:
         # "Ended" has happened; what "expires" or "ends" may lie ahead while the subscription runs.
         planned = not re.search(r"ended|terminated|expired", plain(end.name))
         asked = (draft.time(cancel), [f"{cancel.sql} IS NOT NULL"]) if cancel else None
         if planned and not is_over:
-            draft.check(
-                "event",
-                f'"{end.name}" (as {end.example}) is an end that has come, or the end of the term that runs? Drafted as an end once its day has passed; if terms renew, remove the branch.',
-            )
+            draft.check("event", "planned_end", end=end)
         return (draft.time(end), [f"{end.sql} IS NOT NULL", *(is_over if planned else [])]), asked
     if cancel and is_over:
         leaving = [v for v in (status.values if status else []) if among(v, "statuses", "subscriptions") == "leaving"]
         if leaving:
-            draft.check(
-                "event",
-                f"\"{cancel.name}\" of {listed(leaving)} lies ahead: a planned end, not yet one. Drafted: 'ended' for {listed(over)} alone; when it was asked for is not in the file.",
-            )
+            draft.check("event", "leaving", cancel=cancel, leaving=listed(leaving), over=listed(over))
         return (draft.time(cancel), [f"{cancel.sql} IS NOT NULL", *is_over]), None
     if cancel:
-        draft.check(
-            "event",
-            f"\"{cancel.name}\" (as {cancel.example}) is the day it ended, or the day somebody asked for the end? Drafted as the end; if it ran on to the term's end, write 'cancel_requested'.",
-        )
+        draft.check("event", "cancelled_or_asked", cancel=cancel)
         return (draft.time(cancel), [f"{cancel.sql} IS NOT NULL"]), None
     return None, None
 
@@ -129,11 +95,11 @@ def _agreed(draft: TableDraft) -> dict[str, str]:
     raw, columns = draft.raw, {}
     # A file of subscriptions calls the subscription's own id "id".
     if found := raw.find("subscription", "text", "number"):
-        columns["subscription_id"] = draft.use(found).as_text()  # type: ignore[union-attr]
+        columns["subscription_id"] = draft.text(found)
     if plan := raw.find("plan", "text", "number"):
-        columns["plan"] = draft.use(plan).as_text()  # type: ignore[union-attr]
+        columns["plan"] = draft.text(plan)
     if months := _months(draft):
-        draft.rows = f"SELECT *, {months} AS term_months FROM ({relation_of(raw)})"
+        draft.prepared["term_months"] = months
     price = raw.find("plan_price", "number")
     if price:
         cents = _cents(draft, price)
@@ -142,10 +108,7 @@ def _agreed(draft: TableDraft) -> dict[str, str]:
         value += f" * {draft.number(quantity, factor=True)}" if quantity else ""
         columns["monthly_price"] = f"{value} / term_months" if months else value
         if not months and "month" not in plain(price.name):
-            draft.check(
-                "monthly_price",
-                f'"{price.name}" (as {price.example}) is the price of a month, or of the whole term? The file names no term. Drafted as of a month; divide if not.',
-            )
+            draft.check("monthly_price", "price_of_term", price=price)
     if months:
         columns["term_days"] = "CASE WHEN term_months % 12 = 0 THEN 365 * term_months // 12 ELSE 30 * term_months END"
     return columns
@@ -183,8 +146,7 @@ def _newest_version(draft: TableDraft) -> None:
     own, updated = raw.find("subscription", "text", "number"), raw.date("updated")
     if not (own and updated) or own.distinct == own.filled:
         return
-    rows = draft.rows or f"SELECT * FROM ({relation_of(raw)})"
-    draft.rows = f"{rows}\n    QUALIFY row_number() OVER (PARTITION BY {own.sql} ORDER BY {updated.as_time()} DESC) = 1"
+    draft.qualify = f"row_number() OVER (PARTITION BY {own.sql} ORDER BY {updated.as_time()} DESC) = 1"
     draft.notes.append(f'Rows of one "{own.name}" are versions of it: the newest by "{updated.name}" is read.')
 
 
@@ -204,15 +166,12 @@ def subscription_log(raw: Raw) -> TableDraft | None:
         **_agreed(draft),
     }
     if reason := raw.find("end_reason", "text"):
-        columns["end_reason"] = draft.use(reason).as_text()  # type: ignore[union-attr]
+        columns["end_reason"] = draft.text(reason)
     where = []
     if other := [value for value in meanings if value not in mapped]:
-        where.append(one_of(event, list(mapped)))
-        draft.check(
-            "event",
-            f'"{event.name}" {listed(other)}: no event of a subscription that is known. Drafted without them; map those that are.',
-        )
-    draft.branches.append(Branch(columns, where))
+        where.append(draft.one_of(event, list(mapped)))
+        draft.check("event", "other_events", event=event, other=listed(other))
+    draft.add(columns, where)
     return draft
 
 
@@ -243,11 +202,11 @@ def paid_periods(raw: Raw) -> TableDraft | None:
         if end
         else f"{begin} + to_days(CAST(CASE WHEN {months} >= 12 THEN 365.0 / 12 ELSE 30 END * {months} AS INTEGER))"
     )
-    who = draft.use(own).as_text() if own else customer  # type: ignore[union-attr]
+    who = draft.text(own) if own else customer
     status = raw.find("status", "text")
     paid = [v for v in status.values if among(v, "statuses", "payments") == "succeeded"] if status else []
-    condition = f" WHERE {one_of(draft.use(status), paid)}" if paid and status else ""  # type: ignore[arg-type]
-    named = f", {draft.use(plan).as_text()} AS plan_paid" if plan else ""  # type: ignore[union-attr]
+    condition = f" WHERE {draft.one_of(status, paid)}" if paid and status else ""
+    named = f", {draft.text(plan)} AS plan_paid" if plan else ""
     draft.rows = (
         f"SELECT *, lag(period_until) OVER w AS until_before, lead(period_from) OVER w AS from_next, max(period_from) OVER () AS today\n"
         f"    FROM (SELECT DISTINCT {customer} AS customer, {who} AS subscription, {begin} AS period_from, {until} AS period_until{named}\n"
@@ -258,15 +217,13 @@ def paid_periods(raw: Raw) -> TableDraft | None:
     columns["term_days"] = "date_diff('day', period_from, period_until)"
     grace = f"INTERVAL {GRACE_DAYS} DAY"
     event = f"CASE WHEN until_before IS NULL OR period_from > until_before + {grace} THEN 'started' ELSE 'renewed' END"
-    draft.branches.append(Branch({**columns, "occurred_at": "period_from", "known_at": "period_from", "event": event}))
-    draft.branches.append(
-        Branch(
-            {**columns, "occurred_at": "period_until", "known_at": f"period_until + {grace}", "event": "'ended'"},
-            [f"(from_next IS NULL OR from_next > period_until + {grace})", f"period_until + {grace} < today"],
-        )
+    draft.add(columns, [], occurred_at="period_from", known_at="period_from", event=event)
+    draft.add(
+        columns,
+        [f"(from_next IS NULL OR from_next > period_until + {grace})", f"period_until + {grace} < today"],
+        occurred_at="period_until",
+        known_at=f"period_until + {grace}",
+        event="'ended'",
     )
-    draft.check(
-        "event",
-        f"no events, only paid periods: an end is drafted where nothing was paid within {GRACE_DAYS} days of a period's end, known then. With fewer days late payers end and start again; with more, ends are known later.",
-    )
+    draft.check("event", "paid_periods", grace_days=GRACE_DAYS)
     return draft

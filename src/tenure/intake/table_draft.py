@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tenure.core.sql import literal, quoted
 from tenure.intake.columns import PLACEHOLDERS, Column
 from tenure.intake.look import Raw
-from tenure.intake.names import rank
+from tenure.intake.names import rank, texts
 
 MOST_CHECKS = 3
 
@@ -32,50 +33,70 @@ class TableDraft:
     raw: Raw
     branches: list[Branch] = field(default_factory=list)
     rows: str = ""
+    prepared: dict[str, str] = field(default_factory=dict)  # further columns of the rows: name => SQL
+    qualify: str = ""
     checks: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     used: dict[str, Column] = field(default_factory=dict)
     known_at: str = ""
+    who: Column | None = None
+    when: Column | None = None
     reads: list[Raw] = field(default_factory=list)  # further raw files that ``rows`` names
 
-    def use(self, column: Column | None) -> Column | None:
+    @property
+    def rows_sql(self) -> str:
+        """SQL of the rows as they have to be prepared; empty where they are taken as they are."""
+        if not (self.rows or self.prepared or self.qualify):
+            return ""
+        added = "".join(f",\n           {sql} AS {name}" for name, sql in self.prepared.items())
+        rows = self.rows or f"SELECT *{added}\n    FROM ({relation_of(self.raw)})"
+        return rows + (f"\n    QUALIFY {self.qualify}" if self.qualify else "")
+
+    def use(self, column: Column | None) -> None:
         if column:
             self.used[column.name] = column
-        return column
 
-    def check(self, column: str, text: str) -> None:
-        self.checks.append((column, text))
+    def add(self, columns: dict[str, str], where: list[str] | None = None, **more: str) -> None:
+        """Add a branch: ``columns``, and ``more`` of them."""
+        self.branches.append(Branch(columns | more, where or []))
+
+    def one_of(self, column: Column, values: Iterable[str]) -> str:
+        self.use(column)
+        return f"{column.sql} IN ({', '.join(map(literal, values))})"
+
+    def none_of(self, column: Column, values: Iterable[str]) -> str:
+        self.use(column)
+        condition = f"{column.sql} NOT IN ({', '.join(map(literal, values))})"
+        return condition if column.share == 1 else f"coalesce({condition}, true)"
+
+    def text(self, column: Column | None) -> str:
+        self.use(column)
+        return column.as_text() if column else "NULL"
+
+    def check(self, staged: str, question: str, /, **about: object) -> None:
+        """Ask a question of ``questions.toml`` about a staged column."""
+        self.checks.append((staged, texts("questions")[question].format(**about)))
 
     def number(self, column: Column | None, *, factor: bool = False) -> str:
         """SQL of a column's number; a doubt about its thousands is a point to check."""
-        if not self.use(column) or column is None:
+        self.use(column)
+        if column is None:
             return "NULL"
         if len(column.numbers.readings) > 1:
             first, second = column.numbers.readings[:2]
-            self.check(
-                "amount",
-                f'"{column.name}" {column.numbers.example!r} has {first.name} or {second.name}: all values fit both. '
-                "Drafted by the first; by the other, amounts differ by a factor of 1,000.",
-            )
+            self.check("amount", "thousands", column=column, first=first, second=second)
         if len(column.signs) > 1:
-            self.check(
-                "amount",
-                f'"{column.name}" holds {" and ".join(sorted(column.signs))}: two currencies in one column, read as if one. '
-                "Take another column, or keep the rows of one currency.",
-            )
+            self.check("amount", "two_signs", column=column, signs=" and ".join(sorted(column.signs)))
         return column.as_number(factor=factor)
 
     def time(self, column: Column, name: str = "occurred_at") -> str:
         """SQL of a column's time, joined with the time of day that stands beside it; a doubt is a point to check."""
         self.use(column)
+        self.when = self.when or column
         if len(readings := column.dates.readings) > 1 and not column.native.startswith(("DATE", "TIMESTAMP")):
             example = column.dates.example
             first, second = (f"{one.name} ({_day_of(column, one.of(literal(example)))})" for one in readings[:2])
-            self.check(
-                name,
-                f'"{column.name}" {example!r} is {first} or {second}: all values fit both. Drafted by the first; by the '
-                "other every day is another. Write the one your system uses.",
-            )
+            self.check(name, "day_or_month", column=column, example=example, first=first, second=second)
         sql = column.as_time()
         if clock := _clock_beside(self.raw, column):
             self.use(clock)
@@ -88,15 +109,12 @@ class TableDraft:
         if found is None:
             return ""
         chosen, other = found
+        self.who = chosen
         self.use(chosen)
         if other is not None and (chosen.share < 0.995 or _has_placeholder(other)):
-            self.check(
-                "customer_id",
-                f'"{chosen.name}" (as {chosen.example!r}; filled in {chosen.share:.0%} of rows) or "{other.name}" (as '
-                f"{other.example!r}; {other.share:.0%}"
-                + (f", and {_has_placeholder(other)!r} stands for all guests" if _has_placeholder(other) else "")
-                + "). Drafted by the first: rows without it are left out; by the second other rows are one person.",
-            )
+            guest = _has_placeholder(other)
+            guests = f", and {guest!r} stands for all guests" if guest else ""
+            self.check("customer_id", "which_customer", chosen=chosen, other=other, guests=guests)
         return chosen.as_text()
 
 
@@ -114,11 +132,12 @@ def customer_of(raw: Raw, share: float = 0.3) -> tuple[Column, Column | None] | 
     mails = sorted((c for c in ordered if c.kind == "email"), key=lambda c: -round(c.share, 1))
     ordered = [mails.pop(0) if column.kind == "email" else column for column in ordered]
     sound = [column for column in ordered if not _has_placeholder(column)]
-    if not (chosen := (sound or ordered or [None])[0]):
+    if not ordered:
         return None
+    chosen = (sound or ordered)[0]
     others = [column for column in ordered if column is not chosen]
     skipped = [column for column in others if _has_placeholder(column)]
-    return chosen, (skipped or others or [None])[0]
+    return chosen, next(iter(skipped or others), None)
 
 
 def _has_placeholder(column: Column) -> str:
@@ -127,7 +146,7 @@ def _has_placeholder(column: Column) -> str:
 
 
 def _day_of(column: Column, sql: str) -> str:
-    connection, _ = column.look  # type: ignore[misc]
+    connection, _ = column.look
     return str(connection.execute(f"SELECT CAST({sql} AS DATE)").fetchall()[0][0])
 
 
@@ -142,10 +161,6 @@ def cases(column: Column, mapped: dict[str, str], default: str = "") -> str:
     """SQL that maps a column's values, as the file writes them, to others."""
     lines = " ".join(f"WHEN {literal(value)} THEN {literal(to)}" for value, to in mapped.items())
     return f"CASE {column.sql} {lines}{f' ELSE {default}' if default else ''} END"
-
-
-def one_of(column: Column, values: list[str]) -> str:
-    return f"{column.sql} IN ({', '.join(literal(value) for value in values)})"
 
 
 def relation_of(raw: Raw) -> str:

@@ -141,8 +141,8 @@ def _bank(raw: Raw) -> tuple[list[TableDraft], str]:
     draft = payments(raw)
     if not draft:
         return [], "a statement of a bank account without date, payer or amount"
-    draft.checks.insert(0, ("customer_id", f'is this account paid into by customers, and is "{found[0].name}" (as {found[0].example}) who paid? '
-                            "Drafted so; a number of the customer in the text of the booking is better where there is one. If it is own spending, delete the table."))  # fmt: skip
+    draft.check("customer_id", "who_pays", payer=found[0])
+    draft.checks.insert(0, draft.checks.pop())
     if "payment_id" not in draft.branches[0].columns:
         for column in raw.columns:
             word = re.compile(r"(Rechnung|Rechnungsnr|Invoice|Facture|Factura|Factuur|Fattura)\.? ([0-9]+)")
@@ -201,14 +201,14 @@ def _one_key(own: str, key: str) -> bool:
 
 
 def _common(one: Column, other: Column) -> int:
-    connection, relation = one.look  # type: ignore[misc]
-    _, others = other.look  # type: ignore[misc]
+    connection, relation = one.look
+    _, others = other.look
     both = f"SELECT DISTINCT {one.text} FROM {relation} INTERSECT SELECT {other.text} FROM {others}"
     return int(connection.execute(f"SELECT count(*) FROM ({both})").fetchall()[0][0])
 
 
 def _join(raw: Raw, own: Column, head: Raw, key: Column) -> Raw:
-    connection, _ = own.look  # type: ignore[misc]
+    connection, _ = own.look
     known = {column.text.lower() for column in raw.columns}
     added = {c.text: (c.name, c.sql, c.native) for c in head.columns if c.text.lower() not in known}
     view, names = f"{raw.relation}_with_{head.relation}", "".join(f", head.{text}" for text in added)
@@ -241,7 +241,7 @@ def _tells_the_same(small: Raw, large: Raw) -> bool:
     if not columns or columns[0].kind != "date":
         return False
     names = ", ".join(column.text for column in columns)
-    connection, _ = columns[0].look  # type: ignore[misc]
+    connection, _ = columns[0].look
     (same,) = connection.execute(
         f"SELECT count(*) FROM {small.relation} WHERE ({names}) IN (SELECT ({names}) FROM {large.relation})"
     ).fetchall()[0]
@@ -249,7 +249,7 @@ def _tells_the_same(small: Raw, large: Raw) -> bool:
 
 
 def _append(raw: Raw, other: Raw) -> None:
-    connection, _ = raw.columns[0].look  # type: ignore[misc]
+    connection, _ = raw.columns[0].look
     joined = f"{raw.relation}_{other.relation}"
     kept = "TABLE" if raw.rows + other.rows < SAMPLE_ROWS else "VIEW"
     connection.execute(
@@ -278,8 +278,7 @@ def _keep_best(found: Found, table: str, drafts: list[TableDraft]) -> None:
     best = max(drafts, key=says)
     for draft in drafts:
         if draft is not best:
-            best.check("where", f"{best.raw.name} or {draft.raw.name}: both look like {table} (of {best.raw.rows:,} and {draft.raw.rows:,} rows). "
-                       "Drafted from the first alone; if the second tells other facts, add it with UNION ALL, else everything counts twice.")  # fmt: skip
+            best.check("where", "same_table", name=best.raw.name, name2=draft.raw.name, table=table, rows=best.raw.rows, rows2=draft.raw.rows)  # fmt: skip
             found.left_out.append((draft.raw.name, f"it would be {table} as {best.raw.name} is; see the CHECK there"))
     found.tables[table] = [best]
 

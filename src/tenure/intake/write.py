@@ -68,7 +68,7 @@ def is_plain(drafts: list[TableDraft]) -> bool:
     return (
         len(drafts) == 1
         and len(draft.branches) == 1
-        and not (draft.branches[0].where or draft.rows)
+        and not (draft.branches[0].where or draft.rows_sql)
         and is_single(draft.raw)
     )
 
@@ -108,11 +108,11 @@ def query_of(table: str, drafts: list[TableDraft]) -> str:
     ctes, selects = [], []
     for draft in drafts:
         view = rows[id(draft)]
-        if not draft.rows and is_single(draft.raw):
+        if not draft.rows_sql and is_single(draft.raw):
             view = quoted(draft.raw.name)
         else:
             ctes.append(
-                f"{view} AS (\n    {draft.rows or relation_of(draft.raw).replace(' UNION ALL', chr(10) + '    UNION ALL')})"
+                f"{view} AS (\n    {draft.rows_sql or relation_of(draft.raw).replace(' UNION ALL', chr(10) + '    UNION ALL')})"
             )
         selects += [_select(branch, ordered, view, draft) for branch in draft.branches]
     return ("WITH " + ",\n".join(ctes) + "\n" if ctes else "") + "\nUNION ALL\n".join(selects)
