@@ -275,3 +275,11 @@ def test_the_status_on_an_orders_first_line_holds_for_its_other_lines(draft, fac
         "2,C2,2025-01-04,B,3,15.00,\n3,C3,2025-01-05,A,1,10.00,completed\n"
     )
     assert facts("order_lines", "order_id, product_id") == [("1", "A"), ("1", "B"), ("3", "A")]
+
+
+def test_a_file_that_cannot_be_read_is_left_out_with_what_its_reader_says(draft, tmp_path):
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "broken.parquet").write_bytes(b"no parquet")
+    drafted = draft(orders__csv=ORDERS)
+    assert list(drafted.tables) == ["order_lines"]
+    assert drafted.left_out[0][0] == "broken.parquet" and "it cannot be read" in drafted.left_out[0][1]

@@ -51,11 +51,14 @@ def draft_source(workspace: Workspace, name: str, given: Sequence[str], *, force
     with sole_writer(workspace, name, f"tenure draft {name}"), workspace.scratch(name) as scratch:
         connection = open_locked(Path(scratch), Path(scratch), *{path.parent for path in paths})
         try:
-            raws = [
-                look(connection, place, Path(scratch), reference, number)
-                for number, (place, reference) in enumerate(references)
-            ]
+            raws, unread = [], []
+            for number, (place, reference) in enumerate(references):
+                try:
+                    raws.append(look(connection, place, Path(scratch), reference, number))
+                except DataContractError as error:
+                    unread.append((reference, f"it cannot be read: {error}"))
             found = find_tables(raws)
+            found.left_out += unread
             if not found.tables.keys() - {"products", "customers"}:
                 said = "\n  - ".join(f"{file}: {reason}" for file, reason in found.left_out)
                 raise DataContractError(
