@@ -283,3 +283,8 @@ def test_a_file_that_cannot_be_read_is_left_out_with_what_its_reader_says(draft,
     drafted = draft(orders__csv=ORDERS)
     assert list(drafted.tables) == ["order_lines"]
     assert drafted.left_out[0][0] == "broken.parquet" and "it cannot be read" in drafted.left_out[0][1]
+
+
+def test_a_line_break_in_a_name_ends_no_comment(draft):
+    text = draft(orders__csv=ORDERS.replace("Total Spent", '"Total\nSpent"')).text
+    assert "known only later, or the state at the export: Total Spent, Updated At" in text

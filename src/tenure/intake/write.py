@@ -46,7 +46,8 @@ def source_toml(name: str, found: Found) -> str:
     if found.left_out:
         lines += ["", "# Files that are not used, and why:"]
         lines += [f"#   {file}: {reason}." for file, reason in found.left_out]
-    return "\n".join(lines) + "\n"
+    # A name or an example may hold a line break, which would end its comment.
+    return "\n".join(" ".join(line.splitlines()) if line.startswith("#") else line for line in lines) + "\n"
 
 
 def table_lines(table: str, drafts: list[TableDraft]) -> list[str]:
