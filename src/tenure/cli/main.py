@@ -14,6 +14,7 @@ import typer
 import tenure
 from tenure.cli.champions import promote, rollback, status
 from tenure.cli.identity import identity
+from tenure.cli.intake import draft
 from tenure.cli.looking import customer, explain, help_, schedule
 from tenure.cli.people import export, forget
 from tenure.cli.raw_data import demo, fetch, schema, sources
@@ -32,7 +33,7 @@ app = typer.Typer(
 for command in (
     run, score, backfill, audit,
     explain, customer, schedule,
-    sources, schema, fetch, demo, export, forget,
+    sources, schema, fetch, draft, demo, export, forget,
     status, promote, rollback,
 ):  # fmt: skip
     app.command()(command)
