@@ -148,7 +148,9 @@ def names_of(header: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     repeated: dict[str, None] = {}
     taken: dict[str, str] = {}
     for place, cell in enumerate(header):
-        name = "".join(letter for letter in cell if letter.isprintable() or letter == " ").strip() or f"column{place}"
+        blanks = cell.replace("\r\n", " ")
+        seen = (" " if letter.isspace() else letter for letter in blanks if letter.isspace() or letter.isprintable())
+        name = "".join(seen).strip() or f"column{place}"
         own, number = name, 0
         if own.lower() in taken:
             repeated[taken[own.lower()]] = None
