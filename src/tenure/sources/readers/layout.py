@@ -97,7 +97,7 @@ def find_header(head: Sequence[Row], body: Sequence[Sequence[str]], place: str, 
     ------
     DataContractError : there is none, or it is not the first row: says which key to write.
     """
-    widest = Counter(map(len, body)).most_common(1)[0][0] if body else 1
+    widest = Counter(map(len, body)).most_common(1)[0][0] if body else len(head[0].cells)
     figures = Figures.of(body, 0.5)
     first = next((number for number, row in enumerate(head) if figures.fit(row.cells, 0.5)), None)
     if first is None:
