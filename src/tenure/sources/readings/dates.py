@@ -53,10 +53,12 @@ AS_NUMBER = "TRY_CAST({x} AS DOUBLE)"
 
 def plain_time(text: str) -> str:
     """Return the SQL of a text's TIMESTAMP where it is a plain one without a zone, else null."""
-    return (
-        f"CASE WHEN regexp_matches({text}, {literal(LOCAL)}) "
-        f"THEN TRY_CAST(upper(replace({text}, ',', '.')) AS TIMESTAMP) END"
-    )
+    return f"CASE WHEN regexp_matches({text}, {literal(LOCAL)}) THEN {as_time(text)} END"
+
+
+def as_time(text: str) -> str:
+    """Return the SQL of a text's TIMESTAMP, if it is known to be a plain one without a zone."""
+    return f"TRY_CAST(upper(replace({text}, ',', '.')) AS TIMESTAMP)"
 
 
 def plain_instant(text: str) -> str:
