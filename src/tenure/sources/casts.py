@@ -95,10 +95,19 @@ def asides(
         raw = expressions["customer_id"]
         found["characters that nobody sees taken out of customer_id"] = f"trim(({raw}), ' ') <> {without_unseen(raw)}"
     for column in mapping.table.columns:
-        if column.kind == "decimal" and types.get(column.name, "BIGINT") not in ("BIGINT", "INTEGER"):
+        if _may_lose(column, types.get(column.name, "BIGINT")):
             lost = f"abs(TRY_CAST(({expressions[column.name]}) AS DOUBLE) - CAST(({casts[column.name]}) AS DOUBLE))"
             found[f"{column.name} rounded to {column.decimals} decimals"] = f"{lost} > 1e-{column.decimals + 3}"
     return found
+
+
+def _may_lose(column: Column, kind: str) -> bool:
+    """Say whether values of a type can have more decimals than a column keeps."""
+    if column.kind != "decimal":
+        return False
+    if kind.startswith("DECIMAL("):
+        return int(kind.rstrip(")").split(",")[1]) > column.decimals
+    return kind in ("DOUBLE", "FLOAT") or kind not in NUMERIC
 
 
 def is_of_text(expression: str, kind: str) -> bool:
@@ -132,7 +141,7 @@ def _filled(raw: str, kind: str) -> str:
 def _rules(column: Column, raw: str, kind: str, cast: str) -> Iterable[tuple[str, str]]:
     if column.kind != "text":
         yield f"{column.name} is not {IS[column.kind]}", f"({_filled(raw, kind)}) IS NOT NULL AND {cast} IS NULL"
-    if column.kind == "decimal" and kind not in ("BIGINT", "INTEGER"):
+    if _may_lose(column, kind):
         is_lost = f"{cast} = 0 AND abs(TRY_CAST(({raw}) AS DOUBLE)) > {RESIDUE}"
         yield f"{column.name} is smaller than the {column.decimals} decimals kept", is_lost
     if column.required:
