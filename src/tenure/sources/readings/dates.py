@@ -80,10 +80,13 @@ def date_readings(connection: duckdb.DuckDBPyConnection, relation: str, expressi
     >>> [reading.name for reading in date_readings(duckdb.connect(), days, "day").readings]
     ['%d/%m/%Y']
     """
+    is_plain = f"coalesce({plain_time('x')}, CAST({plain_instant('x')} AS TIMESTAMP)) IS NOT NULL"
+    # Most files have plain dates only: for those no sample is drawn.
+    if (found := weigh(connection, relation, expression, is_plain=is_plain, readings=())).is_plain:
+        return found
     sample = distinct_sample(connection, relation, expression)
     formats = dict.fromkeys(style for text in sample for style in _formats_of(text))
     readings = [*map(_format, formats), *_counting(AS_NUMBER, AS_NUMBER)]
-    is_plain = f"coalesce({plain_time('x')}, CAST({plain_instant('x')} AS TIMESTAMP)) IS NOT NULL"
     return weigh(connection, relation, expression, is_plain=is_plain, readings=readings)
 
 
