@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tenure.core.sql import literal
+from tenure.core.sql import literal, quoted
 from tenure.sources.contract import STATIC_DATE, Column, Kind, sql_type
 from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.readings.dates import plain_instant, plain_time
@@ -16,10 +16,14 @@ NUMERIC = frozenset(
 INEXACT = ("DOUBLE", "FLOAT", "DECIMAL")
 IS = {"decimal": "a number", "integer": "a whole number", "flag": "true or false", "date": "a date"}
 NO_CUSTOMER = "no customer"
+# What sums of binary fractions leave of a zero, such as 4.44e-16: smaller than any price.
+RESIDUE = 1e-12
 # Blanks of every kind, and the mark that some programs write at a file's start.
 AROUND = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203) || chr(65279)"
 # Characters that nobody sees, but for line breaks and tabs inside of a text.
 CONTROL = r"[\x00-\x08\x0e-\x1f\x7f\x{200B}\x{FEFF}]"
+# Of most texts a look tells that they have neither, for a fraction of the time.
+PLAIN_TEXT = r"^[!-~]([ -~]*[!-~])?$"
 # What databases and programs write where they know no date, and nothing that happened.
 PLACEHOLDERS = ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1904-01-01")
 # Second zero, read in any time zone.
@@ -33,6 +37,7 @@ def casts_and_rules(
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Give the SQL that casts each staged column, and the rules with their SQL conditions, in the order they are asked.
 
+    The conditions are over the raw columns and the cast ones, each of which is called as ``cast_name`` says.
     ``types``: what the engine makes of each column's expression. ``is_static``: rows have no date, and get the one
     before any cutoff.
     """
@@ -40,16 +45,17 @@ def casts_and_rules(
     rules: list[tuple[str, str]] = []
     if mapping.table.is_dated:
         casts["customer_id"] = _text(expressions["customer_id"], types["customer_id"])
-        rules.append((NO_CUSTOMER, f"({casts['customer_id']}) IS NULL"))
+        rules.append((NO_CUSTOMER, f"{cast_name('customer_id')} IS NULL"))
         if is_static:
             casts["occurred_at"] = casts["known_at"] = f"TIMESTAMP '{STATIC_DATE}'"
         else:
             occurred = business_time(expressions["occurred_at"], types["occurred_at"], source)
             casts["occurred_at"] = occurred
-            is_missing = f"nullif(trim(CAST(({expressions['occurred_at']}) AS VARCHAR)), '') IS NULL"
-            rules.append(("occurred_at is missing", is_missing))
-            rules.append(("occurred_at is not a date", f"({occurred}) IS NULL"))
-            rules += _impossible_past(occurred, source)
+            rules.append(
+                ("occurred_at is missing", f"({_filled(expressions['occurred_at'], types['occurred_at'])}) IS NULL")
+            )
+            rules.append(("occurred_at is not a date", f"{cast_name('occurred_at')} IS NULL"))
+            rules += _impossible_past(cast_name("occurred_at"), source)
             casts["known_at"] = occurred
             if stated := expressions.get("known_at"):
                 known = business_time(stated, types["known_at"], source)
@@ -63,14 +69,21 @@ def casts_and_rules(
             casts[column.name] = f"CAST(NULL AS {sql_type(column)})"
             continue
         casts[column.name] = _cast(column, raw, types[column.name])
-        rules += _rules(column, raw, types[column.name], casts[column.name])
+        # What an absent value means is no value that was read.
+        cast = f"({casts[column.name]})" if column.absent else cast_name(column.name)
+        rules += _rules(column, raw, types[column.name], cast)
     for column in mapping.table.columns:
         if column.absent:
             meant = column.absent.format(**{name: f"({sql})" for name, sql in casts.items()})
             casts[column.name] = f"CAST(coalesce({casts[column.name]}, {meant}) AS {sql_type(column)})"
-    named = {name: f"({sql})" for name, sql in casts.items()}
+    named = {name: cast_name(name) for name in casts}
     rules += [(rule, condition.format(**named)) for rule, condition in mapping.table.rules]
     return casts, rules
+
+
+def cast_name(column: str) -> str:
+    """Return what a column that is cast is called in SQL where raw columns may have its name."""
+    return quoted(f"staged__{column}")
 
 
 def asides(
@@ -82,10 +95,19 @@ def asides(
         raw = expressions["customer_id"]
         found["characters that nobody sees taken out of customer_id"] = f"trim(({raw}), ' ') <> {without_unseen(raw)}"
     for column in mapping.table.columns:
-        if column.kind == "decimal" and types.get(column.name, "BIGINT") not in ("BIGINT", "INTEGER"):
+        if _may_lose(column, types.get(column.name, "BIGINT")):
             lost = f"abs(TRY_CAST(({expressions[column.name]}) AS DOUBLE) - CAST(({casts[column.name]}) AS DOUBLE))"
             found[f"{column.name} rounded to {column.decimals} decimals"] = f"{lost} > 1e-{column.decimals + 3}"
     return found
+
+
+def _may_lose(column: Column, kind: str) -> bool:
+    """Say whether values of a type can have more decimals than a column keeps."""
+    if column.kind != "decimal":
+        return False
+    if kind.startswith("DECIMAL("):
+        return int(kind.rstrip(")").split(",")[1]) > column.decimals
+    return kind in ("DOUBLE", "FLOAT") or kind not in NUMERIC
 
 
 def is_of_text(expression: str, kind: str) -> bool:
@@ -118,15 +140,15 @@ def _filled(raw: str, kind: str) -> str:
 
 def _rules(column: Column, raw: str, kind: str, cast: str) -> Iterable[tuple[str, str]]:
     if column.kind != "text":
-        yield f"{column.name} is not {IS[column.kind]}", f"({_filled(raw, kind)}) IS NOT NULL AND ({cast}) IS NULL"
-    if column.kind == "decimal" and kind not in ("BIGINT", "INTEGER"):
-        is_lost = f"({cast}) = 0 AND TRY_CAST(({raw}) AS DOUBLE) <> 0"
+        yield f"{column.name} is not {IS[column.kind]}", f"({_filled(raw, kind)}) IS NOT NULL AND {cast} IS NULL"
+    if _may_lose(column, kind):
+        is_lost = f"{cast} = 0 AND abs(TRY_CAST(({raw}) AS DOUBLE)) > {RESIDUE}"
         yield f"{column.name} is smaller than the {column.decimals} decimals kept", is_lost
     if column.required:
-        yield f"{column.name} is missing", f"({cast}) IS NULL"
+        yield f"{column.name} is missing", f"{cast} IS NULL"
     if column.allowed:
         listed = ", ".join(literal(value) for value in column.allowed)
-        yield f"{column.name} is none of {', '.join(column.allowed)}", f"({cast}) NOT IN ({listed})"
+        yield f"{column.name} is none of {', '.join(column.allowed)}", f"{cast} NOT IN ({listed})"
 
 
 def _columns(mapping: TableMapping, expressions: dict[str, str], types: dict[str, str]) -> Iterable[Column]:
@@ -157,7 +179,8 @@ def _text(sql: str, kind: str) -> str:
 
 def without_unseen(sql: str) -> str:
     """Return the SQL of a text without blanks around it, and without control characters."""
-    return f"trim(regexp_replace(({sql}), {literal(CONTROL)}, '', 'g'), {AROUND})"
+    seen = f"trim(regexp_replace(({sql}), {literal(CONTROL)}, '', 'g'), {AROUND})"
+    return f"CASE WHEN regexp_matches(({sql}), {literal(PLAIN_TEXT)}) THEN ({sql}) ELSE {seen} END"
 
 
 def business_time(sql: str, kind: str, source: Source) -> str:

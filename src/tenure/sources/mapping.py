@@ -11,7 +11,7 @@ import duckdb
 
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import literal, quoted
-from tenure.sources.casts import asides, casts_and_rules
+from tenure.sources.casts import asides, cast_name, casts_and_rules
 from tenure.sources.column_expressions import column_expressions, columns_in, type_of
 from tenure.sources.contract import Column
 from tenure.sources.raw_mapping import TableMapping
@@ -23,6 +23,7 @@ from tenure.sources.unions import FILE
 from tenure.sources.unread_texts import problem_of
 
 AFTER_CLOCK = "occurred_at is after the ingest clock"
+WHOLE_ROW, ROW_NUMBER = '"the whole raw row"', '"the number of the raw row"'  # in SQL: names that no column has
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class MappedTable:
     raw_name: str
     raw_view: str
     casts: dict[str, str]  # staged column => SQL over the raw columns
-    rules: tuple[tuple[str, str], ...]  # rule => SQL condition over the raw columns
+    rules: tuple[tuple[str, str], ...]  # rule => SQL condition over the raw columns and the cast ones
     key: tuple[str, ...]
     is_dated: bool
     is_static: bool
@@ -60,17 +61,18 @@ class MappedTable:
         """
         rules = list(self.rules)
         if self.is_dated and not self.is_static:
-            late = f"({self.casts['occurred_at']}) > TIMESTAMP {literal(str(clock))}"
+            late = f"{cast_name('occurred_at')} > TIMESTAMP {literal(str(clock))}"
             rules.append((AFTER_CLOCK, late))
         cases = " ".join(f"WHEN {condition} THEN {literal(rule)}" for rule, condition in rules) or "WHEN false THEN ''"
-        casts = ", ".join(f"{sql} AS {quoted('staged__' + column)}" for column, sql in self.casts.items())
-        raw = "source_row" if told is None else _struct(told)
-        inner = (
-            f"SELECT {casts}, CASE {cases} END AS rule, row_number() OVER () AS raw_row, to_json({raw}) AS raw "
-            f"FROM {self.raw_view} source_row"
-        )
-        renamed = ", ".join(f"{quoted('staged__' + column)} AS {quoted(column)}" for column in self.casts)
-        judged = f"SELECT {renamed}, rule, raw_row, raw FROM ({inner})"
+        casts = ", ".join(f"{sql} AS {cast_name(column)}" for column, sql in self.casts.items())
+        cast = f"SELECT source_row.*, source_row AS {WHOLE_ROW}, {casts} FROM {self.raw_view} source_row"
+        # The number stands between casts and rules: the engine would move a condition below it and cast once more for it.
+        numbered = f"SELECT *, row_number() OVER () AS {ROW_NUMBER} FROM ({cast})"
+        names = ", ".join(map(cast_name, self.casts))
+        raw = WHOLE_ROW if told is None else _struct(told)
+        inner = f"SELECT {names}, CASE {cases} END AS rule, {ROW_NUMBER}, to_json({raw}) AS raw FROM ({numbered})"
+        renamed = ", ".join(f"{cast_name(column)} AS {quoted(column)}" for column in self.casts)
+        judged = f"SELECT {renamed}, rule, {ROW_NUMBER} AS raw_row, raw FROM ({inner})"
         if not self.key:
             return judged
         keys = ", ".join(quoted(column) for column in self.key)

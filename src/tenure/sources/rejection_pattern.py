@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
+
+from tenure.core.sql import literal, parquet
 
 # Below these, rejections are neither told of nor looked into.
 TOLD_SHARE = 0.001
@@ -21,29 +25,38 @@ GROUPS = {
 }
 
 
-def rejection_pattern(connection: duckdb.DuckDBPyConnection, judged: str, columns: tuple[str, ...]) -> list[str]:
+def rejection_pattern(
+    connection: duckdb.DuckDBPyConnection,
+    judged: str,
+    columns: tuple[str, ...],
+    rows: int,
+    rejected: int,
+    scratch: Path,
+) -> list[str]:
     """Say where a table's rejected rows gather, one line for each way to group them in which they do.
 
-    ``judged``: SQL of its rows with ``rule`` (null: staged) and ``raw_row``. ``columns``: the staged ones. Rows whose
-    value cannot be read are in no group of it.
+    ``judged``: SQL of its ``rows`` with ``rule`` (null: staged) and ``raw_row``. ``columns``: the staged ones. Rows
+    whose value cannot be read are in no group of it.
     """
-    rows, rejected = connection.execute(f"SELECT count(*), count(rule) FROM ({judged})").fetchall()[0]
     if rejected < FEWEST or rejected <= TOLD_SHARE * rows:
         return []
     lines = []
-    for column, (where, value, group) in GROUPS.items():
-        if column not in (*columns, "raw_row"):
-            continue
+    groups = {column: group for column, group in GROUPS.items() if column in (*columns, "raw_row")}
+    # All are looked at several times: judged once.
+    looked_at = scratch / "rejection_pattern.parquet"
+    needed = f"SELECT {', '.join(groups)}, rule IS NOT NULL AS is_rejected FROM ({judged})"
+    connection.execute(f"COPY ({needed}) TO {literal(str(looked_at))} (FORMAT parquet)")
+    for where, value, group in groups.values():
         found = connection.execute(
             f"""
-            SELECT min(value), max(value), count(*), count(rule)
+            SELECT min(value), max(value), count(*), count(*) FILTER (is_rejected)
             FROM (
-                SELECT {value} AS value, {group.format(rows=rows)} AS part, rule
-                FROM ({judged})
+                SELECT {value} AS value, {group.format(rows=rows)} AS part, is_rejected
+                FROM {parquet(looked_at)}
                 WHERE {value} IS NOT NULL
             )
             GROUP BY part
-            ORDER BY count(rule) DESC, min(value)
+            ORDER BY count(*) FILTER (is_rejected) DESC, min(value)
             LIMIT 1
             """
         ).fetchall()
@@ -53,4 +66,5 @@ def rejection_pattern(connection: duckdb.DuckDBPyConnection, judged: str, column
                 lines.append(
                     f"{gathered:,} of {rejected:,} rejected rows are among the {among:,} of {place}: not by chance"
                 )
+    looked_at.unlink()
     return lines

@@ -91,10 +91,12 @@ def _write(
     judged, left_out = _judged(names, inputs, mapped)
     if inputs.source.pseudonymise and mapped.name == RECORDS:
         judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[mapped.name])
-    for chosen, rows, path in ((columns, "rule IS NULL", staged), ("rule, raw_row, raw", "rule IS NOT NULL", rejected)):
-        written = f"SELECT {chosen} FROM ({judged}) WHERE {rows}"
-        connection.execute(f"COPY ({written}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
-    pattern = rejection_pattern(connection, judged, mapped.staged_columns)
+    kept = _copy(connection, f"SELECT {columns} FROM ({judged}) WHERE rule IS NULL", staged)
+    if kept == read - left_out:
+        _copy(connection, f"SELECT rule, raw_row, raw FROM ({judged}) WHERE false", rejected)
+        return kept, "", odd, []
+    broken = _copy(connection, f"SELECT rule, raw_row, raw FROM ({judged}) WHERE rule IS NOT NULL", rejected)
+    pattern = rejection_pattern(connection, judged, mapped.staged_columns, kept + broken, broken, scratch)
     is_late = f"rule = {literal(AFTER_CLOCK)}"
     if not connection.execute(f"SELECT 1 FROM {_relation(rejected)} WHERE {is_late} LIMIT 1").fetchall():
         return read - left_out, "", odd, pattern
@@ -102,6 +104,12 @@ def _write(
     first = "min(least(occurred_at, TIMESTAMP '9999-12-31'))::VARCHAR"
     due = connection.execute(f"SELECT {first} FROM ({judged}) WHERE {is_late}").fetchall()[0][0]
     return read - left_out, due, odd, pattern
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write the rows of a query; return how many."""
+    copied = connection.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+    return int(copied.fetchall()[0][0])
 
 
 def _relation(staged: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 import duckdb
 
 from tenure.core.sql import literal, quoted
-from tenure.sources.readings.dates import DAY, plain_instant, plain_time
+from tenure.sources.readings.dates import DAY, as_time, plain_instant, plain_time
 from tenure.sources.readings.numbers import PLAIN
 
 # Whole numbers of up to 18 digits and no leading zero: the type writes them as the file does.
@@ -28,7 +28,7 @@ def typed_sql(connection: duckdb.DuckDBPyConnection, relation: str, asked: Itera
     replaced: dict[str, str] = {}
     for start in range(0, len(texts), AT_ONCE):
         for name, kind in _types_of(connection, relation, texts[start : start + AT_ONCE]).items():
-            replaced[name] = _types(_value(name))[kind][1]
+            replaced[name] = _read(_value(name), kind)
     casts = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in replaced.items())
     return f"SELECT * REPLACE ({casts}) FROM {relation}" if casts else f"SELECT * FROM {relation}"
 
@@ -37,17 +37,24 @@ def _value(name: str) -> str:
     return f"nullif(trim({quoted(name)}), '')"
 
 
-def _types(x: str) -> dict[str, tuple[str, str]]:
-    """Map each type to the SQL that holds for a text of it, and the SQL that reads the text; the narrowest comes first."""
+def _read(x: str, kind: str) -> str:
+    """Return the SQL that reads a text of a type; that it is one is known, and is not asked again."""
+    if kind == "TIMESTAMP":
+        return as_time(x)
+    return plain_instant(x) if kind == "TIMESTAMP WITH TIME ZONE" else f"CAST({x} AS {kind})"
+
+
+def _types(x: str) -> dict[str, str]:
+    """Map each type to the SQL that holds for a text of it; the narrowest comes first."""
     is_number = f"regexp_matches({x}, {literal(PLAIN)}) AND NOT regexp_matches({x}, {literal(LEADING_ZERO)})"
     is_day = f"regexp_matches({x}, {literal(f'^{DAY}$')})"
     return {
-        "BIGINT": (f"regexp_matches({x}, {literal(WHOLE)})", f"CAST({x} AS BIGINT)"),
-        "DOUBLE": (f"{is_number} AND strlen({x}) <= {LONGEST}", f"CAST({x} AS DOUBLE)"),
-        "BOOLEAN": (f"lower({x}) IN ('true', 'false')", f"CAST({x} AS BOOLEAN)"),
-        "DATE": (f"{is_day} AND {plain_time(x)} IS NOT NULL", f"CAST({x} AS DATE)"),
-        "TIMESTAMP": (f"{plain_time(x)} IS NOT NULL", plain_time(x)),
-        "TIMESTAMP WITH TIME ZONE": (f"{plain_instant(x)} IS NOT NULL", plain_instant(x)),
+        "BIGINT": f"regexp_matches({x}, {literal(WHOLE)})",
+        "DOUBLE": f"{is_number} AND strlen({x}) <= {LONGEST}",
+        "BOOLEAN": f"lower({x}) IN ('true', 'false')",
+        "DATE": f"{is_day} AND {plain_time(x)} IS NOT NULL",
+        "TIMESTAMP": f"{plain_time(x)} IS NOT NULL",
+        "TIMESTAMP WITH TIME ZONE": f"{plain_instant(x)} IS NOT NULL",
     }
 
 
@@ -65,7 +72,7 @@ def _of_all_values(
     asked = [(name, kind) for name, kinds in types.items() for kind in kinds]
     if not asked:
         return {}
-    tested = ", ".join(f"bool_and({_types(_value(name))[kind][0]})" for name, kind in asked)
+    tested = ", ".join(f"bool_and({_types(_value(name))[kind]})" for name, kind in asked)
     answers = connection.execute(f"SELECT {tested} FROM {relation}").fetchall()[0]
     held: dict[str, list[str]] = {}
     for (name, kind), is_of_all in zip(asked, answers, strict=True):

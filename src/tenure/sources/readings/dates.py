@@ -53,10 +53,12 @@ AS_NUMBER = "TRY_CAST({x} AS DOUBLE)"
 
 def plain_time(text: str) -> str:
     """Return the SQL of a text's TIMESTAMP where it is a plain one without a zone, else null."""
-    return (
-        f"CASE WHEN regexp_matches({text}, {literal(LOCAL)}) "
-        f"THEN TRY_CAST(upper(replace({text}, ',', '.')) AS TIMESTAMP) END"
-    )
+    return f"CASE WHEN regexp_matches({text}, {literal(LOCAL)}) THEN {as_time(text)} END"
+
+
+def as_time(text: str) -> str:
+    """Return the SQL of a text's TIMESTAMP, if it is known to be a plain one without a zone."""
+    return f"TRY_CAST(upper(replace({text}, ',', '.')) AS TIMESTAMP)"
 
 
 def plain_instant(text: str) -> str:
@@ -78,10 +80,13 @@ def date_readings(connection: duckdb.DuckDBPyConnection, relation: str, expressi
     >>> [reading.name for reading in date_readings(duckdb.connect(), days, "day").readings]
     ['%d/%m/%Y']
     """
+    is_plain = f"coalesce({plain_time('x')}, CAST({plain_instant('x')} AS TIMESTAMP)) IS NOT NULL"
+    # Most files have plain dates only: for those no sample is drawn.
+    if (found := weigh(connection, relation, expression, is_plain=is_plain, readings=())).is_plain:
+        return found
     sample = distinct_sample(connection, relation, expression)
     formats = dict.fromkeys(style for text in sample for style in _formats_of(text))
     readings = [*map(_format, formats), *_counting(AS_NUMBER, AS_NUMBER)]
-    is_plain = f"coalesce({plain_time('x')}, CAST({plain_instant('x')} AS TIMESTAMP)) IS NOT NULL"
     return weigh(connection, relation, expression, is_plain=is_plain, readings=readings)
 
 

@@ -32,6 +32,8 @@ def weigh(
     ).fetchall()[0]
     if plain == filled:
         return Evidence(filled, plain)
+    if not readings:
+        return Evidence(filled, plain, example=example or "", exception=example or "")
     odd = f"(SELECT x FROM {values} WHERE x IS NOT NULL AND NOT ({is_plain}))"
     candidates = _not_ruled_out(connection, odd, readings)
     if not candidates:
