@@ -171,7 +171,8 @@ def _known_at(source: Source, files: list[str]) -> str:
     declared = {file: source.raw.get(split_reference(file)[0], RawFile()).known_at for file in files}
     if len(set(declared.values())) == 1:
         return declared[files[0]]
-    cases = " ".join(f"WHEN {literal(file)} THEN ({sql})" for file, sql in declared.items() if sql)
+    # As texts, for one may be a day where another is a time with its offset.
+    cases = " ".join(f"WHEN {literal(file)} THEN CAST(({sql}) AS VARCHAR)" for file, sql in declared.items() if sql)
     return f"CASE {quoted(FILE)} {cases} END"
 
 
