@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
     from tenure.core.workspace import Workspace
-    from tenure.runs.run import run_flow
+    from tenure.runs.beginning import look_before
 
     at_least((), fail_on)
     said = Log(log)
@@ -57,6 +57,9 @@ def run(
         source=source,
         quick=quick,
     )
+    look_before(f"tenure run {source}", source, workspace, as_of=as_of)
+    from tenure.runs.run import run_flow
+
     with progress_on(said) as progress:
         result = run_flow(
             source,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from tenure.core.errors import DataContractError, NotEnoughDataError
+from tenure.core.errors import AsOfError, DataContractError, NotEnoughDataError
 from tenure.core.hashing import digest
 from tenure.core.stored import FORMAT, made_of, read_stored, write_stored
 from tenure.sources.contract import RECORDS, STAGED_TABLES
@@ -217,13 +217,13 @@ def check_as_of(staged: StagedSource, as_of: date | None) -> date:
 
     Raises
     ------
-    NotEnoughDataError : the as-of lies more than a week after the last fact, or before any fact.
+    AsOfError : the as-of lies more than a week after the last fact. NotEnoughDataError : it lies before any fact.
     """
     default = staged.default_as_of
     if as_of is None:
         return default
     if as_of > default + timedelta(days=7):
-        raise NotEnoughDataError(
+        raise AsOfError(
             f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of "
             f"{default}, or {default + timedelta(days=7)} at the latest: later, every customer would look silent. "
             "Bring newer data or choose an earlier as-of."
