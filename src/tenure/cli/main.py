@@ -13,6 +13,7 @@ import typer
 
 import tenure
 from tenure.cli.champions import promote, rollback, status
+from tenure.cli.check import check
 from tenure.cli.identity import identity
 from tenure.cli.looking import customer, explain, help_, schedule
 from tenure.cli.people import export, forget
@@ -32,7 +33,7 @@ app = typer.Typer(
 for command in (
     run, score, backfill, audit,
     explain, customer, schedule,
-    sources, schema, fetch, demo, export, forget,
+    sources, schema, fetch, check, demo, export, forget,
     status, promote, rollback,
 ):  # fmt: skip
     app.command()(command)

@@ -88,7 +88,7 @@ def _write(
     read, *counts = connection.execute(f"SELECT {', '.join(counted)} FROM {mapped.raw_view}").fetchall()[0]
     odd = {what: count for what, count in zip(mapped.asides, counts, strict=True) if count}
     columns = ", ".join(quoted(column) for column in mapped.staged_columns)
-    judged, left_out = _judged(names, inputs, mapped)
+    judged, left_out = judged_rows(names, inputs, mapped)
     if inputs.source.pseudonymise and mapped.name == RECORDS:
         judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[mapped.name])
     for chosen, rows, path in ((columns, "rule IS NULL", staged), ("rule, raw_row, raw", "rule IS NOT NULL", rejected)):
@@ -108,7 +108,7 @@ def _relation(staged: Path) -> str:
     return f"read_parquet({literal(str(staged))})"
 
 
-def _judged(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
+def judged_rows(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
     """Give the SQL of a table's judged rows, its customers named as they shall be.
 
     Give how many rows are left out as if never read, too.
