@@ -95,7 +95,7 @@ def _rows_beside(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> pd
     => row, raw_column, raw_value, staged_column, staged_value; one line per staged column and raw column it is made of
     """
     few = replace(mapped, raw_view=f"(SELECT * FROM {mapped.raw_view} LIMIT {LOOKED_AT})")
-    judged, _ = judged_rows(names, inputs, few)
+    judged, _ = judged_rows(names, inputs, few, with_raw_of_staged=True)
     columns = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in mapped.staged_columns)
     of_others = "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY raw_row) = 1" if mapped.is_dated else ""
     found = names.connection.execute(

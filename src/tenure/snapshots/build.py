@@ -85,7 +85,8 @@ class Snapshots:
     def _features(self) -> tuple[list[FeatureColumn], list[str]]:
         if not self.with_features:
             return [], []
-        return available_columns(self.staged.source, self._tables, empty_columns(self.staged, self.as_of))
+        customers = self.staged.tables.get("customers")
+        return available_columns(self.staged.source, self._tables, empty_columns(self.staged, self.as_of), customers)
 
     def history_start(self, target: Target) -> date:
         """First day of the tables the target is asked of."""

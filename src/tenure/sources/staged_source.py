@@ -38,6 +38,8 @@ class TableSummary:
     # column => the last day on which no value of it was known, "" where rows have no day; a column that no row fills is
     # not in it.
     filled_from: dict[str, str] = field(default_factory=dict)
+    ages: tuple[str, ...] = ()  # attributes that are dates: days from each to its row
+    near_unique: tuple[str, ...] = ()  # attributes with nearly as many texts as customers: no features
     customers: int = 0
     first_day: str = ""
     history_start: str = ""

@@ -65,7 +65,10 @@ def _of_all_values(
     asked = [(name, kind) for name, kinds in types.items() for kind in kinds]
     if not asked:
         return {}
-    tested = ", ".join(f"bool_and({_types(_value(name))[kind][0]})" for name, kind in asked)
+    # An empty cell is of no type.
+    tested = ", ".join(
+        f"bool_and({_types(_value(name))[kind][0]}) FILTER ({_value(name)} IS NOT NULL)" for name, kind in asked
+    )
     answers = connection.execute(f"SELECT {tested} FROM {relation}").fetchall()[0]
     held: dict[str, list[str]] = {}
     for (name, kind), is_of_all in zip(asked, answers, strict=True):
