@@ -65,9 +65,8 @@ def test_a_date_after_the_cutoff_is_unknown_and_an_older_one_does_not_stand_in_f
 
 def test_a_placeholder_is_no_date_and_is_told(snapshots):
     assert read(snapshots.staged.path("customers"), "customer_id, birth_date")[1] == ("dee", None)
-    assert snapshots.staged.warnings() == [
-        "customers: 1 rows: birth_date is a placeholder, no date: left empty (kept)"
-    ]
+    told = "customers: 1 rows: birth_date is a placeholder, no date: left empty (kept)"
+    assert told in snapshots.staged.warnings()
 
 
 def test_customers_without_dates_of_their_rows_have_ages_too(tmp_path):
