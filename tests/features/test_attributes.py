@@ -81,9 +81,7 @@ def test_customers_without_dates_of_their_rows_have_ages_too(tmp_path):
 def test_a_text_of_nearly_one_customer_each_is_no_feature_and_is_told(tmp_path, customers, is_left_out):
     people = tuple(f"c{n} 2024-01-01 note{n} town{n % 7}" for n in range(customers))
     orders = tuple(f"c{n} 2024-01-05 {n} 1 10" for n in range(customers))
-    facts = staged(
-        tmp_path, customers=("customer_id occurred_at note town", *people), order_lines=(ORDERS[0], *orders)
-    )
+    facts = staged(tmp_path, customers=("customer_id occurred_at note town", *people), order_lines=(ORDERS[0], *orders))
     snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 2, 1))
     made = {column.name for column in snapshots.columns if column.table == "customers"}
     assert made == {"customer_town"} | (set() if is_left_out else {"customer_note"})

@@ -120,10 +120,13 @@ def score(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
-    from tenure.runs.score import score_flow
+    from tenure.runs.beginning import look_before
 
     at_least((), fail_on)
     said = Log(log)
+    look_before(f"tenure score {source}", source, workspace, as_of=as_of)
+    from tenure.runs.score import score_flow
+
     with progress_on(said) as progress:
         result = score_flow(
             source,
@@ -184,9 +187,12 @@ def audit(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Look for leakage in everything: exit 1 on an error."""
-    from tenure.runs.audit import audit_flow
+    from tenure.runs.beginning import look_before
 
     said = Log(log)
+    look_before(f"tenure audit {source}", source, workspace, as_of=as_of)
+    from tenure.runs.audit import audit_flow
+
     with progress_on(said) as progress:
         folder, errors = audit_flow(
             source,

@@ -135,7 +135,8 @@ def available_columns(
     DefinitionError : two features make a column of the same name.
     """
     columns: dict[str, FeatureColumn] = {}
-    unavailable = [f"customer_{name}: nearly as many texts as customers" for name in (customers.near_unique if customers else ())]
+    near_unique = customers.near_unique if customers else ()
+    unavailable = [f"customer_{name}: nearly as many texts as customers" for name in near_unique]
     for view in (*feature_views(), *source_views(source, staged_columns, customers)):
         if view.table not in staged_columns:
             unavailable.append(

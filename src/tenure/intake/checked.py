@@ -100,7 +100,10 @@ class Checked:
         return said
 
     def _repr_html_(self) -> str:
-        parts = [f"<h3>{escape(self.source)} as of {self.as_of}</h3><p>{escape(self.sample)}</p>", _html(self.summary())]
+        parts = [
+            f"<h3>{escape(self.source)} as of {self.as_of}</h3><p>{escape(self.sample)}</p>",
+            _html(self.summary()),
+        ]
         for table in self.tables.values():
             parts.append(f"<h4>{escape(table.name)}</h4>")
             parts += [f"<p>{escape(line)}</p>" for line in (*table.summary.said, *table.summary.warned)]
@@ -137,7 +140,8 @@ def _of_table(table: CheckedTable) -> list[str]:
 
 
 def _of_target(checked: CheckedTarget) -> list[str]:
-    said = wrap(f"{checked.name}: {checked.target.describe()}", WIDTH, subsequent_indent="  ") + _wrapped(_asked(checked))
+    said = wrap(f"{checked.name}: {checked.target.describe()}", WIDTH, subsequent_indent="  ")
+    said += _wrapped(_asked(checked))
     if len(checked.funnel):
         said.append(f"  {'cutoff':<12}{'known':>10}{'asked':>10}{'positive':>10}{'share':>8}")
     for line in checked.funnel.itertuples():
