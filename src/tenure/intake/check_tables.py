@@ -26,7 +26,7 @@ from tenure.sources.table_staging import judged_rows, stage_table
 from tenure.sources.unions import FILE
 
 # Rows of a table that are staged within seconds; of a larger one whole customers are drawn.
-ROWS_AT_MOST = 1_500_000
+ROWS_AT_MOST = 1_000_000
 LOOKED_AT, SHOWN = 1_000, 3
 APART = "(kept apart)"
 

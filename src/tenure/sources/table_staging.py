@@ -125,10 +125,15 @@ def _write(
     judged, left_out = judged_rows(names, inputs, mapped)
     if inputs.source.pseudonymise and mapped.name == RECORDS:
         judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[mapped.name])
-    for chosen, rows, path in ((columns, "rule IS NULL", staged), ("rule, raw_row, raw", "rule IS NOT NULL", rejected)):
-        written = f"SELECT {chosen} FROM ({judged}) WHERE {rows}"
-        connection.execute(f"COPY ({written}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
-    (broken,) = connection.execute(f"SELECT count(*) FROM {_relation(rejected)}").fetchall()[0]
+
+    def write(rows: str, path: Path) -> int:
+        copied = f"COPY ({rows}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+        return int(connection.execute(copied).fetchall()[0][0])
+
+    count = write(f"SELECT {columns} FROM ({judged}) WHERE rule IS NULL", staged)
+    # Where all rows are staged, none needs to be judged again to find those that are not.
+    others = "rule IS NOT NULL" if count < read - left_out else "false"
+    broken = write(f"SELECT rule, raw_row, raw FROM ({judged}) WHERE {others}", rejected)
     pattern = rejection_pattern(connection, judged, mapped.staged_columns) if broken else []
     is_late = f"rule = {literal(AFTER_CLOCK)}"
     if not connection.execute(f"SELECT 1 FROM {_relation(rejected)} WHERE {is_late} LIMIT 1").fetchall():
