@@ -61,8 +61,8 @@ def test_raw_rows_stand_beside_the_staged_rows_they_became(shop):
         ["day", "2024-01-01", "occurred_at", "2024-01-01 00:00:00"],
         ["no", "0-2024-01-01", "order_id", "0-2024-01-01"],
         ["", "", "quantity", "1.0000"],
-        ["qty", 2, "amount", "9.0000"],
-        ["price", 4.5, "amount", "9.0000"],
+        ["qty", "2", "amount", "9.0000"],
+        ["price", "4.5", "amount", "9.0000"],
     ]
     assert rows["row"].unique().tolist() == [1, 2, 3]
     assert rows[rows.raw_column == "client"].raw_value.tolist() == ["c0", "c20", "c40"]

@@ -88,6 +88,8 @@ def test_a_run_tells_it_before_its_first_notebook_and_notes_the_failure(tmp_path
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2 and "Column of orders.csv 'date' is not defined" in ended.stderr
     # What takes seconds to import is not imported yet; the clock of a busy machine says less.
-    assert not {"mlflow", "papermill", "pandas", "lightgbm"} & {line.split("|")[-1].strip() for line in ended.stderr.splitlines()}
+    assert not {"mlflow", "papermill", "pandas", "lightgbm"} & {
+        line.split("|")[-1].strip() for line in ended.stderr.splitlines()
+    }
     assert time.monotonic() - started < 30
     assert "'date' is not defined" in (workspace.reports_of("shop") / "failures.txt").read_text()

@@ -19,7 +19,8 @@ from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.ingest import check_ids_meet, map_tables
 from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import MappedTable
-from tenure.sources.raw_files import open_locked
+from tenure.sources.raw_files import open_locked, raw_relation, split_reference
+from tenure.sources.readers.registry import find_readers
 from tenure.sources.staged_source import StagedSource
 from tenure.sources.staging_names import StagingNames
 from tenure.sources.table_staging import judged_rows, stage_table
@@ -51,13 +52,14 @@ def stage_aside(inputs: Inputs, aside: Workspace) -> tuple[StagedSource, dict[st
         every = map_tables(names, inputs, scratch, inputs.mappings)
         names.check_same(aside.identity_events(source.name))
         one_in = _one_in(connection, every)
+        beside = {mapped.name: _rows_beside(names, inputs, mapped, scratch) for mapped in every}
         if one_in > 1:
             every = [_drawn(connection, mapped, one_in, scratch) for mapped in every]
         tables = {}
         for mapped in every:
             summary = stage_table(names, inputs, mapped, staged, scratch, aside.private_records(source.name))
             tables[mapped.name] = CheckedTable(
-                mapped.name, mapped.raw_name, summary, _rows_beside(names, inputs, mapped),
+                mapped.name, mapped.raw_name, summary, beside[mapped.name],
                 _rejected(connection, staged.rejected_path(mapped.name)), _unused(connection, mapped),
             )  # fmt: skip
         summaries = {name: table.summary for name, table in tables.items()}
@@ -89,7 +91,7 @@ def _drawn(connection: duckdb.DuckDBPyConnection, mapped: MappedTable, one_in: i
     return replace(mapped, raw_view=parquet(rows))
 
 
-def _rows_beside(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> pd.DataFrame:
+def _rows_beside(names: StagingNames, inputs: Inputs, mapped: MappedTable, scratch: Path) -> pd.DataFrame:
     """Show the first staged rows of different customers beside what the file says of them.
 
     => row, raw_column, raw_value, staged_column, staged_value; one line per staged column and raw column it is made of
@@ -98,19 +100,40 @@ def _rows_beside(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> pd
     judged, _ = judged_rows(names, inputs, few, with_raw_of_staged=True)
     columns = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in mapped.staged_columns)
     of_others = "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY raw_row) = 1" if mapped.is_dated else ""
+    texts = _first_texts(names.connection, inputs, mapped, scratch)
     found = names.connection.execute(
-        f"SELECT {columns}, raw FROM ({judged}) WHERE rule IS NULL {of_others} ORDER BY raw_row LIMIT {SHOWN}"
+        f"SELECT {columns}, raw_row, raw FROM ({judged}) WHERE rule IS NULL {of_others} ORDER BY raw_row LIMIT {SHOWN}"
     ).fetchall()
     lines = []
-    for number, (*values, raw) in enumerate(found, 1):
-        read = json.loads(raw)
+    for number, (*values, raw_row, raw) in enumerate(found, 1):
+        read = texts.get(raw_row) or json.loads(raw)
         for column, value in zip(mapped.staged_columns, values, strict=True):
             made_of = mapped.raw_columns.get(column)
             if made_of is None and (value is None or column in ("occurred_at", "known_at")):
                 continue  # no expression makes it, and nothing is in it
             for raw_column in made_of or ("",):
                 lines.append((number, raw_column, read.get(raw_column, APART) if raw_column else "", column, value))
-    return pd.DataFrame(lines, columns=["row", "raw_column", "raw_value", "staged_column", "staged_value"])
+    return pd.DataFrame(
+        lines, columns=["row", "raw_column", "raw_value", "staged_column", "staged_value"], dtype=object
+    )
+
+
+def _first_texts(
+    connection: duckdb.DuckDBPyConnection, inputs: Inputs, mapped: MappedTable, scratch: Path
+) -> dict[int, dict[str, str]]:
+    """Give the first rows of a table's file as they are written there, before anything took them for a date or number.
+
+    There are none of a query, of several files, of files that state types, and where ids are not to be seen.
+    """
+    source, files = inputs.source, inputs.files[mapped.name]
+    if inputs.mappings[mapped.name].query or len(files) != 1 or inputs.identities.are_needed:
+        return {}
+    if not find_readers(source.folder).of(split_reference(files[0])[0]).is_text:
+        return {}
+    relation = raw_relation(source, inputs.folder, scratch, files[0])
+    rows = connection.execute(f"SELECT * FROM {relation} LIMIT {LOOKED_AT}")
+    names = [column[0] for column in rows.description or ()]
+    return {number: dict(zip(names, row, strict=True)) for number, row in enumerate(rows.fetchall(), 1)}
 
 
 def _rejected(connection: duckdb.DuckDBPyConnection, path: Path) -> pd.DataFrame:

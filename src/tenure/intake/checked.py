@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import date
 from html import escape
@@ -12,7 +13,7 @@ import pandas as pd
 from tenure.sources.staged_source import TableSummary
 from tenure.targets.definition import Target
 
-WIDTH, VALUE, EXAMPLE = 80, 34, 160
+WIDTH, BESIDE, EXAMPLE = 80, 35, 160
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,14 @@ class Checked:
 
     def lines(self) -> list[str]:
         """Say all of it in lines of at most 80 columns."""
-        said = [f"{self.source} as of {self.as_of}, {self.sample}"]
+        said = wrap(f"{self.source} as of {self.as_of}, {self.sample}", WIDTH)
         for table in self.tables.values():
             said += ["", *_of_table(table)]
         if len(self.shared):
             said += ["", "Customers that tables share"]
-            for line in self.shared.itertuples():
-                said += _wrapped(f"{line.table} and {line.other}: {line.in_both:,}")
+            for table, lines in self.shared.groupby("table", sort=False):
+                others = ", ".join(f"{line.other} {line.in_both:,}" for line in lines.itertuples())
+                said += _wrapped(f"{table} with {others}")
         for target in self.targets:
             said += ["", *_of_target(target)]
         if self.warnings:
@@ -127,15 +129,26 @@ def _of_table(table: CheckedTable) -> list[str]:
         days = f", {found.first_day} to {found.last_day}" if found.first_day and not found.is_static else ", no dates"
         said += _wrapped(f"{found.customers:,} customers{days}")
     for line in table.rejected.itertuples():
-        said += _wrapped(f"rejected {line.rows:,}: {line.rule}; the first: {str(line.first)[:EXAMPLE]}")
+        said += _wrapped(f"rejected {line.rows:,}: {line.rule}; the first: {_raw_row(line.first)}")
     if table.unused:
         said += _wrapped(f"not used: {', '.join(table.unused)}")
-    row = 0
-    for line in table.rows.itertuples():
+    return [*said, *_beside(table.rows)]
+
+
+def _beside(rows: pd.DataFrame) -> list[str]:
+    """Set raw values beside staged ones; what is too long for that stands above it."""
+    said, last = [], (0, "")
+    for line in rows.itertuples():
         raw = f"{line.raw_column} = {_shown(line.raw_value)}" if line.raw_column else "(no column)"
-        staged = f"{line.staged_column} = {_shown(line.staged_value)}"
-        number, row = ("" if line.row == row else f"row {line.row}"), line.row
-        said.append(f"  {number:<6} {raw[:VALUE]:<{VALUE}} -> {staged[:VALUE]}".rstrip())
+        staged = f"-> {line.staged_column} = {_shown(line.staged_value)}"
+        number = f"row {line.row}" if line.row != last[0] else ""
+        staged = "" if (line.row, line.staged_column) == last else staged  # made of several raw columns
+        last = (line.row, line.staged_column)
+        if max(len(raw), len(staged)) <= BESIDE:
+            said.append(f"  {number:<6} {raw:<{BESIDE}} {staged}".rstrip())
+        else:
+            said.append(f"  {number:<6} {_cut(raw)}")
+            said += [f"{'':<9}{_cut(staged)}"] if staged else []
     return said
 
 
@@ -157,7 +170,7 @@ def _asked(checked: CheckedTarget) -> str:
     days = f"horizon {target.horizon_days} days"
     days += f", lead {target.lead_days} days" if target.lead_days else ""
     days += f", eligible days {target.eligible_days}" if target.eligible_days else ""
-    return f"can be asked ({days}) of customers {target.describe_eligible()}"
+    return f"can be asked ({days}) of every customer who {target.describe_eligible()}"
 
 
 def _wrapped(text: str) -> list[str]:
@@ -165,7 +178,17 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    return "(empty)" if value is None or value == "" else str(value).replace("\n", " ")
+    return "(empty)" if value is None or value == "" else " ".join(str(value).split())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH - 9 else f"{text[: WIDTH - 12]}..."
+
+
+def _raw_row(first: str) -> str:
+    """Write a rejected row as its columns, those that are empty left out."""
+    shown = ", ".join(f"{name} = {_shown(value)}" for name, value in json.loads(first).items() if value is not None)
+    return shown if len(shown) <= EXAMPLE else f"{shown[:EXAMPLE]}..."
 
 
 def _html(table: pd.DataFrame) -> str:
