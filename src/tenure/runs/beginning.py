@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 from tenure.core.errors import AsOfError, TenureError, UsageError, describe_unforeseen
 from tenure.core.lock import Holder
+from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.scoring.review.failures import note_failure
 from tenure.sources.first_look import look_first
@@ -25,8 +26,10 @@ def look_before(doing: str, source: str, workspace: str, *, as_of: str = "", run
     """
     located = Workspace.locate(workspace or None)
     described = read_source(located, source)
+    if as_of:
+        parse_date(as_of)
     # While another writes, as when it brings files, the run waits or says so.
-    if Holder.read(located.lock(source)) or (source == "demo" and not located.raw(source).is_dir()):
+    if Holder.read(located.lock(source)) or not located.raw(source).is_dir():
         return
     with noting_failures(located, source, doing, run_kind, as_of):
         if current_staging(located, described) is None:
