@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 
 from tenure.audit.problem import Kind
-from tenure.core.sql import describe, literal, quoted
+from tenure.core.sql import describe, parquet, quoted
 from tenure.snapshots.engines.duckdb_session import connect
 
 # Columns compared at a time: of a million customers not all 250 fit into memory.
@@ -28,7 +28,7 @@ def compare_snapshots(expected: Path, found: Path, columns: Mapping[str, Kind]) 
     names = list(columns)
     with connect() as connection:
         for name, path in (("expected", expected), ("found", found)):
-            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({literal(str(path))})")
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {parquet(path)}")
         rows = _strangers(connection)
         differs = _conditions(connection, names)
         for start in range(0, len(names), COLUMNS_AT_A_TIME):

@@ -26,7 +26,7 @@ from tenure.audit.problem import AuditProblem
 from tenure.audit.replay import ROW, Replay, replay, unproven_features
 from tenure.core.auc import Auc, auc_with_interval
 from tenure.core.errors import NotEnoughDataError
-from tenure.core.sql import literal
+from tenure.core.sql import literal, parquet
 from tenure.core.workspace import Workspace
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
@@ -176,7 +176,7 @@ def late_facts(snapshots: Snapshots) -> pd.DataFrame:
     rows = []
     with connect() as connection:
         for table in tables_with_rows(snapshots.staged):
-            relation = f"read_parquet({literal(str(snapshots.staged.path(table)))})"
+            relation = parquet(snapshots.staged.path(table))
             count, late, days = connection.execute(
                 f"""
                 SELECT
@@ -200,7 +200,7 @@ def in_hindsight(snapshots: Snapshots) -> Iterator[Snapshots | None]:
         folder.mkdir()
         with connect() as connection:
             for table in snapshots.staged.tables:
-                relation = f"read_parquet({literal(str(snapshots.staged.path(table)))})"
+                relation = parquet(snapshots.staged.path(table))
                 star = "* REPLACE (occurred_at AS known_at)" if table in tables_with_rows(snapshots.staged) else "*"
                 target = literal(str(folder / f"{table}.parquet"))
                 connection.execute(f"COPY (SELECT {star} FROM {relation}) TO {target} (FORMAT parquet)")

@@ -10,7 +10,7 @@ import duckdb
 
 from tenure.audit.replay import Replay, rebuild
 from tenure.core.atomic_files import link_file
-from tenure.core.sql import describe, literal, quoted
+from tenure.core.sql import describe, literal, parquet, quoted
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
@@ -40,7 +40,7 @@ def _write_changed(
     connection: duckdb.DuckDBPyConnection, staged: StagedSource, table: str, cutoff: date, path: Path
 ) -> int:
     unknown = f"(known_at >= DATE '{cutoff}' OR occurred_at >= DATE '{cutoff}')"
-    relation = f"read_parquet({literal(str(staged.path(table)))})"
+    relation = parquet(staged.path(table))
     kinds = describe(connection, relation)
     replaced = ", ".join(
         f"CASE WHEN {unknown} THEN {_changed(table, column, kind)} ELSE {quoted(column)} END AS {quoted(column)}"

@@ -15,6 +15,7 @@ import tenure
 from tenure.cli.champions import promote, rollback, status
 from tenure.cli.check import check
 from tenure.cli.identity import identity
+from tenure.cli.intake import draft
 from tenure.cli.looking import customer, explain, help_, schedule
 from tenure.cli.people import export, forget
 from tenure.cli.raw_data import demo, fetch, schema, sources
@@ -33,7 +34,7 @@ app = typer.Typer(
 for command in (
     run, score, backfill, audit,
     explain, customer, schedule,
-    sources, schema, fetch, check, demo, export, forget,
+    sources, schema, fetch, draft, check, demo, export, forget,
     status, promote, rollback,
 ):  # fmt: skip
     app.command()(command)

@@ -8,7 +8,7 @@ from datetime import datetime
 import duckdb
 
 from tenure.core.errors import UsageError
-from tenure.core.sql import literal
+from tenure.core.sql import parquet
 from tenure.identity.events import Event, Ledger
 from tenure.sources.staged_source import StagedSource
 
@@ -21,7 +21,7 @@ def check_known(staged: StagedSource, customers: Iterable[str]) -> None:
     UsageError : names the first of them.
     """
     tables = [staged.path(name) for name, table in staged.tables.items() if "customer_id" in table.columns]
-    rows = " UNION ALL ".join(f"SELECT customer_id FROM read_parquet({literal(str(path))})" for path in tables)
+    rows = " UNION ALL ".join(f"SELECT customer_id FROM {parquet(path)}" for path in tables)
     with duckdb.connect() as connection:
         for customer in customers:
             if not connection.execute(f"SELECT 1 FROM ({rows}) WHERE customer_id = ? LIMIT 1", [customer]).fetchall():

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.sql import literal
+from tenure.core.sql import literal, parquet
 from tenure.identity.evidence import UNIQUE_ID
 
 # Columns of events and reviews that name a customer.
@@ -44,13 +44,13 @@ def drop_seen(seen: Path, records: Path) -> int:
     if not seen.is_file():
         return 0
     with duckdb.connect() as connection, replaced_file(seen) as fresh:
-        staged = f"SELECT {UNIQUE_ID} AS unique_id FROM read_parquet({literal(str(records))})"
+        staged = f"SELECT {UNIQUE_ID} AS unique_id FROM {parquet(records)}"
         if not records.is_file():
             staged = "SELECT '' AS unique_id WHERE false"
-        known = f"read_parquet({literal(str(seen))})"
+        known = parquet(seen)
         connection.execute(
             f"COPY (SELECT * FROM {known} SEMI JOIN ({staged}) USING (unique_id)) "
             f"TO {literal(str(fresh))} (FORMAT parquet)"
         )
-        counts = f"SELECT (SELECT count(*) FROM {known}) - (SELECT count(*) FROM read_parquet({literal(str(fresh))}))"
+        counts = f"SELECT (SELECT count(*) FROM {known}) - (SELECT count(*) FROM {parquet(fresh)})"
         return int(connection.execute(counts).fetchall()[0][0])

@@ -12,7 +12,7 @@ import duckdb
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError
 from tenure.core.memory import engine_memory
-from tenure.core.sql import literal
+from tenure.core.sql import literal, parquet
 from tenure.core.workspace import Workspace
 from tenure.identity.events import Ledger
 from tenure.identity.evidence import MOST_RECORDS_PER_KEY, write_evidence
@@ -53,9 +53,7 @@ def resolve(workspace: Workspace, staged: StagedSource) -> Resolution:
     folder.mkdir(parents=True, exist_ok=True)
     seen, model = folder / SEEN, folder / "model.json"
     with workspace.scratch(staged.source.name) as spill, _connect(spill) as connection:
-        withheld = write_evidence(
-            connection, f"FROM read_parquet({literal(str(staged.whole_records))})", "every_record"
-        )
+        withheld = write_evidence(connection, f"FROM {parquet(staged.whole_records)}", "every_record")
         count, new = _part_new(connection, seen)
         notes = [_shared(key, values) for key, values in withheld.items() if values]
         if not new:
@@ -89,11 +87,7 @@ def _connect(spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _part_new(connection: duckdb.DuckDBPyConnection, seen: Path) -> tuple[int, int]:
-    known = (
-        f"SELECT unique_id FROM read_parquet({literal(str(seen))})"
-        if seen.is_file()
-        else "SELECT '' AS unique_id WHERE false"
-    )
+    known = f"SELECT unique_id FROM {parquet(seen)}" if seen.is_file() else "SELECT '' AS unique_id WHERE false"
     connection.execute(f"CREATE TABLE new_records AS FROM every_record ANTI JOIN ({known}) USING (unique_id)")
     connection.execute(f"CREATE TABLE known_records AS FROM every_record SEMI JOIN ({known}) USING (unique_id)")
     counts = "SELECT (SELECT count(*) FROM every_record), (SELECT count(*) FROM new_records)"

@@ -106,28 +106,23 @@ def _fit_both(
     kept = KeptFits.of(snapshots.workspace.fits(source.name, target.name), fitting, asked, source.folder)
     folds = cache(lambda: grouped_folds(labels, customers, settings))
 
-    def fit_logistic() -> TrainedModel:
+    logistic_with = (LOGISTIC.name, settings, meanings, sorted(target.logistic_features))
+    logistic = kept.find(*logistic_with)
+    if logistic is None:
         handful = [meaning for meaning in meanings if meaning.name in target.logistic_features]
-        return train_logistic(fitting, labels, customers, handful, settings, folds=folds())
-
-    def fit_main() -> TrainedModel:
-        return train_model(
-            fitting,
-            labels,
-            customers,
-            meanings,
-            settings,
-            monotone=monotone,
-            folds=folds(),
-            with_unconstrained=with_cost,
-            estimator=estimator,
-        )
-
-    logistic = kept.once(fit_logistic, LOGISTIC.name, settings, meanings, sorted(target.logistic_features))
+        fitted = train_logistic(fitting, labels, customers, handful, settings, folds=folds())
+        logistic = kept.keep(fitted, *logistic_with)
     if estimator.name == LOGISTIC.name:
         return logistic, logistic
     made_with = (estimator.name, estimator.code, settings, meanings, sorted(monotone.items()), with_cost)
-    return kept.once(fit_main, *made_with), logistic
+    main = kept.find(*made_with)
+    if main is None:
+        fitted = train_model(
+            fitting, labels, customers, meanings, settings,
+            monotone=monotone, folds=folds(), with_unconstrained=with_cost, estimator=estimator,
+        )  # fmt: skip
+        main = kept.keep(fitted, *made_with)
+    return main, logistic
 
 
 def _cost(main: TrainedModel, labels: np.ndarray, customers: np.ndarray) -> Auc | None:

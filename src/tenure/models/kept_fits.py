@@ -10,7 +10,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,10 +73,6 @@ class KeptFits:
             _write(trained, fresh)
         _remove_longest_unused(self.folder)
         return trained
-
-    def once(self, fit: Callable[[], TrainedModel], *made_with: object) -> TrainedModel:
-        """Return the fit that was made with the same, else make it and keep it."""
-        return self.find(*made_with) or self.keep(fit(), *made_with)
 
     def _path(self, made_with: Sequence[object]) -> Path:
         return self.folder / f"{digest(self.rows, CODE, *map(repr, made_with), size=16)}.npz"

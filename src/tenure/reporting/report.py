@@ -78,6 +78,7 @@ def index_page(
         customers=customers,
         decisions=decisions or {},
         tables=staged.tables,
+        said=list(dict.fromkeys(line for table in staged.tables.values() for line in table.said)),
         rejected=staged.rejections(),
         warnings=staged.warnings(),
         about=staged.source,

@@ -46,7 +46,7 @@ def seal(session: Session, record: RunRecord, facts: Mapping[str, Any], asked: S
             "versions": _versions(), "git_commit": _git_commit(),
             "code": {name: code_of(notebook_of(name)) for name in record.document["steps"]},
             "rows": {
-                name: {"read": t.read + t.unreadable, "staged": t.staged, "rejected": t.rejected, "rules": t.rules}
+                name: {"read": t.read + t.unreadable, "staged": t.staged, "rejected": t.rejected, "rules": t.rules, "said": t.said}
                 for name, t in staged.tables.items()
             },
             "columns": {name: t.filled_columns for name, t in staged.tables.items()},

@@ -7,11 +7,11 @@ from datetime import date
 
 import pandas as pd
 
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import literal, parquet, quoted
 from tenure.features.definition import FeatureColumn
 from tenure.features.expression import over_known_columns
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.engines.duckdb_session import connect, parquet
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.known_customers import count_known_customers
 from tenure.targets.definition import Target
 

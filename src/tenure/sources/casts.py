@@ -174,9 +174,10 @@ def _columns(mapping: TableMapping, expressions: dict[str, str], types: dict[str
 def _text(sql: str, kind: str) -> str:
     """Return the SQL of a text as it stands in the file, without what nobody sees of it."""
     if kind.split("(")[0] in INEXACT:
-        # 17850.0 in one file and 17850 in another are one id.
+        # 17850.0 in one file and 17850 in another are one id. NaN is none; isnan() would trust a Parquet file's minimum
+        # and maximum, which leave NaN out.
         sql = (
-            f"CASE WHEN isnan(CAST(({sql}) AS DOUBLE)) THEN NULL WHEN ({sql}) = trunc({sql}) "
+            f"CASE WHEN CAST(({sql}) AS VARCHAR) = 'nan' THEN NULL WHEN ({sql}) = trunc({sql}) "
             f"THEN coalesce(CAST(TRY_CAST(({sql}) AS HUGEINT) AS VARCHAR), CAST(({sql}) AS VARCHAR)) "
             f"ELSE CAST(({sql}) AS VARCHAR) END"
         )

@@ -12,7 +12,7 @@ import duckdb
 from tenure.core.atomic_files import link_file, replaced_folder
 from tenure.core.errors import DataContractError, RunError
 from tenure.core.lock import sole_writer
-from tenure.core.sql import first_line, literal
+from tenure.core.sql import first_line, literal, parquet
 from tenure.core.workspace import Workspace
 from tenure.sources.content import content_of, digest_by_day
 from tenure.sources.contract import RECORDS, STAGED_TABLES, UNDATED
@@ -213,7 +213,7 @@ def check_ids_meet(
     dated = sorted(
         (name for name, table in tables.items() if table.customers >= 10), key=lambda name: tables[name].staged
     )
-    relations = {name: f"read_parquet({literal(str(staged.path(name)))})" for name in dated}
+    relations = {name: parquet(staged.path(name)) for name in dated}
 
     def meet(name: str, other: str) -> bool:
         asked = (

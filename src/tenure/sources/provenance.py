@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from tenure.core.atomic_files import link_file
-from tenure.core.sql import describe, literal
+from tenure.core.sql import describe, literal, parquet
 from tenure.core.workspace import Workspace
 from tenure.sources.casts import business_time
 from tenure.sources.contract import STAGED_TABLES
@@ -60,7 +60,7 @@ def known_at_expression(connection: duckdb.DuckDBPyConnection, source: Source, f
 
 def _columns(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, file: str) -> Iterable[str]:
     if file.lower().endswith(ParquetReader.endings):
-        return describe(connection, f"read_parquet({literal(str(folder / file))})")
+        return describe(connection, parquet(folder / file))
     return find_dialect(raw_table(source, folder, folder, file)).names
 
 

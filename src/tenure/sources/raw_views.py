@@ -20,7 +20,7 @@ from tenure.sources.readers.reader import Reader, Told
 from tenure.sources.readers.registry import find_readers
 from tenure.sources.readers.text_copy import TextReader
 from tenure.sources.source import Source
-from tenure.sources.text_lineage import mentioned_in, text_columns, text_columns_of_query
+from tenure.sources.text_lineage import mentioned_in, read_as_text, text_columns, text_columns_of_query
 from tenure.sources.typed_columns import typed_sql
 from tenure.sources.unions import FILE, united
 
@@ -131,6 +131,7 @@ def _of_files(opening: _Opening, files: list[str], known_at: str) -> tuple[str, 
         every |= opening.columns(relation, file)
     expressions = column_expressions(mapping, every, place, ", ".join(files))
     kept = text_columns(expressions[column] for column in _texts(mapping) & expressions.keys())
+    kept |= read_as_text([*expressions.values(), *filter(None, [known_at])])
     for file in files:
         if opening.reader(file).guesses_types:
             relations[file] = opening.relation(file, [name for name in every if name.lower() in kept])

@@ -53,7 +53,7 @@ def keep_unreadable(
     set_aside = [
         f"SELECT 'unreadable line' AS rule, line AS raw_row, "
         f"json_object('file', {literal(file)}, 'line', {text}, 'error', error) AS raw "
-        f"FROM read_parquet({literal(str(told.unreadable))})"
+        f"FROM {parquet(told.unreadable)}"
         for file, told in mapped.raw_told
         if told.unreadable
     ]
@@ -67,7 +67,7 @@ def _add(connection: duckdb.DuckDBPyConnection, rejected: Path, lines: str) -> i
     """Add the rows of a query to the rejected ones; return how many."""
     merged = rejected.with_suffix(".merged.parquet")
     connection.execute(
-        f"COPY (SELECT * FROM read_parquet({literal(str(rejected))}) UNION ALL {lines}) "
+        f"COPY (SELECT * FROM {parquet(rejected)} UNION ALL {lines}) "
         f"TO {literal(str(merged))} (FORMAT parquet, COMPRESSION zstd)"
     )
     merged.replace(rejected)

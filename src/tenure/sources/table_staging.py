@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from tenure.core.errors import DataContractError, StorageError
-from tenure.core.sql import describe, first_line, literal, quoted
+from tenure.core.sql import describe, first_line, literal, parquet, quoted
 from tenure.core.stored import write_stored
 from tenure.sources.casts import CONSENT, EARLIEST_DAY, USUAL_DAY
 from tenure.sources.content import ROW, content_of, digest_by_day
@@ -145,7 +145,7 @@ def _write(
 
 
 def _relation(staged: Path) -> str:
-    return f"read_parquet({literal(str(staged))})"
+    return parquet(staged)
 
 
 def judged_rows(

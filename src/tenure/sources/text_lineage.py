@@ -13,6 +13,13 @@ HANDED_ON = (
     exp.Upper, exp.Lower, exp.Replace, exp.RegexpReplace, exp.RegexpExtract, exp.Substring, exp.Left, exp.Right,
     exp.Pad, exp.SplitPart, exp.Max, exp.Min, exp.AnyValue, exp.First, exp.Last, exp.Greatest, exp.Least,
 )  # fmt: skip
+# Whose first argument is a text: who reads a column so means what the file says, even where all of its values are dates.
+READS_TEXT = (
+    exp.StrToTime, exp.RegexpReplace, exp.RegexpExtract, exp.RegexpLike, exp.RegexpFullMatch, exp.Like, exp.ILike,
+    exp.StartsWith, exp.EndsWith, exp.Contains, exp.Replace, exp.Upper, exp.Lower, exp.Trim, exp.Pad, exp.Substring,
+    exp.Left, exp.Right, exp.Split, exp.SplitPart, exp.StrPosition, exp.Length,
+)  # fmt: skip
+READS_TEXT_BY_NAME = ("try_strptime", "strlen", "strip_accents")
 
 
 def text_columns(expressions: Iterable[str]) -> set[str]:
@@ -24,7 +31,20 @@ def text_columns(expressions: Iterable[str]) -> set[str]:
     ['id', 'merged_into', 'name']
     """
     parsed = [_parsed(f"SELECT {sql}") for sql in expressions]
-    return {name for select in parsed if isinstance(select, exp.Select) for name in _carried(select.selects[0])}
+    selects = [select for select in parsed if isinstance(select, exp.Select)]
+    return {name for select in selects for name in _carried(select.selects[0])}
+
+
+def read_as_text(expressions: Iterable[str]) -> set[str]:
+    """Name, in lower case, the columns that some expression reads as a text.
+
+    Examples
+    --------
+    >>> sorted(read_as_text(["try_strptime(day, '%d/%m/%Y')", "quantity * price"]))
+    ['day']
+    """
+    parsed = [_parsed(f"SELECT {sql}") for sql in expressions]
+    return {name for select in parsed if select for name in _read_as_text(select)}
 
 
 def mentioned_in(query: str) -> set[str] | None:
@@ -46,13 +66,14 @@ def written_in(query: str, outputs: Iterable[str]) -> dict[str, str]:
 
 
 def text_columns_of_query(query: str, outputs: Iterable[str]) -> set[str]:
-    """Name, in lower case, the columns anywhere in a query that become its ``outputs`` as texts.
+    """Name, in lower case, the columns anywhere in a query that become its ``outputs`` as texts, or are read as texts.
 
     Columns of one name are one here, whatever table they stand in: what is compared with an id is a text as well.
     """
     wanted = {name.lower() for name in outputs}
     if not (parsed := _parsed(query)):
         return wanted
+    wanted |= set(_read_as_text(parsed))
     while True:
         found = wanted | _step(parsed, wanted)
         if found == wanted:
@@ -87,6 +108,17 @@ def _names(select: exp.Select) -> list[str]:
         first = first.this
     named = first if isinstance(first, exp.Select) else select
     return [projection.alias_or_name.lower() for projection in named.selects]
+
+
+def _read_as_text(parsed: exp.Expr) -> Iterator[str]:
+    for node in parsed.find_all(exp.Cast, exp.Anonymous, *READS_TEXT):
+        if isinstance(node, exp.Cast):
+            yield from _carried(node)
+        elif isinstance(node, exp.Anonymous):
+            if node.name.lower() in READS_TEXT_BY_NAME and node.expressions:
+                yield from _carried(node.expressions[0])
+        else:
+            yield from _carried(node.this)
 
 
 def _carried(node: exp.Expr) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import UsageError
-from tenure.core.sql import literal
+from tenure.core.sql import literal, parquet
 from tenure.models.explain import phrase
 from tenure.models.model import PropensityModel
 from tenure.scoring.ledger import RUN_KINDS, Entry, entries, of_each_day, read_definition
@@ -99,7 +99,7 @@ def _scored_row(path: Path, customer_id: str) -> dict[str, Any]:
             f"{path} is not there. Expected the customers scored at this as-of; "
             "run 'tenure run' or 'tenure score' first."
         )
-    scored = f"read_parquet({literal(str(path))})"
+    scored = parquet(path)
     wanted = f"WHERE customer_id = {literal(customer_id)}" if customer_id else ""
     with connect() as connection:
         rows = connection.execute(f"SELECT * FROM {scored} {wanted} LIMIT 1").df().to_dict("records")
@@ -221,7 +221,7 @@ def _features(session: Session, customer_id: str) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame()
     with connect() as connection:
-        query = f"SELECT * FROM read_parquet({literal(str(path))}) WHERE customer_id = {literal(customer_id)}"
+        query = f"SELECT * FROM {parquet(path)} WHERE customer_id = {literal(customer_id)}"
         return connection.execute(query).df()
 
 

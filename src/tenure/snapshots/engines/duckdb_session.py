@@ -11,7 +11,6 @@ import duckdb
 
 from tenure.core.errors import RunError
 from tenure.core.memory import engine_memory
-from tenure.core.sql import literal
 
 # There is no file to keep up: a checkpoint would only compress what is read once and dropped.
 SETTINGS = {"preserve_insertion_order": "false", "checkpoint_threshold": "1TB"}
@@ -38,11 +37,6 @@ def connect(spill_folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnect
             ) from error
         finally:
             connection.close()
-
-
-def parquet(path: Path) -> str:
-    """Give the SQL of a Parquet file's rows."""
-    return f"read_parquet({literal(str(path))})"
 
 
 def types_of(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:

@@ -7,8 +7,9 @@ from datetime import date
 
 import pandas as pd
 
+from tenure.core.sql import parquet
 from tenure.identity.events import identity_before
-from tenure.snapshots.engines.duckdb_session import connect, parquet
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.sources.staged_source import StagedSource
 

@@ -10,9 +10,9 @@ from itertools import accumulate
 from typing import Any
 
 from tenure.core.hashing import digest
-from tenure.core.sql import literal
+from tenure.core.sql import literal, parquet
 from tenure.core.stored import read_stored, write_stored
-from tenure.snapshots.engines.duckdb_session import connect, parquet
+from tenure.snapshots.engines.duckdb_session import connect
 from tenure.sources.content import digest_by_day
 from tenure.sources.contract import SEEN_AFTER, STAGED_TABLES, UNDATED
 from tenure.sources.staged_source import KNOWN_FORMAT, StagedSource

@@ -10,9 +10,8 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import literal, parquet, quoted
 from tenure.features.definition import FeatureColumn
-from tenure.snapshots.engines.duckdb_session import parquet
 from tenure.snapshots.engines.joined_features import joined_features
 from tenure.targets.definition import Target
 

@@ -8,11 +8,11 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from tenure.core.sql import quoted
+from tenure.core.sql import parquet, quoted
 from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, columns_of, parse_expression
 from tenure.identity.events import identity_before
-from tenure.snapshots.engines.duckdb_session import parquet, type_of
+from tenure.snapshots.engines.duckdb_session import type_of
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target

@@ -11,7 +11,7 @@ import duckdb
 
 from tenure.core.errors import DataContractError
 from tenure.core.memory import engine_memory
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import literal, parquet, quoted
 from tenure.sources.readers.dialect import Dialect, find_dialect
 from tenure.sources.readers.encodings import blocks
 from tenure.sources.readers.mended import Mended, Mender
@@ -61,7 +61,7 @@ def _repeats_header(rows: Path, dialect: Dialect) -> bool:
     """Say whether the header stands among the rows again, as where files were put one below the other."""
     cells = dialect.grammar.cells(dialect.header_line) or []
     alike = [f"{quoted(name)} = {literal(cell)}" for name, cell in zip(dialect.names, cells, strict=False) if cell][:20]
-    query = f"SELECT 1 FROM read_parquet({literal(str(rows))}) WHERE {' AND '.join(alike) or 'false'} LIMIT 1"
+    query = f"SELECT 1 FROM {parquet(rows)} WHERE {' AND '.join(alike) or 'false'} LIMIT 1"
     with duckdb.connect() as connection:
         return bool(connection.execute(query).fetchall())
 

@@ -11,7 +11,7 @@ import numpy as np
 from tenure.core.errors import DataContractError
 from tenure.sources.readers.encodings import MARKS, blocks, likely_encoding
 from tenure.sources.readers.grammar import Grammar
-from tenure.sources.readers.layout import LONGEST_FOOTER, Figures, Row, find_header, footer_rows, names_of
+from tenure.sources.readers.layout import LONGEST_FOOTER, Figures, Row, find_header, names_of
 from tenure.sources.readers.reader import RawTable
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -19,6 +19,7 @@ NO_DELIMITER = "\x1f"  # of a file with one column
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 UTF_8 = ("utf-8", "utf8", "utf-8-sig", "utf_8")
 HEAD_LINES, SAMPLE_ROWS, SAMPLE_LINES, BLOCK_LINES, TAIL_BYTES = 60, 2_000, 3_000, 60, 64 << 10
+FIRST_BYTES = 1 << 20
 LONGEST_OPEN = 1_000  # lines of a cell among the first ones
 
 
@@ -63,7 +64,7 @@ class Dialect:
 class Evidence:
     """What was seen of a file from its first byte to its last."""
 
-    first: bytes = b""  # block
+    first: bytes = b""  # of the file: a block or two
     sample: list[bytes] = field(default_factory=list)
     tail: bytes = b""
     lines: int = 0
@@ -79,8 +80,8 @@ class Evidence:
     is_ended: bool = True
 
     def see(self, block: bytes) -> None:
-        if not self.lines:
-            self.first = block
+        if len(self.first) < FIRST_BYTES:
+            self.first += block
         else:
             self.sample += block.split(b"\n", BLOCK_LINES)[:BLOCK_LINES]
         if len(self.sample) > 2 * SAMPLE_LINES:
@@ -151,7 +152,7 @@ def find_dialect(raw: RawTable) -> Dialect:
     rows = _rows(lines, skip, grammar)
     body = [row.cells for row in rows[1:] if row.cells]
     if raw.skip is None:
-        header = find_header(rows[:HEAD_LINES], body or [rows[0].cells], raw.reference, where)
+        header = find_header(rows[:HEAD_LINES], body, raw.reference, where)
     else:
         header = rows[0]
     names, repeated = names_of(header.cells)
@@ -263,13 +264,15 @@ def _footer(seen: Evidence, grammar: Grammar, figures: Figures, header: int) -> 
     """Return the first of the last lines that are none of the table's; 0 for none."""
     lines = seen.tail.removesuffix(b"\n").split(b"\n")
     first = seen.lines - len(lines) + 1
-    rows = []
+    footer = 0
     for number in range(len(lines) - 1, max(-1, len(lines) - 1 - LONGEST_FOOTER), -1):
         line = lines[number].removesuffix(b"\r")
-        # Half of a cell with a line break is no footer.
-        if first + number <= header or (grammar.quote and line.count(grammar.quote) % 2):
-            break
-        if line.strip():
-            rows.append(Row(first + number, grammar.cells(line) or [""]))
-    found = footer_rows(rows[::-1], figures)
-    return found[0].line if found else 0
+        if first + number <= header:
+            return 0
+        # The last line of a cell with line breaks is a record's.
+        is_part = grammar.quote and line.count(grammar.quote) % 2
+        cells = grammar.cells(line) or [""]
+        if is_part or (line.strip() and (figures.fit(cells) or not figures.lack(cells))):
+            return footer
+        footer = first + number if line.strip() else footer
+    return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ LIKELY = {
     "cp949": "".join(map(chr, range(0xAC00, 0xD7A4))),
     "gb18030": "".join(map(chr, range(0x4E00, 0x9FA6))),
 }
+
+OTHER_SCRIPTS = {"cp1251", "cp932", "cp949", "gb18030"}
+MIXED = re.compile(r"[A-Za-z]([^\W\d_A-Za-z])|([^\W\d_A-Za-z])[A-Za-z]")
 
 
 def blocks(path: Path, encoding: str, place: str) -> Iterator[bytes]:
@@ -83,9 +87,13 @@ def likely_encoding(lines: bytes) -> str:
     best, most = "latin-1", 0.0
     for encoding, letters in LIKELY.items():
         try:
-            foreign = [letter for letter in lines.decode(encoding) if ord(letter) > 127]
+            text = lines.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if (share := sum(letter in letters for letter in foreign) / max(len(foreign), 1)) > most:
+        foreign = sum(ord(letter) > 127 for letter in text)
+        # No word is written in two scripts: 'Franзois' is none.
+        mixed = {letter for pair in MIXED.findall(text) for letter in pair} if encoding in OTHER_SCRIPTS else set()
+        found = sum(letter in letters and letter not in mixed for letter in text if ord(letter) > 127)
+        if (share := found / max(foreign, 1)) > most:
             best, most = encoding, share
     return best

@@ -97,7 +97,7 @@ def find_header(head: Sequence[Row], body: Sequence[Sequence[str]], place: str, 
     ------
     DataContractError : there is none, or it is not the first row: says which key to write.
     """
-    widest = Counter(map(len, body)).most_common(1)[0][0] if body else 1
+    widest = Counter(map(len, body)).most_common(1)[0][0] if body else len(head[0].cells)
     figures = Figures.of(body, 0.5)
     first = next((number for number, row in enumerate(head) if figures.fit(row.cells, 0.5)), None)
     if first is None:
@@ -148,7 +148,9 @@ def names_of(header: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     repeated: dict[str, None] = {}
     taken: dict[str, str] = {}
     for place, cell in enumerate(header):
-        name = "".join(letter for letter in cell if letter.isprintable() or letter == " ").strip() or f"column{place}"
+        blanks = cell.replace("\r\n", " ")
+        seen = (" " if letter.isspace() else letter for letter in blanks if letter.isspace() or letter.isprintable())
+        name = "".join(seen).strip() or f"column{place}"
         own, number = name, 0
         if own.lower() in taken:
             repeated[taken[own.lower()]] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenure.core.sql import literal
+from tenure.core.sql import parquet
 from tenure.sources.readers.reader import RawTable, Reader
 
 
@@ -12,4 +12,4 @@ class ParquetReader(Reader):
     endings = (".parquet",)
 
     def relation(self, raw: RawTable) -> str:
-        return f"read_parquet({literal(str(raw.path))})"
+        return parquet(raw.path)

@@ -11,7 +11,7 @@ import duckdb
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.memory import engine_memory
 from tenure.core.secrets import without_secrets
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import literal, parquet, quoted
 from tenure.sources.readers.reader import RawTable, Reader
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PostgresqlReader(Reader):
 
     def relation(self, raw: RawTable) -> str:
         copy = raw.copy(".parquet", lambda path: copy_postgresql_table(raw.url_env or URL_VARIABLE, raw.part, path))
-        return f"read_parquet({literal(str(copy))})"
+        return parquet(copy)
 
 
 def copy_postgresql_table(variable: str, table: str, path: Path) -> None:
@@ -134,7 +134,7 @@ def _write_exact(rows: Path, columns: list[pa.Field], place: str, path: Path) ->
 
     One that none can hold (more than 38 digits, NaN, infinity) leaves its column text, whose rows staging judges.
     """
-    relation = f"read_parquet({literal(str(rows))})"
+    relation = parquet(rows)
     numbers = {column.name: column for column in columns if _type(column) in ("numeric", "money")}
     dates = [column.name for column in columns if _type(column) in ("date", "timestamp", "timestamptz")]
     with duckdb.connect() as connection:

@@ -26,7 +26,7 @@ class SheetsReader(TextReader):
                 f"{raw.reference}: sheet {sheet!r} holds no rows. Expected names of columns and rows."
             )
         where = f'[raw."{raw.reference}"]'
-        body = [row.cells for row in below[1:]] or [below[0].cells]
+        body = [row.cells for row in below[1:]]
         header = find_header(below[:60], body, raw.reference, where) if raw.skip is None else below[0]
         while header.cells and not header.cells[-1] and not any(row.cells[len(header.cells) - 1] for row in below):
             header.cells.pop()

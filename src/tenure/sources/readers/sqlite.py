@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tenure.core.errors import DataContractError, UnknownNameError
-from tenure.core.sql import literal, quoted
+from tenure.core.sql import parquet, quoted
 from tenure.sources.readers.reader import RawTable, Reader
 
 BATCH_ROWS = 50_000
@@ -24,7 +24,7 @@ class SqliteReader(Reader):
 
     def relation(self, raw: RawTable) -> str:
         copy = raw.copy(".parquet", lambda path: _copy_table(raw.path, raw.part, path))
-        return f"read_parquet({literal(str(copy))})"
+        return parquet(copy)
 
 
 def _copy_table(path: Path, table: str, copy: Path) -> None:
