@@ -16,6 +16,7 @@ from tenure.core.workspace import Workspace
 from tenure.intake.check_tables import shared_customers, stage_aside
 from tenure.intake.check_targets import ask_targets
 from tenure.intake.checked import Checked
+from tenure.sources.first_look import look_first
 from tenure.sources.identities import Identities
 from tenure.sources.inputs import Inputs
 from tenure.sources.source import Source, read_source
@@ -36,6 +37,7 @@ def check(source: str, *, as_of: str = "", workspace: str = "") -> Checked:
     located = Workspace.locate(workspace or None)
     described = read_source(located, source)
     targets_of(described)  # what is wrong with its targets is said before anything is staged
+    look_first(located, described, at_small_files=False)  # all of a large file takes longer
     with _aside(located, described) as aside:
         identities = Identities(source, aside.identities(source), described.pseudonymise)
         inputs = Inputs.of(described, located.raw(source), identities)

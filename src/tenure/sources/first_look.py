@@ -35,8 +35,10 @@ OF_THE_HEAD = (
 )  # fmt: skip
 
 
-def look_first(workspace: Workspace, source: Source) -> None:
+def look_first(workspace: Workspace, source: Source, *, at_small_files: bool = True) -> None:
     """Refuse a mapping that does not fit its raw files, as far as this is seen within seconds; nothing is kept.
+
+    Who maps all files next need not look ``at_small_files``.
 
     Raises
     ------
@@ -50,6 +52,8 @@ def look_first(workspace: Workspace, source: Source) -> None:
     readers = find_readers(source.folder)
     on_disk = {file for named in files.values() for file in named if not readers.is_server(file)}
     is_small = sum(inside(folder, file, source.where).stat().st_size for file in on_disk) <= WHOLE_BYTES
+    if is_small and not at_small_files:
+        return
     with workspace.scratch(source.name) as made:
         scratch = Path(made)
         place = folder if is_small else scratch / "heads"
