@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 HOMES = {
+    "check": "tenure.intake.check",
     "open_run": "tenure.steps.opening",
     "ingest": "tenure.steps.opening",
     "staged_tables": "tenure.steps.prepare",

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
+from traceback import format_exception
 
 import nbformat
 import psutil
@@ -16,7 +17,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tables import write_csv
-from tenure.core.errors import NotEnoughDataError, RunError, UsageError
+from tenure.core.errors import AsOfError, RunError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.runs.notebooks import execute
 from tenure.runs.warm_kernels import ForkedKernel, ForkingKernelManager
@@ -165,10 +166,15 @@ def test_a_kernel_ends_by_itself_with_its_files_written_and_its_exit_handlers_ru
 
 
 def test_a_failing_cell_is_told_in_its_own_words(shop):
-    with pytest.raises(NotEnoughDataError, match="01_ingest: As-of 2030-01-01: the last fact of shop is of 2024-01-05"):
-        execute(
-            "01_ingest", {"source": "shop", "as_of": "2030-01-01", "workspace": str(shop)}, shop / "out.ipynb", shop
-        )
+    given = {"source": "shop", "as_of": "2030-01-01", "workspace": str(shop)}
+    match = "01_ingest: As-of 2030-01-01: the last fact of shop is of 2024-01-05"
+    with pytest.raises(AsOfError, match=match) as raised:
+        execute("01_ingest", given, shop / "out.ipynb", shop)
+    assert raised.value.exit_code == 2
+    # What --debug prints below the message.
+    shown = "".join(format_exception(raised.value))
+    assert shown.index(match) < shown.index("In cell ") < shown.index("in check_as_of(staged, as_of)")
+    assert "\x1b" not in shown
 
 
 def test_a_run_that_is_not_there_is_refused_with_those_there_are(shop):

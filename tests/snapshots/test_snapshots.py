@@ -11,10 +11,10 @@ import pytest
 from tables import staged
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
-from tenure.models.sufficiency import check_positives
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines import duckdb_engine
 from tenure.snapshots.rows import count_rows, read_rows
+from tenure.targets.sufficiency import check_positives
 
 CUTOFF = date(2024, 4, 1)
 HEADER = "customer_id occurred_at known_at order_id product_id quantity amount"

@@ -1,12 +1,13 @@
 """Raw rows to staged facts: nothing is lost, and what is refused is told in one message."""
 
 import json
+from datetime import date
 
 import duckdb
 import pytest
 
 from tables import read, staged, write_csv
-from tenure.core.errors import DataContractError, DefinitionError, UnknownNameError
+from tenure.core.errors import AsOfError, DataContractError, DefinitionError, UnknownNameError
 from tenure.core.workspace import Workspace
 from tenure.features.catalogue import source_views
 from tenure.sources.ingest import stage_source
@@ -214,8 +215,9 @@ def test_an_unknown_source_names_the_nearest(tmp_path):
 def test_an_as_of_far_after_the_last_fact_is_refused(tmp_path):
     result = shop(tmp_path, "client day no qty price", "ana 2024-01-05 1 2 3", "bo 2024-03-01 1 2 3")
     assert str(check_as_of(result, None)) == "2024-03-02"
-    with pytest.raises(Exception, match="every customer would look silent"):
-        check_as_of(result, __import__("datetime").date(2025, 1, 1))
+    with pytest.raises(AsOfError, match="every customer would look silent") as raised:
+        check_as_of(result, date(2025, 1, 1))
+    assert raised.value.exit_code == 2
 
 
 def test_unchanged_raw_files_are_not_staged_again(tmp_path):

@@ -13,6 +13,7 @@ import typer
 
 import tenure
 from tenure.cli.champions import promote, rollback, status
+from tenure.cli.check import check
 from tenure.cli.identity import identity
 from tenure.cli.intake import draft
 from tenure.cli.looking import customer, explain, help_, schedule
@@ -33,7 +34,7 @@ app = typer.Typer(
 for command in (
     run, score, backfill, audit,
     explain, customer, schedule,
-    sources, schema, fetch, draft, demo, export, forget,
+    sources, schema, fetch, draft, check, demo, export, forget,
     status, promote, rollback,
 ):  # fmt: skip
     app.command()(command)

@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Run the whole flow: stage, features, train, score, report; then move the champions."""
     from tenure.core.workspace import Workspace
-    from tenure.runs.run import run_flow
+    from tenure.runs.beginning import look_before
 
     at_least((), fail_on)
     said = Log(log)
@@ -57,6 +57,9 @@ def run(
         source=source,
         quick=quick,
     )
+    look_before(f"tenure run {source}", source, workspace, as_of=as_of)
+    from tenure.runs.run import run_flow
+
     with progress_on(said) as progress:
         result = run_flow(
             source,
@@ -117,10 +120,13 @@ def score(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Score with the champions, without training."""
-    from tenure.runs.score import score_flow
+    from tenure.runs.beginning import look_before
 
     at_least((), fail_on)
     said = Log(log)
+    look_before(f"tenure score {source}", source, workspace, as_of=as_of)
+    from tenure.runs.score import score_flow
+
     with progress_on(said) as progress:
         result = score_flow(
             source,
@@ -181,9 +187,12 @@ def audit(
     workspace: WorkspaceOption = "",
 ) -> None:
     """Look for leakage in everything: exit 1 on an error."""
-    from tenure.runs.audit import audit_flow
+    from tenure.runs.beginning import look_before
 
     said = Log(log)
+    look_before(f"tenure audit {source}", source, workspace, as_of=as_of)
+    from tenure.runs.audit import audit_flow
+
     with progress_on(said) as progress:
         folder, errors = audit_flow(
             source,

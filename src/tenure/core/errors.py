@@ -27,6 +27,10 @@ class DefinitionError(UsageError):
     """A feature, target or source definition that breaks its own rules."""
 
 
+class AsOfError(UsageError):
+    """An as-of long after the last fact: mistyped, or of a schedule whose data no longer arrives."""
+
+
 class DataContractError(TenureError, ValueError):
     """Raw data that does not hold what the source's mapping promises."""
 

@@ -19,8 +19,10 @@ from tenure.features.definition import (
 )
 from tenure.features.expression import columns_needed, parse_expression
 from tenure.features.row_wise import ROW_FEATURES
+from tenure.sources.casts import CONSENT
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.source import Source
+from tenure.sources.staged_source import TableSummary
 
 UNITS = get_args(Unit)
 _TOML_KEYS = ("table", "name", "expression", "windows_days", "when_no_rows", "unit", "meaning", "noun", "driver")
@@ -39,8 +41,12 @@ def feature_names(source: Source) -> set[str]:
     return catalogue | {feature.name for feature in ROW_FEATURES} | {str(own.get("name")) for own in source.features}
 
 
-def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) -> tuple[FeatureView, ...]:
+def source_views(
+    source: Source, staged_columns: Mapping[str, tuple[str, ...]], customers: TableSummary | None = None
+) -> tuple[FeatureView, ...]:
     """Make the views that the source itself brings: ``[[features]]`` of its TOML, and its customers' attributes.
+
+    ``customers`` tells which attributes are dates, and which are nearly one a customer.
 
     Raises
     ------
@@ -60,7 +66,7 @@ def source_views(source: Source, staged_columns: Mapping[str, tuple[str, ...]]) 
         given["windows_days"] = tuple(entry["windows_days"]) or (EVER,)
         feature = Feature(**{key: value for key, value in given.items() if key != "table"})
         views.append(FeatureView(table, table, (feature,), extra_columns=staged_columns.get(table, ())))
-    attributes = _attribute_view(staged_columns.get("customers", ()))
+    attributes = _attribute_view(staged_columns.get("customers", ()), customers)
     return (*views, attributes) if attributes.features else tuple(views)
 
 
@@ -82,33 +88,46 @@ def _of_another_kind(entry: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def _attribute_view(columns: Iterable[str]) -> FeatureView:
+def _attribute_view(columns: Iterable[str], customers: TableSummary | None) -> FeatureView:
     """Make a feature of each attribute of a customer. Consent travels with the scores; it does not explain them."""
+    ages, left_out = (customers.ages, customers.near_unique) if customers else ((), ())
     attributes = tuple(
         name
         for name in columns
-        if name not in ("customer_id", "occurred_at", "known_at") and not name.startswith("consent_")
+        if name not in ("customer_id", "occurred_at", "known_at", *left_out) and not name.startswith(CONSENT)
     )
-    features = tuple(
-        Feature(
-            f"customer_{name}",
-            f'latest("{name}")',
-            unit="category",
-            meaning=f"The customer's {name.replace('_', ' ')}, as known at the cutoff.",
-            noun=name.replace("_", " "),
-        )
-        for name in attributes
-    )
+    features = tuple(_age(name) if name in ages else _attribute(name) for name in attributes)
     return FeatureView("customers", "who they are", features, extra_columns=attributes)
 
 
+def _attribute(name: str) -> Feature:
+    words = name.replace("_", " ")
+    return Feature(
+        f"customer_{name}", f'latest("{name}")',
+        unit="category", meaning=f"The customer's {words}, as known at the cutoff.", noun=words,
+    )  # fmt: skip
+
+
+def _age(name: str) -> Feature:
+    """Make the years from a date to the cutoff: the days from it to its row, and those from the row to the cutoff."""
+    words, days = name.replace("_", " "), f'latest(CAST("{name}" AS DOUBLE) + age_days)'
+    return Feature(
+        f"years_since_{name}", f"CASE WHEN {days} >= 0 THEN {days} / 365.25 END",
+        unit="number", noun=f"years since {words}",
+        meaning=f"Years from the customer's {words} to the cutoff, as known there; unknown where it lies after it.",
+    )  # fmt: skip
+
+
 def available_columns(
-    source: Source, staged_columns: Mapping[str, tuple[str, ...]], empty_columns: Mapping[str, Collection[str]]
+    source: Source,
+    staged_columns: Mapping[str, tuple[str, ...]],
+    empty_columns: Mapping[str, Collection[str]],
+    customers: TableSummary | None = None,
 ) -> tuple[list[FeatureColumn], list[str]]:
     """List the feature columns a source can answer, and say in one line each what it cannot.
 
     ``staged_columns`` maps each staged table that has rows to its columns, ``empty_columns`` to those without a value
-    in any row. A feature on a missing table or an empty column, or one made of such a feature, is left out: it is never
+    in any row, ``customers`` is what staging that table came to. A feature on a missing table or an empty column, or one made of such a feature, is left out: it is never
     silently zero.
 
     Raises
@@ -116,8 +135,9 @@ def available_columns(
     DefinitionError : two features make a column of the same name.
     """
     columns: dict[str, FeatureColumn] = {}
-    unavailable: list[str] = []
-    for view in (*feature_views(), *source_views(source, staged_columns)):
+    near_unique = customers.near_unique if customers else ()
+    unavailable = [f"customer_{name}: nearly as many texts as customers" for name in near_unique]
+    for view in (*feature_views(), *source_views(source, staged_columns, customers)):
         if view.table not in staged_columns:
             unavailable.append(
                 f"{len(list(columns_of_view(view)))} features of {view.table}: the source has no such table"

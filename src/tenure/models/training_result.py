@@ -21,12 +21,12 @@ from tenure.models.evaluate import Evaluation, evaluate
 from tenure.models.fit_target import Fit, fit_target
 from tenure.models.model import PropensityModel
 from tenure.models.slices import evaluate_slices
-from tenure.models.sufficiency import check_positives
 from tenure.models.train import TrainedModel
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import count_funnel, read_rows
 from tenure.sources.source import Source
 from tenure.targets.definition import Target
+from tenure.targets.sufficiency import check_positives
 
 SAMPLE_ROWS = 1500
 

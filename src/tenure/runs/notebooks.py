@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
@@ -21,6 +22,8 @@ KERNEL_TIMEOUT_SECONDS = 3600
 NEVER_STARTED = "before replying"
 # Characters of all that one cell says; figures are no text and stay whole.
 LONGEST_TEXT = 200_000
+# What the kernel colours a trace with.
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def notebook_folders() -> tuple[Path, ...]:
@@ -76,7 +79,9 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
             papermill.execute_notebook(str(notebook_path(name)), str(output), **given)
     except papermill.PapermillExecutionError as error:
         message = error.evalue if error.ename.endswith("Error") else f"{error.ename}: {error.evalue}"
-        raise error_of(error.ename, RunError)(f"{name}: {message}") from None
+        raised = error_of(error.ename, RunError)(f"{name}: {message}")
+        raised.add_note(f"In cell {error.exec_count} of {name}:\n{_COLOURS.sub('', chr(10).join(error.traceback))}")
+        raise raised from None
     except DeadKernelError:
         raise RunError(
             f"{name}: its kernel was killed, most likely because memory ran out. Finished steps are kept: free memory, or lower "

@@ -67,13 +67,13 @@ def build(
     asked = _asked_targets(session, targets)
     work.perform(features_step(session, asked))
     work.perform(*training_steps(session, asked, full=full))
+    _check_any_target(session.source.name, [record for record in saved_records(session) if record.target in asked])
     if full:
         able = [name for name in asked if name in session.snapshots.targets]
         work.perform(Step("07_audit", "07_audit", ("audit.*",), {"targets": ",".join(able)}))
     trained = trained_steps(work)
     work.perform(scoring_step(session, trained))
     work.perform(*telling_steps(session, trained))
-    _check_any_target(session.source.name, [record for record in saved_records(session) if record.target in asked])
     made = _made_since(work, final)
     if not (made or work.restyled) and (final / INDEX).is_file() and (document := read_sealed(final)):
         rmtree(folder)

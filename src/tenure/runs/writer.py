@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from shutil import rmtree
 from typing import Any
 
-from tenure.core.errors import TenureError, UsageError, describe_unforeseen
 from tenure.core.lock import sole_writer
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_attribute_settings
 from tenure.identity.resolve import resolve
 from tenure.privacy.retention import apply_retention
+from tenure.runs.beginning import SCHEDULED, noting_failures
 from tenure.runs.progress import Progress, StepEvent, say_nothing
 from tenure.runs.step_cache import Step
 from tenure.runs.warm_kernels import prepare
 from tenure.runs.work import INGEST, Work
-from tenure.scoring.review.failures import note_failure
 from tenure.snapshots.engine_choice import check_engine
 from tenure.sources.contract import RECORDS
 from tenure.sources.ingest import current_staging, read_staging
@@ -30,7 +29,6 @@ from tenure.steps.opening import QUICK_DEMO_CUSTOMERS, Session, ensure_demo
 from tenure.steps.run_record import BUILDING, RunRecord
 from tenure.targets.catalogue import check_targets, targets_of
 
-SCHEDULED = "scheduled"
 # Where a run is recorded until its as-of is known.
 BEGUN = f".begun{BUILDING}"
 
@@ -65,7 +63,7 @@ def writing(
     lock = sole_writer(
         located, source, doing, wait_seconds=60 * wait_minutes, on_wait=lambda who: progress(StepEvent(who, "waiting"))
     )
-    with lock as was_killed, _noting_failures(located, source, doing, run_kind, as_of):
+    with lock as was_killed, noting_failures(located, source, doing, run_kind, as_of):
         prepare()
         if source == "demo":
             ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
@@ -107,17 +105,3 @@ def _ingested(session: Session, record: RunRecord, progress: Progress) -> Sessio
     as_of = check_as_of(staged, session.as_of_given)
     record.extend(staging=staged.fingerprint, as_of=str(as_of))
     return replace(begun, as_of_given=as_of)
-
-
-@contextmanager
-def _noting_failures(workspace: Workspace, source: str, doing: str, kind: str, as_of: str) -> Iterator[None]:
-    """Note what made a scheduled run fail, for the diary of the next one that does not. Wrong usage is no run."""
-    try:
-        yield
-    except Exception as error:
-        if kind == SCHEDULED and not isinstance(error, UsageError):
-            text = str(error) if isinstance(error, TenureError | OSError) else describe_unforeseen(error)
-            # Where the disk is full the message itself is all there can be.
-            with suppress(OSError):
-                note_failure(workspace, source, as_of=as_of, doing=doing, text=text)
-        raise

@@ -48,6 +48,7 @@ class Snapshots:
     as_of: date
     engine: str = DUCKDB
     memory: int | None = None  # bytes a training may take; None: as the environment says
+    with_features: bool = True  # without, they only tell who is asked, and what came of it
 
     def __repr__(self) -> str:
         return f"<Snapshots of {self.staged.source.name} as of {self.as_of}, built by {self.engine}>"
@@ -82,7 +83,10 @@ class Snapshots:
 
     @cached_property
     def _features(self) -> tuple[list[FeatureColumn], list[str]]:
-        return available_columns(self.staged.source, self._tables, empty_columns(self.staged, self.as_of))
+        if not self.with_features:
+            return [], []
+        customers = self.staged.tables.get("customers")
+        return available_columns(self.staged.source, self._tables, empty_columns(self.staged, self.as_of), customers)
 
     def history_start(self, target: Target) -> date:
         """First day of the tables the target is asked of."""

@@ -18,6 +18,8 @@ IS = {"decimal": "a number", "integer": "a whole number", "flag": "true or false
 NO_CUSTOMER = "no customer"
 # What sums of binary fractions leave of a zero, such as 4.44e-16: smaller than any price.
 RESIDUE = 1e-12
+# How the attributes that are consent begin; they are no features.
+CONSENT = "consent_"
 # Blanks of every kind, and the mark that some programs write at a file's start.
 AROUND = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203) || chr(65279)"
 # Characters that nobody sees, but for line breaks and tabs inside of a text.
@@ -63,8 +65,15 @@ def casts_and_rules(
                 # Taken for the day it happened, a fact known late would be a feature's too early.
                 is_stated = f"nullif(trim(CAST(({stated}) AS VARCHAR)), '') IS NOT NULL"
                 rules.append(("known_at is not a date", f"{is_stated} AND ({known}) IS NULL"))
+    ages = ages_of(mapping, expressions, types)
     for column in _columns(mapping, expressions, types):
         raw = expressions.get(column.name)
+        if column.name in ages:
+            day = _attribute_day(expressions[column.name], types[column.name], source)
+            is_day = f"({day}) NOT IN ({_days(PLACEHOLDERS)})"
+            since = f"date_diff('day', {day}, CAST({casts['occurred_at']} AS DATE))"
+            casts[column.name] = f"CASE WHEN {is_day} THEN {since} END"
+            continue
         if raw is None:
             casts[column.name] = f"CAST(NULL AS {sql_type(column)})"
             continue
@@ -86,14 +95,37 @@ def cast_name(column: str) -> str:
     return quoted(f"staged__{column}")
 
 
+def ages_of(mapping: TableMapping, expressions: dict[str, str], types: dict[str, str]) -> tuple[str, ...]:
+    """Name the attributes of customers that are dates: each is staged as the days from it to its row.
+
+    With the row's age they are the days from the date to any cutoff, and no feature needs to name a date.
+    """
+    if mapping.table.name != "customers":
+        return ()
+    known = ("customer_id", "occurred_at", "known_at")
+    is_date = {name: types[name].split("(")[0].startswith(("DATE", "TIMESTAMP")) for name in expressions}
+    return tuple(name for name in expressions if is_date[name] and name not in known and not name.startswith(CONSENT))
+
+
+def _attribute_day(raw: str, kind: str, source: Source) -> str:
+    return f"CAST(({raw}) AS DATE)" if kind == "DATE" else f"CAST(({business_time(raw, kind, source)}) AS DATE)"
+
+
+def _days(days: Iterable[str]) -> str:
+    return ", ".join(f"DATE '{day}'" for day in days)
+
+
 def asides(
-    mapping: TableMapping, expressions: dict[str, str], types: dict[str, str], casts: dict[str, str]
+    source: Source, mapping: TableMapping, expressions: dict[str, str], types: dict[str, str], casts: dict[str, str]
 ) -> dict[str, str]:
     """Map what is odd about a row that is staged all the same to its SQL condition over the raw columns."""
     found = {}
     if mapping.table.is_dated and types["customer_id"] == "VARCHAR":
         raw = expressions["customer_id"]
         found["characters that nobody sees taken out of customer_id"] = f"trim(({raw}), ' ') <> {without_unseen(raw)}"
+    for name in ages_of(mapping, expressions, types):
+        is_placeholder = f"({_attribute_day(expressions[name], types[name], source)}) IN ({_days(PLACEHOLDERS)})"
+        found[f"{name} is a placeholder, no date: left empty"] = is_placeholder
     for column in mapping.table.columns:
         if _may_lose(column, types.get(column.name, "BIGINT")):
             lost = f"abs(TRY_CAST(({expressions[column.name]}) AS DOUBLE) - CAST(({casts[column.name]}) AS DOUBLE))"
@@ -116,9 +148,8 @@ def is_of_text(expression: str, kind: str) -> bool:
 
 
 def _impossible_past(occurred: str, source: Source) -> list[tuple[str, str]]:
-    days = ", ".join(f"DATE '{day}'" for day in PLACEHOLDERS)
     earliest = source.earliest_day or EARLIEST_DAY
-    is_placeholder = f"CAST({occurred} AS DATE) IN ({days}) OR {EPOCH.format(x=occurred)}"
+    is_placeholder = f"CAST({occurred} AS DATE) IN ({_days(PLACEHOLDERS)}) OR {EPOCH.format(x=occurred)}"
     return [
         ("occurred_at is a placeholder, no date", is_placeholder),
         (f"occurred_at is before {earliest}", f"{occurred} < TIMESTAMP '{earliest}'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -166,20 +167,28 @@ def _stage_anew(
     connection = open_locked(inputs.folder, scratch, staged.folder)
     try:
         names = StagingNames.open(inputs.identities, connection)
-        # Who is a customer is known before the first table is staged: a text of it may name one of the last.
-        every = [
-            _map_and_learn(names, inputs, scratch, name, allow_empty=allow_empty)
-            for name in inputs.mappings
-            if name not in staged.tables
-        ]
+        wanted = [name for name in inputs.mappings if name not in staged.tables]
+        every = map_tables(names, inputs, scratch, wanted, allow_empty=allow_empty)
         names.check_same(workspace.identity_events(inputs.source.name))
         tables = {mapped.name: stage_table(names, inputs, mapped, staged, scratch, private) for mapped in every}
         if not allow_empty:
-            _check_ids_meet(connection, inputs.source, staged, staged.tables | tables)
+            check_ids_meet(connection, inputs.source, staged, staged.tables | tables)
         names.close()
     finally:
         connection.close()
     return tables
+
+
+def map_tables(
+    names: StagingNames, inputs: Inputs, scratch: Path, tables: Iterable[str], *, allow_empty: bool = False
+) -> list[MappedTable]:
+    """Map tables, and learn who their customers are, before the first is staged: a text of it may name one of the last.
+
+    Raises
+    ------
+    DataContractError : a mapping does not fit its raw files.
+    """
+    return [_map_and_learn(names, inputs, scratch, name, allow_empty=allow_empty) for name in tables]
 
 
 def _map_and_learn(names: StagingNames, inputs: Inputs, scratch: Path, name: str, *, allow_empty: bool) -> MappedTable:
@@ -191,10 +200,15 @@ def _map_and_learn(names: StagingNames, inputs: Inputs, scratch: Path, name: str
     return mapped
 
 
-def _check_ids_meet(
+def check_ids_meet(
     connection: duckdb.DuckDBPyConnection, source: Source, staged: StagedSource, tables: dict[str, TableSummary]
 ) -> None:
-    """Refuse a table none of whose customers appears in any other: its ids are written differently."""
+    """Refuse a table none of whose customers appears in any other: its ids are written differently.
+
+    Raises
+    ------
+    DataContractError : there is one.
+    """
     # The smallest first: one common customer is enough, and most tables share some with it.
     dated = sorted(
         (name for name, table in tables.items() if table.customers >= 10), key=lambda name: tables[name].staged

@@ -11,7 +11,7 @@ import duckdb
 
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import literal, quoted
-from tenure.sources.casts import asides, cast_name, casts_and_rules
+from tenure.sources.casts import ages_of, asides, cast_name, casts_and_rules
 from tenure.sources.column_expressions import column_expressions, columns_in, type_of
 from tenure.sources.contract import Column
 from tenure.sources.raw_mapping import TableMapping
@@ -44,6 +44,7 @@ class MappedTable:
     max_no_customer_share: float
     raw_columns: dict[str, tuple[str, ...]]  # staged column => raw columns it is made of
     asides: dict[str, str]  # what is odd but staged => SQL condition over the raw columns
+    ages: tuple[str, ...] = ()  # attributes that are dates, staged as the days from each to its row
     raw_told: tuple[tuple[str, Told], ...] = ()  # raw file => what is to be told of how it is read
 
     @property
@@ -54,10 +55,13 @@ class MappedTable:
     def amount_columns(self) -> tuple[str, ...]:
         return tuple(column for column in self.casts if column in ("amount", "monthly_price", "price"))
 
-    def judged_sql(self, clock: datetime, told: Sequence[str] | None = None) -> str:
+    def judged_sql(
+        self, clock: datetime, told: Sequence[str] | None = None, *, with_raw_of_staged: bool = False
+    ) -> str:
         """Select each raw row cast to the contract, with ``rule`` (null: staged), ``raw_row`` and ``raw`` (JSON).
 
-        ``raw`` holds the columns ``told``, by default all.
+        ``raw`` holds the columns ``told``, by default all; of staged rows it is null unless they are asked for: to
+        write them takes as long as all the rest.
         """
         rules = list(self.rules)
         if self.is_dated and not self.is_static:
@@ -70,11 +74,15 @@ class MappedTable:
         numbered = f"SELECT *, row_number() OVER () AS {ROW_NUMBER} FROM ({cast})"
         names = ", ".join(map(cast_name, self.casts))
         raw = WHOLE_ROW if told is None else _struct(told)
-        inner = f"SELECT {names}, CASE {cases} END AS rule, {ROW_NUMBER}, to_json({raw}) AS raw FROM ({numbered})"
+        inner = f"SELECT {names}, CASE {cases} END AS rule, {ROW_NUMBER}, {raw} AS raw FROM ({numbered})"
         renamed = ", ".join(f"{cast_name(column)} AS {quoted(column)}" for column in self.casts)
         judged = f"SELECT {renamed}, rule, {ROW_NUMBER} AS raw_row, raw FROM ({inner})"
-        if not self.key:
-            return judged
+        if self.key:
+            judged = self._without_repeated(judged)
+        written = "to_json(raw)" if with_raw_of_staged else "CASE WHEN rule IS NOT NULL THEN to_json(raw) END"
+        return f"SELECT * REPLACE ({written} AS raw) FROM ({judged})"
+
+    def _without_repeated(self, judged: str) -> str:
         keys = ", ".join(quoted(column) for column in self.key)
         repeated = f"row_number() OVER (PARTITION BY {keys}, rule IS NULL ORDER BY raw_row) > 1"
         broken = literal("duplicate of key " + ", ".join(self.key))
@@ -135,7 +143,8 @@ def map_table(
         raw_told=view.told,
         max_rejected_share=mapping.max_rejected_share, max_no_customer_share=mapping.max_no_customer_share,
         raw_columns={column: columns_in(sql, raw_types) for column, sql in expressions.items()},
-        asides=asides(mapping, expressions, types, casts),
+        ages=ages_of(mapping, expressions, types),
+        asides=asides(source, mapping, expressions, types, casts),
     )  # fmt: skip
 
 

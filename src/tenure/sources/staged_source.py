@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from tenure.core.errors import DataContractError, NotEnoughDataError
+from tenure.core.errors import AsOfError, DataContractError, NotEnoughDataError
 from tenure.core.hashing import digest
 from tenure.core.stored import FORMAT, made_of, read_stored, write_stored
 from tenure.sources.contract import RECORDS, STAGED_TABLES
@@ -38,6 +38,8 @@ class TableSummary:
     # column => the last day on which no value of it was known, "" where rows have no day; a column that no row fills is
     # not in it.
     filled_from: dict[str, str] = field(default_factory=dict)
+    ages: tuple[str, ...] = ()  # attributes that are dates: days from each to its row
+    near_unique: tuple[str, ...] = ()  # attributes with nearly as many texts as customers: no features
     customers: int = 0
     first_day: str = ""
     history_start: str = ""
@@ -217,13 +219,13 @@ def check_as_of(staged: StagedSource, as_of: date | None) -> date:
 
     Raises
     ------
-    NotEnoughDataError : the as-of lies more than a week after the last fact, or before any fact.
+    AsOfError : the as-of lies more than a week after the last fact. NotEnoughDataError : it lies before any fact.
     """
     default = staged.default_as_of
     if as_of is None:
         return default
     if as_of > default + timedelta(days=7):
-        raise NotEnoughDataError(
+        raise AsOfError(
             f"As-of {as_of}: the last fact of {staged.source.name} is of {staged.last_day}. Expected an as-of of "
             f"{default}, or {default + timedelta(days=7)} at the latest: later, every customer would look silent. "
             "Bring newer data or choose an earlier as-of."

@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 
 from tenure.core.errors import DataContractError, StorageError
-from tenure.core.sql import first_line, literal, parquet, quoted
+from tenure.core.sql import describe, first_line, literal, parquet, quoted
 from tenure.core.stored import write_stored
-from tenure.sources.casts import EARLIEST_DAY, USUAL_DAY
+from tenure.sources.casts import CONSENT, EARLIEST_DAY, USUAL_DAY
 from tenure.sources.content import ROW, content_of, digest_by_day
 from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
 from tenure.sources.inputs import Inputs
@@ -27,6 +27,8 @@ from tenure.sources.staging_names import StagingNames
 NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
 # The first day of a table is taken where one row in a thousand lies before it, so one mistyped year starts no history.
 HISTORY_QUANTILE = 0.001
+# An attribute with more different texts than so many, and than such a share of the customers, describes nobody else.
+FEW_TEXTS, NEAR_UNIQUE_SHARE = 50, 0.5
 
 
 def stage_table(
@@ -64,9 +66,41 @@ def stage_table(
     by_day = digest_by_day(connection, _relation(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
     write_stored(known, by_day, KNOWN_FORMAT)
     told = [one for _, one in mapped.raw_told]
+    texts = _near_unique(connection, mapped, staged, summary.customers)
     said = tuple(sentence for one in told for sentence in one.said)
-    warned = (*(sentence for one in told for sentence in one.warnings), *(f"{mapped.name}: {line}" for line in pattern))
-    return replace(summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due, said=said, warned=warned)
+    warned = [sentence for one in told for sentence in one.warnings]
+    warned += [f"{mapped.name}: {line}" for line in pattern]
+    warned += [
+        f"{mapped.name}: {name} has {count:,} different texts among {summary.customers:,} customers, nearly one each: it is "
+        "kept, and no feature is made of it"
+        for name, count in texts.items()
+    ]
+    return replace(
+        summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due, said=said, warned=tuple(warned),
+        ages=mapped.ages, near_unique=tuple(texts),
+    )  # fmt: skip
+
+
+def _near_unique(
+    connection: duckdb.DuckDBPyConnection, mapped: MappedTable, staged: Path, customers: int
+) -> dict[str, int]:
+    """Map the attributes that are texts, nearly one a customer, to how many different ones there are."""
+    if mapped.name != "customers":
+        return {}
+    texts = [
+        name
+        for name, kind in describe(connection, _relation(staged)).items()
+        if kind == "VARCHAR" and name != "customer_id" and not name.startswith(CONSENT)
+    ]
+    if not texts:
+        return {}
+    counted = ", ".join(f"count(DISTINCT {quoted(name)})" for name in texts)
+    counts = connection.execute(f"SELECT {counted} FROM {_relation(staged)}").fetchall()[0]
+    return {
+        name: count
+        for name, count in zip(texts, counts, strict=True)
+        if count > max(NEAR_UNIQUE_SHARE * customers, FEW_TEXTS)
+    }
 
 
 def _write(
@@ -88,7 +122,7 @@ def _write(
     read, *counts = connection.execute(f"SELECT {', '.join(counted)} FROM {mapped.raw_view}").fetchall()[0]
     odd = {what: count for what, count in zip(mapped.asides, counts, strict=True) if count}
     columns = ", ".join(quoted(column) for column in mapped.staged_columns)
-    judged, left_out = _judged(names, inputs, mapped)
+    judged, left_out = judged_rows(names, inputs, mapped)
     if inputs.source.pseudonymise and mapped.name == RECORDS:
         judged = keep_apart(connection, mapped.staged_columns, judged, scratch, private, inputs.keys[mapped.name])
     kept = _copy(connection, f"SELECT {columns} FROM ({judged}) WHERE rule IS NULL", staged)
@@ -116,7 +150,9 @@ def _relation(staged: Path) -> str:
     return parquet(staged)
 
 
-def _judged(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> tuple[str, int]:
+def judged_rows(
+    names: StagingNames, inputs: Inputs, mapped: MappedTable, *, with_raw_of_staged: bool = False
+) -> tuple[str, int]:
     """Give the SQL of a table's judged rows, its customers named as they shall be.
 
     Give how many rows are left out as if never read, too.
@@ -125,7 +161,8 @@ def _judged(names: StagingNames, inputs: Inputs, mapped: MappedTable) -> tuple[s
     """
     source = inputs.source
     hides_names = source.pseudonymise and mapped.is_dated
-    judged = mapped.judged_sql(inputs.clock, told_of_rejected(mapped) if hides_names else None)
+    told = told_of_rejected(mapped) if hides_names else None
+    judged = mapped.judged_sql(inputs.clock, told, with_raw_of_staged=with_raw_of_staged)
     left_out = 0
     if inputs.identities.are_needed and mapped.is_dated:
         left_out += names.forgotten_rows(mapped)

@@ -61,21 +61,26 @@ def _types(x: str) -> dict[str, str]:
 def _types_of(connection: duckdb.DuckDBPyConnection, relation: str, names: list[str]) -> dict[str, str]:
     """Map columns to the first type that all of their values are; columns that are of none, or empty, are left out."""
     every = {name: list(_types("x")) for name in names}
-    possible = _of_all_values(connection, f"(SELECT * FROM {relation} LIMIT {SAMPLE})", every)
-    certain = _of_all_values(connection, relation, possible)
+    # Where the first rows are empty, any type is possible.
+    possible = _of_all_values(connection, f"(SELECT * FROM {relation} LIMIT {SAMPLE})", every, of_none=True)
+    certain = _of_all_values(connection, relation, possible, of_none=False)
     return {name: kinds[0] for name, kinds in certain.items()}
 
 
 def _of_all_values(
-    connection: duckdb.DuckDBPyConnection, relation: str, types: dict[str, list[str]]
+    connection: duckdb.DuckDBPyConnection, relation: str, types: dict[str, list[str]], *, of_none: bool
 ) -> dict[str, list[str]]:
+    """Keep the types that all values of each column are; ``of_none`` says whether no value is of a type."""
     asked = [(name, kind) for name, kinds in types.items() for kind in kinds]
     if not asked:
         return {}
-    tested = ", ".join(f"bool_and({_types(_value(name))[kind]})" for name, kind in asked)
+    # An empty cell is of no type.
+    tested = ", ".join(
+        f"bool_and({_types(_value(name))[kind]}) FILTER ({_value(name)} IS NOT NULL)" for name, kind in asked
+    )
     answers = connection.execute(f"SELECT {tested} FROM {relation}").fetchall()[0]
     held: dict[str, list[str]] = {}
     for (name, kind), is_of_all in zip(asked, answers, strict=True):
-        if is_of_all:
+        if of_none if is_of_all is None else is_of_all:
             held.setdefault(name, []).append(kind)
     return held

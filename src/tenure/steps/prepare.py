@@ -37,10 +37,6 @@ def build_snapshots(session: Session, targets: Iterable[str] = ()) -> pd.DataFra
     """Build, or reuse, every snapshot the targets need.
 
     => target, status, why, test_cutoff, fitting_cutoffs, snapshots_built, snapshots_reused
-
-    Raises
-    ------
-    NotEnoughDataError : every target is refused.
     """
     rows: list[dict[str, Any]] = []
     wanted = list(targets) or list(session.snapshots.targets)
@@ -52,11 +48,9 @@ def build_snapshots(session: Session, targets: Iterable[str] = ()) -> pd.DataFra
             cutoffs |= set(plans[name].all)
         except NotEnoughDataError as error:
             rows.append({"target": name, "status": "refused", "why": str(error)})
-    if not plans:
-        reasons = "".join(f"\n  - {row['why']}" for row in rows)
-        raise NotEnoughDataError(f"{session.source.name}: no target can be asked.{reasons}")
     # All cutoffs in one pass: the engine reads each table once per window, not once per cutoff.
-    counts = session.snapshots.build_features(cutoffs)
+    # Where no target can be asked, there may be no customers either.
+    counts = session.snapshots.build_features(cutoffs) if plans else {"built": 0, "reused": 0}
     for name, plan in plans.items():
         session.snapshots.build_labels(session.target(name), plan.all)
         rows.append({"target": name, "status": "ready", "test_cutoff": plan.test, "fitting_cutoffs": len(plan.fitting)})

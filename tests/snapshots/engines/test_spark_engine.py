@@ -232,3 +232,22 @@ def _sample(facts, share):
             duckdb.sql(f"COPY (FROM '{path}' WHERE hash(customer_id) % {share} = 0) TO '{path}.part' (FORMAT parquet)")
             path.with_name(f"{path.name}.part").replace(path)
     return replace(facts, fingerprint=f"{facts.fingerprint}-{share}")
+
+
+def test_ages_of_customers_are_the_same_on_both_engines(tmp_path):
+    people = (
+        "customer_id occurred_at known_at born ends",
+        "ana 2024-01-01 - 1980-03-01 2024-04-01",
+        "ana 2024-02-20 2024-03-02 1980-03-02 2025-04-01",
+        "bo 2024-01-01 - 1900-01-01 2024-02-29",
+    )
+    orders = ("ana 2024-01-05 - 1 - 1 10 -", "bo 2024-01-20 - 2 - 1 30 -", "ana 2024-06-01 - 3 - 1 10 -")
+    facts = staged(tmp_path, customers=people, order_lines=(HEADER, *orders))
+    snapshots = with_columns(
+        Snapshots(Workspace(tmp_path), facts, date(2024, 6, 2)),
+        lambda all_: [column for column in all_.columns if column.table == "customers"],
+    )
+    assert [column.name for column in snapshots.columns] == ["years_since_born", "years_since_ends"]
+    (table,) = assert_engines_agree(snapshots, tmp_path / "built", [date(2024, 3, 2)]).values()
+    assert table["years_since_born"].round(3).tolist()[0] == 44.003 and table["years_since_born"].isna().tolist()[1]
+    assert table["years_since_ends"].isna().tolist() == [True, False]
