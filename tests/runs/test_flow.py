@@ -246,6 +246,7 @@ def test_the_web_shop_reaches_a_champion_from_the_files_of_the_provider(tmp_path
         "staged": 406_829,
         "rejected": 135_080,
         "rules": {"no customer": 135_080},
+        "said": (),
     }
     lapse = document["targets"]["lapse"]
     assert (lapse["test_cutoff"], lapse["eligible"], lapse["positives"]) == ("2011-09-01", 2772, 1089)

@@ -33,6 +33,7 @@ VALUES = {
     "timezone": st.sampled_from(["UTC", "Europe/Berlin"]),
     "raw_timezone": st.sampled_from(["UTC", "America/New_York"]),
     "cutoff_grid": st.sampled_from(["month", "week"]),
+    "earliest_day": st.sampled_from(["1990-01-31", "1912-06-01"]),
     "min_history_days": st.integers(0, 1000),
     "margin_rate": st.sampled_from([0, 1, 0.25]),
     "pseudonymise": st.booleans(),
