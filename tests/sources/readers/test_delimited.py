@@ -270,3 +270,15 @@ def test_bad_lines_anywhere_cost_no_other_line(tmp_path_factory, bad, places, qu
     found, unreadable, _ = read(tmp_path_factory.mktemp("csv"), HEADER + "\n".join(mixed) + "\n")
     assert [row[2] for row in found] == [str(n) for n in range(40)]
     assert [text for _, text in unreadable] == [bad] * len(places)
+
+
+def test_the_last_rows_are_no_footer_where_they_leave_one_of_two_dates_empty(tmp_path):
+    lines = ["customer_id,occurred_at,born,ends", *(f"{name},2024-01-0{day},1980-02-03,{end}" for name, day, end in (
+        ("ana", 1, "2024-05-01"), ("bo", 2, "2024-05-02"), ("cy", 3, "2024-05-03"), ("di", 4, ""), ("ed", 5, "")
+    ))]  # fmt: skip
+    (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
+    reader = DelimitedReader()
+    raw = RawTable("people.csv", tmp_path / "people.csv", "", tmp_path)
+    assert [row[0] for row in duckdb.sql(f"SELECT customer_id FROM {reader.relation(raw)} ORDER BY 1").fetchall()] == [
+        "ana", "bo", "cy", "di", "ed"
+    ]  # fmt: skip

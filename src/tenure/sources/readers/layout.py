@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 
 from tenure.core.errors import DataContractError
 
@@ -46,6 +47,7 @@ class Figures:
     """The columns that hold dates, numbers or codes in nearly every row, with the shapes these have."""
 
     shapes: dict[int, frozenset[str]]
+    usual: float = 0  # cells that a row fills
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[str]], least: float) -> Figures:
@@ -57,7 +59,7 @@ class Figures:
             digits = {kind: count for kind, count in counted.items() if "9" in kind}
             if rows and len(digits) <= MOST_SHAPES and sum(digits.values()) >= max(1, least * len(rows)):
                 found[place] = frozenset(digits)
-        return cls(found)
+        return cls(found, median(sum(bool(cell.strip()) for cell in row) for row in rows) if rows else 0)
 
     @cached_property
     def last(self) -> int:
@@ -69,10 +71,11 @@ class Figures:
         return bool(self.shapes) and met >= least * len(self.shapes)
 
     def lack(self, cells: Sequence[str]) -> bool:
-        """Say whether a row leaves half of these columns empty, or calls itself a total."""
+        """Say whether a row leaves half of these columns and half of what others fill empty, or calls itself a total."""
         filled = sum(bool(cells[place].strip()) for place in self.shapes if place < len(cells))
-        first = next((cell.strip().lower() for cell in cells if cell.strip()), "")
-        return first.startswith(TOTALS) or 2 * filled <= len(self.shapes)
+        every = [cell.strip().lower() for cell in cells if cell.strip()]
+        calls_itself_so = bool(every) and every[0].startswith(TOTALS)
+        return calls_itself_so or (2 * filled <= len(self.shapes) and 2 * len(every) <= self.usual)
 
 
 @dataclass(frozen=True)
