@@ -93,3 +93,16 @@ def test_a_run_tells_it_before_its_first_notebook_and_notes_the_failure(tmp_path
     }
     assert time.monotonic() - started < 30
     assert "'date' is not defined" in (workspace.reports_of("shop") / "failures.txt").read_text()
+
+
+def test_a_key_that_stands_only_below_the_head_of_json_lines_is_no_unknown_column(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path)
+    folder = workspace.raw("shop")
+    folder.mkdir(parents=True)
+    row = '{"client": "c1", "day": "2024-01-01", "no": "1", "qty": 2, "price": 3.5'
+    (folder / "orders.jsonl").write_text("\n".join([row + "}"] * 400 + [row + ', "coupon": "x"}']) + "\n")
+    lines = ["[order_lines]", 'from = "orders.jsonl"', *(f'{name} = "{sql}"' for name, sql in COLUMNS.items())]
+    (folder / "source.toml").write_text("\n".join([*lines, 'extra = { coupon = "coupon" }']))
+    monkeypatch.setattr(first_look, "WHOLE_BYTES", 1)
+    monkeypatch.setattr(first_look, "HEAD_BYTES", 1_000)
+    look_first(workspace, read_source(workspace, "shop"))

@@ -7,6 +7,7 @@ unreadable SQL is told at once, while dates and numbers can only be judged when 
 from __future__ import annotations
 
 import gzip
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from tenure.sources.inputs import effective_mappings, files_of
 from tenure.sources.mapping import map_table
 from tenure.sources.raw_files import inside, open_locked, split_reference
 from tenure.sources.readers.delimited import DelimitedReader
-from tenure.sources.readers.json_lines import JsonLinesReader
 from tenure.sources.readers.parquet import ParquetReader
 from tenure.sources.readers.registry import Readers, find_readers
 from tenure.sources.source import Source
@@ -28,6 +28,7 @@ from tenure.sources.source import Source
 WHOLE_BYTES = 24 << 20
 # What stands for a larger file: so much of a text, so many rows of a Parquet file.
 HEAD_BYTES, HEAD_ROWS = 1 << 20, 1_000
+HEADER_BYTES = 64 << 10
 # What is wrong with columns or SQL shows in a file's head; how its values are written shows only in all of it.
 OF_THE_HEAD = (
     " is not defined. Defined: ", "not readable SQL", "expected one expression", "expected one SELECT",
@@ -63,12 +64,26 @@ def look_first(workspace: Workspace, source: Source, *, at_small_files: bool = T
                 try:
                     map_table(connection, source, place, scratch, mappings[table], read[table])
                 except DataContractError as error:
-                    if is_small or any(words in str(error) for words in OF_THE_HEAD):
+                    if is_small or (_is_of_the_head(error) and not _stands_in(error, place, files[table])):
                         raise
 
 
+def _is_of_the_head(error: DataContractError) -> bool:
+    return any(words in str(error) for words in OF_THE_HEAD)
+
+
+def _stands_in(error: DataContractError, place: Path, files: set[str]) -> bool:
+    """Say whether a column that is said to be missing stands in a head all the same: all of a file may part otherwise."""
+    names = re.findall(r"'([^']+)' is not defined", str(error))
+    heads = [(place / file).read_bytes() for file in files if file.lower().endswith(DelimitedReader.endings)]
+    return any(name.lower().encode() in head[:HEADER_BYTES].lower() for name in names for head in heads)
+
+
 def _write_head(readers: Readers, folder: Path, place: Path, file: str) -> bool:
-    """Write the head of a file, all of a small one; say whether there is one: a sheet, or a plugin's file, has none."""
+    """Write the head of a file, all of a small one; say whether there is one.
+
+    A sheet, or a plugin's file, has none; lines of JSON have keys that no head holds.
+    """
     path, head = folder / file, place / file
     head.parent.mkdir(parents=True, exist_ok=True)
     kind = type(readers.of(file))
@@ -78,7 +93,7 @@ def _write_head(readers: Readers, folder: Path, place: Path, file: str) -> bool:
         rows = pq.ParquetFile(path)
         with pq.ParquetWriter(head, rows.schema_arrow) as writer:
             writer.write_batch(next(rows.iter_batches(HEAD_ROWS)))
-    elif kind in (DelimitedReader, JsonLinesReader):
+    elif kind is DelimitedReader:
         is_packed = file.lower().endswith(".gz")
         with (gzip.open if is_packed else open)(path, "rb") as text:
             first = text.read(HEAD_BYTES)
