@@ -75,7 +75,7 @@ def run(
     document = result.run_json
     for table, rows in document["rows"].items():
         counts = f"{rows['read']:>10,} read {rows['staged']:>10,} staged {rows['rejected']:>9,} rejected"
-        said.say("table", f"  {table:<20} {counts}{_broken(rows['rules'])}", table=table, **rows)
+        said.say("table", f"  {table:<20} {counts}{_broken(rows)}", table=table, **rows)
     if any(rows["rejected"] for rows in document["rows"].values()):
         kept = Workspace.locate(workspace or None).staged(source) / "rejected"
         said.say("rejected", f"  Rejected rows, each with its rule: {kept}", folder=kept)
@@ -89,8 +89,15 @@ def run(
     conclude(said, document, fail_on)
 
 
-def _broken(rules: dict[str, int]) -> str:
-    return f" ({', '.join(f'{count:,} {rule}' for rule, count in rules.items())})" if rules else ""
+def _broken(rows: dict[str, Any]) -> str:
+    """Say by which rules rows were rejected, and which share they are where it is a warning."""
+    if not rows["rules"]:
+        return ""
+    from tenure.sources.contract import TOLD_SHARE
+
+    share = rows["rejected"] / max(rows["read"], 1)
+    warning = f", a warning: {share:.1%}" if share > TOLD_SHARE else ""
+    return f"{warning} ({', '.join(f'{count:,} {rule}' for rule, count in rows['rules'].items())})"
 
 
 def _outcome(name: str, target: dict[str, Any]) -> str:

@@ -229,3 +229,5 @@ STATIC_DATE = "1900-01-01"
 # become known.
 # The day of a row without dates: as text it sorts before every cutoff, so that its table counts whole.
 SEEN_AFTER, UNDATED = "greatest(occurred_at, known_at)::DATE::VARCHAR", ""
+# A larger share of rejected rows is a warning.
+TOLD_SHARE = 0.001

@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 
 from tenure.core.sql import literal, parquet
+from tenure.sources.contract import TOLD_SHARE
 
-# Below these, rejections are neither told of nor looked into.
-TOLD_SHARE = 0.001
+# Fewer rejections are not looked into.
 FEWEST = 20
 # Half of the rejected rows in a fifth of all rows is no chance.
 CONCENTRATED, AMONG = 0.5, 0.2

@@ -10,8 +10,7 @@ from pathlib import Path
 from tenure.core.errors import AsOfError, DataContractError, NotEnoughDataError
 from tenure.core.hashing import digest
 from tenure.core.stored import FORMAT, made_of, read_stored, write_stored
-from tenure.sources.contract import RECORDS, STAGED_TABLES
-from tenure.sources.rejection_pattern import TOLD_SHARE
+from tenure.sources.contract import RECORDS, STAGED_TABLES, TOLD_SHARE
 from tenure.sources.source import Source
 
 MANIFEST, MANIFEST_FORMAT = "manifest.json", 1
