@@ -271,3 +271,12 @@ def test_a_feature_of_another_kind_is_told_not_stumbled_over(line, words):
     source = parse_source(f"[[features]]\n{text}\n", name="shop", where="here")
     with pytest.raises(DefinitionError, match=words):
         source_views(source, {"usage": ("metric", "quantity")})
+
+
+def test_amounts_of_three_decimals_are_asked_about_and_cents_are_not(tmp_path):
+    header = "client day no qty price"
+    thousands = [f"c{n} 2024-01-0{n} {n} 1 1.25{n}" for n in range(1, 9)]
+    cents = [f"c{n} 2024-01-0{n} {n} 1 1.2{n}" for n in range(1, 9)]
+    asked = "amount with three decimals: does its point part thousands, as in 1.250 for 1250?"
+    assert asked in shop(tmp_path / "a", header, *thousands).tables["order_lines"].warnings
+    assert asked not in shop(tmp_path / "b", header, *cents).tables["order_lines"].warnings

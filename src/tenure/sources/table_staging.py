@@ -196,11 +196,19 @@ def _summarise(
     if not mapped.key:
         asked["distinct"] = f"count(DISTINCT hash({ROW}))"
     asked |= {f"negative {name}": f"count(*) FILTER ({quoted(name)} < 0)" for name in mapped.amount_columns}
+    asked |= {
+        f"three decimals of {name}": f"count(*) FILTER ({quoted(name)} % 0.01 <> 0 AND {quoted(name)} % 0.001 = 0)"
+        for name in mapped.amount_columns
+    }
     asked |= {f"filled {name}": f"min({seen}) FILTER ({quoted(name)} IS NOT NULL)" for name in mapped.staged_columns}
     row = connection.execute(f"SELECT {', '.join(asked.values())} FROM {_relation(staged)} AS {ROW}").fetchall()[0]
     found = dict(zip(asked, row, strict=True))
     count = found["staged"]
     warnings = odd | {what: found[what] for what in map("negative {}".format, mapped.amount_columns) if found[what]}
+    for name in mapped.amount_columns:
+        # No currency but five has a third decimal; of thousands that a point parts, nine in ten seem to.
+        if 2 * (odd_decimals := found[f"three decimals of {name}"]) > count:
+            warnings[f"{name} with three decimals: does its point part thousands, as in 1.250 for 1250?"] = odd_decimals
     if old := found.get("before 1980"):
         warnings[f"before {USUAL_DAY}, first {found['first_day']}: state earliest_day"] = old
     if found.get("distinct", count) < count:
