@@ -1,6 +1,7 @@
 """Raw rows to staged facts: nothing is lost, and what is refused is told in one message."""
 
 import json
+import re
 from datetime import date
 
 import duckdb
@@ -280,3 +281,14 @@ def test_amounts_of_three_decimals_are_asked_about_and_cents_are_not(tmp_path):
     asked = "amount with three decimals: does its point part thousands, as in 1.250 for 1250?"
     assert asked in shop(tmp_path / "a", header, *thousands).tables["order_lines"].warnings
     assert asked not in shop(tmp_path / "b", header, *cents).tables["order_lines"].warnings
+
+
+def test_numbers_in_two_forms_are_refused_with_an_expression_that_reads_both(tmp_path):
+    rows = [f"c{n} 2024-01-0{n} {n} 1 {n}.5" for n in range(1, 8)]
+    with pytest.raises(DataContractError, match="numbers in two forms: 1 are numbers with a comma") as told:
+        shop(tmp_path / "a", "client day no qty price", *rows, 'c8 2024-01-08 8 1 "138,23"',
+             toml=MAPPING.replace("qty * price", "price"))  # fmt: skip
+    (line,) = re.findall(r'read both: (amount = ".*")', str(told.value))
+    mended = MAPPING.replace('amount = "qty * price"', line)
+    result = shop(tmp_path / "b", "client day no qty price", *rows, 'c8 2024-01-08 8 1 "138,23"', toml=mended)
+    assert [str(row[0]) for row in read(result.path("order_lines"), "amount")][-2:] == ["7.5000", "138.2300"]

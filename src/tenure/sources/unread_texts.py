@@ -11,7 +11,7 @@ from tenure.sources.casts import NUMERIC
 from tenure.sources.contract import Column
 from tenure.sources.readings.dates import date_readings, number_dates
 from tenure.sources.readings.evidence import Evidence, Reading
-from tenure.sources.readings.numbers import currencies, number_readings
+from tenure.sources.readings.numbers import EXACT, currencies, number_readings
 
 ISO = "dates with the year first, as in 2026-01-31"
 FIGURES = "figures with at most a point, as in 1234.50"
@@ -87,6 +87,12 @@ def _problem(
         return (
             f"{place}: dates in two formats: {found.explained:,} rows look like {found.example!r} ({reading.name}), {found.plain:,} are plain. "
             f"Expected {expected}. Write the file anew, or read both: {column} = {_toml(both)}"
+        )
+    if found.plain_explained < found.plain:
+        both = f"coalesce(TRY_CAST({expression} AS {EXACT}), {reading.of(expression)})"
+        return (
+            f"{place}: numbers in two forms: {found.explained:,} are {reading.name} (first: {found.example!r}), {found.plain:,} "
+            f"are plain. Expected {expected}. Write the file anew, or read both: {column} = {_toml(both)}"
         )
     rest = found.filled - found.plain - found.explained
     others = f", the other {rest:,} (first: {found.exception!r}) are none and will be rejected" if rest else ""

@@ -30,7 +30,8 @@ class Evidence:
     ``filled``: values; ``plain``: those that need no reading. ``readings``: which explain most values, all of them
     equally many (``explained``), and differ in what they make of them. ``example``: the first value that needs one.
     ``exception``: the first value that is neither plain nor explained by all of them, empty if there is none;
-    ``exceptions``: how many such values other readings explain.
+    ``exceptions``: how many such values other readings explain. ``plain_explained``: how many plain values the readings
+    explain, too; of others they make something else.
     """
 
     filled: int
@@ -40,6 +41,7 @@ class Evidence:
     example: str = ""
     exception: str = ""
     exceptions: int = 0
+    plain_explained: int = 0
 
     @property
     def is_plain(self) -> bool:

@@ -51,7 +51,7 @@ def weigh(
     exception, exceptions = connection.execute(
         f"SELECT min(x), count(*) FILTER ({any_explains}) FROM {odd} WHERE NOT ({all_explain})"
     ).fetchall()[0]
-    return Evidence(filled, plain, tuple(chosen), most, example, exception or "", exceptions)
+    return Evidence(filled, plain, tuple(chosen), most, example, exception or "", exceptions, every - most)
 
 
 def _of_different_values(
