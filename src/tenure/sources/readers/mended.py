@@ -149,7 +149,9 @@ class Mender:
                 is_open = True
                 break
         record = b"\n".join([text, *(line for _, line in taken)])
-        if is_open or len(self.grammar.raw_cells(record) or ()) != self.width:
+        cells = self.grammar.raw_cells(record) or ()
+        # A delimiter at the end of each line makes one empty cell more.
+        if is_open or len(cells) < self.width or any(cell.strip() for cell in cells[self.width :]):
             ahead.extendleft(reversed(taken))
             return None
         return record
