@@ -10,7 +10,7 @@ import pytest
 from door.generate import MAKERS, TURNS, draw_case, kind_of
 from door.judge import GOOD, judge
 
-FILES, LARGEST = 70, 120
+FILES, LARGEST = 150, 120
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,10 @@ CLOCKS = (
     *("%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p"),
     *("%H.%M", "%H.%M.%S", "%H%M%S", "%H:%M:%S %Y"),
 )
-TAILS = ("", *("".join(parts) for parts in product((" ", ", ", "T", " at ", ":"), CLOCKS, ("", " %z", "%z", " %Z"))))
+TAILS = (
+    "",
+    *("".join(parts) for parts in product((" ", ", ", "T", " at ", ":", ""), CLOCKS, ("", " %z", "%z", " %Z"))),
+)
 SHAPES = {
     "%d": r"\d{1,2}", "%m": r"\d{1,2}", "%Y": r"\d{4}", "%y": r"\d{2}",
     "%H": r"\d{1,2}", "%I": r"\d{1,2}", "%M": r"\d{2}", "%S": r"\d{2}", "%f": r"\d{1,6}", "%p": "[AaPp][Mm]",
@@ -48,6 +51,8 @@ NUMBERS = (
     (1e17, 4.2e18, "epoch nanoseconds", "to_timestamp({x} / 1000000000)"),
 )
 
+# A date as one number, whose digits are year, month, day and time.
+DIGITS = {"yyyymmdd": "%Y%m%d", "yyyymmddhhmm": "%Y%m%d%H%M", "yyyymmddhhmmss": "%Y%m%d%H%M%S"}
 AS_NUMBER = "TRY_CAST({x} AS DOUBLE)"
 
 
@@ -92,8 +97,12 @@ def date_readings(connection: duckdb.DuckDBPyConnection, relation: str, expressi
 
 def number_dates(connection: duckdb.DuckDBPyConnection, relation: str, expression: str) -> Evidence:
     """Weigh what the values of a numeric expression count, if they are dates: no number is a plain one."""
-    as_day = "try_strptime(CAST(CAST({x} AS BIGINT) AS VARCHAR), '%Y%m%d')"
-    readings = [Reading("yyyymmdd", as_day, as_day.replace("{x}", AS_NUMBER)), *_counting(AS_NUMBER, "{x}")]
+    digits = "try_strptime(CAST(CAST({x} AS BIGINT) AS VARCHAR), '%s')"
+    readings = [
+        Reading(name, sql := digits.replace("%s", style), sql.replace("{x}", AS_NUMBER))
+        for name, style in DIGITS.items()
+    ]
+    readings += _counting(AS_NUMBER, "CAST({x} AS DOUBLE)")
     return weigh(connection, relation, expression, is_plain="false", readings=readings)
 
 
