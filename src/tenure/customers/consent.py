@@ -8,18 +8,17 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.core.sql import quoted
 from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.snapshots.engines.facts_at import FactsAt
-
-PREFIX = "consent_"
+from tenure.sources.contract import CONSENT
 
 
 def columns_in(facts: FactsAt) -> tuple[AttributeColumn, ...]:
     """Name the channels that the source's customers were asked for: ``consent`` of its mapping."""
     return tuple(
         AttributeColumn(
-            name, "true or false", f"Agrees to be contacted by {name.removeprefix(PREFIX)}; empty: never asked."
+            name, "true or false", f"Agrees to be contacted by {name.removeprefix(CONSENT)}; empty: never asked."
         )
         for name in facts.tables["customers"]
-        if name.startswith(PREFIX)
+        if name.startswith(CONSENT)
     )
 
 

@@ -19,8 +19,7 @@ from tenure.features.definition import (
 )
 from tenure.features.expression import columns_needed, parse_expression
 from tenure.features.row_wise import ROW_FEATURES
-from tenure.sources.casts import CONSENT
-from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.contract import CONSENT, STAGED_TABLES
 from tenure.sources.source import Source
 from tenure.sources.staged_source import TableSummary
 

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError, DefinitionError, DefinitionMismatchError, LeakageError
 from tenure.core.stored import FORMAT, parse_stored
-from tenure.customers.consent import PREFIX
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
 from tenure.models.evaluate import decile_of
@@ -27,6 +26,7 @@ from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engine_choice import SPARK
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.snapshots.rows import read_in_chunks, read_rows
+from tenure.sources.contract import CONSENT
 from tenure.targets.definition import WINDOW, Target, answers
 
 # A spreadsheet takes a cell that begins with one of these for a formula.
@@ -99,7 +99,7 @@ def with_attributes(snapshots: Snapshots, scores: Scores) -> Scores:
     view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
     dictionary = data_dictionary(scores.targets.values(), view.columns, snapshots.as_of)
     # A ranked list is what people act on: whom they may not contact stands in it.
-    consent = view.customers[["customer_id", *(name for name in view.customers if name.startswith(PREFIX))]]
+    consent = view.customers[["customer_id", *(name for name in view.customers if name.startswith(CONSENT))]]
     ranked = {name: table.merge(consent, on="customer_id", how="left") for name, table in scores.ranked.items()}
     if taken := sorted({*view.tables} & {*ranked, "data_dictionary", "scored_customers"}):
         raise DefinitionError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tenure.core.sql import literal, quoted
-from tenure.sources.contract import STATIC_DATE, Column, Kind, sql_type
+from tenure.sources.contract import CONSENT, STATIC_DATE, Column, Kind, sql_type
 from tenure.sources.raw_mapping import TableMapping
 from tenure.sources.readings.dates import plain_instant, plain_time
 from tenure.sources.source import Source
@@ -18,8 +18,6 @@ IS = {"decimal": "a number", "integer": "a whole number", "flag": "true or false
 NO_CUSTOMER = "no customer"
 # What sums of binary fractions leave of a zero, such as 4.44e-16: smaller than any price.
 RESIDUE = 1e-12
-# How the attributes that are consent begin; they are no features.
-CONSENT = "consent_"
 # Blanks of every kind, and the mark that some programs write at a file's start.
 AROUND = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8203) || chr(65279)"
 # Characters that nobody sees, but for line breaks and tabs inside of a text.
@@ -27,7 +25,9 @@ CONTROL = r"[\x00-\x08\x0e-\x1f\x7f\x{200B}\x{FEFF}]"
 # Of most texts a look tells that they have neither, for a fraction of the time.
 PLAIN_TEXT = r"^[!-~]([ -~]*[!-~])?$"
 # What databases and programs write where they know no date, and nothing that happened.
-PLACEHOLDERS = ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1904-01-01")
+PLACEHOLDERS = ", ".join(
+    f"DATE '{day}'" for day in ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1904-01-01")
+)
 # Second zero, read in any time zone.
 EPOCH = "abs(epoch({x})) <= 14 * 3600"
 # Unless the source says otherwise: nobody's facts are older, and those before the other are told.
@@ -70,7 +70,7 @@ def casts_and_rules(
         raw = expressions.get(column.name)
         if column.name in ages:
             day = _attribute_day(expressions[column.name], types[column.name], source)
-            is_day = f"({day}) NOT IN ({_days(PLACEHOLDERS)})"
+            is_day = f"({day}) NOT IN ({PLACEHOLDERS})"
             since = f"date_diff('day', {day}, CAST({casts['occurred_at']} AS DATE))"
             casts[column.name] = f"CASE WHEN {is_day} THEN {since} END"
             continue
@@ -111,10 +111,6 @@ def _attribute_day(raw: str, kind: str, source: Source) -> str:
     return f"CAST(({raw}) AS DATE)" if kind == "DATE" else f"CAST(({business_time(raw, kind, source)}) AS DATE)"
 
 
-def _days(days: Iterable[str]) -> str:
-    return ", ".join(f"DATE '{day}'" for day in days)
-
-
 def asides(
     source: Source, mapping: TableMapping, expressions: dict[str, str], types: dict[str, str], casts: dict[str, str]
 ) -> dict[str, str]:
@@ -124,7 +120,7 @@ def asides(
         raw = expressions["customer_id"]
         found["characters that nobody sees taken out of customer_id"] = f"trim(({raw}), ' ') <> {without_unseen(raw)}"
     for name in ages_of(mapping, expressions, types):
-        is_placeholder = f"({_attribute_day(expressions[name], types[name], source)}) IN ({_days(PLACEHOLDERS)})"
+        is_placeholder = f"({_attribute_day(expressions[name], types[name], source)}) IN ({PLACEHOLDERS})"
         found[f"{name} is a placeholder, no date: left empty"] = is_placeholder
     for column in mapping.table.columns:
         if _may_lose(column, types.get(column.name, "BIGINT")):
@@ -149,7 +145,7 @@ def is_of_text(expression: str, kind: str) -> bool:
 
 def _impossible_past(occurred: str, source: Source) -> list[tuple[str, str]]:
     earliest = source.earliest_day or EARLIEST_DAY
-    is_placeholder = f"CAST({occurred} AS DATE) IN ({_days(PLACEHOLDERS)}) OR {EPOCH.format(x=occurred)}"
+    is_placeholder = f"CAST({occurred} AS DATE) IN ({PLACEHOLDERS}) OR {EPOCH.format(x=occurred)}"
     return [
         ("occurred_at is a placeholder, no date", is_placeholder),
         (f"occurred_at is before {earliest}", f"{occurred} < TIMESTAMP '{earliest}'"),

@@ -221,6 +221,8 @@ def staged_table(name: str) -> StagedTable:
     return STAGED_TABLES[name]
 
 
+# How the attributes of a customer that are consent begin; they are no features.
+CONSENT = "consent_"
 # Columns every dated table has; a feature's expression may name none of them.
 DATE_COLUMNS = ("occurred_at", "known_at")
 # What customers without a date are dated: before any cutoff. A table dated so is static, so unproven by a replay.

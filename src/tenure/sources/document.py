@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from tenure.core.errors import UnknownNameError
 from tenure.core.time_windows import Grid
 from tenure.core.validation import expects, json_schema, table, tables
-from tenure.sources.contract import STAGED_TABLES, StagedTable
+from tenure.sources.contract import CONSENT, STAGED_TABLES, StagedTable
 from tenure.sources.raw_mapping import RawFile, TableMapping
 from tenure.sources.retention import NAMES
 
@@ -132,7 +132,7 @@ def _mapping(staged: StagedTable, given: dict[str, Any]) -> TableMapping:
     """Make the mapping of a section whose single values are right; check what they say together."""
     known = {*TABLE_SETTINGS, *staged.column_names, *(DATED if staged.is_dated else ())}
     columns = {key: value for key, value in given.items() if key in known - TABLE_SETTINGS}
-    consent = {f"consent_{channel}": expression for channel, expression in given.get("consent", {}).items()}
+    consent = {f"{CONSENT}{channel}": expression for channel, expression in given.get("consent", {}).items()}
     attributes, extra = given.get("attributes", {}) | consent, given.get("extra", {})
     problems = [f"extra column {name!r}: expected a new name" for name in attributes | extra if name in known]
     if len({"from", "one_of", "query"} & given.keys()) != 1:

@@ -17,7 +17,7 @@ from tenure.sources.column_expressions import column_expressions
 from tenure.sources.raw_files import files_to_read, raw_relation, raw_table, split_reference
 from tenure.sources.raw_mapping import RawFile, TableMapping
 from tenure.sources.readers.reader import Reader, Told
-from tenure.sources.readers.registry import find_readers
+from tenure.sources.readers.registry import Readers, find_readers
 from tenure.sources.readers.text_copy import TextReader
 from tenure.sources.source import Source
 from tenure.sources.text_lineage import mentioned_in, read_as_text, text_columns, text_columns_of_query
@@ -51,22 +51,21 @@ class _Opening:
     folder: Path
     scratch: Path
     mapping: TableMapping
+    readers: Readers  # to find them hashes what plugins bring: once
 
     @property
     def place(self) -> str:
         return f"{self.source.where} [{self.mapping.table.name}]"
 
     def reader(self, reference: str) -> Reader:
-        return find_readers(self.source.folder).of(split_reference(reference)[0])
+        return self.readers.of(split_reference(reference)[0])
 
     def relation(self, reference: str, text_columns: Iterable[str] = ()) -> str:
         return raw_relation(self.source, self.folder, self.scratch, reference, text_columns=text_columns)
 
     def columns(self, relation: str, reference: str) -> dict[str, str]:
-        try:
-            return describe(self.connection, relation)
-        except duckdb.Error as error:
-            raise DataContractError(f"{self.place}: {reference} cannot be read: {first_line(error)}") from None
+        place = f"{self.place}: {reference} cannot be read"
+        return describe_query(self.connection, f"SELECT * FROM {relation}", place)
 
 
 def open_view(
@@ -83,8 +82,8 @@ def open_view(
     ------
     DataContractError : a missing or unreadable file, a query that is not one SELECT, files that hold the same rows.
     """
-    opening = _Opening(connection, source, folder, scratch, mapping)
     view, readers = quoted(f"raw__{mapping.table.name}"), find_readers(source.folder)
+    opening = _Opening(connection, source, folder, scratch, mapping, readers)
     views: dict[str, str] = {}
     differing: tuple[str, ...] = ()
     if mapping.query:

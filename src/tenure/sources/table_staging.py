@@ -11,9 +11,9 @@ import duckdb
 from tenure.core.errors import DataContractError, StorageError
 from tenure.core.sql import describe, first_line, literal, parquet, quoted
 from tenure.core.stored import write_stored
-from tenure.sources.casts import CONSENT, EARLIEST_DAY, USUAL_DAY
+from tenure.sources.casts import EARLIEST_DAY, USUAL_DAY
 from tenure.sources.content import ROW, content_of, digest_by_day
-from tenure.sources.contract import RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
+from tenure.sources.contract import CONSENT, RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
 from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import AFTER_CLOCK, MappedTable
 from tenure.sources.private_records import keep_apart, told_of_rejected
@@ -59,11 +59,11 @@ def stage_table(
         raise DataContractError(f"{mapped.place}: {mapped.raw_name} cannot be read: {first_line(error)}") from None
     hides_ids = inputs.identities.are_needed and mapped.is_dated
     unreadable = keep_unreadable(connection, mapped, rejected, with_text=not hides_ids)
-    counted = f"SELECT rule, count(*) FROM {_relation(rejected)} GROUP BY 1 ORDER BY 2 DESC, 1"
+    counted = f"SELECT rule, count(*) FROM {parquet(rejected)} GROUP BY 1 ORDER BY 2 DESC, 1"
     rules = dict(connection.execute(counted).fetchall())
     summary = _summarise(connection, mapped, staged, read, rules, unreadable, odd)
     check_rejected(connection, mapped, summary, rejected)
-    by_day = digest_by_day(connection, _relation(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
+    by_day = digest_by_day(connection, parquet(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
     write_stored(known, by_day, KNOWN_FORMAT)
     told = [one for _, one in mapped.raw_told]
     texts = _near_unique(connection, mapped, staged, summary.customers)
@@ -89,13 +89,13 @@ def _near_unique(
         return {}
     texts = [
         name
-        for name, kind in describe(connection, _relation(staged)).items()
+        for name, kind in describe(connection, parquet(staged)).items()
         if kind == "VARCHAR" and name != "customer_id" and not name.startswith(CONSENT)
     ]
     if not texts:
         return {}
     counted = ", ".join(f"count(DISTINCT {quoted(name)})" for name in texts)
-    counts = connection.execute(f"SELECT {counted} FROM {_relation(staged)}").fetchall()[0]
+    counts = connection.execute(f"SELECT {counted} FROM {parquet(staged)}").fetchall()[0]
     return {
         name: count
         for name, count in zip(texts, counts, strict=True)
@@ -132,7 +132,7 @@ def _write(
     broken = _copy(connection, f"SELECT rule, raw_row, raw FROM ({judged}) WHERE rule IS NOT NULL", rejected)
     pattern = rejection_pattern(connection, judged, mapped.staged_columns, kept + broken, broken, scratch)
     is_late = f"rule = {literal(AFTER_CLOCK)}"
-    if not connection.execute(f"SELECT 1 FROM {_relation(rejected)} WHERE {is_late} LIMIT 1").fetchall():
+    if not connection.execute(f"SELECT 1 FROM {parquet(rejected)} WHERE {is_late} LIMIT 1").fetchall():
         return read - left_out, "", odd, pattern
     # As texts, years of five digits would sort among the first.
     first = "min(least(occurred_at, TIMESTAMP '9999-12-31'))::VARCHAR"
@@ -144,10 +144,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
     """Write the rows of a query; return how many."""
     copied = connection.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
     return int(copied.fetchall()[0][0])
-
-
-def _relation(staged: Path) -> str:
-    return parquet(staged)
 
 
 def judged_rows(
@@ -201,7 +197,7 @@ def _summarise(
         for name in mapped.amount_columns
     }
     asked |= {f"filled {name}": f"min({seen}) FILTER ({quoted(name)} IS NOT NULL)" for name in mapped.staged_columns}
-    row = connection.execute(f"SELECT {', '.join(asked.values())} FROM {_relation(staged)} AS {ROW}").fetchall()[0]
+    row = connection.execute(f"SELECT {', '.join(asked.values())} FROM {parquet(staged)} AS {ROW}").fetchall()[0]
     found = dict(zip(asked, row, strict=True))
     count = found["staged"]
     warnings = odd | {what: found[what] for what in map("negative {}".format, mapped.amount_columns) if found[what]}

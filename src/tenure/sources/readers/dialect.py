@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tenure.core.errors import DataContractError
-from tenure.sources.readers.encodings import MARKS, blocks, likely_encoding
+from tenure.sources.readers.encodings import MARKS, blocks, is_utf_8, likely_encoding
 from tenure.sources.readers.grammar import Grammar
 from tenure.sources.readers.layout import LONGEST_FOOTER, Figures, Row, find_header, names_of
 from tenure.sources.readers.reader import RawTable
@@ -106,21 +106,13 @@ class Evidence:
             self.foreign += len(block.decode()) < len(block)
         except UnicodeDecodeError:
             for number, line in enumerate(block.split(b"\n"), self.lines + 1):
-                if not line.isascii() and _is_utf_8(line):
+                if not line.isascii() and is_utf_8(line):
                     self.foreign += 1
                 elif not line.isascii():
                     self.broken += 1
                     self.first_broken = self.first_broken or number
                     if len(self.broken_lines) < 1_000:
                         self.broken_lines.append(line[:2_000])
-
-
-def _is_utf_8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def find_dialect(raw: RawTable) -> Dialect:
@@ -140,7 +132,6 @@ def find_dialect(raw: RawTable) -> Dialect:
         _refuse_nul(raw, where, seen)
     if encoding == "utf-8" and seen.broken and seen.broken * 10 > seen.foreign:
         _refuse_broken(raw, where, seen)
-    skip = raw.skip or 0
     lines = [line.removesuffix(b"\r") for line in seen.first.removesuffix(b"\n").split(b"\n")]
     skip = min(raw.skip or 0, len(lines))
     first = next((line for line in lines[skip:] if line.strip()), b"")

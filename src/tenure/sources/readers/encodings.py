@@ -82,6 +82,15 @@ def blocks(path: Path, encoding: str, place: str) -> Iterator[bytes]:
         raise DataContractError(f"{place}: not a whole gzip file ({error}). Bring it again.") from None
 
 
+def is_utf_8(text: bytes) -> bool:
+    """Say whether some bytes are UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def likely_encoding(lines: bytes) -> str:
     """Return the encoding that makes most of the foreign bytes of some lines letters."""
     best, most = "latin-1", 0.0

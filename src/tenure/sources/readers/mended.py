@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenure.sources.readers.dialect import Dialect
+from tenure.sources.readers.encodings import is_utf_8
 from tenure.sources.readers.text_copy import Unreadable
 
 LONGEST_CELL = 128 << 20
@@ -80,7 +81,7 @@ class Mender:
                 self._record.fullmatch if quote and quote in text else lambda line: line.count(delimiter) == width - 1
             )
             if b"\r" not in text and is_record(text):
-                if text.strip() and (not is_checked or text.isascii() or _is_utf_8(text)):
+                if text.strip() and (not is_checked or text.isascii() or is_utf_8(text)):
                     yield text
                     continue
                 if not text.strip(b" \t"):
@@ -107,7 +108,7 @@ class Mender:
                 self._set_aside(number, text, NO_QUOTE)
                 return
             record = whole
-        if self.dialect.encoding == "utf-8" and not _is_utf_8(record):
+        if self.dialect.encoding == "utf-8" and not is_utf_8(record):
             self._set_aside(number, record, "not UTF-8")
             return
         raw = self.grammar.raw_cells(record) or []
@@ -187,11 +188,3 @@ def _numbered(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         for line in block.removesuffix(b"\n").split(b"\n"):
             number += 1
             yield number, line.removesuffix(b"\r")
-
-
-def _is_utf_8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
