@@ -66,6 +66,11 @@ def test_a_trial_beside_or_before_a_paid_plan_is_not_paid():
     assert spans("s started 01-10", "s trial_started 01-24", "t trial_started 01-24", "t ended 02-24") == "01-10 paying"
 
 
+def test_only_what_is_paid_can_be_paused():
+    assert spans("t trial_started 01-10", "t paused 01-20") == "01-10 none"
+    assert spans("s started 01-10", "s ended 02-10", "s paused 02-20") == "01-10 paying, 02-10 none"
+
+
 def test_the_close_of_the_day_counts():
     assert spans("s started 01-10T06:00", "s ended 01-10T09:30") == "01-10 none"
     assert spans("s started 01-10", "s ended 02-10T06:00", "s started 02-10T09:30") == "01-10 paying"
@@ -143,11 +148,23 @@ def test_an_early_renewal_or_another_term_moves_the_due_date_and_the_same_term_d
     end = date(2024, 4, 1)
     assert spans("s started 01-10 30", "s renewed 02-05", as_of=end) == "01-10 paying, 03-05 none"
     assert spans("s started 01-10 30", "s upgraded 01-20 91", as_of=end) == "01-10 paying"
+    assert spans("s started 01-10 91", "s downgraded 01-20 30", as_of=end) == "01-10 paying, 02-20 none"
     assert spans("s started 01-10 30", "s upgraded 01-20 30", as_of=end) == "01-10 paying, 02-10 none"
     assert spans("s started 01-10 30", "s addon_bought 01-20 91", as_of=end) == "01-10 paying, 02-10 none"
 
 
-def test_due_dates_in_a_pause_pass_by():
+def test_an_end_a_pause_or_a_resumption_in_the_grace_holds_from_its_own_day():
+    lines, end = ["s started 01-10 30"], date(2024, 3, 1)
+    assert spans(*lines, "s ended 02-24", as_of=end) == "01-10 paying, 02-24 none"
+    assert spans(*lines, "s ended 02-25", as_of=end) == "01-10 paying, 02-10 none"
+    assert spans(*lines, "s paused 02-24", as_of=end) == "01-10 paying, 02-24 held"
+    assert spans(*lines, "s resumed 02-24", as_of=end) == "01-10 paying"
+    assert spans(*lines, "s addon_bought 02-24", as_of=end) == "01-10 paying, 02-10 none"
+
+
+def test_due_dates_in_a_pause_or_on_a_free_plan_pass_by():
+    free = ["s started 01-10 30 0", "s upgraded 02-10 30 9"]
+    assert spans(*free, as_of=date(2024, 3, 24)) == "01-10 none, 02-10 paying"
     lines = ["s started 01-10 30", "s paused 02-01", "s resumed 03-20"]
     assert spans(*lines, as_of=date(2024, 4, 20)) == "01-10 paying, 02-01 held, 03-20 paying"
     assert spans(*lines, as_of=date(2024, 4, 25)) == "01-10 paying, 02-01 held, 03-20 paying, 04-10 none"
