@@ -50,16 +50,16 @@ class _Life:
         self.rows.append(Event(self.customer, self.name, kind, moment, moment, self.term, self.price))
 
 
-def random_history(seed: int) -> History:
-    """Make the history of a seed."""
-    rng = random.Random(seed)
-    cutoff = date(2024, 1, 1) + rng.randrange(366) * DAY
-    if rng.random() < 0.6:
+def random_history(seed: int, question: int | None = None) -> History:
+    """Make the history of a seed; those of one ``question``, a seed too, share cutoff, as-of, rules and window."""
+    rng, asked = random.Random(seed), random.Random(seed if question is None else question)
+    cutoff = date(2024, 1, 1) + asked.randrange(366) * DAY
+    if asked.random() < 0.6:
         cutoff = cutoff.replace(day=1)
-    grace = rng.choice([0, 1, 3, 7, 14, 14, 14, 14, 21, 30])
-    rules = Rules(grace, rng.choice([None, None, None, 10, 30, 90]), rng.random() < 0.6)
-    horizon, lead = rng.choice([7, 28, 30, 30, 30, 31, 60, 90]), rng.choice([0, 0, 0, 0, 7, 14, 30])
-    as_of = cutoff + (lead + horizon + 2 * grace + rng.choice([0, 0, 1, 5, 30, 90])) * DAY
+    grace = asked.choice([0, 1, 3, 7, 14, 14, 14, 14, 21, 30])
+    rules = Rules(grace, asked.choice([None, None, None, 10, 30, 90]), asked.random() < 0.6)
+    horizon, lead = asked.choice([7, 28, 30, 30, 30, 31, 60, 90]), asked.choice([0, 0, 0, 0, 7, 14, 30])
+    as_of = cutoff + (lead + horizon + 2 * grace + asked.choice([0, 0, 1, 5, 30, 90])) * DAY
     customers = ["ann"] if rng.random() < 0.8 else ["ann", "bob"]
     count = rng.choice([1, 1, 1, 2, 2, 3, 4])
     lives = [_life(rng, rng.choice(customers), n, cutoff, as_of, rules) for n in range(count)]

@@ -43,9 +43,9 @@ def test_who_is_asked_whether_they_churn(tmp_path):
         "yearly_due 2023-04-10 2023-04-10 s7 started Solo 365",
         "no_term 2023-01-01 2023-01-01 s8 started Solo -",
         "due_on_the_cutoff 2024-03-02 2024-03-02 s9 started Solo 30",
-        "due_the_day_before 2024-03-01 2024-03-01 s10 started Solo 30",
+        "due_the_month_after 2024-03-01 2024-03-01 s10 started Solo 30",  # 30 days are a calendar month: April 1
     )
-    expected = {"live", "cancel_known_late", "yearly_due", "no_term", "due_on_the_cutoff"}
+    expected = {"live", "cancel_known_late", "yearly_due", "no_term", "due_on_the_cutoff", "due_the_month_after"}
     assert set(asked(tmp_path, "churn", *rows)) == expected
 
 

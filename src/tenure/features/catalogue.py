@@ -17,6 +17,7 @@ from tenure.features.definition import (
     Unit,
     columns_of_view,
 )
+from tenure.features.derived import SUBSCRIPTIONS, empty_columns_of, staged_name
 from tenure.features.expression import columns_needed, parse_expression
 from tenure.features.row_wise import ROW_FEATURES
 from tenure.sources.contract import CONSENT, STAGED_TABLES
@@ -28,10 +29,10 @@ _TOML_KEYS = ("table", "name", "expression", "windows_days", "when_no_rows", "un
 
 
 def feature_views() -> tuple[FeatureView, ...]:
-    """Gather the view of every staged table that has a file here, in the order of the contract."""
+    """Gather the view of every staged or derived table that has a file here, in the order of the contract."""
     package = __name__.rsplit(".", maxsplit=1)[0]
     modules = {module.name for module in iter_modules(import_module(package).__path__)}
-    return tuple(import_module(f"{package}.{table}").VIEW for table in STAGED_TABLES if table in modules)
+    return tuple(import_module(f"{package}.{table}").VIEW for table in (*STAGED_TABLES, SUBSCRIPTIONS) if table in modules)
 
 
 def feature_names(source: Source) -> set[str]:
@@ -137,12 +138,12 @@ def available_columns(
     near_unique = customers.near_unique if customers else ()
     unavailable = [f"customer_{name}: nearly as many texts as customers" for name in near_unique]
     for view in (*feature_views(), *source_views(source, staged_columns, customers)):
-        if view.table not in staged_columns:
+        if staged_name(view.table) not in staged_columns:
             unavailable.append(
                 f"{len(list(columns_of_view(view)))} features of {view.table}: the source has no such table"
             )
             continue
-        answered, unanswered = _answered(view, empty_columns.get(view.table, ()))
+        answered, unanswered = _answered(view, empty_columns_of(view.table, empty_columns))
         unavailable += unanswered
         for column in columns_of_view(answered):
             if column.name in columns:
@@ -181,7 +182,7 @@ def tables_of(column: FeatureColumn, columns: Mapping[str, FeatureColumn]) -> se
     """Return the staged tables a column is made from."""
     if column.is_row_wise:
         return set().union(*(tables_of(columns[name], columns) for name in column.inputs))
-    return {column.table}
+    return {staged_name(column.table)}
 
 
 def describe(column: FeatureColumn) -> dict[str, Any]:

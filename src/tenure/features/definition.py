@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from tenure.core.errors import DefinitionError
+from tenure.features.derived import DERIVED, table_columns
 from tenure.features.expression import (
     OBSERVED_COLUMNS,
     check_columns,
@@ -15,7 +16,6 @@ from tenure.features.expression import (
     is_aggregate,
     parse_expression,
 )
-from tenure.sources.contract import staged_table
 
 Unit = Literal["count", "days", "currency", "share", "ratio", "number", "category"]
 
@@ -86,7 +86,8 @@ class FeatureView:
     @property
     def allowed_columns(self) -> tuple[str, ...]:
         joined = PRODUCT_COLUMNS if self.table == "order_lines" else ()
-        return (*staged_table(self.table).column_names, *OBSERVED_COLUMNS, *joined, *self.extra_columns)
+        supplied = ("age_days",) if self.table in DERIVED else OBSERVED_COLUMNS
+        return (*table_columns(self.table), *supplied, *joined, *self.extra_columns)
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,6 @@ VIEW = FeatureView(
             noun="of term", driver="plan",
         ),
         Feature(
-            "days_to_renewal", f"latest(term_days - age_days) {RENEWING}",
-            unit="days", meaning="Days from the cutoff to the next renewal, as agreed when the term began.",
-            noun="to the renewal", driver="renewal",
-        ),
-        Feature(
             "subscription_tenure_days", "latest(age_days) filter (where event = 'started')",
             unit="days", meaning="Days since the running subscription began.",
             noun="since the subscription began", driver="tenure",

@@ -2,50 +2,36 @@
 
 from tenure.targets.definition import Condition, Heuristic, Target
 
-# Of each subscription: running and paid for, no cancellation pending, and due in the outcome window (or without term).
-LIVE = """
-coalesce(latest(event) filter (where event in
-         ('trial_started', 'started', 'renewed', 'upgraded', 'downgraded', 'resumed', 'ended'))
-         not in ('trial_started', 'ended'), false)"""
-NOT_CANCELLING = """
-coalesce(latest(event) filter (where event in
-         ('started', 'renewed', 'resumed', 'upgraded', 'downgraded', 'cancel_requested'))
-         <> 'cancel_requested', true)"""
-RENEWAL_DUE = """
-coalesce(latest(term_days - age_days) filter (where event in ('started', 'renewed')
-         or (event = 'upgraded' and term_days is not null))
-         between {lead_days} and {lead_days} + {horizon_days} - 1, true)"""
-# Days are counted from the first of the outcome window.
-LAST_END = "max(days_ahead) filter (where event = 'ended' and days_ahead < {horizon_days})"
-IN_GRACE = f"between {LAST_END} and {LAST_END} + {{grace_days}}"
-# The last sign of life, or the first start: who came back within the grace may renew after it.
-RESTARTED = f"""
-(max(days_ahead) filter (where event in ('started', 'resumed', 'renewed', 'upgraded')) {IN_GRACE}
- or min(days_ahead) filter (where event in ('started', 'resumed')) {IN_GRACE})"""
+# Every paid subscription can end in the outcome window: it has no term, is overdue, or due in it.
+CAN_END = "(due_ahead is null or overdue_days is not null or due_ahead < {horizon_days})"
+# In the window, or by the grace after a due date in it: who is dunned ends late. An end before the window, which was not
+# known at the cutoff or came in the lead time, counts as on its first day.
+ENDS = """state = 'none' and (former_state in ('paying', 'held') or days_ahead < 0)
+    and (days_ahead < {horizon_days} or days_ahead <= due_days_ahead + {grace_days})"""
+FOR_GOOD = "coalesce(next_days_ahead - greatest(days_ahead, 0) > {grace_days}, true)"
 
 TARGET = Target(
     name="churn",
     question=(
-        "Will the subscription of a live subscriber end in the next {horizon_days} days, "
-        "without a restart within {grace_days} days of it?"
+        "Will a paying subscriber stop paying for any subscription in the next {horizon_days} days, "
+        "without coming back within {grace_days} days?"
     ),
     eligible_in_words=(
-        "has a paid subscription running at the cutoff, has not asked to cancel it, and, for a fixed term, "
-        "is due to renew in the {horizon_days} days of the outcome window"
+        "pays at the cutoff, has not asked to cancel everything, and each paid subscription can end in the "
+        "{horizon_days} days of the outcome window: it has no term, is overdue, or is due in them"
     ),
     eligible=(
-        Condition("subscription_events", f"{LIVE} and {NOT_CANCELLING} and {RENEWAL_DUE}", per="subscription_id"),
+        Condition(
+            "subscriptions",
+            "count(*) filter (where state = 'paid' and not is_cancelling) > 0 "
+            f"and count(*) filter (where state = 'paid' and not {CAN_END}) = 0",
+        ),
     ),
-    # The rows reach the grace beyond the horizon, to see a restart; an end counts only inside the horizon.
-    outcome=Condition(
-        "subscription_events",
-        f"coalesce({LAST_END}, -1) >= 0 and not coalesce({RESTARTED}, false)",
-        days="horizon_days + grace_days",
-    ),
+    outcome=Condition("customer_states", f"count(*) filter (where {ENDS} and {FOR_GOOD}) > 0"),
     positive="churned",
     horizon_days=30,
-    label_lag_days=14,
-    options={"grace_days": 14},
+    label_lag_days=28,  # an end may come by the grace after the window, and a restart by the grace after it
+    options={"grace_days": 14, "pause_is_end_days": 0, "renewals": ""},
     contact_cost=2.0,
     heuristic=Heuristic(
         "30 * coalesce(count_failed_payments_30d, 0) + coalesce(days_since_usage_90d, 90)",

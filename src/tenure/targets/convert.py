@@ -13,11 +13,12 @@ TARGET = Target(
     ),
     eligible=(
         Condition("customers", "max(age_days) <= {eligible_days}"),
-        Condition(
-            "subscription_events", "count(*) filter (where event in ('started', 'renewed')) = 0", when_no_rows=True
-        ),
+        Condition("subscriptions", "not bool_or(has_paid)", when_no_rows=True),
     ),
-    outcome=Condition("subscription_events", "count(*) filter (where event = 'started') > 0"),
+    outcome=Condition(
+        "customer_states",
+        "count(*) filter (where state = 'paying' and days_ahead between 0 and {horizon_days} - 1) > 0",
+    ),
     positive="started to pay",
     horizon_days=30,
     eligible_days=90,

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal
 from tenure.core.errors import DefinitionError, UnknownNameError
 from tenure.core.stored import made_of
 from tenure.core.time_windows import OutcomeWindow
+from tenure.features.derived import staged_name, table_columns
 from tenure.features.expression import (
     OBSERVED_COLUMNS,
     OUTCOME_COLUMNS,
     check_columns,
     parse_expression,
 )
-from tenure.sources.contract import staged_table
 
 WINDOW = ("horizon_days", "lead_days", "label_lag_days")
 DAYS = (*WINDOW, "eligible_days")
@@ -32,16 +32,14 @@ class Condition:
     As eligibility it looks back over ``[cutoff - days, cutoff)`` (``days=None``: all that was known) and may use
     ``age_days``. As outcome it looks forward from the start of the outcome window and may use ``days_ahead``, 0 on its
     first day; ``days`` then says how far, by default the horizon. ``days`` names one of the target's
-    numbers, or a sum of them. ``per`` evaluates it for each value of a column
-    (each subscription); yes for one is yes for the customer. ``{name}`` stands for one of the target's numbers or
-    options.
+    numbers, or a sum of them. ``table`` is a staged table, or a derived one: ``subscriptions`` (each as known at the
+    cutoff) or, for outcomes, ``customer_states``. ``{name}`` stands for one of the target's numbers or options.
     """
 
     table: str
     expression: str
     days: str | None = None
     when_no_rows: bool = False
-    per: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Target:
     def _check(self, condition: Condition, supplied: tuple[str, ...]) -> None:
         place = f"Target {self.name}, {condition.table}"
         parsed = parse_expression(self.fill(condition.expression), place)
-        check_columns(parsed, (*staged_table(condition.table).column_names, *supplied), place)
+        check_columns(parsed, (*table_columns(condition.table), *supplied), place)
 
     @property
     def window(self) -> OutcomeWindow:
@@ -112,7 +110,7 @@ class Target:
     @property
     def tables(self) -> tuple[str, ...]:
         """Staged tables the target cannot be asked without."""
-        return tuple(dict.fromkeys([*(condition.table for condition in self.eligible), self.outcome.table]))
+        return tuple(dict.fromkeys(staged_name(condition.table) for condition in (*self.eligible, self.outcome)))
 
     @property
     def numbers(self) -> dict[str, int | str]:
@@ -139,10 +137,13 @@ class Target:
         """Return the target as another definition asks it: one whose scores are older than today's."""
         numbers = dict(definition["numbers"])
         own = {name: numbers.pop(name) for name in DAYS}
-        eligible = tuple(made_of(Condition, condition) for condition in definition["eligible"])
-        outcome = made_of(Condition, definition["outcome"])
+        *eligible, outcome = (
+            # Older definitions asked one subscription at a time.
+            made_of(Condition, {name: value for name, value in told.items() if name != "per"})
+            for told in (*definition["eligible"], definition["outcome"])
+        )
         return replace(
-            self, question=definition["question"], eligible=eligible, outcome=outcome, options=numbers, **own
+            self, question=definition["question"], eligible=tuple(eligible), outcome=outcome, options=numbers, **own
         )
 
     def fill(self, text: str) -> str:

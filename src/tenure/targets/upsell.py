@@ -1,6 +1,5 @@
 """Upsell: a subscriber moves to a higher tier or buys an add-on."""
 
-from tenure.targets.churn import LIVE
 from tenure.targets.definition import Condition, Heuristic, Target
 
 TARGET = Target(
@@ -11,9 +10,7 @@ TARGET = Target(
     ),
     eligible_in_words="has a paid subscription running at the cutoff, on a plan below the top one ({top_plan})",
     eligible=(
-        Condition(
-            "subscription_events", f"{LIVE} and coalesce(latest(plan) <> {{top_plan}}, true)", per="subscription_id"
-        ),
+        Condition("subscriptions", "count(*) filter (where state = 'paid' and coalesce(plan <> {top_plan}, true)) > 0"),
     ),
     outcome=Condition("subscription_events", "count(*) filter (where event in ('upgraded', 'addon_bought')) > 0"),
     positive="bought more",

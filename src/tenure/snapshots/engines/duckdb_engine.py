@@ -13,6 +13,7 @@ from sqlglot import exp
 from tenure.core.memory import NUMBER_BYTES, engine_memory
 from tenure.core.sql import quoted
 from tenure.features.definition import FeatureColumn
+from tenure.features.derived import DERIVED, staged_name
 from tenure.features.expression import columns_of, parse_expression, to_duckdb
 from tenure.snapshots.engines.bucket_build import build_bucketed
 from tenure.snapshots.engines.bucket_plan import Aggregate, TablePlan, plan_table
@@ -27,7 +28,7 @@ from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
 
 # Part of every snapshot's fingerprint: raise it when the same definition would come to other numbers.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 # Facts times cutoffs from which on buckets pay; both ways come to the same bits.
 BUCKETS_FROM = 200_000
 
@@ -53,8 +54,9 @@ class DuckDBEngine:
         """
         targets = list(targets)
         self.costs.clear()
+        self._facts.set_rules(targets)
         for batch in self._batches(columns, cutoffs):
-            self._set_cutoffs(batch)
+            self._facts.set_cutoffs(batch)
             aggregates = self._build_aggregates(targets, columns, batch)
             with timing(self.costs, WRITING, columns=len(columns)):
                 write_snapshots(self._connection, targets, columns, aggregates, batch, paths)
@@ -66,7 +68,7 @@ class DuckDBEngine:
 
         Reading facts anew costs less than spilling.
         """
-        tables = sorted({column.table for column in columns if not column.is_row_wise})
+        tables = sorted({staged_name(column.table) for column in columns if not column.is_row_wise})
         if len(cutoffs) == 1 or not tables:
             return [cutoffs]
         named = " UNION ".join(self._facts.customers(table, max(cutoffs)) for table in tables)
@@ -74,12 +76,15 @@ class DuckDBEngine:
         size = max(1, engine_memory() // max(customers * len(columns) * NUMBER_BYTES, 1))
         return [cutoffs[first : first + size] for first in range(0, len(cutoffs), size)]
 
-    def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
+    def build_labels(
+        self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path, among: Sequence[date] = ()
+    ) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
 
-        Sees facts inside the outcome window that were known before the as-of.
+        Sees facts inside the outcome window that were known before the as-of. ``among``: all cutoffs that will be asked.
         """
-        self._set_cutoffs([cutoff])
+        self._facts.set_rules([target])
+        self._facts.set_cutoffs([cutoff], among)
         label = to_duckdb(parse_expression(target.fill(target.outcome.expression), target.name))
         outcome = f"""
             SELECT customer_id, CAST(({label}) AS INTEGER) AS label
@@ -88,15 +93,10 @@ class DuckDBEngine:
         """
         write_labels(self._connection, target, outcome, snapshot, path)
 
-    def _set_cutoffs(self, cutoffs: Sequence[date]) -> None:
-        self._facts.unify_customers(cutoffs[0])
-        days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE cutoffs AS SELECT unnest([{days}]) AS cutoff")
-
     def plans(self, targets: Iterable[Target], columns: Iterable[FeatureColumn]) -> list[TablePlan]:
         """Plan each staged table's aggregates: the feature columns, and the conditions of who is asked."""
-        aggregates: list[Aggregate] = [column for column in columns if not column.is_row_wise]
-        aggregates += [asked for asked in asked_of(targets) if not asked.per]
+        every: list[Aggregate] = [*(column for column in columns if not column.is_row_wise), *asked_of(targets)]
+        aggregates = [aggregate for aggregate in every if aggregate.table not in DERIVED]
         tables: dict[str, list[Aggregate]] = {}
         for aggregate in aggregates:
             tables.setdefault(aggregate.table, []).append(aggregate)
@@ -149,13 +149,12 @@ class DuckDBEngine:
                 FROM {table}
                 WHERE {yes} IS NOT NULL
             """
-        groups = ", ".join(["customer_id", "cutoff", *map(quoted, asked.groups)])
         parsed = parse_expression(asked.expression, asked.place)
-        rows = self._facts.observed(asked.table, asked.window_days, asked.used)
+        rows = self._facts.observed(asked.table, asked.window_days, asked.used, asked.lead_days)
         return f"""
-            SELECT {groups}, {to_duckdb(parsed)} AS yes
+            SELECT customer_id, cutoff, {to_duckdb(parsed)} AS yes
             FROM ({rows})
-            GROUP BY {groups}
+            GROUP BY customer_id, cutoff
         """
 
     def _build_direct(self, columns: Sequence[FeatureColumn]) -> Built:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from tenure.core.sql import literal
+from tenure.features.derived import DERIVED
 from tenure.features.expression import columns_of, parse_expression
 from tenure.targets.definition import Condition, Target
 
@@ -15,35 +16,32 @@ from tenure.targets.definition import Condition, Target
 class Asked:
     """A condition with its target's numbers filled in: a yes or no of a customer at a cutoff, aggregated like features.
 
-    ``per`` names the column for each of whose values it is asked; ``place`` says in messages whose condition it is.
+    ``lead_days``: where the outcome window begins, for what a derived table says of it; ``place`` says in messages
+    whose condition it is.
     """
 
     table: str
     expression: str
     window_days: int | None
-    per: str | None
+    lead_days: int
     place: str = field(compare=False)
 
     @classmethod
     def of(cls, target: Target, condition: Condition) -> Asked:
         expression = f"coalesce({target.fill(condition.expression)}, false)"
-        return cls(condition.table, expression, target.days_of(condition), condition.per, f"Target {target.name}")
+        lead = target.lead_days if condition.table in DERIVED else 0
+        return cls(condition.table, expression, target.days_of(condition), lead, f"Target {target.name}")
 
     @property
     def name(self) -> str:
         """A column's name: no text of the expression, whose capitals SQL would not tell apart."""
-        told = repr((self.table, self.expression, self.window_days, self.per))
+        told = repr((self.table, self.expression, self.window_days, self.lead_days))
         return f"asked {blake2b(told.encode(), digest_size=8).hexdigest()}"
 
     @property
     def used(self) -> tuple[str, ...]:
         """The columns of the table it reads."""
-        return (*columns_of(parse_expression(self.expression, self.place)), *self.groups)
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """What it is asked for each of, beside the customer and the cutoff."""
-        return (self.per,) if self.per else ()
+        return columns_of(parse_expression(self.expression, self.place))
 
 
 def asked_of(targets: Iterable[Target]) -> list[Asked]:
@@ -75,8 +73,6 @@ def _eligible(target: Target, answers: Callable[[Asked], str]) -> str:
     for condition in target.eligible:
         asked = Asked.of(target, condition)
         rows = answers(asked)
-        if asked.per:
-            rows = f"SELECT customer_id, cutoff, bool_or(yes) AS yes FROM ({rows}) GROUP BY customer_id, cutoff"
         sets, answer = (taken, "NOT yes") if condition.when_no_rows else (kept, "yes")
         sets.append(f"(SELECT customer_id, cutoff FROM ({rows}) WHERE {answer})")
     return " EXCEPT ".join([f"({' INTERSECT '.join(kept)})", *taken])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import duckdb
@@ -10,12 +10,17 @@ import pyarrow as pa
 
 from tenure.core.sql import parquet, quoted
 from tenure.features.definition import PRODUCT_COLUMNS
+from tenure.features.derived import CUSTOMER_STATES, SUBSCRIPTIONS
+from tenure.features.due_dates import DUCKDB
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, columns_of, parse_expression
+from tenure.features.subscription_states import StateRules
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.duckdb_session import type_of
+from tenure.snapshots.engines.state_tables import StateTables
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
+from tenure.targets.state_rules import state_rules
 
 
 class StagedFacts:
@@ -28,7 +33,10 @@ class StagedFacts:
     def __init__(self, staged: StagedSource, connection: duckdb.DuckDBPyConnection) -> None:
         self._staged = staged
         self._connection = connection
-        self._has_persons = False
+        self._persons: dict[str, str] | None = None
+        self._among: tuple[date, ...] = ()
+        self._rules = StateRules(0)
+        self._states = StateTables(self._create, self.relation, DUCKDB)
 
     def rows(self, table: str) -> int:
         """Say how many rows were staged."""
@@ -51,8 +59,26 @@ class StagedFacts:
             WHERE occurred_at < DATE '{cutoff}' AND known_at < DATE '{cutoff}'
         """
 
-    def observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:
+    def set_cutoffs(self, cutoffs: Sequence[date], among: Sequence[date] = ()) -> None:
+        """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once.
+
+        What is known of subscriptions is made for all ``among`` which they are, once.
+        """
+        self.unify_customers(cutoffs[0])
+        self._create("cutoffs", _days(cutoffs))
+        if (every := tuple(among or cutoffs)) != self._among:
+            self._among = every
+            self._create("all_cutoffs", _days(every))
+            self._states.forget(is_everything=False)
+
+    def set_rules(self, targets: Sequence[Target]) -> None:
+        """Tell the states of subscriptions by the numbers that these targets ask with."""
+        self._rules = state_rules(self._staged.source, targets)
+
+    def observed(self, table: str, window_days: int | None, used: Iterable[str], lead_days: int = 0) -> str:
         """Give the rows a feature may see: in ``[cutoff - n, cutoff)``, and known before the cutoff."""
+        if table == SUBSCRIPTIONS:
+            return self._states.at_cutoffs(self._rules, lead_days)
         since = f"AND f.occurred_at >= c.cutoff - INTERVAL {window_days} DAY" if window_days else ""
         return f"""
             SELECT
@@ -69,6 +95,8 @@ class StagedFacts:
 
     def outcome(self, target: Target, as_of: date) -> str:
         """Give the rows a label may see: in the outcome window, and known before the as-of."""
+        if target.outcome.table == CUSTOMER_STATES:
+            return self._states.at_outcome(self._rules, as_of, target.lead_days, target.horizon_days)
         days = target.days_of(target.outcome) or target.horizon_days
         start = f"c.cutoff + INTERVAL {target.lead_days} DAY"
         used = columns_of(parse_expression(target.fill(target.outcome.expression), target.name))
@@ -92,17 +120,23 @@ class StagedFacts:
         All cutoffs built at once know the same persons.
         """
         mapping = identity_before(self._staged.identity_events, cutoff)
-        self._has_persons = bool(mapping)
+        if mapping == self._persons:
+            return
+        self._persons = mapping
+        self._states.forget(is_everything=True)
         if mapping:
             table = pa.table({"customer_id": list(mapping), "unified_id": list(mapping.values())})
             self._connection.register("known_persons", table)
             self._connection.execute("CREATE OR REPLACE TEMP TABLE persons AS FROM known_persons")
             self._connection.unregister("known_persons")
 
+    def _create(self, name: str, query: str) -> None:
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+
     def relation(self, table: str) -> str:
         """Give a table's rows; order lines bring what is known of their product."""
         facts = parquet(self._staged.path(table))
-        if self._has_persons and table != "products":
+        if self._persons and table != "products":
             unified = "* EXCLUDE (unified_id) REPLACE (coalesce(unified_id, customer_id) AS customer_id)"
             facts = f"(SELECT {unified} FROM {facts} LEFT JOIN persons USING (customer_id))"
         if table != "order_lines":
@@ -127,6 +161,10 @@ class StagedFacts:
     def type_of(self, table: str, expression: str) -> str:
         """Give DuckDB's type of an expression over a table's rows."""
         return type_of(self._connection, self.timed(table), expression)
+
+
+def _days(days: Iterable[date]) -> str:
+    return "SELECT unnest([{}]) AS cutoff".format(", ".join(f"DATE '{day}'" for day in days))
 
 
 def _used(used: Iterable[str]) -> str:

@@ -61,6 +61,7 @@ class SparkEngine:
         """
         targets = list(targets)
         self.costs.clear()
+        self._facts.set_rules(targets)
         self._facts.set_cutoffs(cutoffs)
         with connect(self._scratch) as connection:
             with timing(self.costs, ASKED):
@@ -70,7 +71,9 @@ class SparkEngine:
             with timing(self.costs, WRITING, columns=len(columns)):
                 write_snapshots(connection, targets, columns, aggregates, cutoffs, paths)
 
-    def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
+    def build_labels(
+        self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path, among: Sequence[date] = ()
+    ) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
 
         Sees facts inside the outcome window that were known before the as-of.
@@ -79,6 +82,7 @@ class SparkEngine:
         ------
         DefinitionError : an outcome that Spark cannot compute as DuckDB does. RunError : Spark gave up.
         """
+        self._facts.set_rules([target])
         self._facts.set_cutoffs([cutoff])
         parsed = parse_expression(target.fill(target.outcome.expression), target.name)
         rows = self._facts.outcome(target, as_of, columns_of(parsed))
@@ -91,12 +95,11 @@ class SparkEngine:
     def _answers(self, asked: Asked) -> str:
         """Give the SQL of ``customer_id, cutoff, yes``: a condition's answers of the customers who have rows."""
         parsed = parse_expression(asked.expression, asked.place)
-        groups = ", ".join(["customer_id", "cutoff", *map(_named, asked.groups)])
-        rows = self._facts.observed(asked.table, asked.window_days, asked.used)
+        rows = self._facts.observed(asked.table, asked.window_days, asked.used, asked.lead_days)
         return f"""
-            SELECT {groups}, {to_spark(parsed, asked.place)} AS yes
+            SELECT customer_id, cutoff, {to_spark(parsed, asked.place)} AS yes
             FROM ({rows})
-            GROUP BY {groups}
+            GROUP BY customer_id, cutoff
         """
 
     def _build_aggregates(self, columns: Sequence[FeatureColumn], connection: duckdb.DuckDBPyConnection) -> Built:

@@ -12,15 +12,28 @@ import pyarrow.parquet as pq
 
 from tenure.core.errors import RunError
 from tenure.features.definition import PRODUCT_COLUMNS
+from tenure.features.derived import CUSTOMER_STATES, SUBSCRIPTIONS, staged_name
+from tenure.features.due_dates import Dialect
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS
+from tenure.features.subscription_states import StateRules
 from tenure.identity.events import identity_before
+from tenure.snapshots.engines.state_tables import StateTables
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.readers.spark_session import first_line, spark_path
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
+from tenure.targets.state_rules import state_rules
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+SPARK = Dialect(
+    days="datediff({later}, {earlier})",
+    after="date_add({day}, CAST({days} AS INT))",
+    months="add_months({day}, CAST({months} AS INT))",
+    last="last_value({value}) IGNORE NULLS",
+)
 
 
 class SparkFacts:
@@ -31,15 +44,25 @@ class SparkFacts:
         self._spark = spark
         self._scratch = scratch
         self._persons: DataFrame | None = None
+        self._rules = StateRules(0)
+        self._states = StateTables(self._create, self._relation, SPARK)
 
     def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
         """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once."""
         self._unify_customers(cutoffs[0])
+        self._states.forget(is_everything=True)
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
-        self.view("cutoffs", self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
+        for name in ("cutoffs", "all_cutoffs"):
+            self.view(name, self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
 
-    def observed(self, table: str, window_days: int | None, used: Iterable[str]) -> str:
+    def set_rules(self, targets: Sequence[Target]) -> None:
+        """Tell the states of subscriptions by the numbers that these targets ask with."""
+        self._rules = state_rules(self._staged.source, targets)
+
+    def observed(self, table: str, window_days: int | None, used: Iterable[str], lead_days: int = 0) -> str:
         """Give the rows a feature may see: in ``[cutoff - n, cutoff)``, and known before the cutoff."""
+        if table == SUBSCRIPTIONS:
+            return self._states.at_cutoffs(self._rules, lead_days)
         cutoff, first = _midnight("c.cutoff"), _midnight(f"date_sub(c.cutoff, {window_days})")
         since = f"AND f.occurred_at >= {first}" if window_days else ""
         return f"""
@@ -57,6 +80,8 @@ class SparkFacts:
 
     def outcome(self, target: Target, as_of: date, used: Iterable[str]) -> str:
         """Give the rows a label may see: in the outcome window, and known before the as-of."""
+        if target.outcome.table == CUSTOMER_STATES:
+            return self._states.at_outcome(self._rules, as_of, target.lead_days, target.horizon_days)
         days = target.days_of(target.outcome) or target.horizon_days
         start = f"date_add(c.cutoff, {target.lead_days})"
         return f"""
@@ -74,7 +99,7 @@ class SparkFacts:
 
     def text_columns(self, table: str) -> frozenset[str]:
         """Name the columns of a table that hold text."""
-        kinds = dict(self.read(self._staged.path(table)).dtypes)
+        kinds = dict(self.read(self._staged.path(staged_name(table))).dtypes)
         product = PRODUCT_COLUMNS if table == "order_lines" else ()
         return frozenset({name for name, kind in kinds.items() if kind == "string"}.union(product))
 
@@ -101,6 +126,12 @@ class SparkFacts:
                 "Expected the workspace on a disk that every executor sees under the same path."
             ) from error
         return table
+
+    def _create(self, name: str, query: str) -> None:
+        """Write what a query gives, so that it is computed once, and make it a view."""
+        folder = self._scratch / "states" / name
+        self._spark.sql(query).write.mode("overwrite").parquet(spark_path(folder))
+        self.view(name, self.read(folder))
 
     def _unify_customers(self, cutoff: date) -> None:
         mapping = identity_before(self._staged.identity_events, cutoff)

@@ -1,0 +1,303 @@
+"""What is known of each subscription, and whether its customer pays: one SQL without recursion, for both engines.
+
+docs/customer-states.md tells the rules in words. A step of the SQL is a function here; each reads the relation that
+the one before it gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenure.features.due_dates import Dialect
+
+PAYING = "('started', 'renewed', 'resumed')"
+PLAN_EVENTS = "('upgraded', 'downgraded')"
+# What a due date is settled by, whatever the state after it.
+MOVES = "('started', 'renewed', 'resumed', 'paused', 'ended')"
+# As the first event known they show a paid subscription whose start was not delivered.
+IMPLYING = "('paused', 'upgraded', 'downgraded', 'addon_bought', 'cancel_requested')"
+
+
+@dataclass(frozen=True)
+class StateRules:
+    """A source's numbers: days of grace after a due date, days after which a pause is an end (0: never).
+
+    ``renewals``: "delivered", "not delivered", or "" to find out from the data.
+    """
+
+    grace_days: int
+    pause_is_end_days: int = 0
+    renewals: str = ""
+
+
+# Of subscription_events, what tells the states.
+_COLUMNS = ("customer_id", "occurred_at", "known_at", "event", "plan", "monthly_price", "term_days")
+
+
+def seen_on(events: str, cutoffs: str) -> str:
+    """Give the SQL of the events known before each of a relation's cutoffs, in no more views than they need.
+
+    A subscription of which every event was known on its day is seen once for all cutoffs: at none of them does it look
+    otherwise. The others are seen anew at each.
+    => subscription_events, seen_at, is_timely
+    """
+    named = ", ".join(f"e.{name}" for name in (*_COLUMNS, "subscription_id"))
+    late = "l.customer_id = e.customer_id AND l.subscription_id = e.subscription_id"
+    return f"""(
+        WITH events AS (
+            SELECT {", ".join(_COLUMNS)}, coalesce(subscription_id, '') AS subscription_id
+            FROM {events}
+        ),
+        late AS (
+            SELECT DISTINCT customer_id, subscription_id
+            FROM events
+            WHERE CAST(known_at AS DATE) > CAST(occurred_at AS DATE)
+        )
+        SELECT {named}, c.cutoff AS seen_at, false AS is_timely
+        FROM events e
+        JOIN late l ON {late}
+        JOIN {cutoffs} c ON e.occurred_at < c.cutoff AND e.known_at < c.cutoff
+        UNION ALL
+        SELECT {named}, c.cutoff, true
+        FROM events e
+        JOIN (SELECT max(cutoff) AS cutoff FROM {cutoffs}) c ON e.occurred_at < c.cutoff
+        LEFT JOIN late l ON {late}
+        WHERE l.customer_id IS NULL
+    )"""
+
+
+def seen_before(events: str, cutoffs: str) -> str:
+    """Give the SQL of the events known before a relation's only cutoff, as one view of all."""
+    return f"""(
+        SELECT {", ".join(_COLUMNS)}, coalesce(subscription_id, '') AS subscription_id,
+            c.cutoff AS seen_at, true AS is_timely
+        FROM {events} e
+        JOIN {cutoffs} c ON e.occurred_at < c.cutoff AND e.known_at < c.cutoff
+    )"""
+
+
+def segments(seen: str, dialect: Dialect, rules: StateRules) -> str:
+    """Give the SQL of what each subscription was between the days on which something happened to it.
+
+    ``seen``: the events one view may see, a relation of subscription_events with ``seen_at``, the day before which
+    they were known, and ``is_timely``.
+    => seen_at, is_timely, customer_id, subscription_id, day, next_day (null: still so), state (paid, paused, free,
+       trial, none), has_paid, is_cancelling, plan, monthly_price, term_days, anchor, due (the first due date that can
+       pass unrenewed), moved_on (a start, renewal, pause or end), turned_on (when due dates began to count), next_turn
+       (when they no longer do), next_renewal, paused_on
+    """
+    due = dialect.due("anchor", "term_days", dialect.after.format(day="turned_on", days=1), is_first=True)
+    return f"""
+        SELECT *, {due} AS due
+        FROM ({_turned(_told(_instants(seen), dialect), rules)})
+        WHERE next_day IS NULL OR next_day > day
+    """
+
+
+def _instants(seen: str) -> str:
+    """Put together what one subscription's events of one instant say: a plan switch, or one thing."""
+    return f"""
+        SELECT
+            seen_at,
+            is_timely,
+            customer_id,
+            subscription_id,
+            occurred_at,
+            CASE
+                WHEN NOT bool_or(event = 'ended') THEN CASE WHEN bool_or(event IN {PAYING}) THEN 'paid' END
+                WHEN NOT bool_or(event IN ('started', 'resumed')) THEN 'none'
+            END AS change,
+            bool_or(event = 'paused') AND NOT bool_or(event = 'ended' OR event IN {PAYING}) AS pauses,
+            bool_or(event = 'trial_started') AND NOT bool_or(event = 'ended' OR event IN {PAYING}) AS tries,
+            bool_or(event IN {IMPLYING}) AND NOT bool_or(event IN ('ended', 'trial_started')) AS implies,
+            bool_or(event IN ('started', 'renewed')) AS begins,
+            bool_or(event = 'renewed') AS renews,
+            bool_or(event IN {MOVES}) AS moves,
+            bool_or(event IN {PAYING}) AS stays,
+            bool_or(event = 'cancel_requested') AND NOT bool_or(event IN {PAYING}) AS cancels,
+            {_agreed("monthly_price")} AS price,
+            {_agreed("term_days")} AS term,
+            coalesce({_agreed("plan")}, max(plan) FILTER (WHERE event = 'trial_started')) AS plan
+        FROM {seen}
+        GROUP BY seen_at, is_timely, customer_id, subscription_id, occurred_at
+    """
+
+
+def _agreed(column: str) -> str:
+    """Of one instant a change of plan says what is agreed, more than the renewal beside it."""
+    return (
+        f"coalesce(max({column}) FILTER (WHERE event IN {PLAN_EVENTS}), max({column}) FILTER (WHERE event IN {PAYING}))"
+    )
+
+
+KEYS = "seen_at, is_timely, customer_id, subscription_id"
+_LINE = f"PARTITION BY {KEYS} ORDER BY occurred_at"
+
+
+def _told(instants: str, dialect: Dialect) -> str:
+    """Carry on what was said last at each instant."""
+
+    def last(value: str, over: str = "so_far") -> str:
+        return f"{dialect.last.format(value=value)} OVER {over}"
+
+    def newest(flag: str) -> str:
+        return f"max(CASE WHEN {flag} THEN occurred_at END) OVER so_far"
+
+    return f"""
+        SELECT
+            seen_at, is_timely, customer_id, subscription_id, occurred_at, moves, pauses, begins, renews,
+            CAST(occurred_at AS DATE) AS day,
+            CAST(lead(occurred_at) OVER so_far AS DATE) AS next_day,
+            coalesce({last("change")}, CASE WHEN first_value(implies) OVER so_far THEN 'paid' END) AS base,
+            coalesce(
+                {newest("change IS NOT NULL")},
+                CASE WHEN first_value(implies) OVER so_far THEN first_value(occurred_at) OVER so_far END
+            ) AS changed_at,
+            {newest("pauses")} AS paused_at,
+            {newest("tries")} AS tried_at,
+            coalesce({newest("cancels")} > {newest("stays")}, {newest("cancels")} IS NOT NULL) AS is_cancelling,
+            {last("plan")} AS plan,
+            {last("price")} AS monthly_price,
+            {last("price", "before")} AS former_price,
+            {last("term")} AS term_days,
+            {last("term", "before")} AS former_term
+        FROM ({instants})
+        WINDOW
+            so_far AS ({_LINE}),
+            before AS ({_LINE} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    """
+
+
+def _turned(told: str, rules: StateRules) -> str:
+    """Find where due dates begin anew: at a start, a renewal, a new term, after a pause, or when a price is asked."""
+    paid = "coalesce(base = 'paid' AND coalesce(monthly_price, 1) <> 0, false)"
+    anchors = "(begins OR term_days IS DISTINCT FROM former_term)"
+    # From free to paid, and back.
+    bills = "(coalesce(former_price, 1) = 0) <> (coalesce(monthly_price, 1) = 0)"
+    turns = f"moves OR {anchors} OR {bills}"
+    # Of several pauses in a row the first one counts; where pauses never are an end, a sort less.
+    in_state = f"in_state AS ({_LINE.replace(' ORDER', ', changed_at ORDER')})," if rules.pause_is_end_days else ""
+    return f"""
+        SELECT
+            seen_at, is_timely, customer_id, subscription_id, day, next_day, plan, monthly_price, term_days,
+            is_cancelling,
+            CASE
+                WHEN base = 'paid' AND monthly_price = 0 THEN 'free'
+                WHEN base = 'paid' AND paused_at >= changed_at THEN 'paused'
+                WHEN base = 'paid' THEN 'paid'
+                WHEN tried_at > changed_at OR changed_at IS NULL AND tried_at IS NOT NULL THEN 'trial'
+                ELSE 'none'
+            END AS state,
+            bool_or({paid}) OVER so_far AS has_paid,
+            max(CASE WHEN {anchors} THEN day END) OVER so_far AS anchor,
+            coalesce(max(CASE WHEN moves THEN day END) OVER so_far, CAST('0001-01-01' AS DATE)) AS moved_on,
+            max(CASE WHEN {turns} THEN day END) OVER so_far AS turned_on,
+            min(CASE WHEN {turns} THEN day END) OVER after AS next_turn,
+            min(CASE WHEN renews THEN day END) OVER after AS next_renewal,
+            {"min(CASE WHEN pauses THEN day END) OVER in_state" if in_state else "CAST(NULL AS DATE)"} AS paused_on
+        FROM ({told})
+        WINDOW {in_state}
+            so_far AS ({_LINE}),
+            after AS ({_LINE} ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+    """
+
+
+@dataclass(frozen=True)
+class Known:
+    """Names of the relations that tell of a set of cutoffs: the cutoffs themselves, segments, renewals and lapses."""
+
+    cutoffs: str
+    segments: str
+    renewals: str
+    lapses: str
+
+
+def renewals(known: Known, dialect: Dialect, rules: StateRules) -> str:
+    """Give the SQL of whether renewals are delivered, as far as was known before each cutoff.
+
+    They are where of the due dates that passed by the grace at least as many were renewed as met with silence.
+    => cutoff, renewed, silent, are_delivered
+    """
+    settled = dialect.after.format(day="due", days=rules.grace_days)
+    found = {"delivered": "true", "not delivered": "false", "": "renewed > 0 AND renewed >= silent"}[rules.renewals]
+    return f"""
+        SELECT *, {found} AS are_delivered
+        FROM (
+            SELECT c.cutoff, coalesce(sum(e.renewed), 0) AS renewed, coalesce(sum(e.silent), 0) AS silent
+            FROM {known.cutoffs} c
+            LEFT JOIN (
+                SELECT
+                    seen_at,
+                    is_timely,
+                    {settled} AS settled_on,
+                    count(CASE WHEN next_renewal <= {settled} THEN 1 END) AS renewed,
+                    count(CASE WHEN next_turn IS NULL OR next_turn > {settled} THEN 1 END) AS silent
+                FROM {known.segments}
+                WHERE state = 'paid' AND day = turned_on AND due IS NOT NULL
+                GROUP BY seen_at, is_timely, {settled}
+            ) e ON e.settled_on < c.cutoff AND (e.is_timely OR e.seen_at = c.cutoff)
+            GROUP BY c.cutoff
+        )
+    """
+
+
+def lapses(segments: str, dialect: Dialect, rules: StateRules) -> str:
+    """Give the SQL of what nobody renewed, and what was later only changed: it does not run again by that.
+
+    => seen_at, is_timely, customer_id, subscription_id, moved_on, lapsed_on (the due date)
+    """
+    return f"""
+        SELECT {KEYS}, moved_on, min(due) AS lapsed_on
+        FROM {segments} s
+        JOIN (SELECT DISTINCT {KEYS}, moved_on FROM {segments} WHERE turned_on > moved_on) changed
+            USING ({KEYS}, moved_on)
+        WHERE state = 'paid' AND next_turn > {dialect.after.format(day="due", days=rules.grace_days)}
+        GROUP BY {KEYS}, moved_on
+    """
+
+
+def at_cutoffs(known: Known, dialect: Dialect, rules: StateRules) -> str:
+    """Give the SQL of the segment in force at each of ``cutoffs``. => segments, cutoff, ended_on (unsaid), days_over"""
+    overdue = "(s.state = 'paid' AND r.are_delivered AND s.due < c.cutoff)"
+    days_over = dialect.days.format(earlier="s.due", later="c.cutoff")
+    paused_days = dialect.days.format(earlier="s.paused_on", later="c.cutoff")
+    return f"""
+        SELECT
+            s.*,
+            c.cutoff,
+            CASE
+                WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
+                WHEN {overdue} AND {days_over} > {rules.grace_days} THEN s.due
+                WHEN s.state = 'paused' AND {paused_days} > {rules.pause_is_end_days} + 1
+                    THEN {dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)}
+            END AS ended_on,
+            CASE WHEN {overdue} THEN {days_over} END AS days_over
+        FROM {known.segments} s
+        JOIN {known.cutoffs} c
+            ON s.day < c.cutoff
+            AND (s.next_day IS NULL OR s.next_day >= c.cutoff)
+            AND (s.is_timely OR s.seen_at = c.cutoff)
+        JOIN {known.renewals} r ON r.cutoff = c.cutoff
+        LEFT JOIN {known.lapses} l USING ({KEYS}, moved_on)
+    """
+
+
+def subscriptions(known: Known, dialect: Dialect, rules: StateRules, lead_days: int) -> str:
+    """Give the SQL of each subscription at each cutoff, as known before it.
+
+    => customer_id, cutoff, subscription_id, state (paid, paused, free, trial, none), age_days (since something last
+       happened to it, or it ended), has_paid, is_cancelling, plan, monthly_price, term_days, overdue_days (null where
+       nothing is), due_ahead (days from the first day of the outcome window to the first due date in or after it; null
+       without a term)
+    """
+    window = dialect.after.format(day="cutoff", days=lead_days)
+    due = dialect.due("anchor", "term_days", window, is_first=True)
+    return f"""
+        SELECT
+            customer_id, cutoff, subscription_id, has_paid, is_cancelling, plan, monthly_price, term_days,
+            CASE WHEN ended_on IS NULL THEN state ELSE 'none' END AS state,
+            CASE WHEN ended_on IS NULL THEN days_over END AS overdue_days,
+            CAST({dialect.days.format(earlier="coalesce(ended_on, day)", later="cutoff")} AS BIGINT) AS age_days,
+            CAST({dialect.days.format(earlier=window, later=due)} AS BIGINT) AS due_ahead
+        FROM ({at_cutoffs(known, dialect, rules)})
+    """
