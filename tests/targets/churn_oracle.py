@@ -16,9 +16,11 @@ CHURNED
 32. On the window's first day the customer is held to have been paying until then, whatever the states say of the day
     before. So any end before the window, of which the customer is still none at the close of the first day, is an end
     on the first day, and the `grace_days` for a restart count from there.
-33. "A due date in it" is one of the due dates in the window that the paid subscriptions had as known at the cutoff (those of
-    30), of any subscription of the customer, whether or not it was renewed then. Days that count: those of the window
-    and, after it, those up to the last such due date + grace_days.
+33. After the window an end on day x counts only where a subscription that was paid until then ended on x, and it had a due
+    date d in the window with x <= d + grace_days which was not met: d follows the anchor in force at the close of the
+    day before x. So who renewed in the window and ends after it has not churned in it (else, with a grace of 30 days, an
+    end at the next monthly due date would count for both months), nor has who ends a subscription without a term after
+    the window because another one was due in it. Where renewals are not delivered, every due date of the anchor counts.
 34. A restart on day x + grace_days after an end on day x is in time; one a day later is not. Being held is enough.
 35. A customer who goes none, comes back in time and later goes none again in the counted days for good has churned.
 36. The label is certain, and given, only where cutoff + lead + horizon + 2 x grace_days <= as-of; otherwise it is None.
@@ -66,27 +68,34 @@ def why_not_asked(subscriptions: Sequence[Subscription], window: Sequence[date])
     return None
 
 
-def outcome(
-    before: Sequence[Subscription], after: Sequence[Subscription], window: Sequence[date], grace_days: int
-) -> tuple[int, str]:
+def outcome(after: Sequence[Subscription], window: Sequence[date], grace_days: int) -> tuple[int, str]:
     """Give the label of an asked customer, and the case that decided it.
 
-    ``before`` is what was known at the cutoff, ``after`` what was known at the as-of.
+    ``after`` is what was known at the as-of.
     """
-    due = [day for one in before if one.states[-1] == "paid" for day in due_days(one.closes[-1], window)]
-    last = max([window[-1], *(day + grace_days * DAY for day in due)])
-    day, yesterday, came_back = window[0], "paying", False
-    while day <= last:
+    yesterday, came_back = "paying", False
+    for day in [window[0] + n * DAY for n in range(len(window) + grace_days)]:
         today = state_on(after, day)
-        if today == "none" and yesterday != "none":
+        counts = day <= window[-1] or ends_after_due_date(after, day, window, grace_days)
+        if counts and today == "none" and yesterday != "none":
             if all(state_on(after, day + n * DAY) == "none" for n in range(1, grace_days + 1)):
                 if day > window[-1]:
                     return 1, "churned: after a due date in the window"
                 is_earlier = day == window[0] and state_on(after, day - DAY) == "none"
                 return 1, "churned: ended before the window" if is_earlier else "churned: in the window"
             came_back = True
-        day, yesterday = day + DAY, today
+        yesterday = today
     return 0, "stayed: back within the grace" if came_back else "stayed"
+
+
+def ends_after_due_date(after: Sequence[Subscription], day: date, window: Sequence[date], grace_days: int) -> bool:
+    """Whether a paid subscription ends on ``day`` that was due in the window, not met since, and is in the grace."""
+    for one in after:
+        n = (day - one.first_day).days
+        if n > 0 and one.states[n - 1] == "paid" and one.states[n] == "none":
+            if any(day <= due + grace_days * DAY for due in due_days(one.closes[n - 1], window)):
+                return True
+    return False
 
 
 def ask(
@@ -99,25 +108,38 @@ def ask(
     lead_days: int = 0,
 ) -> dict[str, Answer]:
     """Answer for every customer named before the as-of: asked at the cutoff, churned, and why."""
-    before = follow_all(events, cutoff, rules)
-    after = follow_all(events, as_of, rules)
+    before, after = follow_all(events, cutoff, rules), follow_all(events, as_of, rules)
+    return answers(before, after, cutoff, as_of, rules.grace_days, horizon_days=horizon_days, lead_days=lead_days)
+
+
+def answers(
+    before: dict[str, list[Subscription]],
+    after: dict[str, list[Subscription]],
+    cutoff: date,
+    as_of: date,
+    grace_days: int,
+    *,
+    horizon_days: int,
+    lead_days: int = 0,
+) -> dict[str, Answer]:
+    """Answer as ``ask`` does, from subscriptions already followed to the cutoff and to the as-of."""
     window = [cutoff + (lead_days + n) * DAY for n in range(horizon_days)]
-    is_mature = window[-1] + DAY + 2 * rules.grace_days * DAY <= as_of
-    answers = {}
+    is_mature = window[-1] + DAY + 2 * grace_days * DAY <= as_of
+    found = {}
     for customer in after:
         reason = why_not_asked(before.get(customer, []), window)
         if reason or not is_mature:
-            answers[customer] = Answer(not reason, None, reason or "not matured", notes(after[customer]))
+            found[customer] = Answer(not reason, None, reason or "not matured", notes(after[customer]))
             continue
-        churned, case = outcome(before[customer], after[customer], window, rules.grace_days)
+        churned, case = outcome(after[customer], window, grace_days)
         more = set()
         if any(one.is_overdue for one in before[customer]):
             more.add("overdue at the cutoff")
         if case == "churned: ended before the window":
             is_late = state_on(after[customer], cutoff - DAY) == "none"
             more.add("ended before the cutoff, known later" if is_late else "ended in the lead time")
-        answers[customer] = Answer(True, churned, case, notes(after[customer]) | more)
-    return answers
+        found[customer] = Answer(True, churned, case, notes(after[customer]) | more)
+    return found
 
 
 def notes(subscriptions: Sequence[Subscription]) -> frozenset[str]:

@@ -7,8 +7,10 @@ restarts); one in four is a soup of events on few instants, where the odd corner
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from states_oracle import Event, Rules, is_due
 
@@ -17,7 +19,20 @@ TERMS = [None, None, 28, 29, 30, 30, 30, 31, 31, 89, 90, 91, 92, 181, 182, 184, 
 PRICES = [None, 10.0, 10.0, 20.0, 20.0, 35.5, 0.0]
 SOUP = ["trial_started", "started", "started", "renewed", "renewed", "upgraded", "downgraded", "addon_bought", "paused"]
 SOUP += ["resumed", "cancel_requested", "ended", "ended"]
+EDGES = [["ended"], ["ended"], ["ended"], ["renewed"], ["renewed", "ended"], ["ended", "started"], ["ended", "renewed"]]
+EDGES += [["paused"], ["paused", "resumed"], ["resumed"], ["upgraded"], ["cancel_requested", "ended"], []]
 MOST_EVENTS, MOST_SUBSCRIPTIONS = 40, 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: at which cutoff, seen from which as-of, under which rules of the source."""
+
+    cutoff: date
+    as_of: date
+    rules: Rules
+    horizon_days: int
+    lead_days: int
 
 
 @dataclass(frozen=True)
@@ -26,11 +41,7 @@ class History:
 
     seed: int
     events: tuple[Event, ...]
-    cutoff: date
-    as_of: date
-    rules: Rules
-    horizon_days: int
-    lead_days: int
+    question: Question
 
 
 @dataclass
@@ -50,34 +61,55 @@ class _Life:
         self.rows.append(Event(self.customer, self.name, kind, moment, moment, self.term, self.price))
 
 
-def random_history(seed: int, question: int | None = None) -> History:
-    """Make the history of a seed; those of one ``question``, a seed too, share cutoff, as-of, rules and window."""
-    rng, asked = random.Random(seed), random.Random(seed if question is None else question)
-    cutoff = date(2024, 1, 1) + asked.randrange(366) * DAY
-    if asked.random() < 0.6:
+def random_question(seed: int) -> Question:
+    """Make the question of a seed; its label is certain at the as-of."""
+    rng = random.Random(f"question {seed}")
+    cutoff = date(2024, 1, 1) + rng.randrange(366) * DAY
+    if rng.random() < 0.6:
         cutoff = cutoff.replace(day=1)
-    grace = asked.choice([0, 1, 3, 7, 14, 14, 14, 14, 21, 30])
-    rules = Rules(grace, asked.choice([None, None, None, 10, 30, 90]), asked.random() < 0.6)
-    horizon, lead = asked.choice([7, 28, 30, 30, 30, 31, 60, 90]), asked.choice([0, 0, 0, 0, 7, 14, 30])
-    as_of = cutoff + (lead + horizon + 2 * grace + asked.choice([0, 0, 1, 5, 30, 90])) * DAY
-    customers = ["ann"] if rng.random() < 0.8 else ["ann", "bob"]
-    count = rng.choice([1, 1, 1, 2, 2, 3, 4])
-    lives = [_life(rng, rng.choice(customers), n, cutoff, as_of, rules) for n in range(count)]
-    rows = [row for life in lives for row in _trimmed(rng, life.rows, MOST_EVENTS // count, as_of)]
+    grace = rng.choice([0, 1, 3, 7, 14, 14, 14, 14, 21, 30])
+    rules = Rules(grace, rng.choice([None, None, None, 10, 30, 90]), rng.random() < 0.6)
+    horizon, lead = rng.choice([7, 28, 30, 30, 30, 31, 60, 90]), rng.choice([0, 0, 0, 0, 7, 14, 30])
+    as_of = cutoff + (lead + horizon + 2 * grace + rng.choice([0, 0, 1, 5, 30, 90])) * DAY
+    return Question(cutoff, as_of, rules, horizon, lead)
+
+
+def random_history(seed: int, question: Question | None = None) -> History:
+    """Make the history of a seed, by default for the question of the same seed.
+
+    No two seeds share a customer, so that histories of one question can be answered as one table.
+    """
+    rng = random.Random(seed)
+    question = question or random_question(seed)
+    customers = [f"ann{seed}"] if rng.random() < 0.8 else [f"ann{seed}", f"bob{seed}"]
+    count = rng.choice([1, 1, 1, 2, 2, 3, MOST_SUBSCRIPTIONS])
+    lives = [_life(rng, rng.choice(customers), n, question) for n in range(count)]
+    rows = [row for life in lives for row in _trimmed(life.rows, MOST_EVENTS // count, question.as_of)]
     rows = [_known(rng, row) for row in rows]
     rng.shuffle(rows)
-    events = tuple(replace(row, delivered=n) for n, row in enumerate(rows))
-    return History(seed, events, cutoff, as_of, rules, horizon, lead)
+    return History(seed, tuple(replace(row, delivered=n) for n, row in enumerate(rows)), question)
 
 
-def _life(rng: random.Random, customer: str, n: int, cutoff: date, as_of: date, rules: Rules) -> _Life:
+def staged_rows(histories: Iterable[History]) -> list[dict[str, Any]]:
+    """Give the events as rows with the columns of the staged table, in the order of delivery."""
+    return [
+        {name: value for name, value in vars(event).items() if name != "delivered"}
+        for history in histories
+        for event in history.events
+    ]
+
+
+def _life(rng: random.Random, customer: str, n: int, question: Question) -> _Life:
     name = None if n == 0 and rng.random() < 0.1 else "abcd"[n]
     life = _Life(rng, customer, name, rng.choice(TERMS), rng.choice(PRICES), [])
-    if rng.random() < 0.25:
-        _soup(life, cutoff, as_of)
+    kind = rng.random()
+    if kind < 0.25:
+        _soup(life, question.cutoff, question.as_of)
+    elif kind < 0.6:
+        _at_the_edge(life, question)
     else:
-        _plausible(life, cutoff, as_of, rules)
-    _thin(life, rules)
+        _plausible(life, question.cutoff, question.as_of, question.rules)
+    _thin(life, question.rules)
     return life
 
 
@@ -89,6 +121,21 @@ def _soup(life: _Life, cutoff: date, as_of: date) -> None:
         if rng.random() < 0.3:
             life.term, life.price = rng.choice(TERMS), rng.choice(PRICES)
         life.add(rng.choice(SOUP), rng.choice(days), rng.choice(times))
+
+
+def _at_the_edge(life: _Life, question: Question) -> None:
+    """Let a due date, and what is done about it, fall near the begin or the end of the window."""
+    rng, grace = life.rng, question.rules.grace_days
+    life.term = rng.choice([30, 30, 31, 31, 91, 365, 45, None])
+    life.price = rng.choice([None, 10.0, 10.0, 20.0])
+    window = question.cutoff + question.lead_days * DAY
+    end = window + question.horizon_days * DAY
+    due = rng.choice([end, end, window, question.cutoff]) + rng.randint(-grace - 1, 1) * DAY
+    at = rng.choice([None, None, time(6)])
+    life.add("started", due - (life.term or 60) * DAY, at)
+    days = [0, 0, 1, -1, rng.randint(0, grace + 2), rng.randint(0, grace + 2), grace, grace + 1, 21]
+    for kind in rng.choice(EDGES):
+        life.add(kind, due + rng.choice(days) * DAY, at)
 
 
 def _plausible(life: _Life, cutoff: date, as_of: date, rules: Rules) -> None:
@@ -193,7 +240,7 @@ def _thin(life: _Life, rules: Rules) -> None:
         life.rows = sorted(life.rows, key=lambda row: row.occurred_at)[1:]
 
 
-def _trimmed(rng: random.Random, rows: list[Event], most: int, as_of: date) -> list[Event]:
+def _trimmed(rows: list[Event], most: int, as_of: date) -> list[Event]:
     """Keep the latest events, so that a longer life lacks its beginning; some lie after the as-of."""
     rows = [row for row in rows if row.occurred_at.date() < as_of + 10 * DAY]
     return sorted(rows, key=lambda row: row.occurred_at)[-most:]
@@ -207,16 +254,16 @@ def _known(rng: random.Random, row: Event) -> Event:
 
 def as_table(history: History) -> str:
     """Print a history, one line an event, oldest first, with the question in the head."""
-    rules = history.rules
-    window = history.cutoff + history.lead_days * DAY
+    question, rules = history.question, history.question.rules
+    window = question.cutoff + question.lead_days * DAY
     head = (
-        f"seed {history.seed}: cutoff {history.cutoff}, window [{window}, {window + history.horizon_days * DAY}), as-of "
-        f"{history.as_of}, grace {rules.grace_days}, pause is an end after {rules.pause_is_end_days}, renewals "
+        f"seed {history.seed}: cutoff {question.cutoff}, window [{window}, {window + question.horizon_days * DAY}), as-of "
+        f"{question.as_of}, grace {rules.grace_days}, pause is an end after {rules.pause_is_end_days}, renewals "
         f"{'delivered' if rules.renewals_delivered else 'not delivered'}"
     )
     ordered = sorted(history.events, key=lambda row: (row.customer_id, row.subscription_id or "", row.occurred_at))
     lines = [
-        f"{row.customer_id:4} {row.subscription_id or '-':2} {row.occurred_at!s:19}  {row.event:17}"
+        f"{row.customer_id:9} {row.subscription_id or '-':2} {row.occurred_at!s:19}  {row.event:17}"
         f"{'' if row.term_days is None else row.term_days!s:>5} {'' if row.monthly_price is None else row.monthly_price!s:>6}"
         f"{'' if row.known_at == row.occurred_at else f'   known {row.known_at}'}"
         for row in ordered

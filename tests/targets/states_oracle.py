@@ -134,6 +134,7 @@ class Close:
 class Subscription:
     """One subscription over its days: the closes, the states with derived ends, and what happened to it."""
 
+    name: str | None
     first_day: date
     closes: list[Close]
     states: list[str]
@@ -236,6 +237,7 @@ def settle(rows: Sequence[Event], first: date, closes: list[Close], rules: Rules
     for row in rows:
         kinds[row.occurred_at].add(row.event)
     return Subscription(
+        name=rows[0].subscription_id,
         first_day=first,
         closes=closes,
         states=states,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from churn_oracle import Answer, ask
-from histories import MOST_EVENTS, as_table, random_history
+from histories import MOST_EVENTS, as_table, random_history, random_question
 from states_oracle import Event, Rules, is_due, states
 
 CUTOFF, AS_OF = date(2024, 4, 1), date(2024, 7, 1)
@@ -229,6 +229,9 @@ def test_an_end_after_the_window_counts_up_to_the_grace_after_a_due_date_in_it()
     assert answer(*lines, "s ended 05-09", rules=ROLLING).case == "churned: after a due date in the window"
     assert label(*lines, "s ended 05-10", rules=ROLLING) == 0
     assert label("s started 03-25", "s ended 05-01") == 0  # no term, so no due date
+    assert label(*lines, "s ended 05-01") == 1
+    assert label(*lines, "s renewed 04-25", "s ended 05-01") == 0
+    assert label(*lines, "t started 03-25", "s ended 04-25", "t ended 05-01") == 0
 
 
 def test_an_end_before_the_window_counts_as_on_its_first_day():
@@ -277,16 +280,21 @@ def test_random_histories_are_small_and_repeatable_and_reach_the_usual_answers()
         history = random_history(seed)
         assert history == random_history(seed)
         assert len(history.events) <= MOST_EVENTS, as_table(history)
+        asked = history.question
         answers = ask(
-            history.events, history.cutoff, history.as_of, history.rules,
-            horizon_days=history.horizon_days, lead_days=history.lead_days,
+            history.events, asked.cutoff, asked.as_of, asked.rules,
+            horizon_days=asked.horizon_days, lead_days=asked.lead_days,
         )  # fmt: skip
         found |= {one.case for one in answers.values()}
     assert {"churned: in the window", "stayed", "not asked: held", "not asked: cannot end in the window"} <= found
 
 
-def test_the_order_of_delivery_changes_nothing():
-    for seed in range(40):
-        history = random_history(seed)
-        shuffled = random.Random(seed).sample(history.events, len(history.events))
-        assert states(shuffled, history.as_of, history.rules) == states(history.events, history.as_of, history.rules)
+def test_neither_the_order_of_delivery_nor_other_customers_change_an_answer():
+    question = random_question(1)
+    histories = [random_history(seed, question) for seed in range(40)]
+    together = [event for history in histories for event in history.events]
+    shuffled = random.Random(1).sample(together, len(together))
+    alone = [states(history.events, question.as_of, question.rules) for history in histories]
+    assert states(shuffled, question.as_of, question.rules) == {
+        key: one for found in alone for key, one in found.items()
+    }

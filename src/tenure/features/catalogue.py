@@ -32,7 +32,9 @@ def feature_views() -> tuple[FeatureView, ...]:
     """Gather the view of every staged or derived table that has a file here, in the order of the contract."""
     package = __name__.rsplit(".", maxsplit=1)[0]
     modules = {module.name for module in iter_modules(import_module(package).__path__)}
-    return tuple(import_module(f"{package}.{table}").VIEW for table in (*STAGED_TABLES, SUBSCRIPTIONS) if table in modules)
+    return tuple(
+        import_module(f"{package}.{table}").VIEW for table in (*STAGED_TABLES, SUBSCRIPTIONS) if table in modules
+    )
 
 
 def feature_names(source: Source) -> set[str]:

@@ -3,15 +3,67 @@
 from __future__ import annotations
 
 from tenure.features.due_dates import Dialect
-from tenure.features.subscription_states import KEYS, Known, StateRules, at_cutoffs
+from tenure.features.subscription_states import KEYS, Known, StateRules
+
+# A customer has it still, paid or paused.
+HELD = "('paid', 'paused')"
 
 
-def customer_states(known: Known, dialect: Dialect, rules: StateRules) -> str:
+def spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
+    """Give the SQL of the days of each subscription on which being paid or paused begins or ends, and of its first.
+
+    ``known`` is of one cutoff. What nobody renewed is cut off at its due date, a pause where it became an end.
+    => customer_id, day, until (null: still so), state, anchor, term_days, begins, ends, is_gone (nor is it paused then)
+    """
+    grace = dialect.after.format(day="s.due", days=rules.grace_days)
+    exceeded = dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)
+    follows = "lead(day) OVER line = until"
+    return f"""
+        SELECT
+            customer_id, day, until, state, anchor, term_days, is_gone,
+            state IN {HELD} AND NOT went_on AS begins,
+            state IN {HELD} AND until IS NOT NULL AND NOT goes_on AS ends
+        FROM (
+            SELECT
+                *,
+                lag(day) OVER line IS NULL AS is_first,
+                coalesce(lag(until) OVER line = day AND lag(state) OVER line = state, false) AS went_on,
+                coalesce({follows} AND lead(state) OVER line = state, false) AS goes_on,
+                NOT coalesce({follows} AND lead(state) OVER line IN {HELD}, false) AS is_gone
+            FROM (
+                SELECT
+                    customer_id, subscription_id, day, anchor, term_days,
+                    CASE WHEN ends_on <= day THEN 'none' ELSE state END AS state,
+                    CASE WHEN ends_on < next_day OR next_day IS NULL THEN ends_on ELSE next_day END AS until
+                FROM (
+                    SELECT
+                        s.customer_id, s.subscription_id, s.day, s.next_day, s.state, s.anchor, s.term_days,
+                        CASE
+                            WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
+                            WHEN s.state = 'paid' AND r.are_delivered AND coalesce(s.next_turn, s.seen_at) > {grace}
+                                THEN s.due
+                            WHEN s.state = 'paused' AND {exceeded} < s.seen_at THEN {exceeded}
+                        END AS ends_on
+                    FROM {known.segments} s
+                    JOIN {known.renewals} r ON r.cutoff = s.seen_at
+                    LEFT JOIN {known.lapses} l USING ({KEYS}, moved_on)
+                )
+            )
+            WINDOW line AS (PARTITION BY customer_id, subscription_id ORDER BY day)
+        )
+        WHERE is_first OR state IN {HELD} AND (NOT went_on OR until IS NOT NULL AND NOT goes_on)
+    """
+
+
+def customer_states(spans: str) -> str:
     """Give the SQL of when each customer was paying, held (something is paused, nothing paid) or none.
 
-    ``known`` is of one cutoff. A due date that passed by the grace without a renewal is an end on that date.
     => customer_id, state, former_state (null at first), from_day, to_day (null: still so)
     """
+
+    def counted(sign: int) -> str:
+        return ", ".join(f"CASE state WHEN '{state}' THEN {sign} ELSE 0 END AS {state}" for state in ("paid", "paused"))
+
     return f"""
         SELECT
             customer_id,
@@ -30,7 +82,15 @@ def customer_states(known: Known, dialect: Dialect, rules: StateRules) -> str:
                         WHEN sum(paused) OVER so_far > 0 THEN 'held'
                         ELSE 'none'
                     END AS state
-                FROM ({_growth(_spans(known, dialect, rules))})
+                FROM (
+                    SELECT customer_id, day, sum(paid) AS paid, sum(paused) AS paused
+                    FROM (
+                        SELECT customer_id, day, {counted(1)} FROM {spans} WHERE begins OR state NOT IN {HELD}
+                        UNION ALL
+                        SELECT customer_id, until, {counted(-1)} FROM {spans} WHERE ends
+                    )
+                    GROUP BY customer_id, day
+                )
                 WINDOW so_far AS (PARTITION BY customer_id ORDER BY day ROWS UNBOUNDED PRECEDING)
             )
         )
@@ -38,75 +98,16 @@ def customer_states(known: Known, dialect: Dialect, rules: StateRules) -> str:
     """
 
 
-def _spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
-    """Cut off what nobody renewed, and pauses that became an end."""
-    grace = dialect.after.format(day="s.due", days=rules.grace_days)
-    exceeded = dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)
-    return f"""
-        SELECT
-            customer_id, subscription_id, day, next_day,
-            CASE WHEN ends_on <= day THEN 'none' ELSE state END AS state,
-            CASE WHEN ends_on < next_day OR next_day IS NULL THEN ends_on ELSE next_day END AS until
-        FROM (
-            SELECT
-                s.customer_id, s.subscription_id, s.day, s.next_day, s.state,
-                CASE
-                    WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
-                    WHEN s.state = 'paid' AND r.are_delivered AND coalesce(s.next_turn, s.seen_at) > {grace} THEN s.due
-                    WHEN s.state = 'paused' AND {exceeded} < s.seen_at THEN {exceeded}
-                END AS ends_on
-            FROM {known.segments} s
-            JOIN {known.renewals} r ON r.cutoff = s.seen_at
-            LEFT JOIN {known.lapses} l USING ({KEYS}, moved_on)
-        )
-    """
-
-
-def _growth(spans: str) -> str:
-    """Count by how many the paid and the paused subscriptions of a customer grow on a day."""
-    return f"""
-        WITH lined AS (
-            SELECT
-                *,
-                lag(day) OVER line IS NULL AS is_first,
-                coalesce(lag(until) OVER line = day AND lag(state) OVER line = state, false) AS went_on,
-                coalesce(next_day = until AND lead(state) OVER line = state, false) AS goes_on
-            FROM ({spans})
-            WINDOW line AS (PARTITION BY customer_id, subscription_id ORDER BY day)
-        )
-        SELECT customer_id, day, sum(paid) AS paid, sum(paused) AS paused
-        FROM (
-            SELECT
-                customer_id,
-                day,
-                CASE state WHEN 'paid' THEN 1 ELSE 0 END AS paid,
-                CASE state WHEN 'paused' THEN 1 ELSE 0 END AS paused
-            FROM lined
-            WHERE is_first OR state IN ('paid', 'paused') AND NOT went_on
-            UNION ALL
-            SELECT
-                customer_id,
-                until,
-                CASE state WHEN 'paid' THEN -1 ELSE 0 END,
-                CASE state WHEN 'paused' THEN -1 ELSE 0 END
-            FROM lined
-            WHERE state IN ('paid', 'paused') AND until IS NOT NULL AND NOT goes_on
-        )
-        GROUP BY customer_id, day
-    """
-
-
-def outcomes(states: str, known: Known, dialect: Dialect, rules: StateRules, lead_days: int, horizon_days: int) -> str:
+def outcomes(states: str, spans: str, dialect: Dialect, lead_days: int, horizon_days: int) -> str:
     """Give the SQL of the customer states that reach into the outcome windows of the relation ``cutoffs``, or follow.
 
-    ``known`` says of the cutoffs what was known before them.
     => customer_id, cutoff, state, former_state, days_ahead (from the window's first day to the state's; negative where
        it came before), next_days_ahead (to the next state; null where there is none), due_days_ahead (to the last due
-       date in the window that a paid subscription had as known at the cutoff; null where there is none)
+       date in the window of a paid subscription that went with the state before; null where there is none)
     """
     first = dialect.after.format(day="c.cutoff", days=lead_days)
-    last = dialect.after.format(day="cutoff", days=lead_days + horizon_days - 1)
-    due = dialect.due("anchor", "term_days", last, is_first=False)
+    last = dialect.after.format(day="c.cutoff", days=lead_days + horizon_days - 1)
+    due = dialect.due("e.anchor", "e.term_days", f"least({last}, e.until)", is_first=False)
 
     def ahead(day: str) -> str:
         return f"CAST({dialect.days.format(earlier=first, later=day)} AS BIGINT)"
@@ -123,9 +124,10 @@ def outcomes(states: str, known: Known, dialect: Dialect, rules: StateRules, lea
         FROM {states} s
         JOIN cutoffs c ON s.to_day IS NULL OR s.to_day > {first}
         LEFT JOIN (
-            SELECT customer_id, cutoff, max({due}) AS due
-            FROM ({at_cutoffs(known, dialect, rules)})
-            WHERE state = 'paid' AND ended_on IS NULL
-            GROUP BY customer_id, cutoff
-        ) d ON d.customer_id = s.customer_id AND d.cutoff = c.cutoff
+            SELECT e.customer_id, c.cutoff, e.until, max({due}) AS due
+            FROM {spans} e
+            JOIN cutoffs c ON e.until > {last}
+            WHERE e.ends AND e.is_gone AND e.state = 'paid'
+            GROUP BY e.customer_id, c.cutoff, e.until
+        ) d ON d.customer_id = s.customer_id AND d.cutoff = c.cutoff AND d.until = s.from_day
     """

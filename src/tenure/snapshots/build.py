@@ -220,7 +220,7 @@ class Snapshots:
                 for cutoff in missing:
                     path = self.labels_path(target, cutoff)
                     with replaced_file(path) as fresh:
-                        engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh, missing)
+                        engine.build_labels(target, cutoff, self.as_of, self.features_path(cutoff), fresh)
                     # Seen from another day they are built anew: of daily runs each would leave all of them once more.
                     _drop_outdated(path, keep=f"{cutoff}-seen-{self.as_of}-")
         return {"built": len(missing), "reused": len(wanted) - len(missing)}
@@ -244,7 +244,7 @@ class Snapshots:
             for cutoff, customers in scored.items():
                 rows = pd.DataFrame({"customer_id": sorted(known.intersection(customers))}, dtype="str")
                 rows.assign(**{f"eligible__{target.name}": True}).to_parquet(asked)
-                engine.build_labels(target, cutoff, self.as_of, asked, labels, tuple(scored))
+                engine.build_labels(target, cutoff, self.as_of, asked, labels)
                 yield cutoff, pd.read_parquet(labels)
 
     def _check_matured(self, target: Target, cutoffs: Iterable[date]) -> None:

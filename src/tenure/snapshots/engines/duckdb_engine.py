@@ -76,15 +76,13 @@ class DuckDBEngine:
         size = max(1, engine_memory() // max(customers * len(columns) * NUMBER_BYTES, 1))
         return [cutoffs[first : first + size] for first in range(0, len(cutoffs), size)]
 
-    def build_labels(
-        self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path, among: Sequence[date] = ()
-    ) -> None:
+    def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
 
-        Sees facts inside the outcome window that were known before the as-of. ``among``: all cutoffs that will be asked.
+        Sees facts inside the outcome window that were known before the as-of.
         """
         self._facts.set_rules([target])
-        self._facts.set_cutoffs([cutoff], among)
+        self._facts.set_cutoffs([cutoff])
         label = to_duckdb(parse_expression(target.fill(target.outcome.expression), target.name))
         outcome = f"""
             SELECT customer_id, CAST(({label}) AS INTEGER) AS label

@@ -34,7 +34,6 @@ class StagedFacts:
         self._staged = staged
         self._connection = connection
         self._persons: dict[str, str] | None = None
-        self._among: tuple[date, ...] = ()
         self._rules = StateRules(0)
         self._states = StateTables(self._create, self.relation, DUCKDB)
 
@@ -59,17 +58,12 @@ class StagedFacts:
             WHERE occurred_at < DATE '{cutoff}' AND known_at < DATE '{cutoff}'
         """
 
-    def set_cutoffs(self, cutoffs: Sequence[date], among: Sequence[date] = ()) -> None:
-        """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once.
-
-        What is known of subscriptions is made for all ``among`` which they are, once.
-        """
+    def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
+        """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once."""
         self.unify_customers(cutoffs[0])
-        self._create("cutoffs", _days(cutoffs))
-        if (every := tuple(among or cutoffs)) != self._among:
-            self._among = every
-            self._create("all_cutoffs", _days(every))
-            self._states.forget(is_everything=False)
+        days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
+        self._create("cutoffs", f"SELECT unnest([{days}]) AS cutoff")
+        self._states.forget(is_everything=False)
 
     def set_rules(self, targets: Sequence[Target]) -> None:
         """Tell the states of subscriptions by the numbers that these targets ask with."""
@@ -161,10 +155,6 @@ class StagedFacts:
     def type_of(self, table: str, expression: str) -> str:
         """Give DuckDB's type of an expression over a table's rows."""
         return type_of(self._connection, self.timed(table), expression)
-
-
-def _days(days: Iterable[date]) -> str:
-    return "SELECT unnest([{}]) AS cutoff".format(", ".join(f"DATE '{day}'" for day in days))
 
 
 def _used(used: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from tenure.features.customer_states import customer_states, outcomes
+from tenure.features.customer_states import customer_states, outcomes, spans
 from tenure.features.due_dates import Dialect
 from tenure.features.subscription_states import (
     Known,
@@ -47,20 +47,20 @@ class StateTables:
 
     def at_outcome(self, rules: StateRules, as_of: date, lead_days: int, horizon_days: int) -> str:
         """Give the SQL of what became of the customers after each of ``cutoffs``, as known before the as-of."""
-        states, known = self.states(rules, as_of), self._at_cutoffs(rules)
-        return outcomes(states, known, self._dialect, rules, lead_days, horizon_days)
+        return outcomes(self.states(rules, as_of), "spans", self._dialect, lead_days, horizon_days)
 
     def states(self, rules: StateRules, as_of: date) -> str:
         """Make the customer states as known before a day; return the name of their table."""
         if self._states != (rules, as_of):
             last = self._make("last", f"SELECT DATE '{as_of}' AS cutoff", seen_before, rules)
-            self._create("states", customer_states(last, self._dialect, rules))
+            self._create("spans", spans(last, self._dialect, rules))
+            self._create("states", customer_states("spans"))
             self._states = (rules, as_of)
         return "states"
 
     def _at_cutoffs(self, rules: StateRules) -> Known:
         if self._known != rules:
-            self._make("known", "SELECT * FROM all_cutoffs", seen_on, rules)
+            self._make("known", "SELECT * FROM cutoffs", seen_on, rules)
             self._known = rules
         return _named("known")
 

@@ -71,9 +71,7 @@ class SparkEngine:
             with timing(self.costs, WRITING, columns=len(columns)):
                 write_snapshots(connection, targets, columns, aggregates, cutoffs, paths)
 
-    def build_labels(
-        self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path, among: Sequence[date] = ()
-    ) -> None:
+    def build_labels(self, target: Target, cutoff: date, as_of: date, snapshot: Path, path: Path) -> None:
         """Write the labels of one matured cutoff: customer_id, label; one row per eligible customer.
 
         Sees facts inside the outcome window that were known before the as-of.

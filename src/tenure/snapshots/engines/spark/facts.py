@@ -52,8 +52,7 @@ class SparkFacts:
         self._unify_customers(cutoffs[0])
         self._states.forget(is_everything=True)
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
-        for name in ("cutoffs", "all_cutoffs"):
-            self.view(name, self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
+        self.view("cutoffs", self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
 
     def set_rules(self, targets: Sequence[Target]) -> None:
         """Tell the states of subscriptions by the numbers that these targets ask with."""
