@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import gettempdir
 
 import pandas as pd
 
@@ -185,7 +186,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sources", nargs="*", default=SOURCES)
     parser.add_argument("--targets", default=",".join(CALCULATIONS), help="comma-separated")
-    parser.add_argument("--workspace", type=Path, default=Path("/tmp/oracle/ws"))
+    parser.add_argument("--workspace", type=Path, default=Path(gettempdir()) / "tenure-labels")
     arguments = parser.parse_args()
     targets = arguments.targets.split(",")
     differ = {source: check(source, arguments.workspace, targets) for source in arguments.sources or SOURCES}

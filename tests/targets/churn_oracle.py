@@ -76,8 +76,8 @@ def outcome(after: Sequence[Subscription], window: Sequence[date], grace_days: i
     yesterday, came_back = "paying", False
     for day in [window[0] + n * DAY for n in range(len(window) + grace_days)]:
         today = state_on(after, day)
-        counts = day <= window[-1] or ends_after_due_date(after, day, window, grace_days)
-        if counts and today == "none" and yesterday != "none":
+        goes = today == "none" and yesterday != "none"
+        if goes and (day <= window[-1] or was_due(after, day, window, grace_days)):
             if all(state_on(after, day + n * DAY) == "none" for n in range(1, grace_days + 1)):
                 if day > window[-1]:
                     return 1, "churned: after a due date in the window"
@@ -88,11 +88,11 @@ def outcome(after: Sequence[Subscription], window: Sequence[date], grace_days: i
     return 0, "stayed: back within the grace" if came_back else "stayed"
 
 
-def ends_after_due_date(after: Sequence[Subscription], day: date, window: Sequence[date], grace_days: int) -> bool:
-    """Whether a paid subscription ends on ``day`` that was due in the window, not met since, and is in the grace."""
+def was_due(after: Sequence[Subscription], day: date, window: Sequence[date], grace_days: int) -> bool:
+    """Whether a subscription paid until ``day`` had an unmet due date in the window, no longer ago than the grace."""
     for one in after:
         n = (day - one.first_day).days
-        if n > 0 and one.states[n - 1] == "paid" and one.states[n] == "none":
+        if n > 0 and one.states[n - 1] == "paid":
             if any(day <= due + grace_days * DAY for due in due_days(one.closes[n - 1], window)):
                 return True
     return False

@@ -48,9 +48,6 @@ def label(*lines: str, **settings) -> int | str | None:
     return found.churned if found.asked else found.case.removeprefix("not asked: ")
 
 
-# ---------------------------------------------------------------------------------------------------------- states
-
-
 def test_a_subscription_is_paid_held_and_over_as_its_events_say():
     lines = ["s started 01-10", "s paused 02-10", "s resumed 03-10", "s ended 04-10"]
     assert spans(*lines) == "01-10 paying, 02-10 held, 03-10 paying, 04-10 none"
@@ -101,6 +98,7 @@ def test_a_price_known_to_be_0_is_not_paid_and_an_unknown_one_is():
         == "01-10 none, 02-10 paying, 03-10 none"
     )
     assert spans("s started 01-10 - 9", "s renewed 02-10", "s paused 03-10 - 0") == "01-10 paying, 03-10 held"
+    assert spans("s started 01-10 - 9", "s renewed 02-10 - 9", "s downgraded 02-10 - 0") == "01-10 paying, 02-10 none"
     assert spans("s trial_started 01-10 - 0", "s started 02-10") == "01-10 none, 02-10 paying"
 
 
@@ -231,6 +229,7 @@ def test_an_end_after_the_window_counts_up_to_the_grace_after_a_due_date_in_it()
     assert label("s started 03-25", "s ended 05-01") == 0  # no term, so no due date
     assert label(*lines, "s ended 05-01") == 1
     assert label(*lines, "s renewed 04-25", "s ended 05-01") == 0
+    assert label(*lines, "s renewed 05-03T06:00", "s ended 05-03T09:30") == 1
     assert label(*lines, "t started 03-25", "s ended 04-25", "t ended 05-01") == 0
 
 

@@ -45,20 +45,31 @@ MONTHS = 12
 # Who is in the first deciles of these is at risk, whatever the rules on facts say.
 RISKS = ("churn", "lapse")
 
+NO_SUBSCRIPTIONS = """
+SELECT
+    CAST(NULL AS VARCHAR) AS customer_id, CAST(NULL AS DATE) AS cutoff, CAST(NULL AS VARCHAR) AS state,
+    false AS is_cancelling, false AS has_paid, CAST(NULL AS BIGINT) AS age_days
+LIMIT 0"""
+NO_STATES = """(
+    SELECT
+        CAST(NULL AS VARCHAR) AS customer_id, CAST(NULL AS VARCHAR) AS state, CAST(NULL AS VARCHAR) AS former_state,
+        CAST(NULL AS DATE) AS from_day
+    LIMIT 0
+)"""
 _MOMENTS = {
     "order_lines": """
-SELECT customer_id, occurred_at, known_at, 'bought' AS event, '' AS subscription, amount
+SELECT customer_id, occurred_at, known_at, 'bought' AS event, amount
 FROM order_lines
 WHERE quantity > 0""",
     "payments": """
 SELECT
     customer_id, occurred_at, known_at,
     CASE status WHEN 'succeeded' THEN 'bought' ELSE 'unpaid' END AS event,
-    '' AS subscription, amount
+    amount
 FROM payments
 WHERE status IN ('succeeded', 'failed')""",
     "subscription_events": """
-SELECT customer_id, occurred_at, known_at, event, coalesce(subscription_id, '') AS subscription, 0 AS amount
+SELECT customer_id, occurred_at, known_at, event, 0 AS amount
 FROM subscription_events""",
 }
 _PAID = """
@@ -88,47 +99,35 @@ buying AS (
     FROM paid
     GROUP BY customer_id
 )"""
-_STARTS = """
-starts AS (
-    SELECT
-        customer_id,
-        event,
-        days_ago,
-        lag(event) OVER earlier AS event_before,
-        lag(days_ago) OVER earlier - days_ago AS gap
-    FROM moments
-    WHERE event IN ('started', 'ended')
-    WINDOW earlier AS (PARTITION BY customer_id ORDER BY occurred_at, event)
-)"""
+# Who pays again after more than the grace; before it they paid too.
 _RESTARTS = """
 restarts AS (
-    SELECT customer_id, min(days_ago) AS started_again
-    FROM starts
-    WHERE event = 'started' AND event_before = 'ended' AND gap > {grace_days}
+    SELECT customer_id, min(date_diff('day', from_day, DATE '{day}')) AS started_again
+    FROM (
+        SELECT *, lag(from_day) OVER customer AS left_on, lag(former_state) OVER customer AS state_before
+        FROM {states}
+        WINDOW customer AS (PARTITION BY customer_id ORDER BY from_day)
+    )
+    WHERE state = 'paying' AND former_state = 'none' AND state_before IS NOT NULL AND from_day - left_on > {grace_days}
     GROUP BY customer_id
 )"""
-# expanded: days since the last upgrade or add-on.
-_SUBSCRIPTIONS = """
-subscriptions AS (
-    SELECT
-        customer_id,
-        subscription,
-        arg_min(event, row(-epoch_us(occurred_at), event)) AS last_event,
-        min(days_ago) FILTER (WHERE event = 'ended') AS ended,
-        min(days_ago) FILTER (WHERE event IN ('upgraded', 'addon_bought')) AS expanded
-    FROM moments
-    WHERE event NOT IN ('bought', 'unpaid')
-    GROUP BY customer_id, subscription
-)"""
+# ended: days since the last of them did. expanded: days since the last upgrade or add-on.
 _SUBSCRIBING = """
 subscribing AS (
     SELECT
         customer_id,
-        bool_or(last_event NOT IN ('ended', 'trial_started')) AS is_live,
-        min(ended) AS ended,
-        bool_or(last_event = 'cancel_requested') AS is_cancelling,
-        min(expanded) AS expanded
-    FROM subscriptions
+        bool_or(state IN ('paid', 'paused')) AS is_live,
+        bool_or(state = 'paid' AND is_cancelling) AS is_cancelling,
+        min(age_days) FILTER (WHERE state = 'none' AND has_paid) AS ended
+    FROM monthly_subscriptions
+    WHERE cutoff = DATE '{day}'
+    GROUP BY customer_id
+)"""
+_EXPANDING = """
+expanding AS (
+    SELECT customer_id, min(days_ago) AS expanded
+    FROM moments
+    WHERE event IN ('upgraded', 'addon_bought')
     GROUP BY customer_id
 )"""
 _FAILING = """
@@ -158,13 +157,12 @@ FROM known_customers
 LEFT JOIN buying USING (customer_id)
 LEFT JOIN restarts USING (customer_id)
 LEFT JOIN subscribing USING (customer_id)
+LEFT JOIN expanding USING (customer_id)
 LEFT JOIN failing USING (customer_id)
 WHERE known_customers.since < DATE '{day}'"""
 # One row per customer who was known before a day; all is counted in days back from it.
 _STANDING = (
-    "WITH moments AS ({moments}),"
-    + ",".join((_PAID, _BUYING, _STARTS, _RESTARTS, _SUBSCRIPTIONS, _SUBSCRIBING, _FAILING))
-    + _JOINED
+    "WITH moments AS ({moments})," + ",".join((_PAID, _BUYING, _RESTARTS, _SUBSCRIBING, _EXPANDING, _FAILING)) + _JOINED
 )
 
 
@@ -232,9 +230,15 @@ def monthly_phases(facts: FactsAt) -> pd.DataFrame:
         GROUP BY customer_id"""
     )
     rules = " ".join(f"WHEN {rule.format(**settings)} THEN '{phase}'" for phase, rule in RULES)
+    days = [months_later(facts.as_of, -months) for months in range(MONTHS, -1, -1)]
+    subscribes = "subscription_events" in facts.tables
+    subscriptions = facts.staged.subscriptions(days) if subscribes else NO_SUBSCRIPTIONS
+    facts.connection.execute(f"CREATE OR REPLACE TEMP TABLE monthly_subscriptions AS {subscriptions}")
     by_day = {}
-    for day in (months_later(facts.as_of, -months) for months in range(MONTHS, -1, -1)):
-        standing = _STANDING.format(moments=known_before("FROM all_moments", day), day=day, **settings)
+    for day in days:
+        states = facts.staged.customer_states(day) if subscribes else NO_STATES
+        moments = known_before("FROM all_moments", day)
+        standing = _STANDING.format(moments=moments, states=states, day=day, **settings)
         table = facts.query(f"SELECT customer_id, CASE {rules} END AS phase FROM ({standing})")
         # A category takes an eighth of a text's room: there are a dozen for each customer.
         by_day[day] = table.set_index("customer_id")["phase"].astype(pd.CategoricalDtype(PHASES))

@@ -285,19 +285,20 @@ def at_cutoffs(known: Known, dialect: Dialect, rules: StateRules) -> str:
 def subscriptions(known: Known, dialect: Dialect, rules: StateRules, lead_days: int) -> str:
     """Give the SQL of each subscription at each cutoff, as known before it.
 
-    => customer_id, cutoff, subscription_id, state (paid, paused, free, trial, none), age_days (since something last
-       happened to it, or it ended), has_paid, is_cancelling, plan, monthly_price, term_days, overdue_days (null where
+    => customer_id, cutoff, subscription_id, state (paid, paused, free, trial, none), age_days (since it ended, or else
+       something last happened to it), has_paid, is_cancelling, plan, monthly_price, term_days, overdue_days (null where
        nothing is), due_ahead (days from the first day of the outcome window to the first due date in or after it; null
        without a term)
     """
     window = dialect.after.format(day="cutoff", days=lead_days)
     due = dialect.due("anchor", "term_days", window, is_first=True)
+    since = "coalesce(ended_on, CASE state WHEN 'none' THEN moved_on ELSE day END)"
     return f"""
         SELECT
             customer_id, cutoff, subscription_id, has_paid, is_cancelling, plan, monthly_price, term_days,
             CASE WHEN ended_on IS NULL THEN state ELSE 'none' END AS state,
             CASE WHEN ended_on IS NULL THEN days_over END AS overdue_days,
-            CAST({dialect.days.format(earlier="coalesce(ended_on, day)", later="cutoff")} AS BIGINT) AS age_days,
+            CAST({dialect.days.format(earlier=since, later="cutoff")} AS BIGINT) AS age_days,
             CAST({dialect.days.format(earlier=window, later=due)} AS BIGINT) AS due_ahead
         FROM ({at_cutoffs(known, dialect, rules)})
     """

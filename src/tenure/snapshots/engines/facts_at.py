@@ -25,12 +25,14 @@ class FactsAt:
 
     ``tables`` maps those that the source has to their columns. Order lines bring their product's ``category`` and
     ``product_brand``. A row is there once it has both occurred and become known before the as-of.
+    ``staged`` tells what was known of subscriptions.
     """
 
     source: Source
     as_of: date
     tables: Mapping[str, tuple[str, ...]]
     connection: duckdb.DuckDBPyConnection
+    staged: StagedFacts
 
     def query(self, sql: str) -> pd.DataFrame:
         """Ask the views in SQL; times come as naive local time of the business."""
@@ -47,4 +49,4 @@ def facts_at(staged: StagedSource, as_of: date) -> Iterator[FactsAt]:
         for table in tables:
             if STAGED_TABLES[table].is_dated:
                 connection.execute(f"CREATE TEMP VIEW {quoted(table)} AS {facts.known(table, as_of)}")
-        yield FactsAt(staged.source, as_of, MappingProxyType(tables), connection)
+        yield FactsAt(staged.source, as_of, MappingProxyType(tables), connection, facts)

@@ -13,7 +13,6 @@ from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.derived import CUSTOMER_STATES, SUBSCRIPTIONS
 from tenure.features.due_dates import DUCKDB
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, columns_of, parse_expression
-from tenure.features.subscription_states import StateRules
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.duckdb_session import type_of
 from tenure.snapshots.engines.state_tables import StateTables
@@ -34,7 +33,7 @@ class StagedFacts:
         self._staged = staged
         self._connection = connection
         self._persons: dict[str, str] | None = None
-        self._rules = StateRules(0)
+        self._rules = state_rules(staged.source)
         self._states = StateTables(self._create, self.relation, DUCKDB)
 
     def rows(self, table: str) -> int:
@@ -61,6 +60,21 @@ class StagedFacts:
     def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
         """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once."""
         self.unify_customers(cutoffs[0])
+        self._ask_at(cutoffs)
+
+    def subscriptions(self, days: Sequence[date]) -> str:
+        """Give the SQL of each subscription as known before each of these days, of the persons known by now.
+
+        => as ``features.subscription_states.subscriptions``; each day is a ``cutoff``
+        """
+        self._ask_at(days)
+        return self._states.at_cutoffs(self._rules, 0)
+
+    def customer_states(self, as_of: date) -> str:
+        """Make the customer states as known before a day, of the persons known by now; return their table's name."""
+        return self._states.states(self._rules, as_of)
+
+    def _ask_at(self, cutoffs: Sequence[date]) -> None:
         days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
         self._create("cutoffs", f"SELECT unnest([{days}]) AS cutoff")
         self._states.forget(is_everything=False)

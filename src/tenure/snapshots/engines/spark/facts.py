@@ -15,7 +15,6 @@ from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.derived import CUSTOMER_STATES, SUBSCRIPTIONS, staged_name
 from tenure.features.due_dates import Dialect
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS
-from tenure.features.subscription_states import StateRules
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.state_tables import StateTables
 from tenure.sources.contract import STAGED_TABLES
@@ -44,7 +43,7 @@ class SparkFacts:
         self._spark = spark
         self._scratch = scratch
         self._persons: DataFrame | None = None
-        self._rules = StateRules(0)
+        self._rules = state_rules(staged.source)
         self._states = StateTables(self._create, self._relation, SPARK)
 
     def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
