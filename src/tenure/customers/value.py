@@ -16,6 +16,7 @@ from tenure.customers.numbered import Numbered
 from tenure.customers.value_models import shop, subscriptions
 from tenure.customers.value_models.comparison import Forecaster, forecast_all, judge
 from tenure.snapshots.engines.facts_at import FactsAt
+from tenure.targets.state_rules import state_rules
 
 HORIZONS: Mapping[str, int] = {"3m": 91, "12m": 365}
 REVENUE = {name: f"revenue_{name}" for name in HORIZONS}
@@ -135,7 +136,7 @@ def shop_part(facts: FactsAt) -> Part:
 
 
 def subscription_part(facts: FactsAt) -> Part:
-    """Open the subscription events known at the as-of, each with its price a day.
+    """Open the subscription events known at the as-of, each with its price a month.
 
     Raises
     ------
@@ -144,10 +145,11 @@ def subscription_part(facts: FactsAt) -> Part:
     if "subscription_events" not in facts.tables:
         raise NotEnoughDataError("needs order_lines or subscription_events, which the source does not have")
     known, paid = facts.tables["subscription_events"], facts.tables.get("payments", ())
-    price = "CAST(event.monthly_price AS DOUBLE) / 30" if "monthly_price" in known else "NULL"
+    month = subscriptions.MONTH_DAYS
+    price = "CAST(event.monthly_price AS DOUBLE)" if "monthly_price" in known else "NULL"
     joined = ""
     if {"amount", "status"} <= set(paid) and "term_days" in known:
-        price = f"coalesce({price}, paid.amount / event.term_days)"
+        price = f"coalesce({price}, {month} * paid.amount / event.term_days)"
         joined = """
         LEFT JOIN (
             SELECT customer_id, CAST(occurred_at AS DATE) AS day, CAST(sum(amount) AS DOUBLE) AS amount
@@ -158,26 +160,30 @@ def subscription_part(facts: FactsAt) -> Part:
             ON paid.customer_id = event.customer_id
             AND paid.day = CAST(event.occurred_at AS DATE)"""
     plan = "event.plan" if "plan" in known else "NULL"
+    term = "event.term_days" if "term_days" in known else "NULL"
     events = facts.query(
         f"""
         SELECT
             event.customer_id,
             coalesce(CAST(event.subscription_id AS VARCHAR), '') AS subscription_id,
+            event.occurred_at,
+            event.known_at,
             date_diff('day', DATE '{EPOCH}', CAST(event.occurred_at AS DATE)) AS day,
-            date_diff('day', DATE '{EPOCH}', CAST(event.known_at AS DATE)) AS known,
             event.event,
             CAST({plan} AS VARCHAR) AS plan,
-            CAST({price} AS DOUBLE) AS price
+            CAST({price} AS DOUBLE) AS monthly_price,
+            CAST({term} AS INTEGER) AS term_days
         FROM subscription_events event {joined}
-        ORDER BY 1, 2, event.occurred_at, 4, 5, 6, 7"""
+        ORDER BY ALL"""
     )
-    if not (events["price"] > 0).any():
+    if not (events["monthly_price"] > 0).any():
         raise NotEnoughDataError("subscription_events: no event says a monthly_price, nor does a payment of its day.")
+    rules = state_rules(facts.source)
 
     def outcome(known: pd.DataFrame, index: pd.Index, start: int, end: int) -> pd.Series:
-        return subscriptions.accrued(known, index, start, end, end)
+        return subscriptions.accrued(known, index, start, end, end, rules)
 
-    return Part("subscriptions", Numbered.of(events, "customer_id"), subscriptions.FORECASTERS, outcome)
+    return Part("subscriptions", Numbered.of(events, "customer_id"), subscriptions.forecasters(rules), outcome)
 
 
 def forecast_part(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -9,14 +9,33 @@ from tenure.features.subscription_states import KEYS, Known, StateRules
 HELD = "('paid', 'paused')"
 
 
+def segments_with_ends(known: Known, dialect: Dialect, rules: StateRules) -> str:
+    """Give the SQL of segments with ``ends_on``: the due date that nobody renewed, or the day a pause became an end.
+
+    ``known`` is of one cutoff.
+    """
+    grace = dialect.after.format(day="s.due", days=rules.grace_days)
+    exceeded = dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)
+    return f"""
+        SELECT
+            s.*,
+            CASE
+                WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
+                WHEN s.state = 'paid' AND r.are_delivered AND coalesce(s.next_turn, s.seen_at) > {grace} THEN s.due
+                WHEN s.state = 'paused' AND {exceeded} < s.seen_at THEN {exceeded}
+            END AS ends_on
+        FROM {known.segments} s
+        JOIN {known.renewals} r ON r.cutoff = s.seen_at
+        LEFT JOIN {known.lapses} l USING ({KEYS}, moved_on)
+    """
+
+
 def spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
     """Give the SQL of the days of each subscription on which being paid or paused begins or ends, and of its first.
 
     ``known`` is of one cutoff. What nobody renewed is cut off at its due date, a pause where it became an end.
     => customer_id, day, until (null: still so), state, anchor, term_days, begins, ends, is_gone (nor is it paused then)
     """
-    grace = dialect.after.format(day="s.due", days=rules.grace_days)
-    exceeded = dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)
     follows = "lead(day) OVER line = until"
     return f"""
         SELECT
@@ -35,19 +54,7 @@ def spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
                     customer_id, subscription_id, day, anchor, term_days,
                     CASE WHEN ends_on <= day THEN 'none' ELSE state END AS state,
                     CASE WHEN ends_on < next_day OR next_day IS NULL THEN ends_on ELSE next_day END AS until
-                FROM (
-                    SELECT
-                        s.customer_id, s.subscription_id, s.day, s.next_day, s.state, s.anchor, s.term_days,
-                        CASE
-                            WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
-                            WHEN s.state = 'paid' AND r.are_delivered AND coalesce(s.next_turn, s.seen_at) > {grace}
-                                THEN s.due
-                            WHEN s.state = 'paused' AND {exceeded} < s.seen_at THEN {exceeded}
-                        END AS ends_on
-                    FROM {known.segments} s
-                    JOIN {known.renewals} r ON r.cutoff = s.seen_at
-                    LEFT JOIN {known.lapses} l USING ({KEYS}, moved_on)
-                )
+                FROM ({segments_with_ends(known, dialect, rules)})
             )
             WINDOW line AS (PARTITION BY customer_id, subscription_id ORDER BY day)
         )

@@ -5,9 +5,25 @@ import pandas as pd
 import pytest
 
 from tenure.customers.value_models.subscriptions import MAX_BINS, accrued, expected_days, hazards, segments, survival
+from tenure.features.subscription_states import StateRules
 
-COLUMNS = ["customer_id", "subscription_id", "day", "known", "event", "plan", "price"]
-EVENTS = pd.DataFrame(
+RULES = StateRules(grace_days=14)
+
+
+def table(rows):
+    """Events by their day, the day on which they were known, and the price a day."""
+    columns = ["customer_id", "subscription_id", "day", "known", "event", "plan", "price"]
+    events = pd.DataFrame(rows, columns=columns)
+    epoch = pd.Timestamp("1970-01-01")
+    return events.assign(
+        occurred_at=epoch + pd.to_timedelta(events["day"], unit="D"),
+        known_at=epoch + pd.to_timedelta(events["known"], unit="D"),
+        monthly_price=30 * events["price"].astype(float),
+        term_days=pd.Series(pd.NA, index=events.index, dtype="Int64"),
+    ).drop(columns=["known", "price"])
+
+
+EVENTS = table(
     [
         ("ana", "1", 0, 0, "trial_started", "basic", 0.0),
         ("ana", "1", 10, 10, "started", "basic", 1.0),
@@ -16,21 +32,20 @@ EVENTS = pd.DataFrame(
         ("bob", "1", 20, 20, "started", "basic", 1.0),
         ("bob", "1", 50, 50, "paused", "basic", None),
         ("bob", "1", 70, 70, "resumed", "basic", None),
-    ],
-    columns=COLUMNS,
+    ]
 )
 
 
 def test_revenue_accrues_while_a_subscription_is_live_at_its_price():
     everybody = pd.Index(["ana", "bob", "cem"])
-    assert accrued(EVENTS, everybody, 0, 100, 100).tolist() == [30 * 1 + 20 * 2, 30 + 30, 0]
-    assert accrued(EVENTS, everybody, 30, 50, 100).tolist() == [10 * 1 + 10 * 2, 20, 0]
+    assert accrued(EVENTS, everybody, 0, 100, 100, RULES).tolist() == [30 * 1 + 20 * 2, 30 + 30, 0]
+    assert accrued(EVENTS, everybody, 30, 50, 100, RULES).tolist() == [10 * 1 + 10 * 2, 20, 0]
 
 
 def test_an_end_not_yet_known_has_not_happened():
-    at = segments(EVENTS, 62)
+    at = segments(EVENTS, 62, RULES)
     assert at[at["is_last"]].set_index("customer_id")["is_live"].to_dict() == {"ana": True, "bob": False}
-    assert not segments(EVENTS, 66).query("customer_id == 'ana' and is_last")["is_live"].any()
+    assert not segments(EVENTS, 66, RULES).query("customer_id == 'ana' and is_last")["is_live"].any()
 
 
 def test_hazards_are_ends_over_days_at_risk_whatever_is_still_running():
@@ -42,12 +57,12 @@ def test_hazards_are_ends_over_days_at_risk_whatever_is_still_running():
         rows.append((f"c{n}", "1", start, start, "started", "basic", 1.0))
         end = start + int(np.ceil(days))
         rows.append((f"c{n}", "1", end, end, "ended", "basic", None))
-    events = pd.DataFrame(rows, columns=COLUMNS)
-    found = hazards(segments(events, 300))["basic"]
+    events = table(rows)
+    found = hazards(segments(events, 300, RULES))["basic"]
     assert found[0] == pytest.approx(0.01, rel=0.1) and found[1] == pytest.approx(0.01, rel=0.1)
     assert found[2] > 0.0105  # the second cause sets in
-    told = survival(events, 300, 60)["revenue"]
-    actual = accrued(events, told.index, 300, 360, 400)
+    told = survival(events, 300, 60, RULES)["revenue"]
+    actual = accrued(events, told.index, 300, 360, 400, RULES)
     assert told.sum() == pytest.approx(actual.sum(), rel=0.1)
 
 

@@ -1,13 +1,15 @@
 """What subscriptions will bring: the price a day times the days they are expected to live, by plan and tenure.
 
-``events`` everywhere: customer_id, subscription_id, day, known, event, plan, price (a day; null where the event says
-none). Revenue accrues day by day, whatever the terms of payment.
+``events`` everywhere: customer_id, subscription_id, occurred_at, known_at, event, plan, monthly_price (null where the
+event says none), term_days, and ``day``, the days from 1970 to it. Days are such numbers. Revenue accrues day by day,
+whatever the terms of payment; ``rules`` are the source's, by which churn is told too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,59 +17,85 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError
 from tenure.customers.value_models.comparison import PLAIN, Forecaster
 from tenure.customers.value_models.two_stage import TwoStage, training_cutoffs
+from tenure.features.due_dates import DUCKDB
+from tenure.features.subscription_states import StateRules
+from tenure.snapshots.engines.duckdb_session import connect
+from tenure.snapshots.engines.state_tables import StateTables
 
+EPOCH = date(1970, 1, 1)
 BIN_DAYS = 30  # of tenure: the hazard is constant within
 MAX_BINS = 24  # later tenures share the last hazard
 # Days at risk by which a plan's hazard is shrunk to that of all plans at the same tenure: 20 customers for a month.
 DRAWN_BY_DAYS = 600.0
 CANCELLING = "(cancelling)"
-LIVE_AFTER = (
-    "trial_started",
-    "started",
-    "renewed",
-    "upgraded",
-    "downgraded",
-    "addon_bought",
-    "resumed",
-    "cancel_requested",
-)
-PLAN_SETTING = ("started", "renewed", "upgraded", "downgraded", "resumed")
+MONTH_DAYS = 30
+HELD = ("paid", "paused")
 
 
-def segments(events: pd.DataFrame, end: int) -> pd.DataFrame:
+def segments(events: pd.DataFrame, end: int, rules: StateRules) -> pd.DataFrame:
     """Cut each subscription into stretches between the events known before a day.
 
-    => customer_id, subscription_id, start, stop (``end`` for the last), is_last, ends (an end closes it), stratum
-       (plan, or cancelling), price (a day; 0 when not live), is_live, born (day this subscription last started)
+    => customer_id, subscription_id, start, stop (``end`` for the last), is_last, ends (then it is neither paid for nor
+       paused), stratum (plan, or cancelling), price (a day; 0 when not live), is_live (paid for), born (day it was
+       last paid for anew)
     """
-    known = events[(events["day"] < end) & (events["known"] < end)]
-    known = known.sort_values(["customer_id", "subscription_id", "day"], kind="stable").reset_index(drop=True)
-    by = known.groupby(["customer_id", "subscription_id"], sort=False)
-    live = known["event"].isin(LIVE_AFTER)
-    price = by["price"].ffill().fillna(0.0).where(live & (known["event"] != "trial_started"), 0.0)
-    is_start = known["event"].isin(("started", "trial_started")) | (by.cumcount() == 0)
-    born = known["day"].where(is_start).groupby([known["customer_id"], known["subscription_id"]], sort=False).ffill()
-    plan = by["plan"].ffill().fillna("(no plan)").astype(str)
-    following = by["day"].shift(-1)
+    with connect() as connection:
+        connection.register("subscription_events", events)
+        tables = StateTables(
+            lambda name, query: connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}"),
+            lambda table: table,
+            DUCKDB,
+        )
+        lives = tables.lives(rules, EPOCH + timedelta(days=end))
+        cut = connection.execute(_STRETCHES.format(lives=lives, end=end)).df()
+    by = cut.groupby(["customer_id", "subscription_id"], sort=False)
+    is_held = cut["state"].isin(HELD)
+    was_held = is_held.groupby([cut["customer_id"], cut["subscription_id"]], sort=False).shift(fill_value=False)
+    is_last = by["start"].shift(-1).isna()
+    live = cut["state"] == "paid"
+    next_held = by["state"].shift(-1).isin(HELD)
+    born = cut["start"].where(~(is_held & was_held)).groupby([cut["customer_id"], cut["subscription_id"]]).ffill()
+    plan = cut["plan"].fillna("(no plan)").astype(str)
     return pd.DataFrame(
         {
-            "customer_id": known["customer_id"],
-            "subscription_id": known["subscription_id"],
-            "start": known["day"],
-            "stop": following.fillna(end).astype(int),
-            "is_last": following.isna(),
-            "ends": by["event"].shift(-1).eq("ended"),
-            "stratum": plan.where(known["event"] != "cancel_requested", CANCELLING),
-            "price": price.astype(float),
+            "customer_id": cut["customer_id"],
+            "subscription_id": cut["subscription_id"],
+            "start": cut["start"],
+            "stop": cut["stop"],
+            "is_last": is_last,
+            "ends": is_held & ~is_last & ~next_held,
+            "stratum": plan.where(~cut["is_cancelling"], CANCELLING),
+            "price": (cut["monthly_price"].fillna(0.0) / MONTH_DAYS).where(live, 0.0).astype(float),
             "is_live": live,
             "born": born.astype(int),
         }
     )
 
 
-def accrued(events: pd.DataFrame, customers: pd.Index, start: int, end: int, known_until: int) -> pd.Series:
+# A segment that ends unsaid is two stretches.
+_STRETCHES = """
+    WITH lives AS ({lives})
+    SELECT
+        customer_id, subscription_id, state, plan, CAST(monthly_price AS DOUBLE) AS monthly_price, is_cancelling,
+        date_diff('day', DATE '1970-01-01', day)::INTEGER AS start,
+        coalesce(date_diff('day', DATE '1970-01-01', until), {end})::INTEGER AS stop
+    FROM (
+        SELECT * REPLACE (CASE WHEN ends_on <= day THEN 'none' ELSE state END AS state),
+            CASE WHEN ends_on > day THEN least(ends_on, next_day) ELSE next_day END AS until
+        FROM lives
+        UNION ALL
+        SELECT * REPLACE ('none' AS state, ends_on AS day), next_day AS until
+        FROM lives
+        WHERE ends_on > day AND (next_day IS NULL OR ends_on < next_day)
+    )
+    ORDER BY customer_id, subscription_id, start"""
+
+
+def accrued(
+    events: pd.DataFrame, customers: pd.Index, start: int, end: int, known_until: int, rules: StateRules
+) -> pd.Series:
     """Add up the revenue of the days ``[start, end)`` as known at a later day. => per customer of ``customers``"""
-    cut = segments(events, known_until)
+    cut = segments(events, known_until, rules)
     days = (np.minimum(cut["stop"], end) - np.maximum(cut["start"], start)).clip(lower=0)
     return (days * cut["price"]).groupby(cut["customer_id"]).sum().reindex(customers).fillna(0.0)
 
@@ -127,9 +155,9 @@ def expected_days(rates: np.ndarray, tenure: np.ndarray, days: int) -> np.ndarra
     return lived
 
 
-def survival(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
+def survival(events: pd.DataFrame, end: int, days: int, rules: StateRules) -> pd.DataFrame:
     """Expect each live subscription to bring its price for the days it is expected to live, and others nothing."""
-    cut = segments(events, end)
+    cut = segments(events, end, rules)
     by_stratum = hazards(cut)
     now = cut[cut["is_last"] & cut["is_live"]]
     rates = np.array([by_stratum.get(name, by_stratum[""]) for name in now["stratum"]]).reshape(-1, MAX_BINS)
@@ -138,37 +166,37 @@ def survival(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
     return pd.DataFrame({"revenue": revenue.reindex(_everyone(cut)).fillna(0.0)})
 
 
-def past_average(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
+def past_average(events: pd.DataFrame, end: int, days: int, rules: StateRules) -> pd.DataFrame:
     """Let everything go on as it went so far: the plain average that any model must beat."""
-    cut = segments(events, end)
+    cut = segments(events, end, rules)
     seen = end - cut.groupby("customer_id")["start"].min()
-    return pd.DataFrame({"revenue": accrued(events, seen.index, 0, end, end) / seen.clip(lower=BIN_DAYS) * days})
+    return pd.DataFrame({"revenue": accrued(events, seen.index, 0, end, end, rules) / seen.clip(lower=BIN_DAYS) * days})
 
 
-def two_stage(events: pd.DataFrame, end: int, days: int) -> pd.DataFrame:
+def two_stage(events: pd.DataFrame, end: int, days: int, rules: StateRules) -> pd.DataFrame:
     """Learn from an earlier day what came within the horizon after it, and ask the same of now.
 
     Where the history is shorter than twice the horizon, a shorter one is learnt, and scaled up as the survival's total.
     """
     learnt, cutoffs = training_cutoffs(int(events["day"].min()), end, days)
     plans = {name: number for number, name in enumerate(sorted(events["plan"].dropna().astype(str).unique()))}
-    tables = [_columns(events, cutoff, plans) for cutoff in cutoffs]
-    outcome = [accrued(events, t.index, c, c + learnt, end) for t, c in zip(tables, cutoffs, strict=True)]
-    now = _columns(events, end, plans)
+    tables = [_columns(events, cutoff, plans, rules) for cutoff in cutoffs]
+    outcome = [accrued(events, t.index, c, c + learnt, end, rules) for t, c in zip(tables, cutoffs, strict=True)]
+    now = _columns(events, end, plans, rules)
     expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now)
-    return pd.DataFrame({"revenue": expected * _stretch(events, end, learnt, days)}, index=now.index)
+    return pd.DataFrame({"revenue": expected * _stretch(events, end, learnt, days, rules)}, index=now.index)
 
 
-def _stretch(events: pd.DataFrame, end: int, learnt: int, days: int) -> float:
+def _stretch(events: pd.DataFrame, end: int, learnt: int, days: int, rules: StateRules) -> float:
     """Return how much more comes in ``days`` than in ``learnt``: less than in proportion, for subscriptions end."""
     if learnt == days:
         return 1.0
-    longer, shorter = (survival(events, end, ahead)["revenue"].sum() for ahead in (days, learnt))
+    longer, shorter = (survival(events, end, ahead, rules)["revenue"].sum() for ahead in (days, learnt))
     return float(longer / shorter) if shorter > 0 else days / learnt
 
 
-def _columns(events: pd.DataFrame, end: int, plans: Mapping[str, int]) -> pd.DataFrame:
-    cut = segments(events, end)
+def _columns(events: pd.DataFrame, end: int, plans: Mapping[str, int], rules: StateRules) -> pd.DataFrame:
+    cut = segments(events, end, rules)
     by = cut.groupby("customer_id", sort=True)
     last = (
         cut.sort_values(["customer_id", "start"], kind="stable").groupby("customer_id").tail(1).set_index("customer_id")
@@ -188,6 +216,7 @@ def _everyone(cut: pd.DataFrame) -> pd.Index:
     return pd.Index(cut["customer_id"].unique(), name="customer_id").sort_values()
 
 
-FORECASTERS: Mapping[str, Forecaster] = MappingProxyType(
-    {"survival by plan and tenure": survival, "two-stage LightGBM": two_stage, PLAIN: past_average}
-)
+def forecasters(rules: StateRules) -> Mapping[str, Forecaster]:
+    """Name the ways to forecast what subscriptions bring, for a source's rules."""
+    ways = {"survival by plan and tenure": survival, "two-stage LightGBM": two_stage, PLAIN: past_average}
+    return {name: partial(way, rules=rules) for name, way in ways.items()}

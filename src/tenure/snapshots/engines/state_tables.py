@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from tenure.features.customer_states import customer_states, outcomes, spans
+from tenure.features.customer_states import customer_states, outcomes, segments_with_ends, spans
 from tenure.features.due_dates import Dialect
 from tenure.features.subscription_states import (
     Known,
@@ -28,7 +28,7 @@ class StateTables:
     persons known.
     """
 
-    def __init__(self, create: Callable[[str, str], None], relation: Callable[[str], str], dialect: Dialect) -> None:
+    def __init__(self, create: Callable[[str, str], object], relation: Callable[[str], str], dialect: Dialect) -> None:
         self._create = create
         self._relation = relation
         self._dialect = dialect
@@ -48,6 +48,11 @@ class StateTables:
     def at_outcome(self, rules: StateRules, as_of: date, lead_days: int, horizon_days: int) -> str:
         """Give the SQL of what became of the customers after each of ``cutoffs``, as known before the as-of."""
         return outcomes(self.states(rules, as_of), "spans", self._dialect, lead_days, horizon_days)
+
+    def lives(self, rules: StateRules, as_of: date) -> str:
+        """Give the SQL of each subscription's segments as known before a day, with where they end unsaid."""
+        last = self._make("last", f"SELECT DATE '{as_of}' AS cutoff", seen_before, rules)
+        return segments_with_ends(last, self._dialect, rules)
 
     def states(self, rules: StateRules, as_of: date) -> str:
         """Make the customer states as known before a day; return the name of their table."""
