@@ -36,6 +36,7 @@ from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.snapshots.rows import read_rows
+from tenure.snapshots.states_told import label_cases
 
 # How far above .5 an AUC on shuffled labels must lie to be more than chance.
 CLEARLY = 0.05
@@ -55,6 +56,7 @@ class TargetAudit:
     problems: list[AuditProblem] = field(default_factory=list)
     funnel: pd.DataFrame = field(default_factory=pd.DataFrame)
     unmatured: list[date] = field(default_factory=list)
+    cases: pd.DataFrame = field(default_factory=pd.DataFrame)  # what the definition met: part, case, customers
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
     sweep: pd.DataFrame = field(default_factory=pd.DataFrame)
     univariate: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -128,6 +130,7 @@ def _audit_target(
         problems=problems,
         funnel=funnel_with_intervals(result.funnel),
         unmatured=unmatured_cutoffs(snapshots, result),
+        cases=label_cases(snapshots, result.target, result.plan.test),
         sensitivity=sensitivity(snapshots, result.target, result.plan.test),
         sweep=sweep,
         univariate=pd.DataFrame(cheap.univariate),

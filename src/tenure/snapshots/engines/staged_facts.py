@@ -70,6 +70,11 @@ class StagedFacts:
         self._ask_at(days)
         return self._states.at_cutoffs(self._rules, 0)
 
+    def renewals(self, day: date) -> str:
+        """Give the SQL of whether renewals are delivered, as known before a day. => renewed, silent, are_delivered"""
+        self.set_cutoffs([day])
+        return f"SELECT renewed, silent, are_delivered FROM {self._states.known(self._rules).renewals}"
+
     def customer_states(self, as_of: date) -> str:
         """Make the customer states as known before a day, of the persons known by now; return their table's name."""
         return self._states.states(self._rules, as_of)

@@ -32,18 +32,18 @@ class StateTables:
         self._create = create
         self._relation = relation
         self._dialect = dialect
-        self._known: StateRules | None = None
+        self._known_by: StateRules | None = None
         self._states: tuple[StateRules, date] | None = None
 
     def forget(self, *, is_everything: bool) -> None:
         """Make anew, when next asked for, what is known at the cutoffs; and everything, where persons are others."""
-        self._known = None
+        self._known_by = None
         if is_everything:
             self._states = None
 
     def at_cutoffs(self, rules: StateRules, lead_days: int) -> str:
         """Give the SQL of each subscription at each cutoff of the relation ``cutoffs``, as known before it."""
-        return subscriptions(self._at_cutoffs(rules), self._dialect, rules, lead_days)
+        return subscriptions(self.known(rules), self._dialect, rules, lead_days)
 
     def at_outcome(self, rules: StateRules, as_of: date, lead_days: int, horizon_days: int) -> str:
         """Give the SQL of what became of the customers after each of ``cutoffs``, as known before the as-of."""
@@ -63,10 +63,11 @@ class StateTables:
             self._states = (rules, as_of)
         return "states"
 
-    def _at_cutoffs(self, rules: StateRules) -> Known:
-        if self._known != rules:
+    def known(self, rules: StateRules) -> Known:
+        """Make the tables that tell what was known before each of ``cutoffs``."""
+        if self._known_by != rules:
             self._make("known", "SELECT * FROM cutoffs", seen_on, rules)
-            self._known = rules
+            self._known_by = rules
         return _named("known")
 
     def _make(self, name: str, cutoffs: str, seen: Callable[[str, str], str], rules: StateRules) -> Known:
