@@ -9,13 +9,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenure.features.due_dates import Dialect
+from tenure.sources.contract import SUBSCRIPTION_EVENTS
 
 PAYING = "('started', 'renewed', 'resumed')"
 PLAN_EVENTS = "('upgraded', 'downgraded')"
+# Events as bits: those of one instant are one number.
+BITS = {event: 1 << place for place, event in enumerate(SUBSCRIPTION_EVENTS)}
+
+
+def _any_of(*events: str) -> str:
+    """Give the SQL of whether an instant holds one of these events."""
+    return f"(kinds & {sum(BITS[event] for event in events)}) <> 0"
+
+
+PAYS, ENDS = _any_of("started", "renewed", "resumed"), _any_of("ended")
+BEGINS, RENEWS = _any_of("started", "renewed"), _any_of("renewed")
+PAUSES = f"({_any_of('paused')} AND NOT ({PAYS} OR {ENDS}))"
+TRIES = f"({_any_of('trial_started')} AND NOT ({PAYS} OR {ENDS}))"
+CANCELS = f"({_any_of('cancel_requested')} AND NOT {PAYS})"
 # What a due date is settled by, whatever the state after it.
-MOVES = "('started', 'renewed', 'resumed', 'paused', 'ended')"
-# As the first event known they show a paid subscription whose start was not delivered.
-IMPLYING = "('paused', 'upgraded', 'downgraded', 'addon_bought', 'cancel_requested')"
+MOVES = f"({PAYS} OR {ENDS} OR {_any_of('paused')})"
+# As the first instant known they show a paid subscription whose start was not delivered.
+IMPLIES = f"""({_any_of("paused", "upgraded", "downgraded", "addon_bought", "cancel_requested")}
+            AND NOT {_any_of("ended", "trial_started")})"""
+# An end with a start in one instant is a plan switch, and changes nothing.
+CHANGE = f"""CASE
+            WHEN NOT {ENDS} THEN CASE WHEN {PAYS} THEN 'paid' END
+            WHEN NOT {_any_of("started", "resumed")} THEN 'none'
+        END"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +51,8 @@ class StateRules:
     renewals: str = ""
 
 
+# A subscription in a view.
+KEYS = "seen_at, customer_id, subscription_id"
 # Of subscription_events, what tells the states.
 _COLUMNS = ("customer_id", "occurred_at", "known_at", "event", "plan", "monthly_price", "term_days")
 
@@ -96,30 +119,18 @@ def segments(seen: str, dialect: Dialect, rules: StateRules) -> str:
 
 def _instants(seen: str) -> str:
     """Put together what one subscription's events of one instant say: a plan switch, or one thing."""
+    bits = " ".join(f"WHEN '{event}' THEN {bit}" for event, bit in BITS.items())
     return f"""
         SELECT
-            seen_at,
-            is_timely,
-            customer_id,
-            subscription_id,
+            {KEYS},
             occurred_at,
-            CASE
-                WHEN NOT bool_or(event = 'ended') THEN CASE WHEN bool_or(event IN {PAYING}) THEN 'paid' END
-                WHEN NOT bool_or(event IN ('started', 'resumed')) THEN 'none'
-            END AS change,
-            bool_or(event = 'paused') AND NOT bool_or(event = 'ended' OR event IN {PAYING}) AS pauses,
-            bool_or(event = 'trial_started') AND NOT bool_or(event = 'ended' OR event IN {PAYING}) AS tries,
-            bool_or(event IN {IMPLYING}) AND NOT bool_or(event IN ('ended', 'trial_started')) AS implies,
-            bool_or(event IN ('started', 'renewed')) AS begins,
-            bool_or(event = 'renewed') AS renews,
-            bool_or(event IN {MOVES}) AS moves,
-            bool_or(event IN {PAYING}) AS stays,
-            bool_or(event = 'cancel_requested') AND NOT bool_or(event IN {PAYING}) AS cancels,
+            bool_and(is_timely) AS is_timely,
+            bit_or(CASE event {bits} END) AS kinds,
             {_agreed("monthly_price")} AS price,
             {_agreed("term_days")} AS term,
             coalesce({_agreed("plan")}, max(plan) FILTER (WHERE event = 'trial_started')) AS plan
         FROM {seen}
-        GROUP BY seen_at, is_timely, customer_id, subscription_id, occurred_at
+        GROUP BY {KEYS}, occurred_at
     """
 
 
@@ -130,7 +141,6 @@ def _agreed(column: str) -> str:
     )
 
 
-KEYS = "seen_at, is_timely, customer_id, subscription_id"
 _LINE = f"PARTITION BY {KEYS} ORDER BY occurred_at"
 
 
@@ -145,17 +155,17 @@ def _told(instants: str, dialect: Dialect) -> str:
 
     return f"""
         SELECT
-            seen_at, is_timely, customer_id, subscription_id, occurred_at, moves, pauses, begins, renews,
+            {KEYS}, is_timely, occurred_at, kinds,
             CAST(occurred_at AS DATE) AS day,
             CAST(lead(occurred_at) OVER so_far AS DATE) AS next_day,
-            coalesce({last("change")}, CASE WHEN first_value(implies) OVER so_far THEN 'paid' END) AS base,
+            coalesce({last(CHANGE)}, CASE WHEN first_value({IMPLIES}) OVER so_far THEN 'paid' END) AS base,
             coalesce(
-                {newest("change IS NOT NULL")},
-                CASE WHEN first_value(implies) OVER so_far THEN first_value(occurred_at) OVER so_far END
+                {newest(f"({CHANGE}) IS NOT NULL")},
+                CASE WHEN first_value({IMPLIES}) OVER so_far THEN first_value(occurred_at) OVER so_far END
             ) AS changed_at,
-            {newest("pauses")} AS paused_at,
-            {newest("tries")} AS tried_at,
-            coalesce({newest("cancels")} > {newest("stays")}, {newest("cancels")} IS NOT NULL) AS is_cancelling,
+            {newest(PAUSES)} AS paused_at,
+            {newest(TRIES)} AS tried_at,
+            coalesce({newest(CANCELS)} > {newest(PAYS)}, {newest(CANCELS)} IS NOT NULL) AS is_cancelling,
             {last("plan")} AS plan,
             {last("price")} AS monthly_price,
             {last("price", "before")} AS former_price,
@@ -171,16 +181,15 @@ def _told(instants: str, dialect: Dialect) -> str:
 def _turned(told: str, rules: StateRules) -> str:
     """Find where due dates begin anew: at a start, a renewal, a new term, after a pause, or when a price is asked."""
     paid = "coalesce(base = 'paid' AND coalesce(monthly_price, 1) <> 0, false)"
-    anchors = "(begins OR term_days IS DISTINCT FROM former_term)"
+    anchors = f"({BEGINS} OR term_days IS DISTINCT FROM former_term)"
     # From free to paid, and back.
     bills = "(coalesce(former_price, 1) = 0) <> (coalesce(monthly_price, 1) = 0)"
-    turns = f"moves OR {anchors} OR {bills}"
+    turns = f"({MOVES} OR {anchors} OR {bills})"
     # Of several pauses in a row the first one counts; where pauses never are an end, a sort less.
     in_state = f"in_state AS ({_LINE.replace(' ORDER', ', changed_at ORDER')})," if rules.pause_is_end_days else ""
     return f"""
         SELECT
-            seen_at, is_timely, customer_id, subscription_id, day, next_day, plan, monthly_price, term_days,
-            is_cancelling,
+            {KEYS}, is_timely, day, next_day, plan, monthly_price, term_days, is_cancelling,
             CASE
                 WHEN base = 'paid' AND monthly_price = 0 THEN 'free'
                 WHEN base = 'paid' AND paused_at >= changed_at THEN 'paused'
@@ -190,11 +199,11 @@ def _turned(told: str, rules: StateRules) -> str:
             END AS state,
             bool_or({paid}) OVER so_far AS has_paid,
             max(CASE WHEN {anchors} THEN day END) OVER so_far AS anchor,
-            coalesce(max(CASE WHEN moves THEN day END) OVER so_far, CAST('0001-01-01' AS DATE)) AS moved_on,
+            coalesce(max(CASE WHEN {MOVES} THEN day END) OVER so_far, CAST('0001-01-01' AS DATE)) AS moved_on,
             max(CASE WHEN {turns} THEN day END) OVER so_far AS turned_on,
             min(CASE WHEN {turns} THEN day END) OVER after AS next_turn,
-            min(CASE WHEN renews THEN day END) OVER after AS next_renewal,
-            {"min(CASE WHEN pauses THEN day END) OVER in_state" if in_state else "CAST(NULL AS DATE)"} AS paused_on
+            min(CASE WHEN {RENEWS} THEN day END) OVER after AS next_renewal,
+            {f"min(CASE WHEN {PAUSES} THEN day END) OVER in_state" if in_state else "CAST(NULL AS DATE)"} AS paused_on
         FROM ({told})
         WINDOW {in_state}
             so_far AS ({_LINE}),
