@@ -256,3 +256,10 @@ def test_the_code_of_what_is_brought_has_a_key(tmp_path):
     none, one = plugins_key(tmp_path), plugins_key(brought(tmp_path, winback=WINBACK).folder)
     assert one != none and plugins_key(tmp_path) == one
     assert plugins_key(brought(tmp_path, winback=WINBACK + "# changed\n").folder) not in (none, one)
+
+
+def test_outcomes_of_churn_are_certain_no_sooner_than_twice_the_grace_after_the_window():
+    def lag(toml):
+        return targets_of(parse_source(f"[targets.churn]\n{toml}\n", name="x", where="x"))["churn"].label_lag_days
+
+    assert (lag("grace_days = 30"), lag("grace_days = 7"), lag("label_lag_days = 90")) == (60, 28, 90)

@@ -180,7 +180,9 @@ class Target:
 
         given = checked(self.settings_type, settings, where, at=("targets", self.name)) if settings else {}
         options = {key: given.pop(key, value) for key, value in self.options.items()}
-        return replace(self, **given, options=options)
+        own = replace(self, **given, options=options)
+        # An end may come by the grace after the window, and a return by the grace after it.
+        return replace(own, label_lag_days=max(own.label_lag_days, 2 * int(options.get("grace_days", 0))))
 
     @property
     def settings_type(self) -> Any:
