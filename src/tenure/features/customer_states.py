@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenure.features.due_dates import Dialect
-from tenure.features.subscription_states import KEYS, Known, StateRules
+from tenure.features.subscription_states import Known, StateRules
 
 # A customer has it still, paid or paused.
 HELD = "('paid', 'paused')"
@@ -26,7 +26,7 @@ def segments_with_ends(known: Known, dialect: Dialect, rules: StateRules) -> str
             END AS ends_on
         FROM {known.segments} s
         JOIN {known.renewals} r ON r.cutoff = s.seen_at
-        LEFT JOIN {known.lapses} l USING ({KEYS}, moved_on)
+        LEFT JOIN {known.lapses} l ON l.line = s.line AND l.moved_on = s.moved_on
     """
 
 
@@ -36,28 +36,29 @@ def spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
     ``known`` is of one cutoff. What nobody renewed is cut off at its due date, a pause where it became an end.
     => customer_id, day, until (null: still so), state, anchor, term_days, begins, ends, is_gone (nor is it paused then)
     """
-    follows = "lead(day) OVER line = until"
+    follows = "lead(day) OVER place = until"
     return f"""
         SELECT
-            customer_id, day, until, state, anchor, term_days, is_gone,
+            i.customer_id, day, until, state, anchor, term_days, is_gone,
             state IN {HELD} AND NOT went_on AS begins,
             state IN {HELD} AND until IS NOT NULL AND NOT goes_on AS ends
         FROM (
             SELECT
                 *,
-                lag(day) OVER line IS NULL AS is_first,
-                coalesce(lag(until) OVER line = day AND lag(state) OVER line = state, false) AS went_on,
-                coalesce({follows} AND lead(state) OVER line = state, false) AS goes_on,
-                NOT coalesce({follows} AND lead(state) OVER line IN {HELD}, false) AS is_gone
+                lag(day) OVER place IS NULL AS is_first,
+                coalesce(lag(until) OVER place = day AND lag(state) OVER place = state, false) AS went_on,
+                coalesce({follows} AND lead(state) OVER place = state, false) AS goes_on,
+                NOT coalesce({follows} AND lead(state) OVER place IN {HELD}, false) AS is_gone
             FROM (
                 SELECT
-                    customer_id, subscription_id, day, anchor, term_days,
+                    line, day, anchor, term_days,
                     CASE WHEN ends_on <= day THEN 'none' ELSE state END AS state,
                     CASE WHEN ends_on < next_day OR next_day IS NULL THEN ends_on ELSE next_day END AS until
                 FROM ({segments_with_ends(known, dialect, rules)})
             )
-            WINDOW line AS (PARTITION BY customer_id, subscription_id ORDER BY day)
-        )
+            WINDOW place AS (PARTITION BY line ORDER BY day)
+        ) s
+        JOIN {known.lines} i ON i.line = s.line
         WHERE is_first OR state IN {HELD} AND (NOT went_on OR until IS NOT NULL AND NOT goes_on)
     """
 

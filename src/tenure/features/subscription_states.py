@@ -51,20 +51,19 @@ class StateRules:
     renewals: str = ""
 
 
-# A subscription in a view.
-KEYS = "seen_at, customer_id, subscription_id"
 # Of subscription_events, what tells the states.
 _COLUMNS = ("customer_id", "occurred_at", "known_at", "event", "plan", "monthly_price", "term_days")
 
 
-def seen_on(events: str, cutoffs: str) -> str:
+def seen_on(events: str, cutoffs: str, dialect: Dialect) -> str:
     """Give the SQL of the events known before each of a relation's cutoffs, in no more views than they need.
 
     A subscription of which every event was known on its day is seen once for all cutoffs: at none of them does it look
     otherwise. The others are seen anew at each.
-    => subscription_events, seen_at, is_timely
+    => subscription_events, seen_at, is_timely, line (a subscription in a view, as a number: a million of them hold a
+       false match with a chance of 3e-8, each time the same)
     """
-    named = ", ".join(f"e.{name}" for name in (*_COLUMNS, "subscription_id"))
+    line = dialect.number.format(columns="customer_id, subscription_id, seen_at")
     late = "l.customer_id = e.customer_id AND l.subscription_id = e.subscription_id"
     return f"""(
         WITH events AS (
@@ -76,42 +75,58 @@ def seen_on(events: str, cutoffs: str) -> str:
             FROM events
             WHERE CAST(known_at AS DATE) > CAST(occurred_at AS DATE)
         )
-        SELECT {named}, c.cutoff AS seen_at, false AS is_timely
-        FROM events e
-        JOIN late l ON {late}
-        JOIN {cutoffs} c ON e.occurred_at < c.cutoff AND e.known_at < c.cutoff
-        UNION ALL
-        SELECT {named}, c.cutoff, true
-        FROM events e
-        JOIN (SELECT max(cutoff) AS cutoff FROM {cutoffs}) c ON e.occurred_at < c.cutoff
-        LEFT JOIN late l ON {late}
-        WHERE l.customer_id IS NULL
+        SELECT *, {line} AS line
+        FROM (
+            SELECT e.*, c.cutoff AS seen_at, false AS is_timely
+            FROM events e
+            JOIN late l ON {late}
+            JOIN {cutoffs} c ON e.occurred_at < c.cutoff AND e.known_at < c.cutoff
+            UNION ALL
+            SELECT e.*, c.cutoff, true
+            FROM events e
+            JOIN (SELECT max(cutoff) AS cutoff FROM {cutoffs}) c ON e.occurred_at < c.cutoff
+            LEFT JOIN late l ON {late}
+            WHERE l.customer_id IS NULL
+        )
     )"""
 
 
-def seen_before(events: str, cutoffs: str) -> str:
+def seen_before(events: str, cutoffs: str, dialect: Dialect) -> str:
     """Give the SQL of the events known before a relation's only cutoff, as one view of all."""
     return f"""(
-        SELECT {", ".join(_COLUMNS)}, coalesce(subscription_id, '') AS subscription_id,
-            c.cutoff AS seen_at, true AS is_timely
-        FROM {events} e
-        JOIN {cutoffs} c ON e.occurred_at < c.cutoff AND e.known_at < c.cutoff
+        SELECT *, {dialect.number.format(columns="customer_id, subscription_id")} AS line
+        FROM (
+            SELECT {", ".join(_COLUMNS)}, coalesce(subscription_id, '') AS subscription_id,
+                c.cutoff AS seen_at, true AS is_timely
+            FROM {events} e
+            JOIN {cutoffs} c ON e.occurred_at < c.cutoff AND e.known_at < c.cutoff
+        )
     )"""
 
 
-def segments(seen: str, dialect: Dialect, rules: StateRules) -> str:
+def lines(seen: str) -> str:
+    """Give the SQL of whose subscription each line is. => line, customer_id, subscription_id"""
+    return f"""
+        SELECT line, any_value(customer_id) AS customer_id, any_value(subscription_id) AS subscription_id
+        FROM {seen}
+        GROUP BY line
+    """
+
+
+def segments(seen: str, dialect: Dialect, rules: StateRules, *, with_agreed: bool = True) -> str:
     """Give the SQL of what each subscription was between the days on which something happened to it.
 
-    ``seen``: the events one view may see, a relation of subscription_events with ``seen_at``, the day before which
-    they were known, and ``is_timely``.
-    => seen_at, is_timely, customer_id, subscription_id, day, next_day (null: still so), state (paid, paused, free,
-       trial, none), has_paid, is_cancelling, plan, monthly_price, term_days, anchor, due (the first due date that can
-       pass unrenewed), moved_on (a start, renewal, pause or end), turned_on (when due dates began to count), next_turn
-       (when they no longer do), next_renewal, paused_on
+    ``seen``: the events that views may see, as ``seen_on`` gives them.
+    => line, seen_at, is_timely, day, next_day (null: still so), state (paid, paused, free, trial, none), anchor, due
+       (the first due date that can pass unrenewed), moved_on (a start, renewal, pause or end), turned_on (when due
+       dates began to count), next_turn (when they no longer do), next_renewal, paused_on, term_days; ``with_agreed``
+       also plan, monthly_price, is_cancelling, has_paid
     """
     due = dialect.due("anchor", "term_days", dialect.after.format(day="turned_on", days=1), is_first=True)
     return f"""
-        SELECT *, {due} AS due
+        SELECT
+            line, seen_at, is_timely, day, next_day, state, anchor, {due} AS due, moved_on, turned_on, next_turn,
+            next_renewal, paused_on, term_days{", plan, monthly_price, is_cancelling, has_paid" if with_agreed else ""}
         FROM ({_turned(_told(_instants(seen), dialect), rules)})
         WHERE next_day IS NULL OR next_day > day
     """
@@ -122,15 +137,16 @@ def _instants(seen: str) -> str:
     bits = " ".join(f"WHEN '{event}' THEN {bit}" for event, bit in BITS.items())
     return f"""
         SELECT
-            {KEYS},
+            line,
             occurred_at,
-            bool_and(is_timely) AS is_timely,
+            any_value(seen_at) AS seen_at,
+            any_value(is_timely) AS is_timely,
             bit_or(CASE event {bits} END) AS kinds,
             {_agreed("monthly_price")} AS price,
             {_agreed("term_days")} AS term,
             coalesce({_agreed("plan")}, max(plan) FILTER (WHERE event = 'trial_started')) AS plan
         FROM {seen}
-        GROUP BY {KEYS}, occurred_at
+        GROUP BY line, occurred_at
     """
 
 
@@ -141,7 +157,7 @@ def _agreed(column: str) -> str:
     )
 
 
-_LINE = f"PARTITION BY {KEYS} ORDER BY occurred_at"
+_LINE = "PARTITION BY line ORDER BY occurred_at"
 
 
 def _told(instants: str, dialect: Dialect) -> str:
@@ -155,7 +171,7 @@ def _told(instants: str, dialect: Dialect) -> str:
 
     return f"""
         SELECT
-            {KEYS}, is_timely, occurred_at, kinds,
+            line, seen_at, is_timely, occurred_at, kinds,
             CAST(occurred_at AS DATE) AS day,
             CAST(lead(occurred_at) OVER so_far AS DATE) AS next_day,
             coalesce({last(CHANGE)}, CASE WHEN first_value({IMPLIES}) OVER so_far THEN 'paid' END) AS base,
@@ -189,7 +205,7 @@ def _turned(told: str, rules: StateRules) -> str:
     in_state = f"in_state AS ({_LINE.replace(' ORDER', ', changed_at ORDER')})," if rules.pause_is_end_days else ""
     return f"""
         SELECT
-            {KEYS}, is_timely, day, next_day, plan, monthly_price, term_days, is_cancelling,
+            line, seen_at, is_timely, day, next_day, plan, monthly_price, term_days, is_cancelling,
             CASE
                 WHEN base = 'paid' AND monthly_price = 0 THEN 'free'
                 WHEN base = 'paid' AND paused_at >= changed_at THEN 'paused'
@@ -213,9 +229,10 @@ def _turned(told: str, rules: StateRules) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """Names of the relations that tell of a set of cutoffs: the cutoffs themselves, segments, renewals and lapses."""
+    """Names of the relations that tell of a set of cutoffs: these, lines, segments, renewals and lapses."""
 
     cutoffs: str
+    lines: str
     segments: str
     renewals: str
     lapses: str
@@ -253,15 +270,15 @@ def renewals(known: Known, dialect: Dialect, rules: StateRules) -> str:
 def lapses(segments: str, dialect: Dialect, rules: StateRules) -> str:
     """Give the SQL of what nobody renewed, and what was later only changed: it does not run again by that.
 
-    => seen_at, is_timely, customer_id, subscription_id, moved_on, lapsed_on (the due date)
+    => line, moved_on, lapsed_on (the due date)
     """
     return f"""
-        SELECT {KEYS}, moved_on, min(due) AS lapsed_on
+        SELECT line, moved_on, min(due) AS lapsed_on
         FROM {segments} s
-        JOIN (SELECT DISTINCT {KEYS}, moved_on FROM {segments} WHERE turned_on > moved_on) changed
-            USING ({KEYS}, moved_on)
+        JOIN (SELECT DISTINCT line, moved_on FROM {segments} WHERE turned_on > moved_on) changed
+            USING (line, moved_on)
         WHERE state = 'paid' AND next_turn > {dialect.after.format(day="due", days=rules.grace_days)}
-        GROUP BY {KEYS}, moved_on
+        GROUP BY line, moved_on
     """
 
 
@@ -273,6 +290,8 @@ def at_cutoffs(known: Known, dialect: Dialect, rules: StateRules) -> str:
     return f"""
         SELECT
             s.*,
+            i.customer_id,
+            i.subscription_id,
             c.cutoff,
             CASE
                 WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
@@ -287,7 +306,8 @@ def at_cutoffs(known: Known, dialect: Dialect, rules: StateRules) -> str:
             AND (s.next_day IS NULL OR s.next_day >= c.cutoff)
             AND (s.is_timely OR s.seen_at = c.cutoff)
         JOIN {known.renewals} r ON r.cutoff = c.cutoff
-        LEFT JOIN {known.lapses} l USING ({KEYS}, moved_on)
+        JOIN {known.lines} i ON i.line = s.line
+        LEFT JOIN {known.lapses} l ON l.line = s.line AND l.moved_on = s.moved_on
     """
 
 

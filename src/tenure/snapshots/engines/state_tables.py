@@ -11,6 +11,7 @@ from tenure.features.subscription_states import (
     Known,
     StateRules,
     lapses,
+    lines,
     renewals,
     seen_before,
     seen_on,
@@ -52,12 +53,17 @@ class StateTables:
     def lives(self, rules: StateRules, as_of: date) -> str:
         """Give the SQL of each subscription's segments as known before a day, with where they end unsaid."""
         last = self._make("last", f"SELECT DATE '{as_of}' AS cutoff", seen_before, rules)
-        return segments_with_ends(last, self._dialect, rules)
+        return f"""
+            SELECT *
+            FROM ({segments_with_ends(last, self._dialect, rules)})
+            JOIN {last.lines} USING (line)
+        """
 
     def states(self, rules: StateRules, as_of: date) -> str:
         """Make the customer states as known before a day; return the name of their table."""
         if self._states != (rules, as_of):
-            last = self._make("last", f"SELECT DATE '{as_of}' AS cutoff", seen_before, rules)
+            day = f"SELECT DATE '{as_of}' AS cutoff"
+            last = self._make("last", day, seen_before, rules, with_agreed=False)
             self._create("spans", spans(last, self._dialect, rules))
             self._create("states", customer_states("spans"))
             self._states = (rules, as_of)
@@ -70,15 +76,25 @@ class StateTables:
             self._known_by = rules
         return _named("known")
 
-    def _make(self, name: str, cutoffs: str, seen: Callable[[str, str], str], rules: StateRules) -> Known:
+    def _make(
+        self,
+        name: str,
+        cutoffs: str,
+        seen: Callable[[str, str, Dialect], str],
+        rules: StateRules,
+        *,
+        with_agreed: bool = True,
+    ) -> Known:
         """Make the tables that tell of cutoffs."""
         known = _named(name)
         self._create(known.cutoffs, cutoffs)
-        self._create(known.segments, segments(seen(self._relation(EVENTS), known.cutoffs), self._dialect, rules))
+        events = seen(self._relation(EVENTS), known.cutoffs, self._dialect)
+        self._create(known.lines, lines(events))
+        self._create(known.segments, segments(events, self._dialect, rules, with_agreed=with_agreed))
         self._create(known.renewals, renewals(known, self._dialect, rules))
         self._create(known.lapses, lapses(known.segments, self._dialect, rules))
         return known
 
 
 def _named(name: str) -> Known:
-    return Known(*(f"{name}_{part}" for part in ("cutoffs", "segments", "renewals", "lapses")))
+    return Known(*(f"{name}_{part}" for part in ("cutoffs", "lines", "segments", "renewals", "lapses")))

@@ -32,6 +32,7 @@ SPARK = Dialect(
     after="date_add({day}, CAST({days} AS INT))",
     months="add_months({day}, CAST({months} AS INT))",
     last="last_value({value}) IGNORE NULLS",
+    number="xxhash64({columns})",
 )
 
 
