@@ -157,7 +157,7 @@ def test_phrases_read_like_sentences():
     assert phrase(visits, 0.0) == "0 visits in 30 days, usually 4"
     searches = FeatureMeaning("x", "engagement", "count", "search{es|}", "", None)
     assert [phrase(searches, n) for n in (1.0, 2.0)] == ["1 search", "2 searches"]
-    assert phrase(visits, np.nan) == "count visits 30d: not known yet, usually 4"
+    assert phrase(visits, np.nan) == "visits in 30 days: unknown, usually 4"
     size = FeatureMeaning("customer_household_size", "who they are", "category", "household size", "", None, usual=2.0)
     assert phrase(size, 4.0) == "household size is 4, usually 2"
 
