@@ -35,7 +35,9 @@ def test_a_range_that_ends_before_it_begins_is_refused():
 
 def plan(window, *, as_of, **given):
     """Months of a history from January 2024 on: 60 days of it lie before 1 March, for 2024 is a leap year."""
-    planned = plan_cutoffs(history_start=date(2024, 1, 1), as_of=as_of, window=window, min_history_days=60, **given)
+    planned = plan_cutoffs(
+        history_start=date(2024, 1, 1), as_of=as_of, window=window, min_history_days=60, grid="month", **given
+    )
     return planned and (
         planned.test.month,
         *([c.month for c in cutoffs] for cutoffs in (planned.fitting, planned.walk)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Literal
@@ -11,6 +11,8 @@ from typing import Literal
 from tenure.core.errors import UsageError
 
 Grid = Literal["month", "week"]
+# Where the firsts of months leave fewer cutoffs to fit on, Mondays are taken.
+FEWEST_FITTING = 6
 
 
 def parse_date(text: str | date, what: str = "as-of") -> date:
@@ -126,13 +128,16 @@ def months_later(day: date, months: int) -> date:
 class CutoffPlan:
     """Which cutoffs a model is fitted on, and the one it is tested on.
 
-    ``walk`` are earlier cutoffs on the grid, matured and with history, oldest first; ``fitting`` are those whose labels
-    were certain at ``test``.
+    ``fitting`` are those whose labels were certain at ``test``; ``walk`` are the matured cutoffs of the grid from the
+    first fitting one up to ``test``, which is none of them; all oldest first. ``remarks`` say in a sentence each what
+    is not as usual: a grid that the data's length chose, cutoffs that were left out.
     """
 
     test: date
     fitting: tuple[date, ...]
     walk: tuple[date, ...]
+    grid: Grid = "month"
+    remarks: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[date, ...]:
@@ -145,32 +150,43 @@ def plan_cutoffs(
     as_of: date,
     window: OutcomeWindow,
     min_history_days: int,
-    grid: Grid = "month",
+    grid: Grid | None = None,
     test_cutoff: date | None = None,
     max_fitting: int = 24,
 ) -> CutoffPlan | None:
     """Choose the test cutoff and the fitting cutoffs that its embargo allows.
 
     The test cutoff is the last matured one on the grid unless given; fitting cutoffs ``c`` satisfy
-    ``c + lead + horizon + label lag <= test`` and have ``min_history_days`` of history. Returns None where no cutoff
-    matured with that much history.
+    ``c + lead + horizon + label lag <= test`` and have ``min_history_days`` of history. Without a ``grid`` cutoffs are
+    the firsts of months, or Mondays where those would leave fewer than six to fit on before the last matured one: a
+    given test cutoff changes nothing about that. Returns None where no cutoff matured with that much history.
 
     Raises
     ------
     UsageError : the given test cutoff has not matured at the as-of.
     """
-    earliest = history_start + timedelta(days=min_history_days)
-    with_history = grid_dates(earliest, as_of, grid)
-    matured = [cutoff for cutoff in with_history if window.is_matured(cutoff, as_of)]
     if test_cutoff is not None and not window.is_matured(test_cutoff, as_of):
         raise UsageError(
             f"Test cutoff {test_cutoff}: its outcomes are certain on {window.certain_on(test_cutoff)}, after the as-of "
             f"{as_of}. Expected a matured cutoff; choose an earlier one or leave it out."
         )
-    if test_cutoff is None:
-        if not matured:
+
+    def on(grid: Grid, test: date | None = None) -> CutoffPlan | None:
+        with_history = grid_dates(history_start + timedelta(days=min_history_days), as_of, grid)
+        matured = [cutoff for cutoff in with_history if window.is_matured(cutoff, as_of)]
+        if test is None and not matured:
             return None
-        test_cutoff = matured[-1]
-    fitting = [cutoff for cutoff in matured if window.is_matured(cutoff, test_cutoff)][-max_fitting:]
-    walk = [cutoff for cutoff in matured if cutoff < test_cutoff]
-    return CutoffPlan(test=test_cutoff, fitting=tuple(fitting), walk=tuple(walk))
+        test = test or matured[-1]
+        fitting = [cutoff for cutoff in matured if window.is_matured(cutoff, test)][-max_fitting:]
+        first = fitting[0] if fitting else test
+        return CutoffPlan(test, tuple(fitting), tuple(cutoff for cutoff in matured if first <= cutoff < test), grid)
+
+    if grid is not None:
+        return on(grid, test_cutoff)
+    monthly, weekly = on("month"), on("week")
+    months = len(monthly.fitting) if monthly else 0
+    if weekly is None or months >= FEWEST_FITTING or len(weekly.fitting) <= months:
+        return on("month", test_cutoff)
+    remark = f"Cutoffs are Mondays: the firsts of months would leave {months} to fit on, fewer than {FEWEST_FITTING}."
+    plan = on("week", test_cutoff)
+    return plan and replace(plan, remarks=(remark,))

@@ -44,6 +44,7 @@ class Data:
 
     test_cutoff: str = ""
     fitting_cutoffs: list[str] = field(default_factory=list)
+    cutoff_grid: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     funnel: Rows = field(default_factory=list)
     was_sampled: bool = False
