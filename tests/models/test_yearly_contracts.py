@@ -92,5 +92,7 @@ def test_a_test_cutoff_that_is_asked_for_and_has_nobody_is_refused(snapshots):
 
 def test_customers_alike_in_every_feature_are_refused(tmp_path):
     alike = shop(tmp_path)
-    with pytest.raises(NotEnoughDataError, match="the 180 fitting rows are alike in each of .* Expected one that tells"):
+    with pytest.raises(
+        NotEnoughDataError, match="the 180 fitting rows are alike in each of .* Expected one that tells"
+    ):
         train_target(alike, alike.targets["churn"], SETTINGS, test_cutoff=date(2022, 5, 1))

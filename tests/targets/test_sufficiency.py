@@ -52,7 +52,11 @@ def test_no_number_of_customers_is_promised_where_a_class_was_never_seen(fitting
         ((9, 9), (9, 9), r"lapse: 9 of 9 eligible rows .* of the fitting block .* there is no other class"),
         ((90, 30), (9, 0), r"lapse: 0 of 9 eligible rows .* of the test block .* there is no other class"),
         ((90, 40), (0, 0), r"no customer of the test block may be asked"),
-        ((90, 28), (30, 8), r"28 of 90 .*fitting block.* Expected at least 30. About 1.3 times as many"),  # for the test
+        (
+            (90, 28),
+            (30, 8),
+            r"28 of 90 .*fitting block.* Expected at least 30. About 1.3 times as many",
+        ),  # for the test
     ],
 )
 def test_a_refusal_names_the_block_and_what_it_lacks(fitting, test, message):

@@ -143,6 +143,7 @@ def subscription_part(facts: FactsAt) -> Part:
     """
     if "subscription_events" not in facts.tables:
         raise NotEnoughDataError("needs order_lines or subscription_events, which the source does not have")
+    # What was charged is the price: that some of it was given back later does not change it.
     known, paid = facts.tables["subscription_events"], facts.tables.get("payments", ())
     price = "CAST(event.monthly_price AS DOUBLE) / 30" if "monthly_price" in known else "NULL"
     joined = ""
