@@ -99,11 +99,17 @@ def test_an_earlier_test_cutoff_stays_on_the_grid_of_the_last():
     assert on_its_own(160, test_cutoff=date(2024, 4, 15)).grid == "week"
 
 
-def test_no_cutoff_is_planned_from_before_the_first_that_is_fitted_on():
+def test_no_cutoff_is_planned_that_neither_the_last_test_nor_five_earlier_ones_are_fitted_on():
     months = plan_cutoffs(
         history_start=date(1997, 1, 1), as_of=date(2025, 6, 1), window=OutcomeWindow(0, 90), min_history_days=60
     )
-    assert len(months.fitting) == 24 and min(months.all) == months.fitting[0] and len(months.all) == 27
+    assert (len(months.fitting), months.fitting[0], months.test) == (24, date(2023, 1, 1), date(2025, 3, 1))
+    assert (months.walk[0], len(months.walk)) == (date(2022, 8, 1), 31)
+    earlier = plan_cutoffs(
+        history_start=date(1997, 1, 1), as_of=date(2025, 6, 1), window=OutcomeWindow(0, 90), min_history_days=60,
+        test_cutoff=date(2024, 10, 1),
+    )  # fmt: skip
+    assert earlier.fitting[0] == months.walk[0]
 
 
 @pytest.mark.parametrize(("grid", "apart"), [("month", 30), (None, 6)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
@@ -13,6 +14,10 @@ from tenure.core.errors import UsageError
 Grid = Literal["month", "week"]
 # Where the firsts of months leave fewer cutoffs to fit on, Mondays are taken.
 FEWEST_FITTING = 6
+# At most so many earlier cutoffs are tested, too, each fitted on as many before it; in weeks every fourth, as far apart
+# as months, or their tests would be nearly one.
+EARLIER_TESTS = 5
+TESTS_APART: Mapping[Grid, int] = {"month": 1, "week": 4}
 
 
 def parse_date(text: str | date, what: str = "as-of") -> date:
@@ -128,9 +133,9 @@ def months_later(day: date, months: int) -> date:
 class CutoffPlan:
     """Which cutoffs a model is fitted on, and the one it is tested on.
 
-    ``fitting`` are those whose labels were certain at ``test``; ``walk`` are the matured cutoffs of the grid from the
-    first fitting one up to ``test``, which is none of them; all oldest first. ``remarks`` say in a sentence each what
-    is not as usual: a grid that the data's length chose, cutoffs that were left out.
+    ``fitting`` are those whose labels were certain at ``test``; ``walk`` are the matured cutoffs of the grid before
+    ``test``, as far back as earlier tests are fitted on; all oldest first. ``remarks`` say in a sentence each what is
+    not as usual: a grid that the data's length chose, cutoffs that were left out.
     """
 
     test: date
@@ -177,9 +182,10 @@ def plan_cutoffs(
         if test is None and not matured:
             return None
         test = test or matured[-1]
-        fitting = [cutoff for cutoff in matured if window.is_matured(cutoff, test)][-max_fitting:]
-        first = fitting[0] if fitting else test
-        return CutoffPlan(test, tuple(fitting), tuple(cutoff for cutoff in matured if first <= cutoff < test), grid)
+        certain = [cutoff for cutoff in matured if window.is_matured(cutoff, test)]
+        used = certain[-max_fitting - EARLIER_TESTS * TESTS_APART[grid] :]
+        walk = [cutoff for cutoff in matured if used and used[0] <= cutoff < test]
+        return CutoffPlan(test, tuple(certain[-max_fitting:]), tuple(walk), grid)
 
     if grid is not None:
         return on(grid, test_cutoff)

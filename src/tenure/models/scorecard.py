@@ -10,6 +10,7 @@ import pandas as pd
 
 from tenure.core.auc import Auc, auc_with_interval, mean_auc_difference
 from tenure.core.errors import NotEnoughDataError
+from tenure.core.time_windows import EARLIER_TESTS, TESTS_APART
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import as_ranking
 from tenure.models.explain import driver_contributions
@@ -18,9 +19,7 @@ from tenure.models.training_result import TrainingResult, train_target
 from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target
 
-WALK_CUTOFFS = 6
-# On a grid of weeks every fourth cutoff is walked: as far apart as months, or six tests would be nearly one.
-WALK_WEEKS = 4
+WALK_CUTOFFS = EARLIER_TESTS + 1
 # The walk judges the recipe, not the version: fewer folds and larger steps come within .001 of its AUC in a third of
 # the time.
 WALK_FOLDS = 3
@@ -145,14 +144,12 @@ def why_silent(champion: PropensityModel, result: TrainingResult) -> str:
 
 
 def walk_cutoffs(last: TrainingResult, count: int) -> list[date]:
-    """Choose the latest walk cutoffs before T that leave a fitting cutoff, spread over the fitting block when there are
-    many.
-    """
+    """Choose the latest walk cutoffs before T that leave a fitting cutoff, about a month apart."""
     window = last.target.window
     possible = [c for c in last.plan.walk if any(window.is_matured(f, c) for f in last.plan.walk if f < c)]
-    if last.plan.grid == "week":
-        possible = possible[-WALK_WEEKS::-WALK_WEEKS][::-1]
-    return possible[-count:] if count > 0 else []
+    apart = TESTS_APART[last.plan.grid]
+    spaced = possible[-apart::-apart][::-1]
+    return spaced[-count:] if count > 0 else []
 
 
 def _rows(results: Sequence[TrainingResult], tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
