@@ -154,6 +154,7 @@ def test_phrases_read_like_sentences():
     assert phrase(share, 0.92) == "92% of the month's allowance used in 30 days, usually 60%"
     born = FeatureMeaning("x", "who they are", "days", "since birth date", "", None, usual=13880.0)
     assert phrase(born, 14610.0) == "40 years since birth date, usually 38"
+    assert phrase(born, 900.0) == "900 days since birth date, usually 13,880"
     assert phrase(born, np.nan) == "days since birth date: unknown, usually 13,880"
     visits = FeatureMeaning("count_visits_30d", "engagement", "count", "visit{s}", "", 30, usual=4.0)
     assert phrase(visits, 1.0) == "1 visit in 30 days, usually 4"

@@ -144,8 +144,7 @@ def available_columns(
     for view in (*feature_views(), *source_views(source, staged_columns, customers)):
         if view.table not in staged_columns:
             count = len(list(columns_of_view(view)))
-            lacking = "1 feature" if count == 1 else f"{count} features"
-            unavailable.append(f"{lacking} of {view.table}: the source has no such table")
+            unavailable.append(f"{count} feature{'s'[: count - 1]} of {view.table}: the source has no such table")
             continue
         if view is REGISTRATION and customers and (customers.is_static or customers.first_day == customers.last_day):
             unavailable.append(

@@ -119,13 +119,13 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
         else f" in {meaning.window_days} days"
     )
     if meaning.unit == "category":
-        shown, usual = _kind(value), _kind(meaning.usual)
-        return f"{meaning.noun or _name_in_words(meaning)} is {shown}" + (
-            f", usually {usual}" if usual not in ("unknown", shown) else ""
+        kind, usual = _kind(value), _kind(meaning.usual)
+        return f"{meaning.noun or _name_in_words(meaning)} is {kind}" + (
+            f", usually {usual}" if usual not in ("unknown", kind) else ""
         )
-    numbers = [float(number) for number in (value, meaning.usual) if not pd.isna(number)]  # type: ignore[arg-type, call-overload]  # numeric by its unit
+    numbers = [float(number) for number in (value, meaning.usual) if not pd.isna(number)]  # type: ignore[arg-type]  # numeric by its unit
     # An age of 14,610 days says nothing to a reader.
-    is_years = meaning.unit == "days" and not pd.isna(value) and max(map(abs, numbers)) >= YEARS_FROM_DAYS
+    is_years = meaning.unit == "days" and not pd.isna(value) and min(map(abs, numbers)) >= YEARS_FROM_DAYS
     numbers = [round(number / DAYS_A_YEAR, 1) for number in numbers] if is_years else numbers
     shown = [format_number(number, meaning.unit, currency) for number in numbers]
     usual = "" if meaning.usual is None else f", usually {shown.pop()}"
