@@ -112,6 +112,16 @@ def test_no_cutoff_is_planned_that_neither_the_last_test_nor_five_earlier_ones_a
     assert earlier.fitting[0] == months.walk[0]
 
 
+def test_of_the_mondays_too_late_to_fit_on_only_those_that_are_tested_are_planned():
+    short = on_its_own(160)
+    assert short.walk[:6] == short.fitting and short.walk[6:] == () and short.test == date(2024, 5, 6)
+    longer = plan_cutoffs(
+        history_start=date(2024, 1, 1), as_of=date(2024, 8, 5), window=OutcomeWindow(0, 70), min_history_days=60
+    )
+    assert (longer.test, longer.fitting[-1]) == (date(2024, 5, 27), date(2024, 3, 18))
+    assert longer.walk == (*longer.fitting, date(2024, 4, 1), date(2024, 4, 29))
+
+
 @pytest.mark.parametrize(("grid", "apart"), [("month", 30), (None, 6)])
 def test_twice_the_outcome_and_the_way_to_a_cutoff_are_always_history_enough(grid, apart):
     for start in (date(2024, 1, 1) + timedelta(days=n) for n in range(400)):

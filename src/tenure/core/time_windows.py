@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
@@ -14,10 +14,9 @@ from tenure.core.errors import UsageError
 Grid = Literal["month", "week"]
 # Where the firsts of months leave fewer cutoffs to fit on, Mondays are taken.
 FEWEST_FITTING = 6
-# At most so many earlier cutoffs are tested, too, each fitted on as many before it; in weeks every fourth, as far apart
-# as months, or their tests would be nearly one.
-EARLIER_TESTS = 5
-TESTS_APART: Mapping[Grid, int] = {"month": 1, "week": 4}
+# So many earlier cutoffs are tested, too, at most, each fitted on as many before it; nearer to each other than months
+# their tests would be nearly one.
+EARLIER_TESTS, TESTS_APART = 5, timedelta(weeks=4)
 
 
 def parse_date(text: str | date, what: str = "as-of") -> date:
@@ -133,9 +132,9 @@ def months_later(day: date, months: int) -> date:
 class CutoffPlan:
     """Which cutoffs a model is fitted on, and the one it is tested on.
 
-    ``fitting`` are those whose labels were certain at ``test``; ``walk`` are the matured cutoffs of the grid before
-    ``test``, as far back as earlier tests are fitted on; all oldest first. ``remarks`` say in a sentence each what is
-    not as usual: a grid that the data's length chose, cutoffs that were left out.
+    ``fitting`` are those whose labels were certain at ``test``; ``walk`` are all before ``test`` that it or earlier
+    tests are fitted on, and those that are tested; all oldest first. ``remarks`` say in a sentence each what is not as
+    usual: a grid that the data's length chose, cutoffs that were left out.
     """
 
     test: date
@@ -147,6 +146,22 @@ class CutoffPlan:
     @property
     def all(self) -> tuple[date, ...]:
         return tuple(sorted({*self.walk, *self.fitting, self.test}))
+
+
+def spaced_back(cutoffs: Iterable[date], test: date) -> list[date]:
+    """Choose cutoffs four weeks or more before a test and before each other, the latest there are; oldest first.
+
+    Examples
+    --------
+    >>> mondays = grid_dates(date(2026, 1, 5), date(2026, 3, 2), "week")
+    >>> [str(day) for day in spaced_back(mondays, date(2026, 3, 2))]
+    ['2026-01-05', '2026-02-02']
+    """
+    chosen = [test]
+    for cutoff in sorted(cutoffs, reverse=True):
+        if cutoff <= chosen[-1] - TESTS_APART:
+            chosen.append(cutoff)
+    return chosen[:0:-1]
 
 
 def plan_cutoffs(
@@ -183,9 +198,9 @@ def plan_cutoffs(
             return None
         test = test or matured[-1]
         certain = [cutoff for cutoff in matured if window.is_matured(cutoff, test)]
-        used = certain[-max_fitting - EARLIER_TESTS * TESTS_APART[grid] :]
-        walk = [cutoff for cutoff in matured if used and used[0] <= cutoff < test]
-        return CutoffPlan(test, tuple(certain[-max_fitting:]), tuple(walk), grid)
+        used = certain[-max_fitting - EARLIER_TESTS * (4 if grid == "week" else 1) :]
+        tested = spaced_back([cutoff for cutoff in matured if used and used[0] < cutoff], test)[-EARLIER_TESTS:]
+        return CutoffPlan(test, tuple(certain[-max_fitting:]), tuple(sorted({*used, *tested})), grid)
 
     if grid is not None:
         return on(grid, test_cutoff)

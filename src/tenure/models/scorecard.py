@@ -10,7 +10,7 @@ import pandas as pd
 
 from tenure.core.auc import Auc, auc_with_interval, mean_auc_difference
 from tenure.core.errors import NotEnoughDataError
-from tenure.core.time_windows import EARLIER_TESTS, TESTS_APART
+from tenure.core.time_windows import EARLIER_TESTS, spaced_back
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import as_ranking
 from tenure.models.explain import driver_contributions
@@ -147,9 +147,7 @@ def walk_cutoffs(last: TrainingResult, count: int) -> list[date]:
     """Choose the latest walk cutoffs before T that leave a fitting cutoff, about a month apart."""
     window = last.target.window
     possible = [c for c in last.plan.walk if any(window.is_matured(f, c) for f in last.plan.walk if f < c)]
-    apart = TESTS_APART[last.plan.grid]
-    spaced = possible[-apart::-apart][::-1]
-    return spaced[-count:] if count > 0 else []
+    return spaced_back(possible, last.plan.test)[-count:] if count > 0 else []
 
 
 def _rows(results: Sequence[TrainingResult], tested: Sequence[pd.DataFrame]) -> pd.DataFrame:

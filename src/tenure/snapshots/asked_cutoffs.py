@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from tenure.core.time_windows import CutoffPlan
+from tenure.core.time_windows import CutoffPlan, grid_dates
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import count_eligible
 from tenure.targets.definition import Target
@@ -21,14 +22,16 @@ def plan_asked(snapshots: Snapshots, target: Target, test_cutoff: date | None = 
     ------
     NotEnoughDataError : as of ``Snapshots.plan``.
     """
-    plan, asked = _counted(snapshots, target, test_cutoff)
-    remarks = list(plan.remarks)
+    plan = snapshots.plan(target, test_cutoff)
+    asked, remarks = _eligible(snapshots, target, plan.all), list(plan.remarks)
     if test_cutoff is None and not asked[plan.test]:
-        filled = [cutoff for cutoff in plan.walk if asked[cutoff]]
-        testable = [c for c in filled if any(target.window.is_matured(earlier, c) for earlier in filled)]
+        earlier = _eligible(snapshots, target, grid_dates(plan.walk[0], plan.test, plan.grid))
+        filled = [cutoff for cutoff, count in earlier.items() if count]
+        testable = [c for c in filled if any(target.window.is_matured(before, c) for before in filled)]
         if testable:
             remarks.append(f"Nobody is eligible at {plan.test}, the last matured cutoff: tested at {testable[-1]}.")
-            plan, asked = _counted(snapshots, target, testable[-1])
+            plan = snapshots.plan(target, testable[-1])
+            asked = _eligible(snapshots, target, plan.all)
     empty = [cutoff for cutoff in plan.all if not asked[cutoff] and cutoff != plan.test]
     if empty:
         remarks.append(f"Left out, for nobody is eligible there: {', '.join(map(str, empty))}.")
@@ -40,7 +43,7 @@ def plan_asked(snapshots: Snapshots, target: Target, test_cutoff: date | None = 
     )
 
 
-def _counted(snapshots: Snapshots, target: Target, test_cutoff: date | None) -> tuple[CutoffPlan, dict[date, int]]:
-    plan = snapshots.plan(target, test_cutoff)
-    snapshots.build_features(plan.all)
-    return plan, count_eligible(snapshots, target, plan.all)
+def _eligible(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> dict[date, int]:
+    """Count who is eligible at each cutoff; snapshots that are not there are built."""
+    snapshots.build_features(cutoffs)
+    return count_eligible(snapshots, target, cutoffs)
