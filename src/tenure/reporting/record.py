@@ -44,12 +44,12 @@ class Data:
 
     test_cutoff: str = ""
     fitting_cutoffs: list[str] = field(default_factory=list)
-    cutoff_grid: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     funnel: Rows = field(default_factory=list)
     was_sampled: bool = False
     dropped_features: list[str] = field(default_factory=list)
     unproven_features: list[str] = field(default_factory=list)
+    cutoff_grid: str = ""  # month or week
 
 
 @dataclass(frozen=True)
