@@ -70,6 +70,7 @@ def test_twice_the_spending_of_the_quarter_before_is_an_expansion(tmp_path):
     orders = [("2023-09-01", 10), ("2024-02-15", 10), ("2024-06-01", 20)]
     assert phase(tmp_path / "a", orders=orders)[0] == "expand"
     assert phase(tmp_path / "b", orders=orders, toml="[attributes.phase]\nexpand_ratio = 2.5")[0] == "run"
+    assert phase(tmp_path / "c", orders=[*orders, ("2024-06-20", -5)])[0] == "run"  # less what was sent back
 
 
 def test_a_phase_lasts_since_the_first_month_it_was_told_unbroken(tmp_path):

@@ -1,4 +1,4 @@
-"""Attributes of customers as features: dates become ages at each cutoff, texts that describe one customer are left out."""
+"""Attributes of customers as features: dates become days since them at each cutoff, texts that describe one customer are left out."""
 
 from datetime import date
 
@@ -41,26 +41,26 @@ def snapshots(tmp_path):
     return Snapshots(Workspace(tmp_path), facts, date(2024, 6, 2))
 
 
-def years(snapshots, cutoff, name):
+def days(snapshots, cutoff, name):
     target = snapshots.targets["lapse"]
     columns = [column for column in snapshots.columns if column.name == name]
     table = read_rows(snapshots, target, [cutoff], columns, labels=False).set_index("customer_id")[name]
-    return {customer: None if pd.isna(value) else round(value * 365.25) for customer, value in table.items()}
+    return {customer: None if pd.isna(value) else round(value) for customer, value in table.items()}
 
 
 def test_a_birth_date_is_an_age_at_each_cutoff_as_known_there(snapshots):
     first, second = date(2024, 3, 1), date(2024, 4, 1)
     born = {"ana": date(1980, 3, 1), "bo": date(2000, 2, 29), "cy": date(1990, 1, 1)}
     ages = {who: (first - day).days for who, day in born.items()}
-    assert years(snapshots, first, "years_since_birth_date") == ages | {"cy": None, "dee": None}
-    assert years(snapshots, second, "years_since_birth_date") == {w: n + 31 for w, n in ages.items()} | {"dee": None}
+    assert days(snapshots, first, "days_since_birth_date") == ages | {"cy": None, "dee": None}
+    assert days(snapshots, second, "days_since_birth_date") == {w: n + 31 for w, n in ages.items()} | {"dee": None}
     assert "customer_birth_date" not in {column.name for column in snapshots.columns}
 
 
 def test_a_date_after_the_cutoff_is_unknown_and_an_older_one_does_not_stand_in_for_it(snapshots):
-    name = "years_since_contract_end"
-    assert years(snapshots, date(2024, 3, 1), name) == dict.fromkeys(("ana", "bo", "cy", "dee"))
-    assert years(snapshots, date(2024, 4, 11), name) == {"ana": 10, "bo": None, "cy": None, "dee": None}
+    name = "days_since_contract_end"
+    assert days(snapshots, date(2024, 3, 1), name) == dict.fromkeys(("ana", "bo", "cy", "dee"))
+    assert days(snapshots, date(2024, 4, 11), name) == {"ana": 10, "bo": None, "cy": None, "dee": None}
 
 
 def test_a_placeholder_is_no_date_and_is_told(snapshots):
@@ -73,8 +73,35 @@ def test_customers_without_dates_of_their_rows_have_ages_too(tmp_path):
     toml = TOML.replace('occurred_at = "occurred_at"\n', "").replace(', contract_end = "ends"', "")
     facts = staged(tmp_path, toml, crm=("customer_id born", "ana 1980-03-01", "bo 2000-02-29"), order_lines=ORDERS)
     snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 6, 2))
-    found = years(snapshots, date(2024, 3, 1), "years_since_birth_date")
+    found = days(snapshots, date(2024, 3, 1), "days_since_birth_date")
     assert (found["ana"], found["bo"]) == ((date(2024, 3, 1) - date(1980, 3, 1)).days, 8767)
+
+
+def test_registration_is_the_first_row_on_a_customer_as_known_at_the_cutoff(snapshots):
+    found = {"ana": 60, "bo": 60, "cy": None, "dee": 60}  # bo's later row is a change, cy's is not there yet
+    assert days(snapshots, date(2024, 3, 1), "days_since_registered") == found
+    assert days(snapshots, date(2024, 4, 1), "days_since_registered") == {w: n and n + 31 for w, n in found.items()} | {
+        "cy": 27
+    }
+
+
+@pytest.mark.parametrize("day", ["2024-02-20", ""])
+def test_rows_of_one_export_say_nothing_of_registration_and_it_is_told(tmp_path, day):
+    toml = "" if day else 'customers = { from = "customers.csv", customer_id = "customer_id" }\n'
+    header, *rows = ("customer_id occurred_at", *(f"{who} {day or '-'}" for who in ("ana", "bo", "cy")))
+    facts = staged(tmp_path, toml, customers=(header, *rows), order_lines=ORDERS)
+    snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 6, 2))
+    assert "days_since_registered" not in {column.name for column in snapshots.columns}
+    told = "days_since_registered: no row of customers has a day of its own, only their export's"
+    assert told in snapshots.unavailable_features
+
+
+def test_a_date_named_as_a_feature_is_keeps_both(tmp_path):
+    toml = TOML.replace('birth_date = "born"', 'order = "born"')
+    crm = ("customer_id occurred_at born ends", "ana 2024-01-01 1980-03-01 2024-04-01", "bo 2024-01-02 - 2024-04-01")
+    facts = staged(tmp_path, toml, crm=crm, order_lines=ORDERS)
+    names = {column.name for column in Snapshots(Workspace(tmp_path), facts, date(2024, 6, 2)).columns}
+    assert {"days_since_order", "days_since_customer_order", "days_since_registered"} <= names
 
 
 @pytest.mark.parametrize(("customers", "is_left_out"), [(60, True), (50, False)])

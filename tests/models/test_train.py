@@ -152,12 +152,16 @@ def test_phrases_read_like_sentences():
     assert phrase(since, 1.0) == "1 day since the last order, usually 18"
     share = FeatureMeaning("x", "allowance", "share", "of the month's allowance used in 30 days", "", None, usual=0.6)
     assert phrase(share, 0.92) == "92% of the month's allowance used in 30 days, usually 60%"
+    born = FeatureMeaning("x", "who they are", "days", "since birth date", "", None, usual=13880.0)
+    assert phrase(born, 14610.0) == "40 years since birth date, usually 38"
+    assert phrase(born, 900.0) == "900 days since birth date, usually 13,880"
+    assert phrase(born, np.nan) == "days since birth date: unknown, usually 13,880"
     visits = FeatureMeaning("count_visits_30d", "engagement", "count", "visit{s}", "", 30, usual=4.0)
     assert phrase(visits, 1.0) == "1 visit in 30 days, usually 4"
     assert phrase(visits, 0.0) == "0 visits in 30 days, usually 4"
     searches = FeatureMeaning("x", "engagement", "count", "search{es|}", "", None)
     assert [phrase(searches, n) for n in (1.0, 2.0)] == ["1 search", "2 searches"]
-    assert phrase(visits, np.nan) == "count visits 30d: not known yet, usually 4"
+    assert phrase(visits, np.nan) == "visits in 30 days: unknown, usually 4"
     size = FeatureMeaning("customer_household_size", "who they are", "category", "household size", "", None, usual=2.0)
     assert phrase(size, 4.0) == "household size is 4, usually 2"
 
@@ -179,6 +183,32 @@ def test_a_driver_speaks_through_a_feature_that_has_words_and_a_value():
         reasons(model, silent)["reason_1"].iloc[0]
         == f"▲ 80 days since the last order, usually {np.median(recency):.1f}"
     )
+
+
+@pytest.fixture(scope="module")
+def of_four_drivers():
+    """A model of four features, one to a driver; tests bring contributions of their own."""
+    generator = np.random.default_rng(5)
+    table = pd.DataFrame({name: generator.poisson(4, 400).astype(float) for name in ("a", "b", "c", "d")})
+    meanings = tuple(FeatureMeaning(name, name, "days", f"since {name}", "") for name in table)
+    labels = (generator.random(400) < 0.3).astype(int)
+    return train_model(table, labels, np.arange(400), meanings, SETTINGS).model
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ("abcd", ["▲ 9 days since a", "▼ 9 days since b", "▲ 9 days since c"]),
+        ("bcd", ["▼ 9 days since b", "▲ 9 days since c", "▲ days since a: unknown"]),
+        ("d", ["▲ 9 days since d", "▲ days since a: unknown", "▼ days since b: unknown"]),
+        ("", ["▲ days since a: unknown", "▼ days since b: unknown", "▲ days since c: unknown"]),
+    ],
+)
+def test_a_reason_whose_value_is_unknown_comes_after_those_whose_is_known(of_four_drivers, known, told):
+    row = pd.DataFrame({name: [9.0 if name in known else np.nan] for name in "abcd"})
+    contributions = np.array([[0.9, -0.5, 0.3, 0.1, 0.0]])
+    found = reasons(of_four_drivers, row, contributions).iloc[0]
+    assert [reason.partition(", usually")[0] for reason in found] == told
 
 
 def test_a_driver_speaks_through_a_value_that_is_not_the_usual_one():

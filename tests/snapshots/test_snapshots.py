@@ -13,7 +13,7 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines import duckdb_engine
-from tenure.snapshots.rows import count_rows, read_rows
+from tenure.snapshots.rows import count_eligible, read_rows
 from tenure.targets.sufficiency import check_positives
 
 CUTOFF = date(2024, 4, 1)
@@ -113,10 +113,10 @@ def test_the_rows_of_a_target_are_counted_over_cutoffs(tmp_path):
     rows = ["ana 2024-03-15 2024-03-15 a1 p 1 10", "ben 2024-03-28 2024-03-28 b1 p 1 10"]
     snapshots, _ = snapshot(tmp_path, *rows)
     lapse, later = snapshots.targets["lapse"], date(2024, 4, 20)
-    assert count_rows(snapshots, lapse, [CUTOFF, later]) == 2, "ana, ben"
-    assert count_rows(snapshots, lapse, [later]) == 0, "not built, and none is built to count it"
+    assert count_eligible(snapshots, lapse, [CUTOFF, later]) == {CUTOFF: 2, later: 0}, "ana, ben"
+    assert count_eligible(snapshots, lapse, [later]) == {later: 0}, "not built, and none is built to count it"
     snapshots.build_features([later])
-    assert count_rows(snapshots, lapse, [CUTOFF, later]) == 3, "ana, ben; ben"
+    assert count_eligible(snapshots, lapse, [CUTOFF, later]) == {CUTOFF: 2, later: 1}, "ana, ben; ben"
 
 
 def test_a_label_refuses_an_outcome_window_past_the_as_of(tmp_path):

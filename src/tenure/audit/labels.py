@@ -70,7 +70,7 @@ def sensitivity(snapshots: Snapshots, target: Target, cutoff: date) -> pd.DataFr
 
 def unmatured_cutoffs(snapshots: Snapshots, result: TrainingResult) -> list[date]:
     """List the cutoffs after T that were left out: their outcomes are not certain at the as-of."""
-    later = grid_dates(result.plan.test, snapshots.as_of, snapshots.staged.source.cutoff_grid)
+    later = grid_dates(result.plan.test, snapshots.as_of, result.plan.grid)
     return [cutoff for cutoff in later if not result.target.window.is_matured(cutoff, snapshots.as_of)]
 
 

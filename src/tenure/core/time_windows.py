@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Literal
@@ -11,6 +12,11 @@ from typing import Literal
 from tenure.core.errors import UsageError
 
 Grid = Literal["month", "week"]
+# Where the firsts of months leave fewer cutoffs to fit on, Mondays are taken.
+FEWEST_FITTING = 6
+# So many earlier cutoffs are tested, too, at most, each fitted on as many before it; nearer to each other than months
+# their tests would be nearly one.
+EARLIER_TESTS, TESTS_APART = 5, timedelta(weeks=4)
 
 
 def parse_date(text: str | date, what: str = "as-of") -> date:
@@ -126,17 +132,36 @@ def months_later(day: date, months: int) -> date:
 class CutoffPlan:
     """Which cutoffs a model is fitted on, and the one it is tested on.
 
-    ``walk`` are earlier cutoffs on the grid, matured and with history, oldest first; ``fitting`` are those whose labels
-    were certain at ``test``.
+    ``fitting`` are those whose labels were certain at ``test``; ``walk`` are all before ``test`` that it or earlier
+    tests are fitted on, and those that are tested; all oldest first. ``remarks`` say in a sentence each what is not as
+    usual: a grid that the data's length chose, cutoffs that were left out.
     """
 
     test: date
     fitting: tuple[date, ...]
     walk: tuple[date, ...]
+    grid: Grid = "month"
+    remarks: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[date, ...]:
         return tuple(sorted({*self.walk, *self.fitting, self.test}))
+
+
+def spaced_back(cutoffs: Iterable[date], test: date) -> list[date]:
+    """Choose cutoffs four weeks or more before a test and before each other, the latest there are; oldest first.
+
+    Examples
+    --------
+    >>> mondays = grid_dates(date(2026, 1, 5), date(2026, 3, 2), "week")
+    >>> [str(day) for day in spaced_back(mondays, date(2026, 3, 2))]
+    ['2026-01-05', '2026-02-02']
+    """
+    chosen = [test]
+    for cutoff in sorted(cutoffs, reverse=True):
+        if cutoff <= chosen[-1] - TESTS_APART:
+            chosen.append(cutoff)
+    return chosen[:0:-1]
 
 
 def plan_cutoffs(
@@ -145,32 +170,44 @@ def plan_cutoffs(
     as_of: date,
     window: OutcomeWindow,
     min_history_days: int,
-    grid: Grid = "month",
+    grid: Grid | None = None,
     test_cutoff: date | None = None,
     max_fitting: int = 24,
 ) -> CutoffPlan | None:
     """Choose the test cutoff and the fitting cutoffs that its embargo allows.
 
     The test cutoff is the last matured one on the grid unless given; fitting cutoffs ``c`` satisfy
-    ``c + lead + horizon + label lag <= test`` and have ``min_history_days`` of history. Returns None where no cutoff
-    matured with that much history.
+    ``c + lead + horizon + label lag <= test`` and have ``min_history_days`` of history. Without a ``grid`` cutoffs are
+    the firsts of months, or Mondays where those would leave fewer than six to fit on before the last matured one: a
+    given test cutoff changes nothing about that. Returns None where no cutoff matured with that much history.
 
     Raises
     ------
     UsageError : the given test cutoff has not matured at the as-of.
     """
-    earliest = history_start + timedelta(days=min_history_days)
-    with_history = grid_dates(earliest, as_of, grid)
-    matured = [cutoff for cutoff in with_history if window.is_matured(cutoff, as_of)]
     if test_cutoff is not None and not window.is_matured(test_cutoff, as_of):
         raise UsageError(
             f"Test cutoff {test_cutoff}: its outcomes are certain on {window.certain_on(test_cutoff)}, after the as-of "
             f"{as_of}. Expected a matured cutoff; choose an earlier one or leave it out."
         )
-    if test_cutoff is None:
-        if not matured:
+
+    def on(grid: Grid, test: date | None = None) -> CutoffPlan | None:
+        with_history = grid_dates(history_start + timedelta(days=min_history_days), as_of, grid)
+        matured = [cutoff for cutoff in with_history if window.is_matured(cutoff, as_of)]
+        if test is None and not matured:
             return None
-        test_cutoff = matured[-1]
-    fitting = [cutoff for cutoff in matured if window.is_matured(cutoff, test_cutoff)][-max_fitting:]
-    walk = [cutoff for cutoff in matured if cutoff < test_cutoff]
-    return CutoffPlan(test=test_cutoff, fitting=tuple(fitting), walk=tuple(walk))
+        test = test or matured[-1]
+        certain = [cutoff for cutoff in matured if window.is_matured(cutoff, test)]
+        used = certain[-max_fitting - EARLIER_TESTS * (4 if grid == "week" else 1) :]
+        tested = spaced_back([cutoff for cutoff in matured if used and used[0] < cutoff], test)[-EARLIER_TESTS:]
+        return CutoffPlan(test, tuple(certain[-max_fitting:]), tuple(sorted({*used, *tested})), grid)
+
+    if grid is not None:
+        return on(grid, test_cutoff)
+    monthly, weekly = on("month"), on("week")
+    months = len(monthly.fitting) if monthly else 0
+    if weekly is None or months >= FEWEST_FITTING or len(weekly.fitting) <= months:
+        return on("month", test_cutoff)
+    remark = f"Cutoffs are Mondays: the firsts of months would leave {months} to fit on, fewer than {FEWEST_FITTING}."
+    plan = on("week", test_cutoff)
+    return plan and replace(plan, remarks=(remark,))

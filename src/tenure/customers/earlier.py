@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.features.payments import NET_AMOUNT
 from tenure.snapshots.engines.facts_at import FactsAt
 
 _ORDER_LINES = """
@@ -16,13 +17,13 @@ SELECT
     CAST(amount AS DOUBLE) AS amount,
     quantity > 0 AS is_purchase
 FROM order_lines"""
-_PAYMENTS = """
+_PAYMENTS = f"""
 SELECT
     customer_id,
     occurred_at,
     known_at,
     CAST(occurred_at AS VARCHAR) AS purchase_id,
-    CAST(CASE WHEN status = 'succeeded' THEN amount ELSE -abs(amount) END AS DOUBLE) AS amount,
+    CAST({NET_AMOUNT} AS DOUBLE) AS amount,
     status = 'succeeded' AS is_purchase
 FROM payments
 WHERE status <> 'failed'"""

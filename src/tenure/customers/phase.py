@@ -10,6 +10,7 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import months_later
 from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before
+from tenure.features.payments import NET_AMOUNT
 from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.targets.catalogue import targets_of
 
@@ -58,16 +59,17 @@ NO_STATES = """(
 )"""
 _MOMENTS = {
     "order_lines": """
-SELECT customer_id, occurred_at, known_at, 'bought' AS event, amount
-FROM order_lines
-WHERE quantity > 0""",
-    "payments": """
 SELECT
     customer_id, occurred_at, known_at,
-    CASE status WHEN 'succeeded' THEN 'bought' ELSE 'unpaid' END AS event,
+    CASE WHEN quantity > 0 THEN 'bought' ELSE 'given back' END AS event,
     amount
-FROM payments
-WHERE status IN ('succeeded', 'failed')""",
+FROM order_lines""",
+    "payments": f"""
+SELECT
+    customer_id, occurred_at, known_at,
+    CASE status WHEN 'succeeded' THEN 'bought' WHEN 'failed' THEN 'unpaid' ELSE 'given back' END AS event,
+    {NET_AMOUNT} AS amount
+FROM payments""",
     "subscription_events": """
 SELECT customer_id, occurred_at, known_at, event, 0 AS amount
 FROM subscription_events""",
@@ -77,14 +79,12 @@ paid AS (
     SELECT
         customer_id,
         days_ago,
-        sum(amount) AS amount,
         lag(days_ago) OVER (PARTITION BY customer_id ORDER BY days_ago DESC) - days_ago AS gap
     FROM moments
     WHERE event IN ('bought', 'started', 'renewed', 'upgraded', 'addon_bought')
     GROUP BY customer_id, days_ago
 )"""
-# first_paid, silent: days since the first and the last purchase. spent, spent_before: in the last expand_days, and in
-# the same number of days before them.
+# first_paid, silent: days since the first and the last purchase.
 _BUYING = """
 buying AS (
     SELECT
@@ -93,10 +93,18 @@ buying AS (
         min(days_ago) AS silent,
         count(*) AS purchases,
         (max(days_ago) - min(days_ago)) / nullif(count(*) - 1, 0) AS usual_gap,
-        min(days_ago) FILTER (WHERE gap > {lapsed_days}) AS bought_again,
+        min(days_ago) FILTER (WHERE gap > {lapsed_days}) AS bought_again
+    FROM paid
+    GROUP BY customer_id
+)"""
+# Less what was given back: in the last expand_days, and in the same number of days before them.
+_SPENDING = """
+spending AS (
+    SELECT
+        customer_id,
         sum(amount) FILTER (WHERE days_ago <= {expand_days}) AS spent,
         sum(amount) FILTER (WHERE days_ago > {expand_days} AND days_ago <= 2 * {expand_days}) AS spent_before
-    FROM paid
+    FROM moments
     GROUP BY customer_id
 )"""
 # Who pays again after more than the grace; before it they paid too.
@@ -155,6 +163,7 @@ SELECT
     coalesce(unpaid < silent AND unpaid <= {grace_days}, false) AS is_unpaid
 FROM known_customers
 LEFT JOIN buying USING (customer_id)
+LEFT JOIN spending USING (customer_id)
 LEFT JOIN restarts USING (customer_id)
 LEFT JOIN subscribing USING (customer_id)
 LEFT JOIN expanding USING (customer_id)
@@ -162,7 +171,9 @@ LEFT JOIN failing USING (customer_id)
 WHERE known_customers.since < DATE '{day}'"""
 # One row per customer who was known before a day; all is counted in days back from it.
 _STANDING = (
-    "WITH moments AS ({moments})," + ",".join((_PAID, _BUYING, _RESTARTS, _SUBSCRIBING, _EXPANDING, _FAILING)) + _JOINED
+    "WITH moments AS ({moments}),"
+    + ",".join((_PAID, _BUYING, _SPENDING, _RESTARTS, _SUBSCRIBING, _EXPANDING, _FAILING))
+    + _JOINED
 )
 
 

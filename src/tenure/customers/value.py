@@ -144,6 +144,7 @@ def subscription_part(facts: FactsAt) -> Part:
     """
     if "subscription_events" not in facts.tables:
         raise NotEnoughDataError("needs order_lines or subscription_events, which the source does not have")
+    # What was charged is the price: that some of it was given back later does not change it.
     known, paid = facts.tables["subscription_events"], facts.tables.get("payments", ())
     month = subscriptions.MONTH_DAYS
     price = "CAST(event.monthly_price AS DOUBLE)" if "monthly_price" in known else "NULL"

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import Any, get_args
 
 from tenure.core.errors import DefinitionError
+from tenure.features.customers import VIEW as REGISTRATION
 from tenure.features.definition import (
     EVER,
     Feature,
@@ -68,7 +69,7 @@ def source_views(
         given["windows_days"] = tuple(entry["windows_days"]) or (EVER,)
         feature = Feature(**{key: value for key, value in given.items() if key != "table"})
         views.append(FeatureView(table, table, (feature,), extra_columns=staged_columns.get(table, ())))
-    attributes = _attribute_view(staged_columns.get("customers", ()), customers)
+    attributes = _attribute_view(staged_columns.get("customers", ()), customers, feature_names(source))
     return (*views, attributes) if attributes.features else tuple(views)
 
 
@@ -90,15 +91,18 @@ def _of_another_kind(entry: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def _attribute_view(columns: Iterable[str], customers: TableSummary | None) -> FeatureView:
-    """Make a feature of each attribute of a customer. Consent travels with the scores; it does not explain them."""
+def _attribute_view(columns: Iterable[str], customers: TableSummary | None, taken: Collection[str]) -> FeatureView:
+    """Make a feature of each attribute of a customer. Consent travels with the scores; it does not explain them.
+
+    ``taken`` are the names of other features.
+    """
     ages, left_out = (customers.ages, customers.near_unique) if customers else ((), ())
     attributes = tuple(
         name
         for name in columns
         if name not in ("customer_id", "occurred_at", "known_at", *left_out) and not name.startswith(CONSENT)
     )
-    features = tuple(_age(name) if name in ages else _attribute(name) for name in attributes)
+    features = tuple(_age(name, taken) if name in ages else _attribute(name) for name in attributes)
     return FeatureView("customers", "who they are", features, extra_columns=attributes)
 
 
@@ -110,13 +114,14 @@ def _attribute(name: str) -> Feature:
     )  # fmt: skip
 
 
-def _age(name: str) -> Feature:
-    """Make the years from a date to the cutoff: the days from it to its row, and those from the row to the cutoff."""
+def _age(name: str, taken: Collection[str]) -> Feature:
+    """Make the days from a date to the cutoff: those from it to its row, and those from the row to the cutoff."""
     words, days = name.replace("_", " "), f'latest(CAST("{name}" AS DOUBLE) + age_days)'
+    own = f"days_since_{name}"
     return Feature(
-        f"years_since_{name}", f"CASE WHEN {days} >= 0 THEN {days} / 365.25 END",
-        unit="number", noun=f"years since {words}",
-        meaning=f"Years from the customer's {words} to the cutoff, as known there; unknown where it lies after it.",
+        own if own not in taken else f"days_since_customer_{name}", f"CASE WHEN {days} >= 0 THEN {days} END",
+        unit="days", noun=f"since {words}",
+        meaning=f"Days from the customer's {words} to the cutoff, as known there; unknown where it lies after it.",
     )  # fmt: skip
 
 
@@ -141,8 +146,12 @@ def available_columns(
     unavailable = [f"customer_{name}: nearly as many texts as customers" for name in near_unique]
     for view in (*feature_views(), *source_views(source, staged_columns, customers)):
         if staged_name(view.table) not in staged_columns:
+            count = len(list(columns_of_view(view)))
+            unavailable.append(f"{count} feature{'s'[: count - 1]} of {view.table}: the source has no such table")
+            continue
+        if view is REGISTRATION and customers and (customers.is_static or customers.first_day == customers.last_day):
             unavailable.append(
-                f"{len(list(columns_of_view(view)))} features of {view.table}: the source has no such table"
+                f"{view.features[0].name}: no row of customers has a day of its own, only their export's"
             )
             continue
         answered, unanswered = _answered(view, empty_columns_of(view.table, empty_columns))

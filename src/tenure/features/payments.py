@@ -4,6 +4,9 @@ from tenure.features.definition import Feature, FeatureView
 
 FAILED = "filter (where status = 'failed')"
 PAID = "filter (where status = 'succeeded')"
+# What an attempt brought, the only meaning of money from payments there is: what is refunded or charged back counts
+# against the day on which it was given back, whatever its sign in the raw data.
+NET_AMOUNT = "CASE status WHEN 'succeeded' THEN amount WHEN 'failed' THEN 0 ELSE -abs(amount) END"
 
 VIEW = FeatureView(
     table="payments",
@@ -35,9 +38,10 @@ VIEW = FeatureView(
             meaning="Payments that succeeded.", noun="payment{s}", driver="payments",
         ),
         Feature(
-            "paid_amount", f"sum(amount) {PAID}",
+            "paid_amount", f"sum({NET_AMOUNT})",
             windows_days=(30, 90, 365), when_no_rows=0, unit="currency",
-            meaning="Amount paid.", noun="paid", driver="payments",
+            meaning="Amount paid, less what was refunded or charged back in the same days.",
+            noun="paid", driver="payments",
         ),
         Feature(
             "days_since_payment", f"min(age_days) {PAID}",

@@ -7,6 +7,7 @@ from datetime import date
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
 from tenure.intake.checked import CheckedTarget
+from tenure.snapshots.asked_cutoffs import plan_asked
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import count_funnel
 from tenure.sources.staged_source import StagedSource
@@ -30,20 +31,17 @@ def ask_targets(aside: Workspace, staged: StagedSource, as_of: date, *, is_sampl
         if name not in plans:
             checked.append(CheckedTarget(target, reasons[name]))
             continue
-        plan = plans[name]
+        plan = plan_asked(snapshots, target)
         snapshots.build_labels(target, plan.all)
         funnel = count_funnel(snapshots, target, plan.all)
         funnel["used"] = ["test" if c == plan.test else "fitting" if c in plan.fitting else "" for c in plan.all]
         reason = ""
         if not is_sample:  # of a sample it is not known whether all of them are enough
-            counted = funnel.groupby("used")[["eligible", "positives"]].sum()
-            rows, test = (
-                {"rows": int(counted.loc[used, "eligible"]), "positives": int(counted.loc[used, "positives"])}
-                for used in ("fitting", "test")
-            )
+            counted = funnel.groupby("used")[["eligible", "positives"]].sum().astype(int)
+            counts = counted.rename(columns={"eligible": "rows"}).reindex(["fitting", "test"], fill_value=0)
             try:
-                check_positives(target, rows, test)
+                check_positives(target, *counts.to_dict("index").values())
             except NotEnoughDataError as error:
                 reason = str(error)
-        checked.append(CheckedTarget(target, reason, funnel))
+        checked.append(CheckedTarget(target, reason, funnel, plan.remarks))
     return checked

@@ -39,12 +39,14 @@ class CheckedTable:
 class CheckedTarget:
     """One target: why it cannot be asked (empty: it can), and its customers cutoff by cutoff.
 
-    ``funnel``: cutoff, known, eligible, positives, base_rate, used (fitting, test or neither).
+    ``funnel``: cutoff, known, eligible, positives, base_rate, used (fitting, test or neither). ``remarks``: what is not
+    as usual about the cutoffs.
     """
 
     target: Target
     reason: str = ""
     funnel: pd.DataFrame = field(default_factory=pd.DataFrame)
+    remarks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,7 +115,8 @@ class Checked:
         parts.append(f"<h4>Customers that tables share</h4>{_html(self.shared)}" if len(self.shared) else "")
         for target in self.targets:
             parts.append(f"<h4>{escape(target.name)}: {escape(target.target.describe())}</h4>")
-            parts.append(f"<p>{escape(_asked(target))}</p>" + (_html(target.funnel) if len(target.funnel) else ""))
+            parts += [f"<p>{escape(line)}</p>" for line in (_asked(target), *target.remarks)]
+            parts.append(_html(target.funnel) if len(target.funnel) else "")
         parts += [f"<p>Warning: {escape(warning)}</p>" for warning in self.warnings]
         return "\n".join(parts)
 
@@ -154,7 +157,8 @@ def _beside(rows: pd.DataFrame) -> list[str]:
 
 def _of_target(checked: CheckedTarget) -> list[str]:
     said = wrap(f"{checked.name}: {checked.target.describe()}", WIDTH, subsequent_indent="  ")
-    said += _wrapped(_asked(checked))
+    for remark in (_asked(checked), *checked.remarks):
+        said += _wrapped(remark)
     if len(checked.funnel):
         said.append(f"  {'cutoff':<12}{'known':>10}{'asked':>10}{'positive':>10}{'share':>8}")
     for line in checked.funnel.itertuples():

@@ -16,6 +16,8 @@ UP, DOWN = "▲", "▼"
 AS_USUAL = 0.02
 # Of a driver's strongest feature: one that counts for less does not speak for it, however unusual its value is.
 COUNTS = 0.1
+# From so many days on a reason speaks of years.
+YEARS_FROM_DAYS, DAYS_A_YEAR = 1000, 365.25
 
 
 def driver_contributions(model: PropensityModel, contributions: np.ndarray) -> pd.DataFrame:
@@ -31,7 +33,7 @@ def reasons(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarr
 
     Features of one driver repeat each other, so drivers are ranked by their summed contribution and each speaks through
     its strongest feature, by choice one that counts whose value is known and not the usual one; where a model has fewer
-    than three drivers the next strongest features fill up.
+    than three drivers the next strongest features fill up. A value that is unknown comes after those that are known.
     """
     if contributions is None:
         contributions = model.contributions(table)
@@ -80,13 +82,23 @@ def _choose(model: PropensityModel, contributions: np.ndarray, worth: np.ndarray
     order = np.argsort(-np.stack(sums, axis=1), axis=1, kind="stable")
     by_driver = np.stack(leaders, axis=1)[rows[:, None], order][:, :REASONS]
     if by_driver.shape[1] == REASONS:
-        return by_driver
+        return _known_first(by_driver, strength, worth)
     remaining = np.where(speaks, strength, strength * 1e-6)
     np.put_along_axis(remaining, by_driver, -1.0, axis=1)
     rest = np.argsort(-remaining, axis=1, kind="stable")[:, : REASONS - by_driver.shape[1]]
-    filled = np.concatenate([by_driver, rest], axis=1)
+    filled = _known_first(np.concatenate([by_driver, rest], axis=1), strength, worth)
     # A model of one or two features has no third reason: the last one stands again and is dropped as repeated.
     return np.pad(filled, ((0, 0), (0, REASONS - filled.shape[1])), mode="edge")
+
+
+def _known_first(picked: np.ndarray, strength: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """Put features whose value is known before the others; where none is, the strongest that is takes the last place."""
+    counts = np.where(worth > 0, strength, 0)
+    picked = picked.copy()
+    silent = (np.take_along_axis(worth, picked, axis=1) == 0).all(axis=1) & (counts > 0).any(axis=1)
+    picked[silent, -1] = counts[silent].argmax(axis=1)
+    is_unknown = np.take_along_axis(worth, picked, axis=1) == 0
+    return np.take_along_axis(picked, np.argsort(is_unknown, axis=1, kind="stable"), axis=1)
 
 
 def _in_words(model: PropensityModel, table: pd.DataFrame, contributions: np.ndarray, picked: np.ndarray) -> list[str]:
@@ -107,18 +119,23 @@ def phrase(meaning: FeatureMeaning, value: object, currency: str = "") -> str:
         else f" in {meaning.window_days} days"
     )
     if meaning.unit == "category":
-        shown, usual = _kind(value), _kind(meaning.usual)
-        return f"{meaning.noun or _name_in_words(meaning)} is {shown}" + (
-            f", usually {usual}" if usual not in ("unknown", shown) else ""
+        kind, usual = _kind(value), _kind(meaning.usual)
+        return f"{meaning.noun or _name_in_words(meaning)} is {kind}" + (
+            f", usually {usual}" if usual not in ("unknown", kind) else ""
         )
-    usual = "" if meaning.usual is None else f", usually {format_number(float(meaning.usual), meaning.unit, currency)}"
-    if pd.isna(value):
-        return f"{_name_in_words(meaning)}: not known yet{usual}"
-    shown = format_number(float(value), meaning.unit, currency)  # type: ignore[arg-type]  # numeric by its unit
+    numbers = [float(number) for number in (value, meaning.usual) if not pd.isna(number)]  # type: ignore[arg-type]  # numeric by its unit
+    # An age of 14,610 days says nothing to a reader.
+    is_years = meaning.unit == "days" and not pd.isna(value) and min(map(abs, numbers)) >= YEARS_FROM_DAYS
+    numbers = [round(number / DAYS_A_YEAR, 1) for number in numbers] if is_years else numbers
+    shown = [format_number(number, meaning.unit, currency) for number in numbers]
+    usual = "" if meaning.usual is None else f", usually {shown.pop()}"
+    if not shown:
+        return f"{_label(meaning)}{window}: unknown{usual}"
     if not meaning.noun:  # its name may carry its window
-        return f"{_name_in_words(meaning)}: {shown}{usual}"
-    unit = "" if meaning.unit != "days" else " day" if shown == "1" else " days"
-    return f"{shown}{unit} {inflected(meaning.noun, is_one=shown == '1')}{window}{usual}"
+        return f"{_name_in_words(meaning)}: {shown[0]}{usual}"
+    is_one, unit = shown[0] == "1", "year" if is_years else "day"
+    unit = "" if meaning.unit != "days" else f" {unit}" if is_one else f" {unit}s"
+    return f"{shown[0]}{unit} {inflected(meaning.noun, is_one=is_one)}{window}{usual}"
 
 
 def inflected(noun: str, *, is_one: bool = False) -> str:

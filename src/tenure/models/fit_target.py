@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.auc import Auc, auc_difference
+from tenure.core.errors import NotEnoughDataError
 from tenure.core.memory import rows_that_fit
 from tenure.core.plugins import Plugin
 from tenure.core.time_windows import CutoffPlan
@@ -56,7 +57,12 @@ def fit_target(
     *,
     with_monotone_cost: bool,
 ) -> Fit:
-    """Fit an estimator and the logistic baseline on the stacked fitting cutoffs, and choose one out of fold."""
+    """Fit an estimator and the logistic baseline on the stacked fitting cutoffs, and choose one out of fold.
+
+    Raises
+    ------
+    NotEnoughDataError : all customers are alike in every feature.
+    """
     columns, dropped = snapshots.usable_columns(target, plan)
     most = rows_that_fit(len(columns), snapshots.memory)
     fitting = read_rows(
@@ -70,6 +76,11 @@ def fit_target(
     )
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
+    if not useful:
+        raise NotEnoughDataError(
+            f"{target.name}: the {len(fitting):,} fitting rows are alike in each of {len(columns)} features. "
+            "Expected one that tells customers apart; bring another table, such as usage, or attributes of customers."
+        )
     main, logistic = (
         trained.told(_about(snapshots, target, plan))
         for trained in _fit_both(snapshots, target, settings, estimator, fitting, useful, with_monotone_cost)

@@ -17,7 +17,8 @@ def warnings_of(result: TrainingResult) -> list[str]:
     width = expected_half_width(e.positives, e.rows - e.positives)
     lines = [
         f"With {e.positives:,} positives among {e.rows:,} customers the 95 % interval of an AUC near .75 reaches {width:.3f} either way, "
-        "whatever the model."
+        "whatever the model.",
+        *result.plan.remarks,
     ]
     for what, rows, eligible in (
         ("Fitted", result.fitting_rows, result.fitting_eligible),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tenure.core.auc import Auc, auc_with_interval, mean_auc_difference
 from tenure.core.errors import NotEnoughDataError
+from tenure.core.time_windows import EARLIER_TESTS, spaced_back
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import as_ranking
 from tenure.models.explain import driver_contributions
@@ -18,7 +19,7 @@ from tenure.models.training_result import TrainingResult, train_target
 from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target
 
-WALK_CUTOFFS = 6
+WALK_CUTOFFS = EARLIER_TESTS + 1
 # The walk judges the recipe, not the version: fewer folds and larger steps come within .001 of its AUC in a third of
 # the time.
 WALK_FOLDS = 3
@@ -62,13 +63,14 @@ class Scorecard:
     ``cutoffs``: cutoff, eligible, positives and the metrics of ``evaluate``, with auc_champion where the champion was
     fitted on nothing later. ``differences``: compared_with, cutoffs, difference, low, high: mean paired difference of
     AUC. ``drivers``: driver, then per cutoff its share of all mean absolute contributions, strongest at T first.
-    ``silent`` says why the champion was not asked at T, and so nowhere.
+    ``silent`` says why the champion was not asked at T, and so nowhere; ``remarks`` which cutoffs could not be tested.
     """
 
     cutoffs: pd.DataFrame
     differences: pd.DataFrame
     drivers: pd.DataFrame
     silent: str = ""
+    remarks: tuple[str, ...] = ()
 
     def difference_to(self, compared_with: str) -> Auc | None:
         """Return the mean paired difference to ``heuristic``, ``logistic regression`` or ``champion``.
@@ -105,7 +107,7 @@ def walk(
 
     The champion is asked only at cutoffs at or after the end of what it was fitted on: elsewhere it knows the answers.
     """
-    results = [last]
+    results, remarks = [last], []
     for cutoff in reversed(walk_cutoffs(last, cutoffs - 1)):
         try:
             quicker = replace(
@@ -116,12 +118,11 @@ def walk(
                 early_stopping_trees=settings.early_stopping_trees // WALK_STEP,
             )
             results.insert(0, train_target(snapshots, target, quicker, test_cutoff=cutoff))
-        except NotEnoughDataError:
-            # Earlier cutoffs have less behind them still.
-            break
+        except NotEnoughDataError as error:
+            remarks.append(f"Left out of the earlier cutoffs, {cutoff}: {error}")
     silent = "" if champion is None else why_silent(champion, last)
     tested = [_with_champion(result, None if silent else champion) for result in results]
-    return Scorecard(_rows(results, tested), _differences(tested), _drivers(results), silent)
+    return Scorecard(_rows(results, tested), _differences(tested), _drivers(results), silent, tuple(remarks))
 
 
 def _with_champion(result: TrainingResult, champion: PropensityModel | None) -> pd.DataFrame:
@@ -143,12 +144,10 @@ def why_silent(champion: PropensityModel, result: TrainingResult) -> str:
 
 
 def walk_cutoffs(last: TrainingResult, count: int) -> list[date]:
-    """Choose the latest walk cutoffs before T that leave a fitting cutoff, spread over the fitting block when there are
-    many.
-    """
+    """Choose the latest walk cutoffs before T that leave a fitting cutoff, about a month apart."""
     window = last.target.window
     possible = [c for c in last.plan.walk if any(window.is_matured(f, c) for f in last.plan.walk if f < c)]
-    return possible[-count:] if count > 0 else []
+    return spaced_back(possible, last.plan.test)[-count:] if count > 0 else []
 
 
 def _rows(results: Sequence[TrainingResult], tested: Sequence[pd.DataFrame]) -> pd.DataFrame:

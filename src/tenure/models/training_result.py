@@ -22,6 +22,7 @@ from tenure.models.fit_target import Fit, fit_target
 from tenure.models.model import PropensityModel
 from tenure.models.slices import evaluate_slices
 from tenure.models.train import TrainedModel
+from tenure.snapshots.asked_cutoffs import plan_asked
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import count_funnel, read_rows
 from tenure.sources.source import Source
@@ -93,8 +94,7 @@ def train_target(
     NotEnoughDataError : too little history or too few positives; says what would suffice.
     """
     estimator = _asked_estimator(target, snapshots.staged.source)
-    plan = snapshots.plan(target, test_cutoff)
-    snapshots.build_features(plan.all)
+    plan = plan_asked(snapshots, target, test_cutoff)
     snapshots.build_labels(target, plan.all)
     funnel = count_funnel(snapshots, target, plan.all)
     fitting_counts, test_counts = _counts(funnel, plan.fitting), _counts(funnel, [plan.test])

@@ -49,6 +49,7 @@ class Data:
     was_sampled: bool = False
     dropped_features: list[str] = field(default_factory=list)
     unproven_features: list[str] = field(default_factory=list)
+    cutoff_grid: str = ""  # month or week
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,8 @@ def _target_document(record: TrainingRecord) -> dict[str, Any]:
         "warnings": results.warnings,
         "cautions": results.warnings,  # its former name, for one more version
         "test_cutoff": data.test_cutoff,
+        "fitting_cutoffs": data.fitting_cutoffs,
+        "cutoff_grid": data.cutoff_grid,
         "horizon_days": record.definition.horizon_days,
         "eligible": data.counts.get("eligible"),
         "positives": data.counts.get("positives"),

@@ -10,7 +10,7 @@ from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import Step
 from tenure.runs.work import Work
-from tenure.snapshots.rows import count_rows
+from tenure.snapshots.rows import count_eligible
 from tenure.steps.opening import Session
 from tenure.steps.results import saved_records, trained_in
 from tenure.steps.review import ledger_state
@@ -67,9 +67,8 @@ def trained_steps(work: Work) -> list[str]:
 def _fitting_rows(session: Session, target: str) -> int:
     """Say how large a training is: the eligible rows of its fitting cutoffs, none where there is too little history."""
     try:
-        return count_rows(
-            session.snapshots, session.target(target), session.snapshots.plan(session.target(target)).fitting
-        )
+        fitting = session.snapshots.plan(session.target(target)).fitting
+        return sum(count_eligible(session.snapshots, session.target(target), fitting).values())
     except NotEnoughDataError:
         return 0
 

@@ -112,16 +112,19 @@ class Snapshots:
             max_fitting=MAX_FITTING_CUTOFFS,
         )
         if plan is None or not plan.fitting:
-            span = 2 * (target.lead_days + target.horizon_days + target.label_lag_days) + min_history + 31
+            # From one cutoff of the grid to the next, at most: once before the fitting cutoff, once before the test.
+            apart = 30 if source.cutoff_grid == "month" else 6
+            span = min_history + 2 * (target.lead_days + target.horizon_days + target.label_lag_days + apart)
             lacking = "matured cutoff"
             if plan is not None:
                 lacking = f"fitting cutoff whose outcomes were certain at the test cutoff {plan.test}"
+            weeks = ', or set cutoff_grid = "week" in the source' if source.cutoff_grid == "month" else ""
             raise NotEnoughDataError(
                 f"{target.name} on {source.name}: the history from {start} to {self.as_of} "
-                f"({(self.as_of - start).days} days) leaves no {lacking}. Expected about {span} days: "
-                f"{min_history} of history, then horizon ({target.horizon_days}) and label lag "
-                f"({target.label_lag_days}) twice. Bring more history, shorten horizon_days, "
-                'or set cutoff_grid = "week" in the source.'
+                f"({(self.as_of - start).days} days) leaves no {lacking}. Expected {span} days: "
+                f"{min_history} of history, then lead time ({target.lead_days}), horizon ({target.horizon_days}) and "
+                f"label lag ({target.label_lag_days}) twice, and up to {apart} each time to the next cutoff. "
+                f"Bring more history or shorten horizon_days{weeks}."
             )
         return plan
 

@@ -98,15 +98,18 @@ def _asked(
     """
 
 
-def count_rows(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> int:
-    """Count the rows a target has at these cutoffs, as far as their snapshots are there."""
+def count_eligible(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> dict[date, int]:
+    """Count a target's eligible customers at each of these cutoffs; none where a snapshot is not there."""
+    counts = dict.fromkeys(cutoffs, 0)
     there = [path for path in map(snapshots.features_path, cutoffs) if path.is_file()]
-    if not there:
-        return 0
-    paths = ", ".join(literal(str(path)) for path in there)
-    query = f"SELECT count(*) FROM read_parquet([{paths}]) WHERE {quoted(f'eligible__{target.name}')}"
-    with connect() as connection:
-        return int(connection.execute(query).fetchall()[0][0])
+    if there:
+        paths = ", ".join(literal(str(path)) for path in there)
+        eligible = quoted(f"eligible__{target.name}")
+        with connect() as connection:
+            counts |= connection.execute(
+                f"SELECT cutoff, count(*) FROM read_parquet([{paths}]) WHERE {eligible} GROUP BY cutoff"
+            ).fetchall()
+    return counts
 
 
 def count_funnel(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> pd.DataFrame:

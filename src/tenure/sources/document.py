@@ -69,7 +69,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "timezone": (ZONE, "of the business: its days begin there"),
     "raw_timezone": (ZONE, "of the timestamps in the raw files, where it is another"),
     "earliest_day": (DAY, "before which nothing happened: older dates are rejected"),
-    "cutoff_grid": (Grid, "how far cutoffs lie apart"),
+    "cutoff_grid": (Grid, "how far cutoffs lie apart, where the data's length is not to say"),
     "min_history_days": (HISTORY, "history a fitting cutoff has behind it, at least"),
     "margin_rate": (NUMBER, "share of revenue that is margin"),
     "published": (str, "where the data is published"),

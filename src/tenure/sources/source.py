@@ -30,7 +30,7 @@ class Source:
     timezone: str = "UTC"
     raw_timezone: str = ""
     earliest_day: str = ""  # facts before it are rejected as impossible
-    cutoff_grid: Grid = "month"
+    cutoff_grid: Grid | None = None  # None: as the data's length allows
     min_history_days: int | None = None
     margin_rate: float = 0.3  # share of revenue that is margin; an assumption until the company states it
     published: str = ""

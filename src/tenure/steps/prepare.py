@@ -10,6 +10,7 @@ import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.features.catalogue import describe
+from tenure.snapshots.asked_cutoffs import plan_asked
 from tenure.snapshots.rows import count_funnel
 from tenure.steps.opening import Session
 
@@ -51,7 +52,8 @@ def build_snapshots(session: Session, targets: Iterable[str] = ()) -> pd.DataFra
     # All cutoffs in one pass: the engine reads each table once per window, not once per cutoff.
     # Where no target can be asked, there may be no customers either.
     counts = session.snapshots.build_features(cutoffs) if plans else {"built": 0, "reused": 0}
-    for name, plan in plans.items():
+    for name in plans:
+        plan = plan_asked(session.snapshots, session.target(name))
         session.snapshots.build_labels(session.target(name), plan.all)
         rows.append({"target": name, "status": "ready", "test_cutoff": plan.test, "fitting_cutoffs": len(plan.fitting)})
     table = pd.DataFrame(rows)
@@ -62,6 +64,6 @@ def build_snapshots(session: Session, targets: Iterable[str] = ()) -> pd.DataFra
 def base_rates(session: Session, target: str) -> pd.DataFrame:
     """Show a target's funnel at each matured cutoff. => cutoff, known, eligible, positives, base_rate"""
     asked = session.target(target)
-    plan = session.snapshots.plan(asked)
+    plan = plan_asked(session.snapshots, asked)
     session.snapshots.build_labels(asked, plan.all)
     return count_funnel(session.snapshots, asked, plan.all)

@@ -41,7 +41,7 @@ def record_training(session: Session, audited: Audited, verdict: Verdict, versio
         definition=_definition(result.target),
         data=_data(result, audited.audit.unproven),
         model=_model(result, version),
-        results=_results(audited, [*warnings_of(result), *_score_shift(session, result)]),
+        results=_results(audited, [*warnings_of(result), *audited.card.remarks, *_score_shift(session, result)]),
         judgement=_judgement(verdict, audited.audit),
     )
     folder = session.training_folder(result.target.name)
@@ -71,6 +71,7 @@ def _data(result: TrainingResult, unproven: list[str]) -> Data:
     return Data(
         test_cutoff=str(result.plan.test),
         fitting_cutoffs=[str(cutoff) for cutoff in result.plan.fitting],
+        cutoff_grid=result.plan.grid,
         counts={
             "eligible": result.evaluation.rows,
             "positives": result.evaluation.positives,

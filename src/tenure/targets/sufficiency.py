@@ -16,27 +16,33 @@ def check_positives(target: Target, fitting: Mapping[str, int], test: Mapping[st
 
     Raises
     ------
-    NotEnoughDataError : fewer than 30 positives to fit on, 10 to test on, or a label of one class; says what would
-        suffice.
+    NotEnoughDataError : nobody to ask, a label of one class, or fewer than 30 positives to fit on and 10 to test on.
+        How many times as many customers would suffice for both blocks is said where both hold both classes: of a class
+        that was never seen no number of customers promises any.
     """
-    for what, counts, least in (("fitting", fitting, MIN_FITTING_POSITIVES), ("test", test, MIN_TEST_POSITIVES)):
-        rows, positives = counts["rows"], counts["positives"]
-        if not rows:
+    blocks = (("fitting", fitting, MIN_FITTING_POSITIVES), ("test", test, MIN_TEST_POSITIVES))
+    for what, counts, least in blocks:
+        if not counts["rows"]:
             raise NotEnoughDataError(
                 f"{target.name}: no customer of the {what} block may be asked: none {target.describe_eligible()}. Expected at least "
                 f"{least} who {target.positive}; check that the tables {', '.join(target.tables)} hold what the question needs."
             )
-        if positives < least:
-            share = (
-                f" About {least / max(positives, 1):.1f} times as many customers or a longer horizon would suffice."
-                if positives
-                else ""
-            )
+    for what, counts, least in blocks:
+        if counts["positives"] in (0, counts["rows"]):
             raise NotEnoughDataError(
-                f"{target.name}: {positives} of {rows:,} eligible rows (customer and cutoff) of the {what} block {target.positive}. Expected at least {least}.{share}"
+                f"{target.name}: {_found(target, what, counts)}: there is no other class to tell them from. Expected both, and at least "
+                f"{least} who {target.positive}; check the target's outcome, its horizon and the data's end."
             )
-        if positives == rows:
+    # In tenths, rounded up: 1.1 times as many as 9 are not 10.
+    times = max(-(-10 * least // counts["positives"]) for _, counts, least in blocks) / 10
+    for what, counts, least in blocks:
+        if counts["positives"] < least:
             raise NotEnoughDataError(
-                f"{target.name}: every one of {rows:,} eligible rows (customer and cutoff) of the {what} block {target.positive}: there is no other class to tell "
-                "them from. Expected both; check the target's outcome and the data's end."
+                f"{target.name}: {_found(target, what, counts)}. Expected at least {least}. "
+                f"About {times:.1f} times as many customers would suffice."
             )
+
+
+def _found(target: Target, what: str, counts: Mapping[str, int]) -> str:
+    of = f"{counts['positives']:,} of {counts['rows']:,} eligible rows (customer and cutoff)"
+    return f"{of} of the {what} block {target.positive}"

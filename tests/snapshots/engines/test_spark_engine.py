@@ -247,7 +247,12 @@ def test_ages_of_customers_are_the_same_on_both_engines(tmp_path):
         Snapshots(Workspace(tmp_path), facts, date(2024, 6, 2)),
         lambda all_: [column for column in all_.columns if column.table == "customers"],
     )
-    assert [column.name for column in snapshots.columns] == ["years_since_born", "years_since_ends"]
+    assert [column.name for column in snapshots.columns] == [
+        "days_since_registered",
+        "days_since_born",
+        "days_since_ends",
+    ]
     (table,) = assert_engines_agree(snapshots, tmp_path / "built", [date(2024, 3, 2)]).values()
-    assert table["years_since_born"].round(3).tolist()[0] == 44.003 and table["years_since_born"].isna().tolist()[1]
-    assert table["years_since_ends"].isna().tolist() == [True, False]
+    assert table["days_since_born"].tolist()[0] == 16072 and table["days_since_born"].isna().tolist()[1]
+    assert table["days_since_ends"].isna().tolist() == [True, False]
+    assert table["days_since_registered"].tolist() == [61, 61]
