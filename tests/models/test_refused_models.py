@@ -24,6 +24,7 @@ from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
 
+WORDS = {"heuristic": "heuristic", "feature": "best single feature", "logistic": "logistic regression"}
 GOOD = TrainingSettings(learning_rate=0.08, folds=3, early_stopping_trees=20)
 
 
@@ -48,7 +49,7 @@ def judged(evaluation, card=None):
         difference=card.difference_to("champion") if card else None, silent=card.silent if card else "",
     )  # fmt: skip
     return judge(
-        evaluation, standing, audit_errors=(), slices=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
+        evaluation, standing, taken="trees", baseline="logistic", words=WORDS, audit_errors=(), slices=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
     )  # fmt: skip
 
 

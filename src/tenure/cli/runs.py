@@ -107,9 +107,10 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
     why = f"; it {target['reason']}" if target["status"] == "blocked" else ""
     auc = f"AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f})"
     counts = f"{target['positives']:,} positive of {target['eligible']:,} eligible"
+    baseline = metrics.get("auc_baseline")
+    against = f" against {baseline:.3f} of the {target['baseline_in_words']}" if baseline is not None else ""
     return (
-        f"{target['status']}, {auc} against {metrics['auc_heuristic']:.3f} of the heuristic; "
-        f"{counts} at {target['test_cutoff']}, {target['horizon_days']} days{why}"
+        f"{target['status']}, {auc}{against}; {counts} at {target['test_cutoff']}, {target['horizon_days']} days{why}"
     )
 
 
