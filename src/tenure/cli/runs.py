@@ -107,10 +107,12 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
     why = f"; it {target['reason']}" if target["status"] == "blocked" else ""
     auc = f"AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f})"
     counts = f"{target['positives']:,} positive of {target['eligible']:,} eligible"
-    baseline = metrics.get("auc_baseline")
-    against = f" against {baseline:.3f} of the {target['baseline_in_words']}" if baseline is not None else ""
+    words = target["baselines"]
+    aucs = {words[name]: metrics[f"auc_{name}"] for name in words if f"auc_{name}" in metrics}
+    baselines = ", ".join(f"{name} {'none' if auc is None else f'{auc:.3f}'}" for name, auc in aucs.items())
     return (
-        f"{target['status']}, {auc}{against}; {counts} at {target['test_cutoff']}, {target['horizon_days']} days{why}"
+        f"{target['status']}, {auc} of the {words[target['taken']]}; {baselines}; "
+        f"{counts} at {target['test_cutoff']}, {target['horizon_days']} days{why}"
     )
 
 

@@ -23,6 +23,8 @@ METRICS = (
     "auc_high",
     "auc_heuristic",
     "auc_rule",  # its former name, for one more version
+    "auc_feature",
+    "auc_logistic",
     "auc_baseline",
     "average_precision",
     "log_loss",
@@ -85,7 +87,7 @@ def _target_document(record: TrainingRecord) -> dict[str, Any]:
         "metrics": {key: results.metrics.get(key) for key in METRICS} if results.metrics else {},
         "taken": model.taken,
         "baseline": results.baseline,
-        "baseline_in_words": results.baselines.get(results.baseline, ""),
+        "baselines": results.baselines,
         "heuristic": record.definition.heuristic,
         "model": model.name,
         "model_version": model.version,
