@@ -57,20 +57,22 @@ def strengths(table: pd.DataFrame, labels: np.ndarray, folds: Folds) -> np.ndarr
 
 def _strengths(values: pd.Series, labels: np.ndarray, held_by: np.ndarray, folds: int) -> np.ndarray:
     level = values.rank(pct=True).mul(LEVELS - 1).round().add(1).fillna(0).to_numpy(dtype=int)
-    place, shape = held_by * (LEVELS + 1) + level, (folds + 1, LEVELS + 1)
-    positives, rows = (np.bincount(place, weights, np.prod(shape)).reshape(shape) for weights in (labels, None))
-    # Of all rows but those that a fold holds out; the last row holds none out.
-    positives, negatives = (total.sum(axis=0) - _but_last(total) for total in (positives, rows - positives))
-    last = [*range(1, LEVELS + 1), 0]
-    return np.asarray(np.maximum(_from_half(positives, negatives), _from_half(positives[:, last], negatives[:, last])))
-
-
-def _but_last(counts: np.ndarray) -> np.ndarray:
-    return np.vstack([counts[:-1], np.zeros_like(counts[-1])])
+    shape = (folds + 1, LEVELS + 1)
+    positives, negatives = (
+        np.bincount(held_by * (LEVELS + 1) + level, weights, shape[0] * shape[1]).reshape(shape)
+        for weights in (labels, 1 - labels)
+    )
+    # Of all rows but those that a fold holds out; the last row is of all.
+    positives, negatives = (
+        np.vstack([counts.sum(axis=0) - counts[:folds], counts.sum(axis=0)]) for counts in (positives, negatives)
+    )
+    last = np.roll(np.arange(LEVELS + 1), -1)
+    both = _from_half(positives, negatives), _from_half(positives[:, last], negatives[:, last])
+    return np.asarray(np.maximum(*both))
 
 
 def _from_half(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Return how far the AUC lies from one half, by counts per level; ties count half."""
     below = np.cumsum(negatives, axis=1) - negatives / 2
-    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-    return np.asarray(np.abs((positives * below).sum(axis=1) / np.maximum(pairs, 1) - 0.5) * (pairs > 0))
+    pairs = np.maximum(positives.sum(axis=1) * negatives.sum(axis=1), 1)
+    return np.asarray(np.abs((positives * below).sum(axis=1) / pairs - 0.5))

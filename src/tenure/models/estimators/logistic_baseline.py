@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenure.models.estimators.protocol import Estimator, FittingRows, Folds
 from tenure.models.estimators.settings import TrainingSettings
 
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
 QUANTILES = 100
 # Ridge penalty (scikit-learn's C): hundreds of features that repeat each other ask for more than its default of 1.
 RIDGE = 0.1
+# More rows would not move a few hundred coefficients, and take memory that a training is not given.
+MOST_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,16 @@ class Linear(Estimator):
         if not rows.matrix.shape[1]:
             rate = float(np.mean(rows.labels))
             return cls((), float(np.log(rate / (1 - rate))))
-        return cls._of(_ranked(rows), rows.labels, rows.weights)
+        quantiles, design, marked = _prepared(rows)
+        fitted = _regression(design, rows, np.arange(len(design)))
+        slopes, marks = fitted.coef_[0, : len(quantiles)], np.zeros(len(quantiles))
+        marks[marked] = fitted.coef_[0, len(quantiles) :]
+        means = (slopes * design[:, : len(quantiles)] + marks * np.isnan(rows.matrix)).mean(axis=0)
+        columns = [
+            LinearColumn(knots, float(slope), float(mark), float(mean))
+            for knots, slope, mark, mean in zip(quantiles, slopes, marks, means, strict=True)
+        ]
+        return cls(tuple(columns), float(fitted.intercept_[0]))
 
     @classmethod
     def cross_fit(
@@ -57,31 +72,11 @@ class Linear(Estimator):
         """Fit each fold on ranks among all rows, which know no label: ranking them takes longer than fitting."""
         if not rows.matrix.shape[1]:
             return super().cross_fit(rows, folds, settings, directions=directions)
-        ranked, raw = _ranked(rows), np.full(len(rows.labels), np.nan)
+        _, design, _ = _prepared(rows)
+        raw = np.full(len(rows.labels), np.nan)
         for fitting, held_out in folds:
-            weights = None if rows.weights is None else rows.weights[fitting]
-            fitted = cls._of(ranked.part(fitting), rows.labels[fitting], weights)
-            raw[held_out] = fitted._of_ranks(ranked.part(held_out)).sum(axis=1) + fitted.intercept
+            raw[held_out] = _regression(design, rows, fitting).decision_function(design[held_out])
         return 0, raw
-
-    @classmethod
-    def _of(cls, ranked: _Ranked, labels: np.ndarray, weights: np.ndarray | None) -> Linear:
-        from sklearn.linear_model import LogisticRegression
-
-        # Features of one table are unknown together: one mark serves them all.
-        _, marked = np.unique(ranked.unknown, axis=1, return_index=True)
-        design = np.hstack([ranked.ranks, ranked.unknown[:, marked]])
-        # Rows are many more than columns: Newton's steps take a tenth of the time of lbfgs.
-        model = LogisticRegression(C=RIDGE, solver="newton-cholesky", max_iter=100)
-        fitted = model.fit(design, labels, sample_weight=weights)
-        slopes, marks = fitted.coef_[0, : ranked.ranks.shape[1]], np.zeros(ranked.ranks.shape[1])
-        marks[marked] = fitted.coef_[0, len(slopes) :]
-        means = (slopes * ranked.ranks + marks * ranked.unknown).mean(axis=0)
-        columns = [
-            LinearColumn(knots, float(slope), float(mark), float(mean))
-            for knots, slope, mark, mean in zip(ranked.quantiles, slopes, marks, means, strict=True)
-        ]
-        return cls(tuple(columns), float(fitted.intercept_[0]))
 
     def raw_scores(self, matrix: np.ndarray) -> np.ndarray:
         return np.asarray(self._parts(matrix).sum(axis=1) + self.intercept)
@@ -108,29 +103,18 @@ class Linear(Estimator):
         return cls(tuple(columns), document["intercept"])
 
     def _parts(self, matrix: np.ndarray) -> np.ndarray:
-        quantiles = [column.quantiles for column in self.columns]
-        return self._of_ranks(_Ranked(quantiles, _ranks(matrix, quantiles), np.isnan(matrix)))
-
-    def _of_ranks(self, ranked: _Ranked) -> np.ndarray:
-        slopes = np.array([column.coefficient for column in self.columns])
-        marks = np.array([column.when_unknown for column in self.columns])
-        return np.asarray(slopes * ranked.ranks + marks * ranked.unknown)
+        parts = np.empty(matrix.shape)
+        for index, column in enumerate(self.columns):
+            ranks = rank_among(matrix[:, index], column.quantiles)
+            parts[:, index] = column.coefficient * ranks + column.when_unknown * np.isnan(matrix[:, index])
+        return parts
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    """Rows as ranks among each feature's quantiles, and which values are unknown; both rows x features."""
+def _prepared(rows: FittingRows) -> tuple[list[tuple[float, ...]], np.ndarray, np.ndarray]:
+    """Rank rows among themselves, once for all folds and the fit on all rows.
 
-    quantiles: Sequence[tuple[float, ...]]
-    ranks: np.ndarray
-    unknown: np.ndarray
-
-    def part(self, row_numbers: np.ndarray) -> _Ranked:
-        return _Ranked(self.quantiles, self.ranks[row_numbers], self.unknown[row_numbers])
-
-
-def _ranked(rows: FittingRows) -> _Ranked:
-    """Rank rows among themselves, once for all folds and the fit on all rows."""
+    => quantiles of each feature; the regressors: each feature's ranks, then marks of the unknown; whose marks they are.
+    """
     if "ranked" not in rows.prepared:
         grid = np.linspace(0, 1, min(QUANTILES, len(rows.matrix)))
         unknown = np.isnan(rows.matrix)
@@ -139,16 +123,23 @@ def _ranked(rows: FittingRows) -> _Ranked:
             tuple(np.nanquantile(column, grid).tolist()) if not blank.all() else (0.0,) * len(grid)
             for column, blank in zip(rows.matrix.T, unknown.T, strict=True)
         ]
-        rows.prepared["ranked"] = _Ranked(quantiles, _ranks(rows.matrix, quantiles), unknown)
-    ranked: _Ranked = rows.prepared["ranked"]
-    return ranked
+        ranks = [rank_among(column, knots) for column, knots in zip(rows.matrix.T, quantiles, strict=True)]
+        # Features of one table are unknown together: one mark serves them all.
+        marked = np.unique(unknown, axis=1, return_index=True)[1]
+        rows.prepared["ranked"] = quantiles, np.column_stack([*ranks, unknown[:, marked]]), marked
+    found: tuple[list[tuple[float, ...]], np.ndarray, np.ndarray] = rows.prepared["ranked"]
+    return found
 
 
-def _ranks(matrix: np.ndarray, quantiles: Sequence[tuple[float, ...]]) -> np.ndarray:
-    ranks = np.empty(matrix.shape)
-    for index, knots in enumerate(quantiles):
-        ranks[:, index] = rank_among(matrix[:, index], knots)
-    return ranks
+def _regression(design: np.ndarray, rows: FittingRows, numbers: np.ndarray) -> LogisticRegression:
+    """Fit the rows of these numbers, evenly thinned where they are very many."""
+    from sklearn.linear_model import LogisticRegression
+
+    numbers = numbers[:: -(-len(numbers) // MOST_ROWS)]
+    weights = None if rows.weights is None else rows.weights[numbers]
+    # Rows are many more than columns: Newton's steps take a tenth of the time of lbfgs.
+    model = LogisticRegression(C=RIDGE, solver="newton-cholesky", max_iter=100)
+    return model.fit(design[numbers], rows.labels[numbers], sample_weight=weights)
 
 
 def rank_among(values: np.ndarray, quantiles: tuple[float, ...]) -> np.ndarray:
