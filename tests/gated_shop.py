@@ -91,8 +91,8 @@ def change(workspace, what):
             client.set_model_version_tag("shop-lapse", "1", "tenure.gates", gates)
     if what == "files deleted":
         shutil.rmtree(artefact(workspace, ".").parent)
-    elif what == "booster cut short":
-        path = artefact(workspace, "booster.txt")
+    elif what == "model cut short":
+        path = artefact(workspace, "model.json")
         path.write_text(path.read_text()[:1000])
     elif what == "intercept changed":
         path = artefact(workspace, "model.json")

@@ -10,7 +10,7 @@ from tenure.runs import step_cache
 
 PACKAGE = Path(code_keys.__file__).parents[1]
 STEPS = ("01_ingest", "02_features", "03_train", "04_score", "05_report", "06_review", "07_audit")
-FITS = ("tenure.models.train", "tenure.models.choice")
+FITS = ("tenure.models.train", "tenure.models.best_feature")
 
 
 @pytest.fixture

@@ -20,13 +20,15 @@ ODDS = GENERATOR.normal(-1.5, 1.2, 4000)
 TRUE = 1 / (1 + np.exp(-ODDS))
 LABELS = (GENERATOR.random(4000) < TRUE).astype(int)
 RULE = ODDS + GENERATOR.normal(0, 3, 4000)
+COUNT = ODDS + GENERATOR.normal(0, 2, 4000)
 WORSE = 1 / (1 + np.exp(-(ODDS + GENERATOR.normal(0, 0.7, 4000))))
 
 
 def evaluation(propensities):
-    return evaluate(LABELS, propensities, RULE, TRUE)
+    return evaluate(LABELS, propensities, {"heuristic": RULE, "feature": COUNT}, baseline="feature")
 
 
+WORDS = {"heuristic": "heuristic", "feature": "best single feature “visits (30 d)”", "logistic": "logistic regression"}
 NO_SLICES = pd.DataFrame(columns=["positives", "auc_high"])
 CHALLENGER = Challenger("shop-lapse", "own", "2024-06-01", "2024-03-01", 0.8, is_quick=False)
 
@@ -53,7 +55,15 @@ def standing(difference=None, champion=None, challenger=CHALLENGER, *, is_same_q
 
 def judge(evaluation, difference=None, **found):
     """Judge what is sound in all that is not given."""
-    sound = {"audit_errors": (), "slices": NO_SLICES, "seconds_per_1000_rows": 0.1, "megabytes": 1.0}
+    sound = {
+        "taken": "trees",
+        "baseline": "feature",
+        "words": WORDS,
+        "audit_errors": (),
+        "slices": NO_SLICES,
+        "seconds_per_1000_rows": 0.1,
+        "megabytes": 1.0,
+    }
     return judge_all(evaluation, standing(difference), **sound | found)
 
 
@@ -63,7 +73,7 @@ def failed(verdict):
 
 def test_a_good_model_passes_every_gate():
     verdict = judge(evaluation(TRUE))
-    assert verdict.is_promotable and "better than the heuristic: AUC" in verdict.reason
+    assert verdict.is_promotable and "better than the baseline: AUC" in verdict.reason
     assert verdict.code == "first" and verdict.reason.endswith("better than the champion: no version is champion yet")
 
 
@@ -97,9 +107,56 @@ def test_a_model_that_promises_too_extremely_or_too_timidly_is_blocked(stretch, 
     assert failed(verdict) == ["calibrated"] and words in verdict.reason
 
 
-def test_a_model_no_better_than_its_heuristic_beyond_noise_is_blocked():
-    barely = 1 / (1 + np.exp(-(RULE + GENERATOR.normal(0, 0.01, 4000)) / 4))
-    assert "better than the heuristic" in failed(judge(evaluation(barely)))
+def test_a_model_no_better_than_its_baseline_beyond_noise_is_blocked_and_the_baseline_is_named():
+    barely = 1 / (1 + np.exp(-(COUNT + GENERATOR.normal(0, 0.01, 4000)) / 4))
+    verdict = judge(evaluation(barely))
+    assert failed(verdict) == ["better than the baseline"] and verdict.code == "baseline"
+    assert "of the best single feature “visits (30 d)” (paired difference" in verdict.reason
+
+
+def test_a_constant_heuristic_is_none_and_what_ranks_as_well_as_one_count_does_not_pass_by_it():
+    barely = 1 / (1 + np.exp(-(COUNT + GENERATOR.normal(0, 0.01, 4000)) / 4))
+    found = evaluate(LABELS, barely, {"heuristic": np.full(4000, 90.0), "feature": COUNT}, baseline="feature")
+    assert found.metrics["auc_low"] > 0.5 and found.metrics["auc_baseline"] == found.metrics["auc_feature"]
+    assert not {"auc_heuristic", "auc_rule"} & found.metrics.keys() and "heuristic" not in found.differences
+    verdict = judge(found)
+    assert failed(verdict) == ["better than the baseline"] and "; the heuristic is none" in verdict.reason
+    better = evaluate(LABELS, TRUE, {"heuristic": np.full(4000, np.nan), "feature": COUNT}, baseline="feature")
+    assert judge(better).is_promotable, "the twin: it beats the count"
+
+
+def test_a_baseline_that_is_constant_at_the_test_cutoff_is_not_beaten():
+    found = evaluate(LABELS, TRUE, {"heuristic": np.zeros(4000), "feature": COUNT}, baseline="heuristic")
+    verdict = judge(found, baseline="heuristic")
+    assert failed(verdict) == ["better than the baseline"] and "ranks nobody any more" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("taken", "others", "words"),
+    [
+        ("logistic", {"heuristic": RULE, "feature": RULE}, "of the heuristic (paired difference"),
+        ("logistic", {"feature": RULE}, "against 0.500 of chance"),
+        ("feature", {"heuristic": COUNT, "logistic": COUNT}, "against 0.500 of chance"),
+    ],
+)
+def test_who_is_the_baseline_beats_what_is_simpler_and_not_itself(taken, others, words):
+    calibrated = 1 / (1 + np.exp(-(COUNT - 3) / 3))
+    found = evaluate(LABELS, calibrated, {taken: calibrated, **others}, baseline=taken)
+    (gate,) = [g for g in judge(found, taken=taken, baseline=taken).gates if g.code == "baseline"]
+    assert gate.passed and words in gate.found and "it is itself the best of the baselines" in gate.found
+    random = np.random.default_rng(3).random(4000)
+    found = evaluate(LABELS, random, {taken: random, **others}, baseline=taken)
+    (gate,) = [g for g in judge(found, taken=taken, baseline=taken).gates if g.code == "baseline"]
+    assert not gate.passed, "the twin ranks at random"
+
+
+def test_a_logistic_regression_that_days_since_the_renewal_alone_beat_is_blocked_by_that_name():
+    noisy = 1 / (1 + np.exp(-(ODDS + GENERATOR.normal(0, 2.5, 4000)) / 3))
+    found = evaluate(LABELS, noisy, {"heuristic": RULE, "feature": ODDS, "logistic": noisy}, baseline="logistic")
+    words = WORDS | {"feature": "best single feature “days since the renewal”"}
+    verdict = judge(found, taken="logistic", baseline="logistic", words=words)
+    assert "better than the baseline" in failed(verdict)
+    assert "the best single feature “days since the renewal” beats it: -0." in verdict.reason
 
 
 def test_a_slice_ranked_upside_down_is_named_and_blocks():

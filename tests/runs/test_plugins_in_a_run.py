@@ -24,7 +24,6 @@ TARGET = Target(
     heuristic=Heuristic("-days_since_order", "the fewest days since the last order"),
     positive="ordered",
     horizon_days=45,
-    logistic_features=("days_since_order", "count_orders_365d"),
 )
 """
 WINBACK = TARGET.format(name="winback", when="more than 30 days ago", eligible="min(age_days) > 30")

@@ -44,7 +44,7 @@ SCORED = ("scored", "scored")
         ("model renamed", "no_champion", "tenure run shop --targets lapse", LATER),
         ("alias moved to a foreign version", "unusable", "tenure run shop", AS_OF),
         ("files deleted", "unusable", "tenure run shop", LATER),
-        ("booster cut short", "unusable", "tenure run shop", AS_OF),
+        ("model cut short", "unusable", "tenure run shop", AS_OF),
         ("intercept changed", "unusable", "tenure run shop", LATER),
     ],
 )

@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pandas as pd
@@ -13,7 +14,8 @@ from tenure.core.errors import NotEnoughDataError
 from tenure.core.workspace import Workspace
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines import duckdb_engine
-from tenure.snapshots.rows import count_eligible, read_rows
+from tenure.snapshots.rows import count_eligible, read_rows, telling_heuristics
+from tenure.targets.definition import Heuristic
 from tenure.targets.sufficiency import check_positives
 
 CUTOFF = date(2024, 4, 1)
@@ -277,3 +279,22 @@ def test_what_is_first_told_after_the_as_of_makes_no_feature_as_of_then(tmp_path
     assert "count_products" not in kinds["now"] and kinds["now"] == kinds["then"]
     later_on = [column.name for column in Snapshots(Workspace(tmp_path), source, date(2024, 5, 2)).columns]
     assert "count_products" in later_on and any("ticket" in name for name in later_on)
+
+
+def test_the_first_heuristic_whose_columns_are_there_and_that_tells_customers_apart_is_the_one(tmp_path):
+    snapshots, _ = snapshot(
+        tmp_path, "ana 2024-03-10 2024-03-10 o1 p 1 10", "ben 2024-03-20 2024-03-20 o2 p 1 10"
+    )  # fmt: skip
+    lapse = snapshots.targets["lapse"]
+    absent, constant = Heuristic("coalesce(usage_30d, 0)", "usage"), Heuristic("0 * days_since_order", "nothing")
+    recency = Heuristic("days_since_order", "recency")
+
+    def ranked(*heuristics):
+        asked = replace(lapse, heuristic=heuristics)
+        rows = read_rows(snapshots, asked, [CUTOFF], [], labels=False)
+        names = [each.meaning for each in telling_heuristics(snapshots, asked, [CUTOFF])]
+        return names, dict(zip(rows["customer_id"], rows["heuristic_score"], strict=True))
+
+    assert ranked(absent, constant, recency) == (["recency"], {"ana": 22, "ben": 12})
+    names, scores = ranked(absent, constant)
+    assert names == [] and all(math.isnan(score) for score in scores.values()), "none ranks nobody"

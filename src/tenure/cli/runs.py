@@ -107,8 +107,11 @@ def _outcome(name: str, target: dict[str, Any]) -> str:
     why = f"; it {target['reason']}" if target["status"] == "blocked" else ""
     auc = f"AUC {metrics['auc']:.3f} ({metrics['auc_low']:.3f}-{metrics['auc_high']:.3f})"
     counts = f"{target['positives']:,} positive of {target['eligible']:,} eligible"
+    words = target["baselines"]
+    aucs = {words[name]: metrics[f"auc_{name}"] for name in words if f"auc_{name}" in metrics}
+    baselines = ", ".join(f"{name} {'none' if auc is None else f'{auc:.3f}'}" for name, auc in aucs.items())
     return (
-        f"{target['status']}, {auc} against {metrics['auc_heuristic']:.3f} of the heuristic; "
+        f"{target['status']}, {auc} of the {words[target['taken']]}; {baselines}; "
         f"{counts} at {target['test_cutoff']}, {target['horizon_days']} days{why}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,16 @@ import pandas as pd
 from tenure.core.auc import CONFIDENCE, STANDARD_ERRORS, Auc, auc_difference, auc_with_interval
 from tenure.models.resampling import BINS, metric_intervals
 
+# The baselines, the simplest first: what a team would rank by, the best single feature, a logistic regression on all.
+BASELINES = HEURISTIC, FEATURE, LOGISTIC = "heuristic", "feature", "logistic"
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model at one test cutoff, next to the heuristic, a logistic regression and the base rate.
+    """A model at one test cutoff, next to its baselines and the base rate.
 
+    ``differences``: AUC of the model less that of each baseline, paired. A heuristic that tells nobody apart is in none
+    of the figures.
     ``deciles``: decile, customers, positives, label_rate, lift, mean_propensity. ``reliability``: the same ten bins of
     equal count, from the lowest propensity, with the interval of the label rate.
     """
@@ -22,7 +28,7 @@ class Evaluation:
     rows: int
     positives: int
     metrics: dict[str, float]
-    difference_to_heuristic: Auc
+    differences: dict[str, Auc]
     deciles: pd.DataFrame
     reliability: pd.DataFrame
 
@@ -51,25 +57,26 @@ def as_ranking(heuristic_scores: np.ndarray | pd.Series) -> np.ndarray:
 def evaluate(
     labels: np.ndarray,
     propensities: np.ndarray,
-    heuristic_scores: np.ndarray,
-    logistic_propensities: np.ndarray,
+    baselines: Mapping[str, np.ndarray | pd.Series],
     *,
+    baseline: str = LOGISTIC,
     capacity: int = 0,
 ) -> Evaluation:
     """Evaluate propensities on labels, one row per customer at one test cutoff.
 
-    ``capacity``: how many customers can be contacted; 0 means a tenth of them.
+    ``baselines``: scores of the heuristic, propensities of feature and logistic, as far as there are any; ``baseline``
+    names the one that was the best in the fitting block. ``capacity``: how many customers can be contacted; 0 means a tenth of them.
 
     Raises
     ------
     NotEnoughDataError : fewer than two positives or negatives.
     """
-    from sklearn.metrics import average_precision_score, brier_score_loss, log_loss
+    from sklearn.metrics import brier_score_loss, log_loss
 
     labels = np.asarray(labels).astype(int)
-    heuristic = as_ranking(heuristic_scores)
-    auc, auc_heuristic = auc_with_interval(labels, propensities), auc_with_interval(labels, heuristic)
-    auc_logistic = auc_with_interval(labels, logistic_propensities)
+    rankings = {name: as_ranking(scores) for name, scores in baselines.items()}
+    if HEURISTIC in rankings and not np.ptp(rankings[HEURISTIC]):
+        del rankings[HEURISTIC]
     base_rate = float(labels.mean())
     deciles = lift_by_decile(labels, propensities)
     reliability = reliability_bins(labels, propensities)
@@ -79,35 +86,42 @@ def evaluate(
     contacts = min(capacity or -(-len(labels) // BINS), len(labels))
     order = np.argsort(-np.asarray(propensities), kind="stable")
     metrics = {
-        **_with_ends("auc", auc),
-        **_with_ends("auc_heuristic", auc_heuristic),
-        **_with_ends("auc_logistic", auc_logistic),
-        "average_precision": float(average_precision_score(labels, propensities)),
-        "average_precision_heuristic": float(average_precision_score(labels, heuristic)),
-        "average_precision_logistic": float(average_precision_score(labels, logistic_propensities)),
+        **_of_ranking(labels, propensities),
         "log_loss": float(log_loss(labels, clipped)),
-        "log_loss_logistic": float(log_loss(labels, np.clip(logistic_propensities, 1e-6, 1 - 1e-6))),
         "log_loss_base_rate": float(log_loss(labels, np.full(len(labels), base_rate))),
         "brier": float(brier_score_loss(labels, clipped)),
         "ece": float((reliability["customers"] * gaps).sum() / len(labels)),
         **line,
         "ece_by_chance": ece_by_chance(clipped),
-        "lift_top_decile": float(deciles["lift"].iloc[0]),
-        "lift_top_decile_heuristic": float(lift_by_decile(labels, heuristic)["lift"].iloc[0]),
         "capacity": contacts,
         "lift_at_capacity": float(labels[order[:contacts]].mean()) / base_rate,
         "base_rate": base_rate,
     }
     metrics |= metric_intervals(labels, propensities, contacts / len(labels))
+    for name, ranking in rankings.items():
+        metrics |= _of_ranking(labels, ranking, f"_{name}")
+        if name != HEURISTIC:
+            metrics[f"log_loss_{name}"] = float(log_loss(labels, np.clip(ranking, 1e-6, 1 - 1e-6)))
+    if baseline in rankings:
+        metrics |= {f"auc_baseline{end}": metrics[f"auc_{baseline}{end}"] for end in ("", "_low", "_high")}
     # Under their former names for one more version.
-    metrics |= {former: metrics[name] for former, name in FORMER_NAMES.items()}
-    return Evaluation(
-        len(labels), int(labels.sum()), metrics, auc_difference(labels, propensities, heuristic), deciles, reliability
-    )
+    metrics |= {former: metrics[name] for former, name in FORMER_NAMES.items() if name in metrics}
+    differences = {name: auc_difference(labels, propensities, ranking) for name, ranking in rankings.items()}
+    return Evaluation(len(labels), int(labels.sum()), metrics, differences, deciles, reliability)
 
 
-def _with_ends(name: str, auc: Auc) -> dict[str, float]:
-    return {name: auc.value, f"{name}_low": auc.low, f"{name}_high": auc.high}
+def _of_ranking(labels: np.ndarray, scores: np.ndarray, of: str = "") -> dict[str, float]:
+    """Return what a ranking alone is worth: auc with its ends, average_precision, lift_top_decile."""
+    from sklearn.metrics import average_precision_score
+
+    auc = auc_with_interval(labels, scores)
+    return {
+        f"auc{of}": auc.value,
+        f"auc{of}_low": auc.low,
+        f"auc{of}_high": auc.high,
+        f"average_precision{of}": float(average_precision_score(labels, scores)),
+        f"lift_top_decile{of}": float(lift_by_decile(labels, scores)["lift"].iloc[0]),
+    }
 
 
 def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""The fitting block of one target: an estimator and the logistic baseline are fitted, and one of them is taken."""
+"""The fitting block of one target: an estimator and the baselines are fitted, and one of them is taken."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,9 +16,11 @@ from tenure.core.memory import rows_that_fit
 from tenure.core.plugins import Plugin
 from tenure.core.time_windows import CutoffPlan
 from tenure.features.definition import FeatureColumn, column_name
+from tenure.models.best_feature import train_best_feature
 from tenure.models.choice import Choice, choose_model
 from tenure.models.estimators.catalogue import LOGISTIC
 from tenure.models.estimators.settings import TrainingSettings
+from tenure.models.evaluate import FEATURE
 from tenure.models.folds import grouped_folds
 from tenure.models.kept_fits import KeptFits
 from tenure.models.model import FeatureMeaning
@@ -32,13 +34,12 @@ from tenure.targets.definition import Target
 class Fit:
     """What came of the fitting block; its table is gone before the test cutoff's is read.
 
-    ``choice``: which estimator was taken, and why. ``monotone_cost``: its out-of-fold AUC less that without the
+    ``choice``: what was taken, and why. ``monotone_cost``: its out-of-fold AUC less that without the
     target's monotone constraints, on a few folds; None where there are none, or nobody asked. ``fitting_texts``:
     cutoff, label and the text features of the fitting rows.
     """
 
     choice: Choice
-    logistic: TrainedModel
     monotone_cost: Auc | None
     columns: list[FeatureColumn]
     dropped_features: list[str]
@@ -57,7 +58,7 @@ def fit_target(
     *,
     with_monotone_cost: bool,
 ) -> Fit:
-    """Fit an estimator and the logistic baseline on the stacked fitting cutoffs, and choose one out of fold.
+    """Fit an estimator and the baselines on the stacked fitting cutoffs, and choose one out of fold.
 
     Raises
     ------
@@ -81,14 +82,17 @@ def fit_target(
             f"{target.name}: the {len(fitting):,} fitting rows are alike in each of {len(columns)} features. "
             "Expected one that tells customers apart; bring another table, such as usage, or attributes of customers."
         )
-    main, logistic = (
-        trained.told(_about(snapshots, target, plan))
-        for trained in _fit_both(snapshots, target, settings, estimator, fitting, useful, with_monotone_cost)
-    )
+    fits = {
+        name: trained.told(_about(snapshots, target, plan))
+        for name, trained in _fit_all(
+            snapshots, target, settings, estimator, fitting, useful, with_monotone_cost
+        ).items()
+    }
     return Fit(
-        choice=choose_model(main, logistic, labels, customers, is_asked_for=bool(target.estimator)),
-        logistic=logistic,
-        monotone_cost=_cost(main, labels, customers),
+        choice=choose_model(
+            fits, fitting["heuristic_score"].to_numpy(), labels, customers, is_asked_for=bool(target.estimator)
+        ),
+        monotone_cost=_cost(fits[estimator.name], labels, customers),
         columns=useful,
         dropped_features=dropped,
         fitting_texts=fitting[["cutoff", "label", *_texts(fitting, useful)]].copy(),
@@ -98,7 +102,7 @@ def fit_target(
     )
 
 
-def _fit_both(
+def _fit_all(
     snapshots: Snapshots,
     target: Target,
     settings: TrainingSettings,
@@ -106,8 +110,10 @@ def _fit_both(
     fitting: pd.DataFrame,
     useful: Sequence[FeatureColumn],
     with_monotone_cost: bool,
-) -> tuple[TrainedModel, TrainedModel]:
-    """Fit the estimator and the logistic baseline, each once for the same rows, settings and code."""
+) -> dict[str, TrainedModel]:
+    """Fit the best single feature, the logistic regression and the estimator, each once for the same rows, settings and
+    code; the simplest comes first.
+    """
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     meanings = [meaning_of(column) for column in useful]
     monotone = _monotone(target, useful)
@@ -117,23 +123,29 @@ def _fit_both(
     kept = KeptFits.of(snapshots.workspace.fits(source.name, target.name), fitting, asked, source.folder)
     folds = cache(lambda: grouped_folds(labels, customers, settings))
 
-    logistic_with = (LOGISTIC.name, settings, meanings, sorted(target.logistic_features))
-    logistic = kept.find(*logistic_with)
-    if logistic is None:
-        handful = [meaning for meaning in meanings if meaning.name in target.logistic_features]
-        fitted = train_logistic(fitting, labels, customers, handful, settings, folds=folds())
-        logistic = kept.keep(fitted, *logistic_with)
-    if estimator.name == LOGISTIC.name:
-        return logistic, logistic
-    made_with = (estimator.name, estimator.code, settings, meanings, sorted(monotone.items()), with_cost)
-    main = kept.find(*made_with)
-    if main is None:
-        fitted = train_model(
-            fitting, labels, customers, meanings, settings,
-            monotone=monotone, folds=folds(), with_unconstrained=with_cost, estimator=estimator,
+    def kept_or(fit: Callable[[], TrainedModel], *made_with: object) -> TrainedModel:
+        found = kept.find(*made_with)
+        return kept.keep(fit(), *made_with) if found is None else found
+
+    fits = {
+        FEATURE: kept_or(
+            lambda: train_best_feature(fitting, labels, customers, meanings, settings, folds()),
+            FEATURE, settings, meanings,
+        ),
+        LOGISTIC.name: kept_or(
+            lambda: train_logistic(fitting, labels, customers, meanings, settings, folds=folds()),
+            LOGISTIC.name, settings, meanings,
+        ),
+    }  # fmt: skip
+    if estimator.name != LOGISTIC.name:
+        fits[estimator.name] = kept_or(
+            lambda: train_model(
+                fitting, labels, customers, meanings, settings,
+                monotone=monotone, folds=folds(), with_unconstrained=with_cost, estimator=estimator,
+            ),
+            estimator.name, estimator.code, settings, meanings, sorted(monotone.items()), with_cost,
         )  # fmt: skip
-        main = kept.keep(fitted, *made_with)
-    return main, logistic
+    return fits
 
 
 def _cost(main: TrainedModel, labels: np.ndarray, customers: np.ndarray) -> Auc | None:

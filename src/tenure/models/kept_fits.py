@@ -33,7 +33,7 @@ ABOUT_FIT = "fit.json"
 # part of it.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
 # As it was imported: a file that is edited under a running kernel changes nothing of what it calculates.
-CODE = code_key("tenure.models.train", "tenure.models.choice")
+CODE = code_key("tenure.models.train", "tenure.models.best_feature")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from tenure.core.auc import Auc, auc_with_interval, mean_auc_difference
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import EARLIER_TESTS, spaced_back
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import as_ranking
+from tenure.models.evaluate import BASELINES, FEATURE, HEURISTIC, LOGISTIC, as_ranking
 from tenure.models.explain import driver_contributions
 from tenure.models.model import PropensityModel
-from tenure.models.training_result import TrainingResult, train_target
+from tenure.models.training_result import SCORES, TrainingResult, train_target
 from tenure.snapshots.build import Snapshots
 from tenure.targets.definition import Target
 
@@ -28,8 +28,8 @@ SHOWN = (
     "auc",
     "auc_low",
     "auc_high",
-    "auc_heuristic",
-    "auc_logistic",
+    *(f"auc_{name}" for name in BASELINES),
+    "auc_baseline",
     "average_precision",
     "average_precision_low",
     "average_precision_high",
@@ -73,7 +73,8 @@ class Scorecard:
     remarks: tuple[str, ...] = ()
 
     def difference_to(self, compared_with: str) -> Auc | None:
-        """Return the mean paired difference to ``heuristic``, ``logistic regression`` or ``champion``.
+        """Return the mean paired difference to ``baseline``, ``heuristic``, ``best single feature``,
+        ``logistic regression`` or ``champion``.
 
         None where not compared.
         """
@@ -126,8 +127,12 @@ def walk(
 
 
 def _with_champion(result: TrainingResult, champion: PropensityModel | None) -> pd.DataFrame:
-    test = result.test[["customer_id", "label", "propensity", "heuristic_score", "logistic_propensity"]]
-    test = test.assign(heuristic_score=as_ranking(test["heuristic_score"]))
+    scores = {name: result.test[column] for name, column in SCORES.items() if name in result.evaluation.differences}
+    test = result.test[["customer_id", "label", "propensity"]].assign(
+        **{name: as_ranking(score) for name, score in scores.items()}
+    )
+    if result.choice.baseline in scores:
+        test["baseline"] = test[result.choice.baseline]
     if champion is None or why_silent(champion, result):
         return test
     return test.assign(**{CHAMPION_PROPENSITY: champion.propensities(result.test)})
@@ -154,7 +159,7 @@ def _rows(results: Sequence[TrainingResult], tested: Sequence[pd.DataFrame]) -> 
     return pd.DataFrame(
         [
             {"cutoff": str(s.plan.test), "eligible": s.evaluation.rows, "positives": s.evaluation.positives}
-            | {name: s.evaluation.metrics[name] for name in SHOWN}
+            | {name: s.evaluation.metrics.get(name) for name in SHOWN}
             | {"auc_champion": _champion_auc(table)}
             for s, table in zip(results, tested, strict=True)
         ]
@@ -170,8 +175,10 @@ def _champion_auc(test: pd.DataFrame) -> float | None:
 def _differences(tested: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, other in (
-        ("heuristic", "heuristic_score"),
-        ("logistic regression", "logistic_propensity"),
+        ("baseline", "baseline"),
+        ("heuristic", HEURISTIC),
+        ("best single feature", FEATURE),
+        ("logistic regression", LOGISTIC),
         ("champion", CHAMPION_PROPENSITY),
     ):
         parts = [

@@ -112,8 +112,13 @@ def train_logistic(
 
     With none it promises everyone the base rate.
     """
-    usable = [m for m in meanings if pd.api.types.is_numeric_dtype(table[m.name]) and table[m.name].notna().any()]
+    usable = numeric(table, meanings)
     return train_model(table, labels, customers, usable, settings, about=about, folds=folds, estimator=LOGISTIC)
+
+
+def numeric(table: pd.DataFrame, meanings: Sequence[FeatureMeaning]) -> list[FeatureMeaning]:
+    """Return the features that are numbers and known of somebody."""
+    return [m for m in meanings if pd.api.types.is_numeric_dtype(table[m.name]) and table[m.name].notna().any()]
 
 
 def _usual(table: pd.DataFrame, names: Sequence[str]) -> dict[str, float | str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -17,27 +17,29 @@ from tenure.core.time_windows import CutoffPlan
 from tenure.features.definition import FeatureColumn
 from tenure.models.estimators.catalogue import TREES, find_estimator
 from tenure.models.estimators.settings import TrainingSettings
-from tenure.models.evaluate import Evaluation, evaluate
+from tenure.models.evaluate import BASELINES, FEATURE, HEURISTIC, LOGISTIC, Evaluation, as_ranking, evaluate
 from tenure.models.fit_target import Fit, fit_target
 from tenure.models.model import PropensityModel
 from tenure.models.slices import evaluate_slices
 from tenure.models.train import TrainedModel
 from tenure.snapshots.asked_cutoffs import plan_asked
 from tenure.snapshots.build import Snapshots
-from tenure.snapshots.rows import count_funnel, read_rows
+from tenure.snapshots.rows import count_funnel, read_rows, telling_heuristics
 from tenure.sources.source import Source
 from tenure.targets.definition import Target
 from tenure.targets.sufficiency import check_positives
 
 SAMPLE_ROWS = 1500
+# Columns of the test rows: what each baseline ranks by.
+SCORES = {HEURISTIC: "heuristic_score", FEATURE: "feature_propensity", LOGISTIC: "logistic_propensity"}
 
 
 @dataclass(frozen=True)
 class TrainingResult(Fit):
     """A trained model with all that speaks for or against it.
 
-    ``test``: customer_id, cutoff, label, propensity, logistic_propensity, heuristic_score, revenue and the features,
-    one row per eligible customer at the test cutoff. ``funnel``: cutoff, known, eligible, positives, base_rate.
+    ``test``: customer_id, cutoff, label, propensity, feature_propensity, logistic_propensity, heuristic_score, revenue
+    and the features, one row per eligible customer at the test cutoff. ``funnel``: cutoff, known, eligible, positives, base_rate.
     ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was drawn from. ``slices`` as
     ``evaluate_slices`` gives them.
     """
@@ -70,6 +72,17 @@ class TrainingResult(Fit):
         return self.model.contributions(self.sample)
 
     @property
+    def rival(self) -> str:
+        """The baseline that the model is shown against: the best in the fitting block, or where it is that itself, another."""
+        names = (self.choice.baseline, *BASELINES)
+        return next(n for n in names if n in self.evaluation.differences and n != self.choice.taken)
+
+    @property
+    def rival_scores(self) -> np.ndarray:
+        """What the rival ranks the test rows by, higher is likelier."""
+        return as_ranking(self.test[SCORES[self.rival]])
+
+    @property
     def trained(self) -> TrainedModel:
         return self.choice.trained
 
@@ -86,7 +99,7 @@ def train_target(
     test_cutoff: date | None = None,
     with_monotone_cost: bool = False,
 ) -> TrainingResult:
-    """Fit on the fitting cutoffs, choose the estimator out of fold, test once at the test cutoff.
+    """Fit on the fitting cutoffs, choose model and baseline out of fold, test once at the test cutoff.
 
     Raises
     ------
@@ -99,17 +112,25 @@ def train_target(
     funnel = count_funnel(snapshots, target, plan.all)
     fitting_counts, test_counts = _counts(funnel, plan.fitting), _counts(funnel, [plan.test])
     check_positives(target, fitting_counts, test_counts)
+    target = replace(target, heuristic=telling_heuristics(snapshots, target, plan.fitting)[:1])
     fit = fit_target(snapshots, target, plan, settings, estimator, with_monotone_cost=with_monotone_cost)
     most = rows_that_fit(len(snapshots.columns), snapshots.memory)
     test = read_rows(snapshots, target, [plan.test], snapshots.columns, max_rows=most, seed=settings.seed)
-    test.insert(3, "propensity", fit.choice.trained.model.propensities(test))
-    test.insert(4, "logistic_propensity", fit.logistic.model.propensities(test))
-    scored = ("label", "propensity", "heuristic_score", "logistic_propensity")
+    scores = {name: trained.model.propensities(test) for name, trained in fit.choice.fits.items()}
+    scores[HEURISTIC] = as_ranking(test["heuristic_score"])
+    labels = test["label"].to_numpy()
+    fit = replace(fit, choice=fit.choice.confirmed(labels, scores))
+    test.insert(3, "propensity", scores[fit.choice.taken])
+    for place, name in enumerate((FEATURE, LOGISTIC), start=4):
+        test.insert(place, f"{name}_propensity", scores[name])
+    baselines = {name: scores[name] for name in BASELINES}
     return TrainingResult(
         **vars(fit),
         target=target,
         plan=plan,
-        evaluation=evaluate(*(test[name].to_numpy() for name in scored), capacity=target.contact_capacity),
+        evaluation=evaluate(
+            labels, scores[fit.choice.taken], baselines, baseline=fit.choice.baseline, capacity=target.contact_capacity
+        ),
         test=test,
         funnel=funnel,
         slices=evaluate_slices(test, _slice_columns(fit.columns)),

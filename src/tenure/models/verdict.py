@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import pandas as pd
 
 from tenure.core.auc import Auc
-from tenure.models.evaluate import Evaluation
+from tenure.models.evaluate import BASELINES, FEATURE, HEURISTIC, Evaluation
 
 if TYPE_CHECKING:
     from tenure.models.version import Version
@@ -77,7 +77,7 @@ class Verdict:
 class Thresholds:
     """What a version must reach: the one table of them."""
 
-    heuristic_low: float = 0.0  # lower end of the paired 95 % interval of AUC against the heuristic, above it
+    baseline_low: float = 0.0  # lower end of the paired 95 % interval of AUC against the baseline, above it
     champion_low: float = -0.02  # lower end of the interval against the champion, not below it
     slope_low: float = 0.5  # calibration slope
     slope_high: float = 2.0
@@ -105,6 +105,9 @@ def judge(
     evaluation: Evaluation,
     standing: Gate,
     *,
+    taken: str,
+    baseline: str,
+    words: Mapping[str, str],
     audit_errors: Sequence[str],
     slices: pd.DataFrame,
     seconds_per_1000_rows: float,
@@ -114,10 +117,10 @@ def judge(
 ) -> Verdict:
     """Judge a version on its test cutoff; every gate must be passed.
 
-    ``standing`` is the gate ``against_champion``. A quick run, whose sample is too
-    small for intervals, is asked only to beat its heuristic.
+    ``standing`` is the gate ``against_champion``; ``taken``, ``baseline`` and ``words`` are those of the ``Choice``. A
+    quick run, whose sample is too small for intervals, is asked only to be ahead of its baseline.
     """
-    heuristic, m = evaluation.difference_to_heuristic, evaluation.metrics
+    m = evaluation.metrics
     return Verdict(
         (
             Gate(
@@ -126,12 +129,7 @@ def judge(
                 "; ".join(audit_errors) or "replay, perturbation, univariate AUC and split found nothing",
                 "audit",
             ),
-            Gate(
-                "better than the heuristic",
-                (heuristic.value if is_quick else heuristic.low) > thresholds.heuristic_low,
-                f"AUC {m['auc']:.3f} against {m['auc_heuristic']:.3f} (paired difference {heuristic.value:+.3f}, 95 % interval {heuristic.low:+.3f} to {heuristic.high:+.3f})",
-                "baseline",
-            ),
+            _baseline_gate(evaluation, taken, baseline, words, is_quick, thresholds),
             Gate(
                 "calibrated",
                 is_quick or thresholds.slope_low <= m["calibration_slope"] <= thresholds.slope_high,
@@ -149,6 +147,42 @@ def judge(
             standing,
         )
     )
+
+
+def _baseline_gate(
+    evaluation: Evaluation,
+    taken: str,
+    baseline: str,
+    words: Mapping[str, str],
+    is_quick: bool,
+    thresholds: Thresholds,
+) -> Gate:
+    """Ask a model to beat the best baseline, and not to be beaten by any.
+
+    Who is a baseline has not to beat itself: a logistic regression is asked to beat the heuristic; one feature, which may
+    be what the heuristic goes by, and a logistic regression where the heuristic is none, are asked to beat chance.
+    """
+    gate, m = partial(Gate, "better than the baseline", code="baseline"), evaluation.metrics
+    rival = baseline if taken not in BASELINES else "" if taken == FEATURE else HEURISTIC
+    if taken in BASELINES and rival not in evaluation.differences:
+        difference, against = Auc(*(m[f"auc{end}"] - 0.5 for end in ("", "_low", "_high"))), "0.500 of chance"
+    elif rival in evaluation.differences:
+        difference, against = evaluation.differences[rival], f"{m[f'auc_{rival}']:.3f} of the {words[rival]}"
+    else:
+        return gate(passed=False, found=f"the {words[rival]}, the best in the fitting block, ranks nobody any more")
+    beaten = [name for name, d in evaluation.differences.items() if name != taken and d.high < 0]
+    told = [
+        f"AUC {m['auc']:.3f} against {against} (paired difference {_signed(difference)})",
+        *(["it is itself the best of the baselines"] if taken == baseline else []),
+        *([] if HEURISTIC in evaluation.differences else ["the heuristic is none"]),
+        *(f"the {words[name]} beats it: {_signed(evaluation.differences[name])}" for name in beaten),
+    ]
+    is_ahead = (difference.value if is_quick else difference.low) > thresholds.baseline_low
+    return gate(passed=is_ahead and not beaten, found="; ".join(told))
+
+
+def _signed(d: Auc) -> str:
+    return f"{d.value:+.3f}, 95 % interval {d.low:+.3f} to {d.high:+.3f}"
 
 
 def against_champion(
@@ -186,7 +220,7 @@ def against_champion(
     if is_same_question is False:
         return gate(
             True,
-            f"{named} answers another definition; the first of this one is asked to beat the heuristic alone",
+            f"{named} answers another definition; the first of this one is asked to beat the baseline alone",
             "other_definition",
         )
     if champion.is_quick and not challenger.is_quick:

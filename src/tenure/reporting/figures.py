@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tenure.models.evaluate import as_ranking, gain_curve, value_curve
+from tenure.models.evaluate import gain_curve, value_curve
 from tenure.models.training_result import TrainingResult
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _rate_intervals(positives: pd.Series, rows: pd.Series) -> np.ndarray:
 
 
 def gain(result: TrainingResult) -> Figure:
-    """Draw the share of positives reached against the share contacted: model, heuristic, chance."""
+    """Draw the share of positives reached against the share contacted: model, baseline, chance."""
     labels = result.test["label"].to_numpy()
     figure, axes = new_axes(
         "Who is reached first",
@@ -76,7 +76,7 @@ def gain(result: TrainingResult) -> Figure:
     )
     rankings = {
         "model": (result.test["propensity"].to_numpy(), MODEL),
-        "heuristic": (as_ranking(result.test["heuristic_score"]), HEURISTIC),
+        result.choice.words[result.rival].split(" “")[0]: (result.rival_scores, HEURISTIC),
     }
     for name, (ranking, colour) in rankings.items():
         curve = gain_curve(labels, ranking)
@@ -127,7 +127,7 @@ def reliability(result: TrainingResult) -> Figure:
 
 
 def value_by_contacts(result: TrainingResult, margin_rate: float) -> Figure:
-    """Draw the assumed value of contacting the first n, by the model's ranking and by the heuristic's."""
+    """Draw the assumed value of contacting the first n, by the model's ranking and by the baseline's."""
     test, target = result.test, result.target
     margins = test["revenue"].to_numpy() * margin_rate
     figure, axes = new_axes(
@@ -137,7 +137,7 @@ def value_by_contacts(result: TrainingResult, margin_rate: float) -> Figure:
     )
     rankings = {
         "model, by expected value": (test["propensity"].to_numpy() * margins, MODEL),
-        "heuristic": (as_ranking(test["heuristic_score"]), HEURISTIC),
+        result.choice.words[result.rival].split(" “")[0]: (result.rival_scores, HEURISTIC),
     }
     for name, (ranking, colour) in rankings.items():
         curve = value_curve(

@@ -64,15 +64,23 @@ class RegisteredModel:
     run_id: str = ""
     fingerprint: str = ""
     form: str = ""
+    taken: str = ""
     trees: int = 0
     importance: Rows = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Results:
-    """Figures of the test cutoff, and of the walk over earlier ones (``scorecard``, ``differences``, ``drivers``)."""
+    """Figures of the test cutoff, and of the walk over earlier ones (``scorecard``, ``differences``, ``drivers``).
+
+    ``baselines``: the words of each; ``baseline`` names the best in the fitting block, ``rival`` the one that the model is
+    shown against.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
+    baseline: str = ""
+    rival: str = "heuristic"
+    baselines: dict[str, str] = field(default_factory=dict)
     deciles: Rows = field(default_factory=list)
     segments: Rows = field(default_factory=list)
     scorecard: Rows = field(default_factory=list)

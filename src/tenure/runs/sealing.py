@@ -23,6 +23,9 @@ METRICS = (
     "auc_high",
     "auc_heuristic",
     "auc_rule",  # its former name, for one more version
+    "auc_feature",
+    "auc_logistic",
+    "auc_baseline",
     "average_precision",
     "log_loss",
     "ece",
@@ -82,7 +85,12 @@ def _target_document(record: TrainingRecord) -> dict[str, Any]:
         "horizon_days": record.definition.horizon_days,
         "eligible": data.counts.get("eligible"),
         "positives": data.counts.get("positives"),
-        "metrics": {key: results.metrics[key] for key in METRICS if key in results.metrics},
+        # What there is none of, such as the AUC of a heuristic that is constant, is null.
+        "metrics": {key: results.metrics.get(key) for key in METRICS} if results.metrics else {},
+        "taken": model.taken,
+        "baseline": results.baseline,
+        "baselines": results.baselines,
+        "heuristic": record.definition.heuristic,
         "model": model.name,
         "model_version": model.version,
         "mlflow_run_id": model.run_id,

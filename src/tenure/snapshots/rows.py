@@ -13,7 +13,10 @@ from tenure.features.expression import over_known_columns
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.known_customers import count_known_customers
-from tenure.targets.definition import Target
+from tenure.targets.definition import Heuristic, Target
+
+# Of a target none of whose heuristics tells its customers apart.
+NONE = Heuristic("NULL", "none")
 
 
 def read_rows(
@@ -32,7 +35,8 @@ def read_rows(
     => customer_id, cutoff, [label,] heuristic_score, revenue, feature columns; one row per eligible customer and
     cutoff, ordered by cutoff, then customer.
 
-    ``heuristic_score`` is what the target's heuristic ranks by; ``revenue`` is what the customer brought, in the
+    ``heuristic_score`` is what the first of the target's heuristics that tells them apart ranks by, null where none
+    does; ``revenue`` is what the customer brought, in the
     source's currency. Beyond ``max_customers`` customers, or ``max_rows`` rows, a seeded sample of customers is read,
     each with all its cutoffs: every customer has the same chance, so rows keep their weight of one.
 
@@ -41,7 +45,10 @@ def read_rows(
     NotEnoughDataError : labels are asked for, and an outcome window passes the as-of.
     """
     snapshots.build_features(cutoffs)
-    stacked = " UNION ALL ".join(_asked(snapshots, target, cutoff, columns, labels=labels) for cutoff in cutoffs)
+    heuristic = next(iter(telling_heuristics(snapshots, target, cutoffs)), NONE)
+    stacked = " UNION ALL ".join(
+        _asked(snapshots, target, cutoff, columns, heuristic, labels=labels) for cutoff in cutoffs
+    )
     limits = [f"row_number() OVER drawn <= {max_customers}"] if max_customers else []
     limits += [f"sum(count(*)) OVER drawn <= {max_rows}"] if max_rows else []
     if limits:
@@ -69,14 +76,39 @@ def read_in_chunks(
     Not all customers need fit into memory.
     """
     snapshots.build_features([cutoff])
-    query = _asked(snapshots, target, cutoff, columns, labels=False)
+    heuristic = next(iter(telling_heuristics(snapshots, target, [cutoff])), NONE)
+    query = _asked(snapshots, target, cutoff, columns, heuristic, labels=False)
     with connect() as connection:
         for batch in connection.sql(f"{query} ORDER BY customer_id").to_arrow_reader(rows):
             yield batch.to_pandas()
 
 
+def telling_heuristics(snapshots: Snapshots, target: Target, cutoffs: Sequence[date]) -> tuple[Heuristic, ...]:
+    """Return the target's heuristics that tell customers apart at these cutoffs, whose snapshots are there, in its order.
+
+    One that names a column which the source cannot answer, or is constant, does not.
+    """
+    known = {column.name for column in snapshots.columns}
+    possible = [each for each in target.heuristics if each.columns <= known]
+    paths = ", ".join(literal(str(snapshots.features_path(cutoff))) for cutoff in cutoffs)
+    asked = f"FROM read_parquet([{paths}]) WHERE {quoted(f'eligible__{target.name}')}"
+    found = []
+    with connect() as connection:
+        for each in possible:
+            score = f"CAST({over_known_columns(target.fill(each.expression), known)} AS DOUBLE)"
+            if connection.execute(f"SELECT min({score}) < max({score}) {asked}").fetchall()[0][0]:
+                found.append(each)
+    return tuple(found)
+
+
 def _asked(
-    snapshots: Snapshots, target: Target, cutoff: date, columns: Sequence[FeatureColumn], *, labels: bool
+    snapshots: Snapshots,
+    target: Target,
+    cutoff: date,
+    columns: Sequence[FeatureColumn],
+    heuristic: Heuristic,
+    *,
+    labels: bool,
 ) -> str:
     """Give the SQL of one cutoff's eligible customers: keys, label, heuristic, revenue, features."""
     known = {column.name for column in snapshots.columns}
@@ -89,7 +121,7 @@ def _asked(
             customer_id,
             cutoff,
             {"label," if labels else ""}
-            CAST({over_known_columns(target.fill(target.heuristic.expression), known)} AS DOUBLE) AS heuristic_score,
+            CAST({over_known_columns(target.fill(heuristic.expression), known)} AS DOUBLE) AS heuristic_score,
             coalesce(CAST({over_known_columns(target.revenue or "NULL", known)} AS DOUBLE), 0) AS revenue,
             {", ".join(quoted(column.name) for column in columns)}
         FROM {parquet(snapshots.features_path(cutoff))} snapshot

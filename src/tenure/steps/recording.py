@@ -25,6 +25,8 @@ from tenure.steps.audited import Audited
 from tenure.steps.opening import Session
 from tenure.targets.definition import Target
 
+NO_HEURISTIC = "none: this source has no column that the target's heuristics need, or all its customers share one value"
+
 
 def record_training(session: Session, audited: Audited, verdict: Verdict, version: Version) -> TrainingRecord:
     """Save the record of a training and write the version's card; the champion come again is not blocked."""
@@ -60,7 +62,7 @@ def _definition(target: Target) -> Definition:
         horizon_days=target.horizon_days,
         lead_days=target.lead_days,
         label_lag_days=target.label_lag_days,
-        heuristic=target.heuristic.meaning,
+        heuristic=next((each.meaning for each in target.heuristics), NO_HEURISTIC),
         save_rate=target.save_rate,
         contact_cost=target.contact_cost,
         contact_capacity=target.contact_capacity,
@@ -94,7 +96,8 @@ def _model(result: TrainingResult, version: Version) -> RegisteredModel:
         version=version.version,
         run_id=version.run_id,
         fingerprint=version.fingerprint,
-        form=result.model.estimator.describe(),
+        form=result.choice.words[result.choice.taken],
+        taken=result.choice.taken,
         trees=result.trained.trees,
         importance=_rows(importance(result.model, result.contributions)),
     )
@@ -104,6 +107,9 @@ def _results(audited: Audited, warnings: list[str]) -> Results:
     result, card = audited.result, audited.card
     return Results(
         metrics=result.evaluation.metrics,
+        baseline=result.choice.baseline,
+        rival=result.rival,
+        baselines=result.choice.words,
         deciles=_rows(result.evaluation.deciles),
         segments=_rows(result.slices),
         scorecard=_rows(card.cutoffs),

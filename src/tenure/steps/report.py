@@ -86,8 +86,8 @@ def write_index(session: Session) -> Path:
 
 
 def report_summary(session: Session) -> pd.DataFrame:
-    """Show each target's outcome. => target, status, auc, auc_low, auc_high, auc_heuristic, lift_top_decile, reason"""
-    shown = ("auc", "auc_low", "auc_high", "auc_heuristic", "lift_top_decile")
+    """Show each target's outcome. => target, status, auc, auc_low, auc_high, auc_heuristic, auc_baseline, lift_top_decile, reason"""
+    shown = ("auc", "auc_low", "auc_high", "auc_heuristic", "auc_baseline", "lift_top_decile")
     return pd.DataFrame(
         [
             {"target": r.target, "status": r.status, **{k: r.results.metrics.get(k) for k in shown}, "reason": r.reason}

@@ -144,6 +144,9 @@ def _judge(session: Session, audited: Audited) -> Verdict:
     return judge(
         result.evaluation,
         standing,
+        taken=result.choice.taken,
+        baseline=result.choice.baseline,
+        words=result.choice.words,
         audit_errors=[str(problem) for problem in audited.audit.errors],
         slices=result.slices,
         seconds_per_1000_rows=seconds_per_1000_rows(result.model, result.test),

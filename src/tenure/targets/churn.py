@@ -33,17 +33,15 @@ TARGET = Target(
     label_lag_days=28,  # an end may come by the grace after the window, and a restart by the grace after it
     options={"grace_days": 14, "pause_is_end_days": 0, "renewals": ""},
     contact_cost=2.0,
-    heuristic=Heuristic(
-        "30 * coalesce(count_failed_payments_30d, 0) + coalesce(days_since_usage_90d, 90)",
-        "thirty for each failed payment of the last 30 days, plus the days since the last usage",
+    heuristic=(
+        Heuristic(
+            "30 * coalesce(count_failed_payments_30d, 0) + coalesce(days_since_usage_90d, 90)",
+            "thirty for each failed payment of the last 30 days, plus the days since the last usage",
+        ),
+        Heuristic("coalesce(days_since_usage_90d, 90)", "days since the last usage"),
+        Heuristic("-subscription_tenure_days", "the fewest days since the subscription began"),
+        Heuristic("-count_renewals_365d", "the fewest renewals in the last year"),
     ),
     revenue="paid_amount_365d",
     monotone={"count_failed_payments": 1, "share_failed_payments": 1},
-    logistic_features=(
-        "count_failed_payments_30d",
-        "days_since_usage_90d",
-        "usage_30d",
-        "subscription_tenure_days",
-        "count_logins_30d",
-    ),
 )

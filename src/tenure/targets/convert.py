@@ -23,6 +23,10 @@ TARGET = Target(
     horizon_days=30,
     eligible_days=90,
     contact_cost=0.5,
-    heuristic=Heuristic("coalesce(usage_30d, 0)", "usage in the last 30 days"),
-    logistic_features=("usage_30d", "days_since_usage_90d", "count_logins_30d"),
+    heuristic=(
+        Heuristic("coalesce(usage_30d, 0)", "usage in the last 30 days"),
+        Heuristic("coalesce(count_acts_30d, 0)", "activities on any channel in the last 30 days"),
+        Heuristic("-days_since_registered", "the fewest days since the registration"),
+        Heuristic("-first_subscription_days", "the fewest days since the trial began"),
+    ),
 )

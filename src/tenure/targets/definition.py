@@ -17,6 +17,7 @@ from tenure.features.expression import (
     OBSERVED_COLUMNS,
     OUTCOME_COLUMNS,
     check_columns,
+    columns_of,
     parse_expression,
 )
 
@@ -44,10 +45,19 @@ class Condition:
 
 @dataclass(frozen=True)
 class Heuristic:
-    """What a team would rank by without a model: a formula over feature columns, higher is likelier."""
+    """What a team would rank by without a model: a formula over feature columns, higher is likelier.
+
+    >>> sorted(Heuristic("days_since_order / usual_order_gap_days", "days in usual gaps").columns)
+    ['days_since_order', 'usual_order_gap_days']
+    """
 
     expression: str
     meaning: str
+
+    @property
+    def columns(self) -> set[str]:
+        """The feature columns that it needs."""
+        return set(columns_of(parse_expression(self.expression, "heuristic")))
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,8 @@ class Target:
     eligible_in_words: str
     eligible: tuple[Condition, ...]
     outcome: Condition
-    heuristic: Heuristic
+    # Several in order: the first whose columns a source has, and which tells its customers apart, is the one.
+    heuristic: Heuristic | tuple[Heuristic, ...]
     positive: str  # how a label of 1 reads: "churned"
     horizon_days: int
     eligible_days: int = 0
@@ -78,8 +89,6 @@ class Target:
     options: Mapping[str, int | str] = field(default_factory=dict)
     # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.
     revenue: str = ""
-    # Feature columns a logistic regression uses, the comparison next to the heuristic.
-    logistic_features: tuple[str, ...] = ()
     # Name of the estimator that a source asks for; empty: trees, or the logistic regression where they are no better.
     estimator: str = field(default="", repr=False)
 
@@ -106,6 +115,10 @@ class Target:
     @property
     def window(self) -> OutcomeWindow:
         return OutcomeWindow(self.lead_days, self.horizon_days, self.label_lag_days)
+
+    @property
+    def heuristics(self) -> tuple[Heuristic, ...]:
+        return (self.heuristic,) if isinstance(self.heuristic, Heuristic) else self.heuristic
 
     @property
     def tables(self) -> tuple[str, ...]:

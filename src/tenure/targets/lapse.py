@@ -13,16 +13,6 @@ TARGET = Target(
     positive="lapsed",
     horizon_days=90,
     eligible_days=180,
-    heuristic=Heuristic(
-        "days_since_order / coalesce(nullif(usual_order_gap_days, 0), 30)",
-        "days since the last order, divided by the customer's usual gap (30 days where there is none yet)",
-    ),
+    heuristic=Heuristic("days_since_order", "days since the last order"),
     revenue="order_amount_365d - returned_amount_365d",
-    logistic_features=(
-        "days_since_order",
-        "count_orders_90d",
-        "count_orders_365d",
-        "order_amount_365d",
-        "usual_order_gap_days",
-    ),
 )

@@ -18,7 +18,10 @@ TARGET = Target(
     options={"top_plan": ""},
     save_rate=0.1,
     contact_cost=1.0,
-    heuristic=Heuristic("usage_of_allowance_30d", "share of the month's allowance used in the last 30 days"),
+    heuristic=(
+        Heuristic("usage_of_allowance_30d", "share of the month's allowance used in the last 30 days"),
+        Heuristic("coalesce(usage_30d, 0)", "usage in the last 30 days"),
+        Heuristic("-subscription_tenure_days", "the fewest days since the subscription began"),
+    ),
     revenue="paid_amount_365d",
-    logistic_features=("usage_of_allowance_30d", "usage_30d", "usage_90d", "subscription_tenure_days", "monthly_price"),
 )

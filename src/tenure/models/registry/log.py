@@ -107,15 +107,19 @@ def _parameters(result: TrainingResult) -> dict[str, Any]:
         **settings,
         "fitting_cutoffs": len(about["fitting_cutoffs"]),
         "features": len(result.model.feature_names),
+        "taken": result.choice.taken,
+        "baseline": result.choice.baseline,
     }
 
 
 def version_tags(result: TrainingResult, verdict: Verdict, run_tags: Mapping[str, str]) -> dict[str, str]:
     """Give the tags by which a version is judged and shown without its run: metrics, cutoffs, verdict, gates."""
-    metrics = {key: f"{result.evaluation.metrics[key]:.4f}" for key in ("auc", "auc_low", "auc_high", "auc_heuristic")}
+    found, shown = result.evaluation.metrics, ("auc", "auc_low", "auc_high", "auc_heuristic", "auc_baseline")
+    metrics = {key: f"{found[key]:.4f}" for key in shown if key in found}
     return {
         **{f"tenure.test_{key}": value for key, value in metrics.items()},
         **{f"tenure.{key}": run_tags[key] for key in FROM_RUN if key in run_tags},
+        "tenure.baseline": result.choice.words[result.choice.baseline],
         "tenure.definition": result.model.about["definition"],
         "tenure.test_cutoff": str(result.plan.test),
         "tenure.fitted_through": result.model.about["fitted_through"],

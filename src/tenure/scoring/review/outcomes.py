@@ -50,7 +50,8 @@ class Outcome:
     """One target's matured scores of one as-of, next to what came true.
 
     ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC
-    minus the heuristic's, paired) are None with fewer than two of either label. ``is_current``: the target still has
+    minus the heuristic's, paired) are None with fewer than two of either label,
+    the latter also where the heuristic is none. ``is_current``: the target still has
     the ``definition`` it had then. ``deciles``: decile, customers, expected, low, high, realised, lift.
     """
 
@@ -186,7 +187,7 @@ def _compare(
     if len(joined) < FEWEST:
         return None
     labels_seen, propensities = joined["label"].to_numpy(), joined["propensity"].to_numpy()
-    realised = int(labels_seen.sum())
+    ranking, realised = as_ranking(joined["heuristic_score"]), int(labels_seen.sum())
     low, high = expected_interval(propensities)
     share = binomtest(realised, len(joined)).proportion_ci(0.95, method="wilson")
     has_both = 2 <= realised <= len(joined) - 2
@@ -204,9 +205,8 @@ def _compare(
         realised_low=float(share.low),
         realised_high=float(share.high),
         auc=auc_with_interval(labels_seen, propensities) if has_both else None,
-        to_heuristic=(
-            auc_difference(labels_seen, propensities, as_ranking(joined["heuristic_score"])) if has_both else None
-        ),
+        # A heuristic that tells nobody apart is none.
+        to_heuristic=auc_difference(labels_seen, propensities, ranking) if has_both and np.ptp(ranking) else None,
         calibration_slope=calibration_line(labels_seen, propensities)["calibration_slope"] if has_both else None,
         deciles=_by_decile(joined),
         definition=target.fingerprint,
