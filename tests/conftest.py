@@ -9,6 +9,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from gated_shop import champions, copied
 from servers import postgresql_server
+from shared import copied_stores, made_once
+from tenure.core.workspace import Workspace
+from tenure.models.registry import mlflow_store
 
 
 @pytest.fixture
@@ -21,12 +24,18 @@ def test_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def company(tmp_path_factory):
-    """A small shop whose lapse and churn have quick champions; to be copied, never changed."""
+@pytest.fixture(scope="session", autouse=True)
+def stores(tmp_path_factory) -> Iterator[None]:
+    """Each new MLflow store of a test is a copy of one that MLflow built."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return champions(tmp_path_factory.mktemp("company"))
+        patch.setattr(mlflow_store, "create_local_store", copied_stores(tmp_path_factory))
+        yield
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory, stores) -> Workspace:
+    """A small shop whose lapse and churn have quick champions; to be copied, never changed."""
+    return Workspace(made_once(tmp_path_factory, "company", champions))
 
 
 @pytest.fixture
