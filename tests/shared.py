@@ -34,7 +34,9 @@ def copied_stores(tmp_path_factory):
     build = mlflow_store.create_local_store
 
     def copy(path: Path, artifacts: Path) -> None:
-        built = made_once(tmp_path_factory, "store", lambda folder: build(folder / "mlflow.db", folder / "mlruns/artifacts"))
+        built = made_once(
+            tmp_path_factory, "store", lambda folder: build(folder / "mlflow.db", folder / "mlruns/artifacts")
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(built / "copying"):
             if not path.exists():

@@ -5,6 +5,7 @@ import filecmp
 import pandas as pd
 import pytest
 
+from gated_shop import UNUSED
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.registry.registry import Registry
@@ -17,6 +18,8 @@ def company(tmp_path_factory):
     """Two past days of a quick, small demo, lapse alone."""
     workspace = Workspace(tmp_path_factory.mktemp("company"))
     generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=500, months=20)
+    for table in UNUSED:
+        (workspace.raw("demo") / f"{table}.parquet").unlink()
     return workspace, backfill(workspace)
 
 
