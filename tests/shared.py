@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from filelock import FileLock
@@ -29,19 +30,19 @@ def made_once(tmp_path_factory, name, make):
 def copied_stores(tmp_path_factory):
     """Make a new MLflow store a copy of one that MLflow built: its dozens of migrations take more than a second.
 
-    Only where this process makes one; commands and kernels that make their own build it.
+    Only where nothing lies yet; commands and kernels that make their own build it.
     """
     build = mlflow_store.create_local_store
 
     def copy(path: Path, artifacts: Path) -> None:
-        built = made_once(
+        if path.parent.is_dir() and any(path.parent.iterdir()):
+            return build(path, artifacts)
+        folder = made_once(
             tmp_path_factory, "store", lambda folder: build(folder / "mlflow.db", folder / "mlruns/artifacts")
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(built / "copying"):
-            if not path.exists():
-                fresh = shutil.copy(built / "mlflow.db", path.with_name(f"{path.name}.copied"))
-                local_store.rebase_local_store(Path(fresh), artifacts)
-                os.replace(fresh, path)
+        fresh = shutil.copy(folder / "mlflow.db", path.with_name(f".{uuid4()}"))
+        local_store.rebase_local_store(fresh, artifacts)
+        fresh.replace(path)
 
     return copy

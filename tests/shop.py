@@ -51,10 +51,10 @@ def quick_run(root):
     (root / "records.json").write_text(json.dumps(seen))
 
 
-def place_built(workspace, quick_shop):
-    """Place the shop with what a run of it staged and built beside it, as a run after others finds it; no record, no model."""
+def place_built(workspace, other):
+    """Place another workspace's shop, with what was staged and built of it: no run of it, and no model."""
     for kind in ("raw", "staged", "snapshots"):
-        shutil.copytree(getattr(quick_shop, kind)("shop"), getattr(workspace, kind)("shop"))
+        shutil.copytree(getattr(other, kind)("shop"), getattr(workspace, kind)("shop"))
 
 
 # What cron gives a command, and the package where it is not installed but under test.
