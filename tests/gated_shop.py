@@ -15,8 +15,6 @@ from tenure.steps.score import score
 from tenure.steps.training import train
 
 AS_OF, EARLIER, LATER = "2025-09-01", "2025-08-01", "2025-10-01"
-# A training without their features takes less time.
-UNUSED = ("usage", "support_tickets", "loyalty", "contacts", "declared", "products")
 TOML = 'name = "shop"\ncurrency = "EUR"\n'
 
 
@@ -24,8 +22,6 @@ def place_company(root):
     """Place the raw files of a small demo company as the source 'shop'."""
     workspace = Workspace(root)
     generate_demo(workspace.raw("shop"), workspace.truth("shop"), customers=600, months=21)
-    for table in UNUSED:
-        (workspace.raw("shop") / f"{table}.parquet").unlink()
     (workspace.raw("shop") / "source.toml").write_text(TOML)
     return workspace
 
