@@ -11,7 +11,6 @@ import pytest
 
 from shop import place_shop
 from tenure.core.workspace import Workspace
-from tenure.runs.run import run_flow
 
 TARGET = """
 from tenure.targets.definition import Condition, Heuristic, Target
@@ -111,23 +110,15 @@ def test_sources_lists_what_its_folder_and_packages_bring(shop, folder):
     assert "winback" in line and "regular" in line
 
 
-def test_an_unchanged_plugin_is_reused_a_changed_one_runs_again_and_a_target_that_is_gone_is_named(
-    shop, folder, monkeypatch
-):
-    workspace, site = shop
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
-
-    def run(*targets):
-        run_flow("shop", targets=targets, quick=True, workspace=str(workspace.root))
-        return json.loads((folder / "run.json").read_text())
-
+def test_an_unchanged_plugin_is_reused_a_changed_one_runs_again_and_a_target_that_is_gone_is_named(shop, folder):
     before = json.loads((folder / "run.json").read_text())
-    assert run("winback", "regular") == before  # nothing was run
-    brought = workspace.raw("shop")
+    tenure(shop, "run", "shop", "--targets", "winback,regular", "--quick")
+    assert json.loads((folder / "run.json").read_text()) == before  # nothing was run
+    brought = shop[0].raw("shop")
     (brought / "targets" / "winback.py").unlink()
     (brought / "attributes" / "baskets.py").write_text(BASKETS.replace("count(DISTINCT order_id)", "1"))
-    after = run("regular")
+    tenure(shop, "run", "shop", "--targets", "regular", "--quick")
+    after = json.loads((folder / "run.json").read_text())
     assert {step["name"] for step in after["timings"]} >= {"02_features", "03_train_regular", "04_score"}
     assert set(pd.read_parquet(folder / "scored_customers.parquet")["baskets"].dropna()) == {1}
     assert "Nobody was scored" in (review := (folder / "review.html").read_text(encoding="utf-8"))
