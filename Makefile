@@ -21,7 +21,7 @@ run: setup  ## environment, then the whole flow on the built-in demo company
 	$(BIN)/tenure run demo
 
 test: setup  ## environment, then the whole test suite, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## format, lint, types, notebook rules, known vulnerabilities of dependencies
 	$(BIN)/ruff format --check src tests benchmarks
@@ -53,11 +53,12 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/spark.py
 
-soak: setup  ## 200 kills, 1,000 bad inputs, 1,000 odd files, a month of daily runs: hours
+soak: setup  ## 200 kills, 1,000 bad inputs, 1,000 odd files, a month of daily runs, 20 times the drawn examples: hours
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/bad_inputs.py
 	$(BIN)/python benchmarks/door.py
 	$(BIN)/python benchmarks/month.py
+	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests)
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache

@@ -9,6 +9,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from gated_shop import champions, copied
 from servers import postgresql_server
+from shared import copied_stores, made_once
+from shop import quick_run
+from tenure.core.workspace import Workspace
+from tenure.models.registry import mlflow_store
+
+# A worker takes one file after the other. Those that take minutes come first, so that none is left to one worker at the end.
+LONGEST = (
+    "runs/test_flow.py", "test_team_mlflow.py", "test_gates.py", "steps/test_run_record.py", "test_scheduled_shop.py",
+    "scoring/test_scoring_outcomes.py", "snapshots/engines/test_spark_engine.py", "runs/test_plugins_in_a_run.py",
+    "runs/test_backfill.py", "door/test_generated.py", "runs/test_server_run.py", "runs/test_way_to_a_fit.py",
+    "models/test_estimators.py", "identity/test_matching.py", "demo/test_demo.py", "audit/test_full.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture
@@ -21,12 +38,24 @@ def test_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def company(tmp_path_factory):
-    """A small shop whose lapse and churn have quick champions; to be copied, never changed."""
+@pytest.fixture(scope="session", autouse=True)
+def stores(tmp_path_factory) -> Iterator[None]:
+    """Each new MLflow store of a test is a copy of one that MLflow built."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return champions(tmp_path_factory.mktemp("company"))
+        patch.setattr(mlflow_store, "create_local_store", copied_stores(tmp_path_factory))
+        yield
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory, stores) -> Workspace:
+    """A small shop whose lapse and churn have quick champions; to be copied, never changed."""
+    return Workspace(made_once(tmp_path_factory, "company", champions))
+
+
+@pytest.fixture(scope="session")
+def quick_shop(tmp_path_factory, stores) -> Workspace:
+    """A small web shop after a quick run of lapse; to be copied, never changed."""
+    return Workspace(made_once(tmp_path_factory, "quick_shop", quick_run))
 
 
 @pytest.fixture

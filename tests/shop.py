@@ -1,5 +1,6 @@
 """A small web shop whose last order was yesterday: what a scheduler meets."""
 
+import json
 import os
 import re
 import shutil
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
+from tenure.runs.run import run_flow
 from tenure.runs.schedules import schedule_files
+from tenure.steps.run_record import RUN_JSON, RunRecord
 
 MAPPING = 'name = "shop"\ncurrency = "EUR"\n\n[raw."order_lines.parquet"]\nknown_at = "known_at"\n'
 
@@ -25,6 +29,32 @@ def place_shop(workspace, customers=500, months=20):
     workspace.raw("shop").mkdir(parents=True)
     orders.to_parquet(workspace.raw("shop") / "order_lines.parquet", index=False)
     (workspace.raw("shop") / "source.toml").write_text(MAPPING)
+
+
+def run_lapse(workspace, **options):
+    return run_flow("shop", workspace=str(workspace.root), quick=True, targets=["lapse"], **options)
+
+
+def quick_run(root):
+    """Place the shop in a folder and run it quickly, lapse alone; ``records.json`` keeps the record as it was after each step."""
+    workspace, seen = Workspace(root), []
+    place_shop(workspace)
+
+    def look(event):
+        if event.what == "done":
+            # Until its as-of is known, a run is just begun.
+            path = min(workspace.reports_of("shop").glob(f".*/{RUN_JSON}"))
+            record = RunRecord.open(path.parent)
+            seen.append((event.step, record.is_sealed, sorted(record.document["steps"])))
+
+    run_lapse(workspace, progress=look)
+    (root / "records.json").write_text(json.dumps(seen))
+
+
+def place_built(workspace, other):
+    """Place another workspace's shop, with what was staged and built of it: no run of it, and no model."""
+    for kind in ("raw", "staged", "snapshots"):
+        shutil.copytree(getattr(other, kind)("shop"), getattr(workspace, kind)("shop"))
 
 
 # What cron gives a command, and the package where it is not installed but under test.

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from shop import BARE, TODAY, YESTERDAY, by_sh, cron_lines, place_shop
+from shop import BARE, TODAY, YESTERDAY, by_sh, cron_lines, place_built
 from tenure.core.errors import RegistryError
 from tenure.core.workspace import Workspace
 from tenure.models.registry.registry import Registry
@@ -25,13 +25,13 @@ from tenure.steps.run_record import RunRecord, read_sealed
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> Iterator[Workspace]:
+def shop(tmp_path_factory, quick_shop) -> Iterator[Workspace]:
     """A shop with a champion, on a small disk of its own where this user may mount one: cron's monthly line was run."""
     folder = tmp_path_factory.mktemp("disk")
     is_mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)], capture_output=True).returncode == 0  # fmt: skip
     try:
         workspace = Workspace(folder / "shop")
-        place_shop(workspace)
+        place_built(workspace, quick_shop)
         _, monthly = cron_lines(workspace)
         done = by_sh(monthly.command)
         assert (done.returncode, done.stderr) == (0, "")

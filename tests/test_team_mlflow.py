@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 
 from servers import ADMIN, ADMIN_PASSWORD, free_port, running, team_mlflow
-from shop import TODAY, YESTERDAY, place_shop
+from shop import TODAY, YESTERDAY, place_built, run_lapse
 from tenure.core.errors import RegistryError, TenureError
 from tenure.core.workspace import Workspace
 from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import forget_customer
-from tenure.runs.run import run_flow
 from tenure.runs.score import score_flow
 from tenure.sources.identity_key import KEY
 from tenure.steps.run_record import RunRecord
@@ -35,15 +34,11 @@ def server(tmp_path_factory, postgresql):
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory, server):
+def shop(tmp_path_factory, quick_shop, server):
     """A small web shop, run quickly against the team's server: the workspace and what it came to."""
     workspace = Workspace(tmp_path_factory.mktemp("shop"))
-    place_shop(workspace)
-    return workspace, run(workspace)
-
-
-def run(workspace):
-    return run_flow("shop", targets=["lapse"], quick=True, workspace=str(workspace.root))
+    place_built(workspace, quick_shop)
+    return workspace, run_lapse(workspace)
 
 
 def test_versions_verdicts_aliases_and_artefacts_are_on_the_server_alone(server, shop):
@@ -60,7 +55,7 @@ def test_versions_verdicts_aliases_and_artefacts_are_on_the_server_alone(server,
 def test_training_the_same_again_registers_nothing_new(shop):
     workspace, result = shop
     RunRecord.open(result.folder).set_step("03_train_lapse", None)
-    again = run(workspace)
+    again = run_lapse(workspace)
     assert "03_train_lapse" in {timing.name for timing in again.performed.executed}
     assert [found.version for found in Registry(workspace).versions("shop-lapse")] == ["1"]
 
@@ -114,12 +109,14 @@ def test_a_model_damaged_in_the_artefact_store_is_refused(server, shop):
     assert Registry(workspace).load("shop-lapse", "1").feature_names
 
 
-def test_a_second_company_with_a_source_of_the_same_name_is_refused_and_a_copy_of_the_first_is_not(shop, tmp_path):
+def test_a_second_company_with_a_source_of_the_same_name_is_refused_and_a_copy_of_the_first_is_not(
+    shop, quick_shop, tmp_path
+):
     workspace, _ = shop
     other = Workspace(tmp_path / "other")
-    place_shop(other)
+    place_built(other, quick_shop)
     with pytest.raises(TenureError, match="shop of another owner, 'shop0-.*write owner = "):
-        run(other)
+        run_lapse(other)
     with pytest.raises(RegistryError, match="shop of another owner, 'shop0-"):
         Registry(other).promote("shop-lapse", "1")
     shutil.copytree(workspace.root, tmp_path / "copy")

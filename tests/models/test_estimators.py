@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from gated_shop import opened, place_company
+from gated_shop import opened
 from registered import artefacts
+from shop import place_built
 from tenure.core.errors import DefinitionError, RegistryError, StoredFormatError
 from tenure.core.plugins import plugins
+from tenure.core.workspace import Workspace
 from tenure.models.estimators.catalogue import find_estimator
 from tenure.models.estimators.protocol import Estimator, FittingRows
 from tenure.models.estimators.settings import TrainingSettings
@@ -56,11 +58,12 @@ def model(folder):
 
 
 def test_an_estimator_in_one_file_of_a_source_is_trained_judged_explained_stored_served_and_scores(
-    tmp_path, monkeypatch
+    company, tmp_path, monkeypatch
 ):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("TENURE_WORKSPACE", str(tmp_path))
-    workspace = place_company(tmp_path)
+    workspace = Workspace(tmp_path)
+    place_built(workspace, company)
     place(workspace.raw("shop"))
     with (workspace.raw("shop") / "source.toml").open("a") as file:
         file.write('\n[targets.lapse]\nestimator = "histogram_boosting"\n')

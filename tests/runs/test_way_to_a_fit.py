@@ -8,10 +8,10 @@ import papermill
 import pytest
 
 import tenure
-from shop import place_shop
+from gated_shop import copied
 from tenure.cli import main as cli
-from tenure.core.workspace import Workspace
 from tenure.steps.opening import open_run
+from tenure.steps.run_record import RunRecord
 
 PACKAGE = str(Path(tenure.__file__).parent)
 MOST = 14
@@ -30,10 +30,11 @@ def own_functions():
 
 
 @pytest.fixture(scope="module")
-def ways(tmp_path_factory):
+def ways(quick_shop, tmp_path_factory):
     """The functions at work when a command gives 03_train to Papermill, and the most when its cell calls ``lgb.train``."""
-    workspace, patch = Workspace(tmp_path_factory.mktemp("shop")), pytest.MonkeyPatch()
-    place_shop(workspace, customers=500)
+    workspace, patch = copied(quick_shop, tmp_path_factory.mktemp("shop")), pytest.MonkeyPatch()
+    (folder,) = workspace.reports_of("shop").glob("2*")
+    RunRecord.open(folder).set_step("03_train_lapse", None)  # the only step to be done again
     given, fitted = [], []
     execute, train = papermill.execute_notebook, lightgbm.train
 

@@ -9,11 +9,12 @@ from copy import deepcopy
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
+from drawn import drawn
 from tenure.cli.main import app
 from tenure.core.errors import DefinitionError
 from tenure.core.validation import checked
@@ -95,7 +96,7 @@ def refusal(document):
     return str(refused.value)
 
 
-@settings(max_examples=30, deadline=None)
+@drawn(30)
 @given(documents())
 def test_a_valid_document_is_accepted_also_by_the_schema(document):
     found = checked(DOCUMENT, document, "source.toml")
@@ -103,7 +104,7 @@ def test_a_valid_document_is_accepted_also_by_the_schema(document):
     assert not list(VALIDATOR.iter_errors(document))
 
 
-@settings(max_examples=80, deadline=None)
+@drawn(40)
 @given(documents(), st.data())
 def test_one_fault_is_one_problem_that_names_its_place(document, data):
     path, value, place = data.draw(st.sampled_from(wrong_values(document)))
@@ -117,7 +118,7 @@ def test_one_fault_is_one_problem_that_names_its_place(document, data):
     assert ("expected " in said) != ("is not defined. Defined: " in said)
 
 
-@settings(max_examples=15, deadline=None)
+@drawn(15)
 @given(documents())
 def test_all_faults_are_said_at_once(document):
     faulty = document | {"curency": "EUR", "margin_rate": "much", "timezone": "Europe/Berln"}

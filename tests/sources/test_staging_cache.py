@@ -10,9 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import drawn
 from shop import BARE
 from tables import read, staged, write_csv
 from tenure.core.errors import DataContractError, RunError, StoredFormatError
@@ -147,7 +148,7 @@ def outcome(workspace, clock):
         return str(error).replace(str(workspace.root), "")
 
 
-@settings(max_examples=20, deadline=None)
+@drawn(7)
 @given(rounds=st.lists(EDITS, min_size=1, max_size=3), days=st.lists(st.integers(0, 40), min_size=3, max_size=3))
 def test_after_any_edits_what_is_staged_is_what_staging_from_scratch_would_write(rounds, days):
     """Files of every table are edited at random, while the clock moves on and back past their last facts."""

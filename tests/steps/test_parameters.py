@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import drawn
 from tenure.core.errors import UsageError
 from tenure.runs.notebooks import execute
 from tenure.steps.parameters import NOTEBOOKS, complete
@@ -63,7 +64,7 @@ def test_an_unknown_parameter_is_refused_before_a_kernel_starts(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@settings(max_examples=1000, deadline=None)
+@drawn(300)
 @given(
     st.sampled_from(sorted(NOTEBOOKS)),
     st.dictionaries(st.sampled_from(["source", "as_of", "target", "seed", "quick", "sorce", "versions"]), ANYTHING),

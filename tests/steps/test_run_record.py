@@ -16,12 +16,11 @@ import pandas as pd
 import pytest
 
 import tenure
-from shop import place_shop
+from shop import place_built, run_lapse
 from tenure.core.errors import RunError, StoredFormatError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.models.registry.registry import Registry
 from tenure.runs.notebooks import execute
-from tenure.runs.run import run_flow
 from tenure.runs.writer import writing
 from tenure.steps.opening import open_run
 from tenure.steps.run_record import RUN_JSON, RunRecord, read_sealed, sealed_runs
@@ -29,26 +28,18 @@ from tenure.steps.run_record import RUN_JSON, RunRecord, read_sealed, sealed_run
 OF_THE_MOMENT = {"run_id", "started_at", "finished_at", "sealed_at", "timings", "steps", "outputs", "begun_from"}
 
 
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    workspace = Workspace(tmp_path_factory.mktemp("raw"))
-    place_shop(workspace, customers=500)
-    return workspace
-
-
 @pytest.fixture
-def shop(raw, tmp_path):
+def shop(quick_shop, tmp_path):
     """A small shop in a workspace of its own, with nothing but its raw files."""
-    shutil.copytree(raw.data, tmp_path / "data")
+    shutil.copytree(quick_shop.raw("shop"), Workspace(tmp_path).raw("shop"))
     return Workspace(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(raw, tmp_path_factory):
-    root = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(raw.data, root / "data")
-    workspace = Workspace(root)
-    return workspace, run_flow("shop", workspace=str(root), quick=True, targets=["lapse"])
+def undisturbed(quick_shop):
+    """A quick run of that shop. => its workspace, its folder"""
+    (folder,) = quick_shop.reports_of("shop").glob("2*")
+    return quick_shop, folder
 
 
 def scramble(workspace, seed):
@@ -91,10 +82,10 @@ def test_with_file_times_scrambled_and_the_environment_changed_between_steps_res
             monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}/other.db")
             monkeypatch.setenv("TZ", "Pacific/Kiritimati")
 
-    result = run_flow("shop", workspace=str(shop.root), quick=True, targets=["lapse"], progress=disturb)
+    result = run_lapse(shop, progress=disturb)
     assert {"01_ingest", "02_features", "03_train_lapse", "04_score", "06_review"} <= set(disturbed)
     workspace, expected = undisturbed
-    assert results(shop, result.folder) == results(workspace, expected.folder)
+    assert results(shop, result.folder) == results(workspace, expected)
     assert not list(elsewhere.iterdir())
 
 
@@ -114,31 +105,20 @@ def test_with_the_clock_moved_between_steps_results_are_the_same_to_the_byte(und
                 step(open_run("shop", workspace=str(shop.root), run=run.run_id))
         found = pd.read_csv(run.output / "lapse.csv", dtype=str)
         began = datetime.fromisoformat(RunRecord.open(run.output).document["started_at"])
-    pd.testing.assert_frame_equal(found, pd.read_csv(expected.folder / "lapse.csv", dtype=str))
+    pd.testing.assert_frame_equal(found, pd.read_csv(expected / "lapse.csv", dtype=str))
     (path,) = (shop.scores / "source=shop").rglob("*.parquet")
     assert set(pd.read_parquet(path)["scored_at"].dt.floor("s")) == {
         pd.Timestamp(began.replace(tzinfo=None)).floor("s")
     }
 
 
-def test_the_record_is_there_from_the_first_step_on_and_sealed_by_the_last(shop):
-    seen = []
-
-    def look(event):
-        if event.what == "done":
-            path = sorted(shop.reports_of("shop").glob(f".*/{RUN_JSON}"))[
-                0
-            ]  # until its as-of is known, a run is just begun
-            record = RunRecord.open(path.parent)
-            seen.append((event.step, record.is_sealed, sorted(record.document["steps"])))
-
-    result = run_flow("shop", workspace=str(shop.root), quick=True, targets=["lapse"], progress=look)
-    assert [sealed for _, sealed, _ in seen] == [False] * len(seen)
-    assert seen[0] == ("01_ingest", False, ["01_ingest"]) and seen[1][2] == ["01_ingest", "02_features"]
-    assert RunRecord.open(result.folder).is_sealed
-    assert {str(day): record.folder for day, record in sealed_runs(shop, "shop").items()} == {
-        result.folder.name: result.folder
-    }
+def test_the_record_is_there_from_the_first_step_on_and_sealed_by_the_last(undisturbed):
+    workspace, folder = undisturbed
+    seen = json.loads((workspace.root / "records.json").read_text())
+    assert len(seen) >= 6 and not any(sealed for _, sealed, _ in seen)
+    assert seen[0] == ["01_ingest", False, ["01_ingest"]] and seen[1][2] == ["01_ingest", "02_features"]
+    assert RunRecord.open(folder).is_sealed
+    assert {str(day): record.folder for day, record in sealed_runs(workspace, "shop").items()} == {folder.name: folder}
 
 
 def test_steps_find_the_staging_the_run_began_with_or_are_refused(shop):
@@ -181,10 +161,11 @@ def test_a_record_of_a_newer_tenure_is_refused_and_an_older_one_counts_as_sealed
 
 
 def test_a_sealed_run_opens_as_by_hand_on_what_lies_there_now(undisturbed):
-    workspace, result = undisturbed
-    opened = open_run("shop", workspace=str(workspace.root), run=result.run_json["run_id"])
-    assert opened.record is None and str(opened.as_of) == result.folder.name and opened.quick
-    assert opened.output == result.folder and opened.started_at > datetime.fromisoformat(result.run_json["started_at"])
+    workspace, folder = undisturbed
+    record = RunRecord.open(folder)
+    opened = open_run("shop", workspace=str(workspace.root), run=record.document["run_id"])
+    assert opened.record is None and str(opened.as_of) == folder.name and opened.quick
+    assert opened.output == folder and opened.started_at > record.started_at
 
 
 def test_a_step_by_hand_is_noted_in_a_record_that_is_not_sealed(shop):
@@ -197,7 +178,8 @@ def test_a_step_by_hand_is_noted_in_a_record_that_is_not_sealed(shop):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(shop, signum):
+def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(quick_shop, tmp_path, signum):
+    place_built(shop := Workspace(tmp_path), quick_shop)
     command = [
         sys.executable,
         "-m",
@@ -221,7 +203,7 @@ def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(shop, s
     assert process.returncode == 128 + signum and time.monotonic() - stopped < 15
     assert re.fullmatch(rf"tenure: stopped by {signum.name}. Finished steps are kept; [^\n]*\n", said)
     assert not list(shop.reports_of("shop").glob("[0-9]*")), "nothing half-written is visible"
-    again = run_flow("shop", workspace=str(shop.root), quick=True, targets=["lapse"])
+    again = run_lapse(shop)
     assert again.performed.reused[:2] == ["01_ingest", "02_features"] and again.run_json["targets"]["lapse"]["promoted"]
 
 
@@ -260,8 +242,8 @@ def test_what_people_damage_or_delete_is_mended_by_the_next_run(undisturbed, tmp
 
     root = tmp_path / "copy"
     shutil.copytree(undisturbed[0].root, root)
-    workspace, again = Workspace(root), lambda: run_flow("shop", workspace=str(root), quick=True, targets=["lapse"])
-    registry, folder = Registry(workspace), workspace.reports("shop", undisturbed[1].folder.name)
+    workspace, again = Workspace(root), lambda: run_lapse(Workspace(root))
+    registry, folder = Registry(workspace), workspace.reports("shop", undisturbed[1].name)
     registry.check()
     mlflow.MlflowClient(registry.uri, registry.uri).delete_registered_model_alias("shop-lapse", "champion")
     (folder / "index.html").unlink()

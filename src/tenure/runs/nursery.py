@@ -80,8 +80,14 @@ def _status(pid: int) -> int | None:
 
 
 def _be_a_kernel(asked: dict[str, Any]) -> None:
+    import logging
+
     from ipykernel.kernelapp import launch_new_instance
 
+    # A kernel that closes its sockets while a message comes in would write a trace to the run's own stderr. What a
+    # cell raises comes as a message.
+    for noisy in ("tornado", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     os.environ.clear()
     os.environ.update(asked["environment"] | {PARENT: str(os.getppid())})
     tempfile.tempdir = None  # where the nursery looked up its own: each run has another

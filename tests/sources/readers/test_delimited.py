@@ -7,9 +7,10 @@ import time
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from drawn import drawn
 from tenure.core.errors import DataContractError
 from tenure.sources.readers.delimited import DelimitedReader
 from tenure.sources.readers.reader import RawTable
@@ -228,7 +229,7 @@ CELL = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@drawn(50)
 @given(
     cells=st.lists(st.tuples(CELL, CELL), min_size=3, max_size=12),
     delimiter=st.sampled_from(",;\t|"),
@@ -253,7 +254,7 @@ def test_what_any_writer_of_csv_writes_is_read_as_it_was_or_refused(tmp_path_fac
     assert got == [tuple(cell and cell.replace("\r\n", "\n") for cell in row) for row in expected] and not unreadable
 
 
-@settings(max_examples=100, deadline=None)
+@drawn(35)
 @given(
     bad=st.sampled_from(['c0,2024-03-01,7,5,"open', 'c0,2024-03-01,7,5,"a "b" c"', "c0,2024-03-01,7,5,a,b,c", '"c0,2024-03-01,7,5,x', "oops", '",",","']),
     places=st.lists(st.integers(0, 40), min_size=1, max_size=3, unique=True),
