@@ -50,6 +50,7 @@ class Data:
     dropped_features: list[str] = field(default_factory=list)
     unproven_features: list[str] = field(default_factory=list)
     cutoff_grid: str = ""  # month or week
+    renewals: str = ""  # whether the source delivers them, and how that is known
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def _target_document(record: TrainingRecord) -> dict[str, Any]:
         "test_cutoff": data.test_cutoff,
         "fitting_cutoffs": data.fitting_cutoffs,
         "cutoff_grid": data.cutoff_grid,
+        **({"renewals": data.renewals} if data.renewals else {}),
         "horizon_days": record.definition.horizon_days,
         "eligible": data.counts.get("eligible"),
         "positives": data.counts.get("positives"),

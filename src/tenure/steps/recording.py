@@ -21,6 +21,7 @@ from tenure.reporting.record import (
 from tenure.scoring.ledger import last_scores
 from tenure.scoring.review.drift import LIMIT, stability_index
 from tenure.snapshots.rows import read_rows
+from tenure.snapshots.states_told import renewals_told
 from tenure.steps.audited import Audited
 from tenure.steps.opening import Session
 from tenure.targets.definition import Target
@@ -41,7 +42,7 @@ def record_training(session: Session, audited: Audited, verdict: Verdict, versio
         reason=verdict.reason,
         is_quick=session.quick,
         definition=_definition(result.target),
-        data=_data(result, audited.audit.unproven),
+        data=_data(result, audited.audit.unproven, renewals_told(session.snapshots, result.target, result.plan.test)),
         model=_model(result, version),
         results=_results(audited, [*warnings_of(result), *audited.card.remarks, *_score_shift(session, result)]),
         judgement=_judgement(verdict, audited.audit),
@@ -69,7 +70,7 @@ def _definition(target: Target) -> Definition:
     )
 
 
-def _data(result: TrainingResult, unproven: list[str]) -> Data:
+def _data(result: TrainingResult, unproven: list[str], renewals: str) -> Data:
     return Data(
         test_cutoff=str(result.plan.test),
         fitting_cutoffs=[str(cutoff) for cutoff in result.plan.fitting],
@@ -85,6 +86,7 @@ def _data(result: TrainingResult, unproven: list[str]) -> Data:
         was_sampled=result.was_sampled,
         dropped_features=result.dropped_features,
         unproven_features=unproven,
+        renewals=renewals,
     )
 
 
