@@ -11,12 +11,13 @@ from histories import History, Question, as_table, random_history, random_questi
 from tables import staged
 from tenure.core.workspace import Workspace
 from tenure.snapshots.build import Snapshots
+from tenure.snapshots.engine_choice import DUCKDB, SPARK
 
 HISTORIES = 200
 QUESTIONS = int(os.environ.get("TENURE_CHURN_QUESTIONS", "6"))  # benchmarks/states.py asks more
 
 
-def labelled(root, question: Question, histories: list[History]) -> dict[str, int]:
+def labelled(root, question: Question, histories: list[History], engine: str = DUCKDB) -> dict[str, int]:
     """Stage the histories as one source and build the churn labels."""
     rules = question.rules
     toml = f"""
@@ -31,7 +32,8 @@ renewals = "{"delivered" if rules.renewals_delivered else "not delivered"}"
     rows = staged_rows(histories)
     lines = (" ".join("-" if v is None else str(v).replace(" ", "T") for v in row.values()) for row in rows)
     events = (" ".join(rows[0]), *lines)
-    snapshots = Snapshots(Workspace(root), staged(root, toml, subscription_events=events), question.as_of)
+    staged_source = staged(root, toml, subscription_events=events)
+    snapshots = Snapshots(Workspace(root), staged_source, question.as_of, engine, with_features=False)
     target = snapshots.targets["churn"]
     snapshots.build_labels(target, [question.cutoff])
     table = pd.read_parquet(snapshots.labels_path(target, question.cutoff))
@@ -61,3 +63,12 @@ def differing(root, seed: int, count: int = HISTORIES) -> list[str]:
 @pytest.mark.parametrize("seed", range(QUESTIONS))
 def test_who_is_asked_and_who_churned_is_what_the_oracle_finds_day_by_day(tmp_path, seed):
     assert not differing(tmp_path, seed)
+
+
+@pytest.mark.skipif("TENURE_SOAK" not in os.environ, reason="in make soak; the suite compares the demo on both engines")
+def test_spark_finds_the_same(tmp_path):
+    import local_spark  # noqa: F401 -- a Spark, or a skip
+
+    question = random_question(9)
+    histories = [random_history(n, question) for n in range(HISTORIES)]
+    assert labelled(tmp_path, question, histories, SPARK) == judged(question, histories)

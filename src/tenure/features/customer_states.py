@@ -34,12 +34,12 @@ def spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
     """Give the SQL of the days of each subscription on which being paid or paused begins or ends, and of its first.
 
     ``known`` is of one cutoff. What nobody renewed is cut off at its due date, a pause where it became an end.
-    => customer_id, day, until (null: still so), state, anchor, term_days, begins, ends, is_gone (nor is it paused then)
+    => customer_id, day, until (null: still so), state, anchor, term_days, term_months, begins, ends, is_gone (nor is it paused then)
     """
     follows = "lead(day) OVER place = until"
     return f"""
         SELECT
-            i.customer_id, day, until, state, anchor, term_days, is_gone,
+            i.customer_id, day, until, state, anchor, term_days, term_months, is_gone,
             state IN {HELD} AND NOT went_on AS begins,
             state IN {HELD} AND until IS NOT NULL AND NOT goes_on AS ends
         FROM (
@@ -51,7 +51,7 @@ def spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
                 NOT coalesce({follows} AND lead(state) OVER place IN {HELD}, false) AS is_gone
             FROM (
                 SELECT
-                    line, day, anchor, term_days,
+                    line, day, anchor, term_days, term_months,
                     CASE WHEN ends_on <= day THEN 'none' ELSE state END AS state,
                     CASE WHEN ends_on < next_day OR next_day IS NULL THEN ends_on ELSE next_day END AS until
                 FROM ({segments_with_ends(known, dialect, rules)})
@@ -115,7 +115,7 @@ def outcomes(states: str, spans: str, dialect: Dialect, lead_days: int, horizon_
     """
     first = dialect.after.format(day="c.cutoff", days=lead_days)
     last = dialect.after.format(day="c.cutoff", days=lead_days + horizon_days - 1)
-    due = dialect.due("e.anchor", "e.term_days", f"least({last}, e.until)", is_first=False)
+    due = dialect.due("e.", f"least({last}, e.until)", is_first=False)
 
     def ahead(day: str) -> str:
         return f"CAST({dialect.days.format(earlier=first, later=day)} AS BIGINT)"

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 MONTHS = ((28, 31, 1), (89, 92, 3), (181, 184, 6), (365, 366, 12))
 
 
+def calendar_months(term: str) -> str:
+    """Give the SQL of the calendar months that a term of so many days is; null where it is none."""
+    return "CASE " + " ".join(f"WHEN {term} BETWEEN {a} AND {b} THEN {m}" for a, b, m in MONTHS) + " END"
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How an engine spells what the engines spell differently."""
@@ -18,20 +23,21 @@ class Dialect:
     last: str  # the last {value} that is not null, over a window
     number: str  # 64 bits of hash of some {columns}: sorting by it costs half of sorting by texts
 
-    def due(self, anchor: str, term: str, day: str, *, is_first: bool) -> str:
+    def due(self, row: str, day: str, *, is_first: bool) -> str:
         """Give the SQL of the first due date on or after a day, or the last on or before it; null without a term.
 
-        Due dates follow the ``anchor``, a date no later than ``day``, term after term.
+        Due dates follow the ``anchor`` of a row, a date no later than ``day``, term after term: of ``term_days``, or of
+        ``term_months`` where they are some.
         """
-        months = "CASE " + " ".join(f"WHEN {term} BETWEEN {a} AND {b} THEN {m}" for a, b, m in MONTHS) + " END"
+        anchor, term, months = (f"{row}{name}" for name in ("anchor", "term_days", "term_months"))
         apart_months = f"(12 * (year({day}) - year({anchor})) + month({day}) - month({anchor}))"
         apart_days = self.days.format(earlier=anchor, later=day)
         rounded = "ceil" if is_first else "floor"
         terms_of_days = f"CAST({rounded}({apart_days} / {term}) AS INTEGER)"
-        terms_of_months = f"CAST(floor({apart_months} / ({months})) AS INTEGER)"
+        terms_of_months = f"CAST(floor({apart_months} / {months}) AS INTEGER)"
 
         def dated(terms: str) -> str:
-            return self.months.format(day=anchor, months=f"({terms}) * ({months})")
+            return self.months.format(day=anchor, months=f"({terms}) * {months}")
 
         if is_first:
             least = f"greatest(1, {terms_of_months})"
@@ -44,7 +50,7 @@ class Dialect:
                 f"CASE WHEN {terms_of_days} >= 1 THEN "
                 f"{self.after.format(day=anchor, days=f'{term} * {terms_of_days}')} END"
             )
-        return f"CASE WHEN {term} >= 1 THEN CASE WHEN ({months}) IS NULL THEN {by_days} ELSE {by_months} END END"
+        return f"CASE WHEN {term} >= 1 THEN CASE WHEN {months} IS NULL THEN {by_days} ELSE {by_months} END END"
 
 
 DUCKDB = Dialect(

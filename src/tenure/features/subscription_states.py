@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tenure.features.due_dates import Dialect
+from tenure.features.due_dates import Dialect, calendar_months
 from tenure.sources.contract import SUBSCRIPTION_EVENTS
 
 PAYING = "('started', 'renewed', 'resumed')"
@@ -119,14 +119,14 @@ def segments(seen: str, dialect: Dialect, rules: StateRules, *, with_agreed: boo
     ``seen``: the events that views may see, as ``seen_on`` gives them.
     => line, seen_at, is_timely, day, next_day (null: still so), state (paid, paused, free, trial, none), anchor, due
        (the first due date that can pass unrenewed), moved_on (a start, renewal, pause or end), turned_on (when due
-       dates began to count), next_turn (when they no longer do), next_renewal, paused_on, term_days; ``with_agreed``
+       dates began to count), next_turn (when they no longer do), next_renewal, paused_on, term_days, term_months; ``with_agreed``
        also plan, monthly_price, is_cancelling, has_paid
     """
-    due = dialect.due("anchor", "term_days", dialect.after.format(day="turned_on", days=1), is_first=True)
+    due = dialect.due("", dialect.after.format(day="turned_on", days=1), is_first=True)
     return f"""
         SELECT
             line, seen_at, is_timely, day, next_day, state, anchor, {due} AS due, moved_on, turned_on, next_turn,
-            next_renewal, paused_on, term_days{", plan, monthly_price, is_cancelling, has_paid" if with_agreed else ""}
+            next_renewal, paused_on, term_days, term_months{", plan, monthly_price, is_cancelling, has_paid" if with_agreed else ""}
         FROM ({_turned(_told(_instants(seen), dialect), rules)})
         WHERE next_day IS NULL OR next_day > day
     """
@@ -206,6 +206,7 @@ def _turned(told: str, rules: StateRules) -> str:
     return f"""
         SELECT
             line, seen_at, is_timely, day, next_day, plan, monthly_price, term_days, is_cancelling,
+            {calendar_months("term_days")} AS term_months,
             CASE
                 WHEN base = 'paid' AND monthly_price = 0 THEN 'free'
                 WHEN base = 'paid' AND paused_at >= changed_at THEN 'paused'
@@ -320,7 +321,7 @@ def subscriptions(known: Known, dialect: Dialect, rules: StateRules, lead_days: 
        without a term)
     """
     window = dialect.after.format(day="cutoff", days=lead_days)
-    due = dialect.due("anchor", "term_days", window, is_first=True)
+    due = dialect.due("", window, is_first=True)
     since = "coalesce(ended_on, CASE state WHEN 'none' THEN moved_on ELSE day END)"
     return f"""
         SELECT

@@ -43,6 +43,7 @@ class SparkFacts:
         self._staged = staged
         self._spark = spark
         self._scratch = scratch
+        self._mapping: dict[str, str] | None = None
         self._persons: DataFrame | None = None
         self._rules = state_rules(staged.source)
         self._states = StateTables(self._create, self._relation, SPARK)
@@ -50,7 +51,7 @@ class SparkFacts:
     def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
         """Ask for these cutoffs from here on, of the persons known before them: the same ones for all built at once."""
         self._unify_customers(cutoffs[0])
-        self._states.forget(is_everything=True)
+        self._states.forget(is_everything=False)
         values = ", ".join(f"(DATE '{cutoff}')" for cutoff in cutoffs)
         self.view("cutoffs", self._spark.sql(f"SELECT * FROM VALUES {values} AS t(cutoff)"))
 
@@ -134,6 +135,10 @@ class SparkFacts:
 
     def _unify_customers(self, cutoff: date) -> None:
         mapping = identity_before(self._staged.identity_events, cutoff)
+        if mapping == self._mapping:
+            return
+        self._mapping = mapping
+        self._states.forget(is_everything=True)
         self._persons = None
         if mapping:
             path = self._scratch / f"persons-{cutoff}.parquet"
