@@ -22,6 +22,7 @@ LINES = {
     "second ": ("ended", "trial_started", "started", "renewed"),
 }  # fmt: skip
 EARLY = {"ended": 60, "resumed": 120, "renewed": 240}
+HALF_PAST_NINE = 34_200
 
 
 class FactWriter:
@@ -110,15 +111,8 @@ def record_day(
         "support_tickets", ids[at], day, seconds, ticket_id=tickets, topic=topic, severity=severity, event="opened"
     )
     writer.add(
-        "support_tickets",
-        ids[at],
-        day + 2,
-        seconds,
-        ticket_id=tickets,
-        topic=topic,
-        severity=severity,
-        event="resolved",
-    )
+        "support_tickets", ids[at], day + 2, seconds, ticket_id=tickets, topic=topic, severity=severity, event="resolved"
+    )  # fmt: skip
     _orders(writer, world, ids, state, day, marks["order"], generator)
     if day % world.campaign_days == world.campaign_days - 1:
         _campaign(writer, world, ids, state, day, generator)
@@ -129,14 +123,9 @@ def _daytime(generator: np.random.Generator, n: int) -> Array:
 
 
 def _subscription(
-    writer: FactWriter,
-    world: World,
-    ids: Array,
-    state: State,
-    day: int,
-    marks: dict[str, Array],
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, marks: dict[str, Array],
     generator: np.random.Generator,
-) -> None:
+) -> None:  # fmt: skip
     # The plan of the second subscription comes after the others; it includes no usage.
     names = np.array([plan[0] for plan in world.plans] + [world.second_plan[0]])
     allowances = np.array([plan[2] for plan in world.plans] + [np.nan])
@@ -149,7 +138,7 @@ def _subscription(
         if event == "started" and not line:
             seconds[marks["switched"][at]] = EARLY["ended"]
         if event == "ended" and not line:
-            seconds[marks["ended_at_once"][at]] = 34200
+            seconds[marks["ended_at_once"][at]] = HALF_PAST_NINE
         writer.add(
             "subscription_events", ids[at], day, seconds, late_days=late,
             subscription_id=name, event=event, plan=names[plan],
@@ -177,14 +166,9 @@ def _reason(marks: dict[str, Array], at: Array, line: str) -> Array:
 
 
 def _payments(
-    writer: FactWriter,
-    world: World,
-    ids: Array,
-    state: State,
-    day: int,
-    marks: dict[str, Array],
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, marks: dict[str, Array],
     generator: np.random.Generator,
-) -> None:
+) -> None:  # fmt: skip
     for mark, status in (("paid", "succeeded"), ("failed", "failed"), ("second paid", "succeeded")):
         at = np.flatnonzero(marks[mark])
         _, price, term = _agreed(world, state, at, mark.removesuffix("paid") if status == "succeeded" else "")
@@ -196,15 +180,9 @@ def _payments(
             else np.full(len(at), None, dtype=object)
         )
         writer.add(
-            "payments",
-            ids[at],
-            day,
-            np.full(len(at), 300),
-            payment_id=payment,
-            amount=amount,
-            status=status,
-            failure_reason=why,
-        )
+            "payments", ids[at], day, np.full(len(at), 300),
+            payment_id=payment, amount=amount, status=status, failure_reason=why,
+        )  # fmt: skip
         if status == "succeeded":
             taken = generator.random(len(at)) < world.chargeback_share
             back = at[taken]

@@ -150,12 +150,7 @@ def _billing(world: World, state: State, day: int, generator: np.random.Generato
     leaves = due & (state.status == LIVE) & (state.cancelling | silent) & ~regrets
     renews = due & (state.status == LIVE) & ~leaves
     failed = renews & ~regrets & (generator.random(n) < state.card)
-    # An open payment is retried on three days; the last failure ends the subscription.
-    open_before = (state.dunning > 0) & ~due & running
-    state.dunning[open_before] += 1
-    retried = open_before & np.isin(state.dunning, (4, 8, world.dunning_days + 1))
-    recovered = retried & (generator.random(n) < world.recovery)
-    given_up = retried & ~recovered & (state.dunning > world.dunning_days)
+    retried, recovered, given_up = _dunning(world, state, running & ~due, generator)
     state.dunning[failed], state.dunning[recovered | leaves | given_up] = 1, 0
     state.to_renewal[renews | convert] = world.days_to_due(day)[state.term[renews | convert]]
     state.to_renewal[regrets], state.cancelling[regrets] = 1, True
@@ -172,6 +167,15 @@ def _billing(world: World, state: State, day: int, generator: np.random.Generato
         "trial_over": trial_over,
         "ended_at_once": at_once,
     }
+
+
+def _dunning(world: World, state: State, waits: Array, generator: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Retry open payments on three days: who is retried, who pays, and whose subscription the last failure ends."""
+    is_open = waits & (state.dunning > 0)
+    state.dunning[is_open] += 1
+    retried = is_open & np.isin(state.dunning, (4, 8, world.dunning_days + 1))
+    recovered = retried & (generator.random(len(waits)) < world.recovery)
+    return retried, recovered, retried & ~recovered & (state.dunning > world.dunning_days)
 
 
 def _pauses(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
@@ -221,48 +225,47 @@ def _wishes(world: World, state: State, day: int, generator: np.random.Generator
     downgrade = stays & ~wants & (state.plan > 0) & (use < 0.5) & (generator.random(n) < world.downgrade_rate)
     state.plan[upgrade] += 1
     state.plan[downgrade] -= 1
-    # A switch to a lower plan or to the next term begins a term, with its charge.
-    chance = generator.random(n)
-    turns = stays & ~wants & ~downgrade & (chance < world.term_change_rate)
-    state.term[turns] = (state.term[turns] + 1) % len(world.terms)
-    switch = turns | downgrade & (chance < world.switch_share)
-    state.to_renewal[switch] = world.days_to_due(day)[state.term[switch]]
-    state.dunning[switch] = 0
+    switch = _switches(world, state, day, stays & ~wants, downgrade, generator)
     for mark in ("ended", "started", "paid"):
         marks[mark] = marks[mark] | switch
-    marks |= {
-        "cancel_requested": goes,
-        "upgraded": upgrade,
-        "addon_bought": addon,
-        "downgraded": downgrade & ~switch,
-        "switched": switch,
-    }
+    marks |= {"cancel_requested": goes, "upgraded": upgrade, "addon_bought": addon}
+    marks |= {"downgraded": downgrade & ~switch, "switched": switch}
+
+
+def _switches(
+    world: World, state: State, day: int, calm: Array, downgrade: Array, generator: np.random.Generator
+) -> Array:
+    """Begin a new term, with its charge, for some of the downgrades and for who moves to the next length of term."""
+    chance = generator.random(len(calm))
+    turns = calm & ~downgrade & (chance < world.term_change_rate)
+    state.term[turns] = (state.term[turns] + 1) % len(world.terms)
+    switch = turns | downgrade & (chance < world.switch_share)
+    state.to_renewal[switch], state.dunning[switch] = world.days_to_due(day)[state.term[switch]], 0
+    return switch
 
 
 def _second(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
     """Begin, renew or end a second subscription; it outlives the first for a while."""
     chance = generator.random(len(state.plan))
-    due = np.zeros(len(chance), dtype=bool)
-    running = np.flatnonzero((state.second == TRIAL) | (state.second == LIVE))
+    running = (state.second == TRIAL) | (state.second == LIVE)
     state.second_to_renewal[running] -= 1
-    due[running] = state.second_to_renewal[running] <= 0
+    due = running & (state.second_to_renewal <= 0)
     stay = np.where(state.status == ENDED, world.second_stay_alone, world.second_stay)
     stays = due & (chance < np.where(state.second == TRIAL, world.second_convert_share, stay))
-    renews, converts = stays & (state.second == LIVE), stays & (state.second == TRIAL)
-    trial_over = due & ~stays & (state.second == TRIAL)
+    on_trial = state.second == TRIAL
     begins = (state.status == LIVE) & (state.second == NONE) & (chance < world.second_rate)
     tries = begins & (chance < world.second_rate * world.second_trial_share)
     pays = stays | (begins & ~tries)
-    state.second[pays], state.second[tries], state.second[due & ~stays] = LIVE, TRIAL, ENDED
-    state.second_to_renewal[pays], state.second_to_renewal[tries] = world.days_to_due(day)[0], world.trial_days
     happened.marks |= {
         "second trial_started": tries,
-        "second started": converts | (begins & ~tries),
-        "second renewed": renews,
+        "second started": pays & (begins | on_trial),
+        "second renewed": stays & ~on_trial,
         "second ended": due & ~stays,
-        "second trial_over": trial_over,
+        "second trial_over": due & ~stays & on_trial,
         "second paid": pays,
     }
+    state.second[pays], state.second[tries], state.second[due & ~stays] = LIVE, TRIAL, ENDED
+    state.second_to_renewal[pays], state.second_to_renewal[tries] = world.days_to_due(day)[0], world.trial_days
 
 
 def _shop(world: World, state: State, here: Array, generator: np.random.Generator, happened: Day) -> None:
