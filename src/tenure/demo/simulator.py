@@ -42,7 +42,7 @@ class State:
     @property
     def is_held(self) -> Array:
         """Whether a subscription is paid or paused."""
-        return (self.status == LIVE) | (self.status == PAUSED) | (self.second == LIVE)
+        return np.asarray((self.status == LIVE) | (self.status == PAUSED) | (self.second == LIVE))
 
 
 @dataclass
@@ -239,7 +239,7 @@ def _switches(
     chance = generator.random(len(calm))
     turns = calm & ~downgrade & (chance < world.term_change_rate)
     state.term[turns] = (state.term[turns] + 1) % len(world.terms)
-    switch = turns | downgrade & (chance < world.switch_share)
+    switch = np.asarray(turns | downgrade & (chance < world.switch_share))
     state.to_renewal[switch], state.dunning[switch] = world.days_to_due(day)[state.term[switch]], 0
     return switch
 

@@ -28,7 +28,7 @@ class World:
     terms: tuple[tuple[int, int, float], ...] = ((30, 1, 0.86), (90, 3, 0.08), (365, 12, 0.06))
     # A second subscription: plan, price a month (EUR). Always by the month.
     second_plan: tuple[str, float] = ("Beans", 9.0)
-    second_rate: float = 0.00014  # of live customers who never had one
+    second_rate: float = 0.00019  # of live customers who never had one
     second_trial_share: float = 0.5  # begin with the free days
     second_convert_share: float = 0.5
     second_stay: float = 0.94  # chance that it is renewed
@@ -46,7 +46,7 @@ class World:
     cancel_underuse: float = 1.1  # per share of the allowance left unused
     silent_end_share: float = 0.35  # of the wish to leave, what shows only by not renewing
     regret_share: float = 0.12  # of those, who let it renew and end it on that day or the next
-    pause_rate: float = 0.0001
+    pause_rate: float = 0.00012
     resume_rate: float = 0.02
     pause_end_rate: float = 0.003
     card_trouble_shape: float = 2.0  # gamma shape of each customer's chance that a payment fails
@@ -88,7 +88,7 @@ class World:
         months = np.datetime64(today, "M") + np.array([term[1] for term in self.terms])
         last = (months + 1).astype("datetime64[D]") - 1
         due = np.minimum(months.astype("datetime64[D]") + (today.day - 1), last)
-        return (due - np.datetime64(today, "D")).astype(np.int64)
+        return np.asarray((due - np.datetime64(today, "D")).astype(np.int64))
 
 
 REGIONS = ("north", "south", "east", "west")
