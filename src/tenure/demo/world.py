@@ -55,7 +55,7 @@ class World:
     dunning_days: int = 12
     restart_rate: float = 0.0012
     # Wanting more
-    upgrade_log_rate: float = -10.2
+    upgrade_log_rate: float = -10.3
     upgrade_use: float = 5.6  # per share of the allowance used, from 80 % on steeper
     upgrade_price: float = -0.2
     addon_share: float = 0.3  # of the wishes for more that become an add-on
