@@ -116,7 +116,7 @@ def convert(staged: Staged, cutoff: date, numbers: dict) -> pd.Series:
 
 
 def upsell(staged: Staged, cutoff: date, numbers: dict) -> pd.Series:
-    """Label who pays, for no subscription on the top plan: 1 = a higher plan or an add-on in the window."""
+    """Label who pays for a subscription that is not on the top plan: 1 = a higher plan or an add-on in the window."""
     events = staged.table("subscription_events")
     events["changes"] = events["event"].isin(["upgraded", "downgraded"])  # within an instant the change of plan is last
     named = events[events["plan"].notna() & ~events["event"].isin(["ended", "addon_bought", "trial_started"])]
@@ -130,7 +130,7 @@ def upsell(staged: Staged, cutoff: date, numbers: dict) -> pd.Series:
     asked = []
     for customer, subscriptions in staged.subscriptions(cutoff).items():
         paid = [(customer, one.name or "") for one in subscriptions if one.states[-1] == "paid"]
-        if paid and top.isdisjoint(paid):
+        if not top.issuperset(paid):
             asked.append(customer)
     more = between(events[events["event"].isin(["upgraded", "addon_bought"])], *window(cutoff, numbers), staged.as_of)
     return pd.Series(pd.Index(asked).isin(more["customer_id"]).astype(float), index=asked)

@@ -123,6 +123,7 @@ def true_expectations(truth: Path, cutoff: date, days: int, rollouts: int) -> pd
         for ahead in range(days):
             orders += advance(world, state, day + ahead, generator).marks["order"]
             paid += (state.status == LIVE) * prices[state.plan] / 30
+            paid += (state.second == LIVE) * world.second_plan[1] / 30
     return (
         pd.DataFrame({"orders": orders, "paid": paid}, index=pd.Index(hidden["customer_id"], name="customer_id"))
         / rollouts

@@ -13,6 +13,17 @@ import pyarrow.parquet as pq
 from tenure.demo.simulator import Array, Day, State
 from tenure.demo.world import AGE_BANDS, CHANNELS, PRODUCTS, REASONS, REGIONS, TOPICS, World
 
+# Events of the first and of the second subscription; what is written in the night, at which second.
+LINES = {
+    "": (
+        "ended", "trial_started", "started", "resumed", "renewed", "cancel_requested",
+        "upgraded", "downgraded", "addon_bought", "paused",
+    ),
+    "second ": ("ended", "trial_started", "started", "renewed"),
+}  # fmt: skip
+EARLY = {"ended": 60, "resumed": 120, "renewed": 240}
+HALF_PAST_NINE = 34_200
+
 
 class FactWriter:
     """Collects the facts of one chunk of customers and appends them to the Parquet files of a folder."""
@@ -100,15 +111,8 @@ def record_day(
         "support_tickets", ids[at], day, seconds, ticket_id=tickets, topic=topic, severity=severity, event="opened"
     )
     writer.add(
-        "support_tickets",
-        ids[at],
-        day + 2,
-        seconds,
-        ticket_id=tickets,
-        topic=topic,
-        severity=severity,
-        event="resolved",
-    )
+        "support_tickets", ids[at], day + 2, seconds, ticket_id=tickets, topic=topic, severity=severity, event="resolved"
+    )  # fmt: skip
     _orders(writer, world, ids, state, day, marks["order"], generator)
     if day % world.campaign_days == world.campaign_days - 1:
         _campaign(writer, world, ids, state, day, generator)
@@ -119,81 +123,74 @@ def _daytime(generator: np.random.Generator, n: int) -> Array:
 
 
 def _subscription(
-    writer: FactWriter,
-    world: World,
-    ids: Array,
-    state: State,
-    day: int,
-    marks: dict[str, Array],
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, marks: dict[str, Array],
     generator: np.random.Generator,
-) -> None:
-    names = np.array([plan[0] for plan in world.plans])
-    prices, allowances = np.array([plan[1] for plan in world.plans]), np.array([plan[2] for plan in world.plans])
-    order = (
-        "ended",
-        "trial_started",
-        "started",
-        "renewed",
-        "cancel_requested",
-        "upgraded",
-        "downgraded",
-        "addon_bought",
-    )
-    for place, event in enumerate(order):
-        at = np.flatnonzero(marks[event])
-        plan = state.plan[at]
-        subscription = np.array([f"S{ids[i]}-{state.subscription[i]}" for i in at], dtype=object)
+) -> None:  # fmt: skip
+    # The plan of the second subscription comes after the others; it includes no usage.
+    names = np.array([plan[0] for plan in world.plans] + [world.second_plan[0]])
+    allowances = np.array([plan[2] for plan in world.plans] + [np.nan])
+    for line, event in [(line, event) for line, events in LINES.items() for event in events]:
+        at = np.flatnonzero(marks[line + event])
+        plan, price, term = _agreed(world, state, at, line)
+        name = np.array([f"S{ids[i]}-{line.strip() or state.subscription[i]}" for i in at], dtype=object)
         late = np.where((event == "cancel_requested") & (generator.random(len(at)) < world.late_cancel_share), 3, 0)
-        agreed = event in ("started", "renewed")
-        term = np.full(len(at), float(world.term_days)) if agreed else np.full(len(at), np.nan)
-        reason = np.where(
-            marks["gave_up"][at], "unpaid", np.where(marks["trial_over"][at], "trial not continued", "cancelled")
-        )
-        seconds = np.full(len(at), 60 * (place + 1)) if event in ("ended", "renewed") else _daytime(generator, len(at))
+        seconds = np.full(len(at), EARLY[event]) if event in EARLY else _daytime(generator, len(at))
+        if event == "started" and not line:
+            seconds[marks["switched"][at]] = EARLY["ended"]
+        if event == "ended" and not line:
+            seconds[marks["ended_at_once"][at]] = HALF_PAST_NINE
         writer.add(
             "subscription_events", ids[at], day, seconds, late_days=late,
-            subscription_id=subscription, event=event, plan=names[plan],
-            monthly_price=prices[plan] if event != "trial_started" else np.zeros(len(at)),
-            allowance=allowances[plan], term_days=term,
-            end_reason=reason.astype(object) if event == "ended" else np.full(len(at), None, dtype=object),
+            subscription_id=name, event=event, plan=names[plan],
+            monthly_price=price if event != "trial_started" else np.zeros(len(at)),
+            allowance=allowances[plan],
+            term_days=np.where(event in ("started", "resumed", "renewed"), term[:, 0], np.nan),
+            end_reason=_reason(marks, at, line) if event == "ended" else np.full(len(at), None, dtype=object),
         )  # fmt: skip
 
 
+def _agreed(world: World, state: State, at: Array, line: str) -> tuple[Array, Array, Array]:
+    """Give the plan, the price a month and the term (days, months) of one of the subscriptions of some customers."""
+    prices = np.array([plan[1] for plan in world.plans] + [world.second_plan[1]])
+    plan = np.full(len(at), len(world.plans)) if line else state.plan[at]
+    term = np.zeros(len(at), dtype=np.int64) if line else state.term[at]
+    return plan, prices[plan], np.array([term[:2] for term in world.terms])[term]
+
+
+def _reason(marks: dict[str, Array], at: Array, line: str) -> Array:
+    reasons = np.full(len(at), "cancelled", dtype=object)
+    for mark, reason in (("trial_over", "trial not continued"), ("gave_up", "unpaid"), ("switched", "plan switched")):
+        if line + mark in marks:
+            reasons[marks[line + mark][at]] = reason
+    return reasons
+
+
 def _payments(
-    writer: FactWriter,
-    world: World,
-    ids: Array,
-    state: State,
-    day: int,
-    marks: dict[str, Array],
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, marks: dict[str, Array],
     generator: np.random.Generator,
-) -> None:
-    prices = np.array([plan[1] for plan in world.plans])
-    for mark, status in (("paid", "succeeded"), ("failed", "failed")):
+) -> None:  # fmt: skip
+    for mark, status in (("paid", "succeeded"), ("failed", "failed"), ("second paid", "succeeded")):
         at = np.flatnonzero(marks[mark])
-        payment = np.array([f"{mark}-{ids[i]}-{day}" for i in at], dtype=object)
+        _, price, term = _agreed(world, state, at, mark.removesuffix("paid") if status == "succeeded" else "")
+        amount = price * term[:, 1]
+        payment = np.array([f"{mark.replace(' ', '-')}-{ids[i]}-{day}" for i in at], dtype=object)
         why = (
             generator.choice(REASONS, len(at)).astype(object)
             if status == "failed"
             else np.full(len(at), None, dtype=object)
         )
         writer.add(
-            "payments",
-            ids[at],
-            day,
-            np.full(len(at), 300),
-            payment_id=payment,
-            amount=prices[state.plan[at]],
-            status=status,
-            failure_reason=why,
-        )
+            "payments", ids[at], day, np.full(len(at), 300),
+            payment_id=payment, amount=amount, status=status, failure_reason=why,
+        )  # fmt: skip
         if status == "succeeded":
-            back = at[generator.random(len(at)) < world.chargeback_share]
+            taken = generator.random(len(at)) < world.chargeback_share
+            back = at[taken]
             # A chargeback takes the payment's day back, and is known only weeks later.
             writer.add(
                 "payments", ids[back], day, np.full(len(back), 301), late_days=18,
-                payment_id=np.array([f"back-{ids[i]}-{day}" for i in back], dtype=object),
-                amount=prices[state.plan[back]], status="charged_back",
+                payment_id="back-" + payment[taken],
+                amount=amount[taken], status="charged_back",
                 failure_reason=np.full(len(back), None, dtype=object),
             )  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tenure.demo.world import World
 
-NONE, TRIAL, LIVE, ENDED = 0, 1, 2, 3
+NONE, TRIAL, LIVE, ENDED, PAUSED = 0, 1, 2, 3, 4
 Array = np.ndarray
 
 
@@ -27,14 +27,22 @@ class State:
     order_rate: Array  # log orders a day, at satisfaction 0
     status: Array
     plan: Array
+    term: Array  # place in the terms
     to_renewal: Array  # days
     dunning: Array  # days since a payment failed, 0 = none is open
     cancelling: Array
     promoted: Array  # days left of a campaign's effect
     subscription: Array  # how many subscriptions so far
+    second: Array  # status of the second subscription
+    second_to_renewal: Array  # days
 
     def take(self, index: Array) -> State:
         return State(**{f.name: getattr(self, f.name)[index].copy() for f in fields(self)})
+
+    @property
+    def is_held(self) -> Array:
+        """Whether a subscription is paid or paused."""
+        return np.asarray((self.status == LIVE) | (self.status == PAUSED) | (self.second == LIVE))
 
 
 @dataclass
@@ -63,8 +71,8 @@ def begin(world: World, arrival: Array, generator: np.random.Generator) -> State
             generator.gamma(world.card_trouble_shape, world.card_trouble_mean / world.card_trouble_shape, n), 0.5
         ),
         order_rate=world.order_log_rate + world.order_sigma * generator.normal(size=n), status=zeros.copy(), plan=plan,
-        to_renewal=zeros.copy(), dunning=zeros.copy(), cancelling=no.copy(), promoted=zeros.copy(),
-        subscription=zeros.copy(),
+        term=generator.choice(len(world.terms), n, p=[term[2] for term in world.terms]), to_renewal=zeros.copy(), dunning=zeros.copy(), cancelling=no.copy(), promoted=zeros.copy(),
+        subscription=zeros.copy(), second=zeros.copy(), second_to_renewal=zeros.copy(),
     )  # fmt: skip
 
 
@@ -82,8 +90,10 @@ def advance(world: World, state: State, day: int, generator: np.random.Generator
     here = state.arrival <= day
     _feelings(world, state, here, generator, happened)
     _arrivals(world, state, day, generator, happened)
-    _billing(world, state, generator, happened)
-    _wishes(world, state, generator, happened)
+    _billing(world, state, day, generator, happened)
+    _pauses(world, state, day, generator, happened)
+    _wishes(world, state, day, generator, happened)
+    _second(world, state, day, generator, happened)
     _shop(world, state, here, generator, happened)
     return happened
 
@@ -117,13 +127,13 @@ def _arrivals(world: World, state: State, day: int, generator: np.random.Generat
     started = (first & ~state.trial) | restart
     state.subscription[first | restart] += 1
     state.status[trial], state.status[started] = TRIAL, LIVE
-    state.to_renewal[trial], state.to_renewal[started] = world.trial_days, world.term_days
+    state.to_renewal[trial], state.to_renewal[started] = world.trial_days, world.days_to_due(day)[state.term[started]]
     state.cancelling[first | restart] = False
     state.dunning[first | restart] = 0
     happened.marks |= {"trial_started": trial, "started": started, "paid": started.copy()}
 
 
-def _billing(world: World, state: State, generator: np.random.Generator, happened: Day) -> None:
+def _billing(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
     n = len(state.plan)
     fresh = happened.marks["trial_started"] | happened.marks["started"]
     running = ((state.status == LIVE) | (state.status == TRIAL)) & ~fresh
@@ -131,21 +141,21 @@ def _billing(world: World, state: State, generator: np.random.Generator, happene
     due = running & (state.to_renewal <= 0)
     convert = due & (state.status == TRIAL) & (generator.random(n) < _sigmoid(0.6 + 0.8 * state.satisfaction))
     trial_over = due & (state.status == TRIAL) & ~convert
-    # Some tell nobody: they decide when the renewal is due.
-    silently = 1 - np.exp(-np.exp(_away(world, state)) * world.term_days * world.silent_end_share)
-    leaves = due & (state.status == LIVE) & (state.cancelling | (generator.random(n) < silently))
+    # Some tell nobody: they decide when the renewal is due, or when they see its charge.
+    days = np.array([term[0] for term in world.terms])[state.term]
+    silently = 1 - np.exp(-np.exp(_away(world, state)) * days * world.silent_end_share)
+    silent = due & (state.status == LIVE) & ~state.cancelling & (generator.random(n) < silently)
+    regret = generator.random(n)
+    regrets, at_once = silent & (regret < world.regret_share), silent & (regret < world.regret_share / 2)
+    leaves = due & (state.status == LIVE) & (state.cancelling | silent) & ~regrets
     renews = due & (state.status == LIVE) & ~leaves
-    failed = renews & (generator.random(n) < state.card)
-    # An open payment is retried on three days; the last failure ends the subscription.
-    open_before = (state.dunning > 0) & ~due & running
-    state.dunning[open_before] += 1
-    retried = open_before & np.isin(state.dunning, (4, 8, world.dunning_days + 1))
-    recovered = retried & (generator.random(n) < world.recovery)
-    given_up = retried & ~recovered & (state.dunning > world.dunning_days)
+    failed = renews & ~regrets & (generator.random(n) < state.card)
+    retried, recovered, given_up = _dunning(world, state, running & ~due, generator)
     state.dunning[failed], state.dunning[recovered | leaves | given_up] = 1, 0
-    state.to_renewal[renews | convert] = world.term_days
+    state.to_renewal[renews | convert] = world.days_to_due(day)[state.term[renews | convert]]
+    state.to_renewal[regrets], state.cancelling[regrets] = 1, True
     state.status[convert] = LIVE
-    ended = trial_over | leaves | given_up
+    ended = trial_over | leaves | given_up | at_once
     state.status[ended] = ENDED
     happened.marks["started"] = happened.marks["started"] | convert
     happened.marks["paid"] = happened.marks["paid"] | convert | (renews & ~failed) | recovered
@@ -155,7 +165,31 @@ def _billing(world: World, state: State, generator: np.random.Generator, happene
         "ended": ended,
         "gave_up": given_up,
         "trial_over": trial_over,
+        "ended_at_once": at_once,
     }
+
+
+def _dunning(world: World, state: State, waits: Array, generator: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Retry open payments on three days: who is retried, who pays, and whose subscription the last failure ends."""
+    is_open = waits & (state.dunning > 0)
+    state.dunning[is_open] += 1
+    retried = is_open & np.isin(state.dunning, (4, 8, world.dunning_days + 1))
+    recovered = retried & (generator.random(len(waits)) < world.recovery)
+    return retried, recovered, retried & ~recovered & (state.dunning > world.dunning_days)
+
+
+def _pauses(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
+    """Pause, resume with a term and a charge of its own, or end in the pause."""
+    chance, marks = generator.random(len(state.plan)), happened.marks
+    paused, can_pause = state.status == PAUSED, (state.status == LIVE) & ~state.cancelling & (state.dunning == 0)
+    resumes = paused & (chance < world.resume_rate)
+    ends = paused & ~resumes & (chance < world.resume_rate + world.pause_end_rate)
+    pauses = can_pause & ~marks["started"] & (chance < world.pause_rate)
+    state.status[pauses], state.status[resumes], state.status[ends] = PAUSED, LIVE, ENDED
+    state.to_renewal[resumes] = world.days_to_due(day)[state.term[resumes]]
+    for mark, more in (("renewed", resumes), ("paid", resumes), ("ended", ends)):
+        marks[mark] = marks[mark] | more
+    marks |= {"paused": pauses, "resumed": resumes}
 
 
 def _away(world: World, state: State) -> Array:
@@ -171,9 +205,9 @@ def _use(world: World, state: State) -> Array:
     return np.asarray(np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0)) * 30 / allowances[state.plan])
 
 
-def _wishes(world: World, state: State, generator: np.random.Generator, happened: Day) -> None:
-    n = len(state.plan)
-    live = (state.status == LIVE) & ~state.cancelling
+def _wishes(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
+    n, marks = len(state.plan), happened.marks
+    live = (state.status == LIVE) & ~state.cancelling & ~marks["started"] & ~marks["resumed"]
     use = _use(world, state)
     goes = live & (generator.random(n) < _chance(_away(world, state) + np.log(1 - world.silent_end_share)))
     state.cancelling |= goes
@@ -191,12 +225,47 @@ def _wishes(world: World, state: State, generator: np.random.Generator, happened
     downgrade = stays & ~wants & (state.plan > 0) & (use < 0.5) & (generator.random(n) < world.downgrade_rate)
     state.plan[upgrade] += 1
     state.plan[downgrade] -= 1
+    switch = _switches(world, state, day, stays & ~wants, downgrade, generator)
+    for mark in ("ended", "started", "paid"):
+        marks[mark] = marks[mark] | switch
+    marks |= {"cancel_requested": goes, "upgraded": upgrade, "addon_bought": addon}
+    marks |= {"downgraded": downgrade & ~switch, "switched": switch}
+
+
+def _switches(
+    world: World, state: State, day: int, calm: Array, downgrade: Array, generator: np.random.Generator
+) -> Array:
+    """Begin a new term, with its charge, for some of the downgrades and for who moves to the next length of term."""
+    chance = generator.random(len(calm))
+    turns = calm & ~downgrade & (chance < world.term_change_rate)
+    state.term[turns] = (state.term[turns] + 1) % len(world.terms)
+    switch = np.asarray(turns | downgrade & (chance < world.switch_share))
+    state.to_renewal[switch], state.dunning[switch] = world.days_to_due(day)[state.term[switch]], 0
+    return switch
+
+
+def _second(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
+    """Begin, renew or end a second subscription; it outlives the first for a while."""
+    chance = generator.random(len(state.plan))
+    running = (state.second == TRIAL) | (state.second == LIVE)
+    state.second_to_renewal[running] -= 1
+    due = running & (state.second_to_renewal <= 0)
+    stay = np.where(state.status == ENDED, world.second_stay_alone, world.second_stay)
+    stays = due & (chance < np.where(state.second == TRIAL, world.second_convert_share, stay))
+    on_trial = state.second == TRIAL
+    begins = (state.status == LIVE) & (state.second == NONE) & (chance < world.second_rate)
+    tries = begins & (chance < world.second_rate * world.second_trial_share)
+    pays = stays | (begins & ~tries)
     happened.marks |= {
-        "cancel_requested": goes,
-        "upgraded": upgrade,
-        "addon_bought": addon,
-        "downgraded": downgrade,
+        "second trial_started": tries,
+        "second started": pays & (begins | on_trial),
+        "second renewed": stays & ~on_trial,
+        "second ended": due & ~stays,
+        "second trial_over": due & ~stays & on_trial,
+        "second paid": pays,
     }
+    state.second[pays], state.second[tries], state.second[due & ~stays] = LIVE, TRIAL, ENDED
+    state.second_to_renewal[pays], state.second_to_renewal[tries] = world.days_to_due(day)[0], world.trial_days
 
 
 def _shop(world: World, state: State, here: Array, generator: np.random.Generator, happened: Day) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import date
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ def true_probabilities(
 ) -> pd.DataFrame:
     """Return P(label = 1 | hidden state at the cutoff). => customer_id, probability
 
-    For churn and upsell of the subscribers live at the cutoff, for lapse of everyone who has arrived;
-    ``customer_ids`` limits them.
+    For churn and upsell of those the question is asked of, were every cancellation known at once; for lapse of everyone
+    who has arrived. ``customer_ids``: of these instead.
     An upper bound: no model sees the hidden state.
 
     Raises
@@ -48,35 +49,51 @@ def true_probabilities(
             f"Cutoff {cutoff}: the truth is kept at the firsts of the months of the demo's history. Expected one of them."
         )
     day = (cutoff - world.start).days
-    asked = hidden["arrival"] < day
-    if target != "lapse":
-        asked &= (hidden["status"] == LIVE) & ~hidden["cancelling"]
     if customer_ids is not None:
-        asked &= hidden["customer_id"].isin(set(customer_ids))
+        asked = hidden["customer_id"].isin(set(customer_ids))
+    else:
+        asked = (hidden["arrival"] < day) & is_asked(world, hidden, target)
     hidden = hidden[asked].reset_index(drop=True)
     everyone = State(**{f.name: hidden[f.name].to_numpy() for f in fields(State)})
     size = max(1, ROWS_AT_A_TIME // rollouts)
     parts = []
     for number, first in enumerate(range(0, len(hidden), size)):
         index = np.repeat(np.arange(first, min(first + size, len(hidden))), rollouts)
-        labels = _roll_out(world, everyone.take(index), target, day, np.random.default_rng([seed, number]))
+        chances = repeat(np.random.default_rng([seed, number]))
+        labels = roll_out(world, everyone.take(index), target, day, chances)
         parts.append(labels.reshape(-1, rollouts).mean(axis=1))
     return pd.DataFrame({"customer_id": hidden["customer_id"], "probability": np.concatenate(parts) if parts else []})
 
 
-def _roll_out(world: World, state: State, target: str, day: int, generator: np.random.Generator) -> np.ndarray:
-    positive = np.zeros(len(state.plan), dtype=bool)
-    ended_on = np.full(len(state.plan), -1)
-    horizon = HORIZON[target]
-    for ahead in range(horizon + (GRACE_DAYS + 1 if target == "churn" else 0)):
-        marks = advance(world, state, day + ahead, generator).marks
+def is_asked(world: World, hidden: pd.DataFrame, target: str) -> pd.Series:
+    """Say of whom a target is asked, by everything hidden at a cutoff."""
+    first, second = hidden["status"] == LIVE, hidden["second"] == LIVE
+    if target == "lapse":
+        return pd.Series(True, hidden.index)
+    if target == "upsell":
+        return second | first & (hidden["plan"] < len(world.plans) - 1)
+    # Nothing that is paid for runs on beyond the outcome window, and not everything is cancelled.
+    runs_on = first & (hidden["to_renewal"] > HORIZON[target]) | second & (
+        hidden["second_to_renewal"] > HORIZON[target]
+    )
+    return (second | first & ~hidden["cancelling"]) & ~runs_on
+
+
+def roll_out(world: World, state: State, target: str, day: int, chances: Iterable[np.random.Generator]) -> np.ndarray:
+    """Live on from a day, in place, and return each customer's label. ``chances``: the generator of each day."""
+    positive, horizon = np.zeros(len(state.plan), dtype=bool), HORIZON[target]
+    held, ended_on = ~positive, np.full(len(state.plan), -1)
+    for ahead, chance in zip(range(horizon + (GRACE_DAYS if target == "churn" else 0)), chances, strict=False):
+        marks = advance(world, state, day + ahead, chance).marks
         if target == "churn":
+            # A due date in the window is settled on its day, so no end after the window counts.
             if ahead < horizon:
-                ended_on[marks["ended"]] = ahead
-            back = marks["started"] & (ended_on >= 0) & (ahead - ended_on <= GRACE_DAYS)
-            ended_on[back] = -1
+                ended_on[held & ~state.is_held] = ahead
+            held = state.is_held
+            ended_on[held] = -1
+            positive |= (ended_on >= 0) & (ahead - ended_on >= GRACE_DAYS)
         elif target == "upsell":
             positive |= marks["upgraded"] | marks["addon_bought"]
         else:
             positive |= marks["order"]
-    return ended_on >= 0 if target == "churn" else positive if target == "upsell" else ~positive
+    return ~positive if target == "lapse" else positive

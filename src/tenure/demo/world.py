@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,15 @@ class World:
     launch_share: float = 0.25  # arrive in the first 60 days, the others evenly
     trial_share: float = 0.25  # begin with 14 free days
     trial_days: int = 14
-    term_days: int = 30
+    # Terms: days as they are told, calendar months, share of the customers.
+    terms: tuple[tuple[int, int, float], ...] = ((30, 1, 0.86), (90, 3, 0.08), (365, 12, 0.06))
+    # A second subscription: plan, price a month (EUR). Always by the month.
+    second_plan: tuple[str, float] = ("Beans", 9.0)
+    second_rate: float = 0.00019  # of live customers who never had one
+    second_trial_share: float = 0.5  # begin with the free days
+    second_convert_share: float = 0.5
+    second_stay: float = 0.94  # chance that it is renewed
+    second_stay_alone: float = 0.7  # the same once the first subscription has ended
     # Hidden: satisfaction (mean 0, sd 1 between customers) moves slowly around its own level.
     satisfaction_return: float = 0.006
     satisfaction_noise: float = 0.04
@@ -35,17 +45,23 @@ class World:
     cancel_price: float = 0.2
     cancel_underuse: float = 1.1  # per share of the allowance left unused
     silent_end_share: float = 0.35  # of the wish to leave, what shows only by not renewing
+    regret_share: float = 0.12  # of those, who let it renew and end it on that day or the next
+    pause_rate: float = 0.00012
+    resume_rate: float = 0.02
+    pause_end_rate: float = 0.003
     card_trouble_shape: float = 2.0  # gamma shape of each customer's chance that a payment fails
     card_trouble_mean: float = 0.05
     recovery: float = 0.55  # chance that a retry succeeds, on days 3, 7 and 12
     dunning_days: int = 12
     restart_rate: float = 0.0012
     # Wanting more
-    upgrade_log_rate: float = -10.1
+    upgrade_log_rate: float = -10.3
     upgrade_use: float = 5.6  # per share of the allowance used, from 80 % on steeper
     upgrade_price: float = -0.2
     addon_share: float = 0.3  # of the wishes for more that become an add-on
     downgrade_rate: float = 0.0004
+    switch_share: float = 0.5  # of the downgrades, written as an end and a start in one instant, as all changes of term
+    term_change_rate: float = 0.00008
     # The shop
     order_log_rate: float = -4.05
     order_sigma: float = 0.75  # spread of log order rate between customers
@@ -65,6 +81,14 @@ class World:
     campaign_effect: float = 0.10  # on the log order rate, for 14 days
     late_cancel_share: float = 0.1  # cancellations booked three days late
     chargeback_share: float = 0.003
+
+    def days_to_due(self, day: int) -> np.ndarray:
+        """Return, for each term, the days from a day to the due date of a term that begins on it."""
+        today = self.start + timedelta(days=day)
+        months = np.datetime64(today, "M") + np.array([term[1] for term in self.terms])
+        last = (months + 1).astype("datetime64[D]") - 1
+        due = np.minimum(months.astype("datetime64[D]") + (today.day - 1), last)
+        return np.asarray((due - np.datetime64(today, "D")).astype(np.int64))
 
 
 REGIONS = ("north", "south", "east", "west")
