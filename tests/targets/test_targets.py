@@ -263,3 +263,49 @@ def test_outcomes_of_churn_are_certain_no_sooner_than_twice_the_grace_after_the_
         return targets_of(parse_source(f"[targets.churn]\n{toml}\n", name="x", where="x"))["churn"].label_lag_days
 
     assert (lag("grace_days = 30"), lag("grace_days = 7"), lag("label_lag_days = 90")) == (60, 28, 90)
+
+
+def test_trials_of_addons_second_subscriptions_same_days_pauses_and_switches(tmp_path):
+    rows = [
+        "addon_trial 2024-03-10 2024-03-10 p1 started Solo -",
+        "addon_trial 2024-03-25 2024-03-25 t1 trial_started Add -",
+        "addon_trial 2024-04-25 2024-04-25 t1 ended Add -",
+        "charged_and_gone 2024-03-10 2024-03-10 z1 started Solo 30",
+        "charged_and_gone 2024-04-09T06:00 2024-04-09T06:00 z1 renewed Solo 30",
+        "charged_and_gone 2024-04-09T09:30 2024-04-09T09:30 z1 ended Solo -",
+        "gone_next_day 2024-03-10 2024-03-10 z2 started Solo 30",
+        "gone_next_day 2024-04-09T06:00 2024-04-09T06:00 z2 renewed Solo 30",
+        "gone_next_day 2024-04-10T09:30 2024-04-10T09:30 z2 ended Solo -",
+        "paused_for_a_year 2023-02-10 2023-02-10 q1 started Solo -",
+        "paused_for_a_year 2023-03-10 2023-03-10 q1 paused Solo -",
+        "switched_at_once 2024-01-10 2024-01-10 r1 started Solo -",
+        "switched_at_once 2024-03-10T12:00 2024-03-10T12:00 r1 ended Solo -",
+        "switched_at_once 2024-03-10T12:00 2024-03-10T12:00 r1 started Duo -",
+        "switched_a_second_later 2024-01-10 2024-01-10 r2 started Solo -",
+        "switched_a_second_later 2024-03-10T12:00 2024-03-10T12:00 r2 ended Solo -",
+        "switched_a_second_later 2024-03-10T12:00:01 2024-03-10T12:00:01 r2 started Duo -",
+        "stays_after_all 2024-01-10 2024-01-10 u1 started Solo -",
+        "stays_after_all 2024-03-10 2024-03-10 u1 cancel_requested Solo -",
+        "stays_after_all 2024-03-10 2024-03-10 u1 resumed Solo -",
+    ]
+    for who, day in (("same_day", "2024-04-09"), ("14_later", "2024-04-23"), ("15_later", "2024-04-24")):
+        rows += [
+            f"other_renews_{who} 2024-03-10 2024-03-10 x{who} started Solo -",
+            f"other_renews_{who} 2024-01-01 2024-01-01 y{who} started Duo -",
+            f"other_renews_{who} 2024-04-09 2024-04-09 x{who} ended Solo -",
+            f"other_renews_{who} {day} {day} y{who} renewed Duo -",
+        ]
+    labels = asked(tmp_path, "churn", *rows)
+    stay = ("addon_trial", "switched_at_once", "switched_a_second_later", "stays_after_all")
+    others = ("other_renews_same_day", "other_renews_14_later", "other_renews_15_later")
+    assert labels == dict.fromkeys((*stay, *others), 0) | {"charged_and_gone": 1, "gone_next_day": 1}
+
+
+def test_upsell_asks_on_the_plan_that_holds_since_a_downgrade_on_the_day_of_the_renewal(tmp_path):
+    rows = (
+        "down 2024-01-10 2024-01-10 v1 started Office -",
+        "down 2024-03-10 2024-03-10 v1 renewed Office -",
+        "down 2024-03-10 2024-03-10 v1 downgraded Solo -",
+        "on_top 2024-01-10 2024-01-10 w1 started Office -",
+    )
+    assert asked(tmp_path, "upsell", *rows) == {"down": 0}

@@ -119,14 +119,15 @@ def segments(seen: str, dialect: Dialect, rules: StateRules, *, with_agreed: boo
     ``seen``: the events that views may see, as ``seen_on`` gives them.
     => line, seen_at, is_timely, day, next_day (null: still so), state (paid, paused, free, trial, none), anchor, due
        (the first due date that can pass unrenewed), moved_on (a start, renewal, pause or end), turned_on (when due
-       dates began to count), next_turn (when they no longer do), next_renewal, paused_on, term_days, term_months; ``with_agreed``
-       also plan, monthly_price, is_cancelling, has_paid
+       dates began to count), next_turn (when they no longer do), next_renewal, paused_on, term_days, term_months (the
+       same in calendar months, where it is some); ``with_agreed`` also plan, monthly_price, is_cancelling, has_paid
     """
     due = dialect.due("", dialect.after.format(day="turned_on", days=1), is_first=True)
+    agreed = ", plan, monthly_price, is_cancelling, has_paid" if with_agreed else ""
     return f"""
         SELECT
             line, seen_at, is_timely, day, next_day, state, anchor, {due} AS due, moved_on, turned_on, next_turn,
-            next_renewal, paused_on, term_days, term_months{", plan, monthly_price, is_cancelling, has_paid" if with_agreed else ""}
+            next_renewal, paused_on, term_days, term_months{agreed}
         FROM ({_turned(_told(_instants(seen), dialect), rules)})
         WHERE next_day IS NULL OR next_day > day
     """
