@@ -13,7 +13,7 @@ FOR_GOOD = "coalesce(next_days_ahead - greatest(days_ahead, 0) > {grace_days}, t
 TARGET = Target(
     name="churn",
     question=(
-        "Will a paying subscriber stop paying for any subscription in the next {horizon_days} days, "
+        "Will a paying customer end their last subscription in the next {horizon_days} days, "
         "without coming back within {grace_days} days?"
     ),
     eligible_in_words=(
