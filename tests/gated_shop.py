@@ -21,7 +21,7 @@ TOML = 'name = "shop"\ncurrency = "EUR"\n'
 def place_company(root):
     """Place the raw files of a small demo company as the source 'shop'."""
     workspace = Workspace(root)
-    generate_demo(workspace.raw("shop"), workspace.truth("shop"), customers=600, months=21)
+    generate_demo(workspace.raw("shop"), workspace.truth("shop"), customers=800, months=21)
     (workspace.raw("shop") / "source.toml").write_text(TOML)
     return workspace
 

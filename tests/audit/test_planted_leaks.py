@@ -150,8 +150,8 @@ def test_a_window_that_includes_the_cutoff_day_is_caught_by_replay_and_perturbat
     snapshots = shop(tmp_path, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
     right = StagedFacts.observed
 
-    def wrong(self, table, window_days, used):
-        sql = right(self, table, window_days, used)
+    def wrong(self, *asked):
+        sql = right(self, *asked)
         return sql.replace(
             "f.occurred_at < c.cutoff AND f.known_at < c.cutoff", "f.occurred_at < c.cutoff + INTERVAL 1 DAY"
         )

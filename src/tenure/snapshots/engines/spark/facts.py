@@ -15,6 +15,7 @@ from tenure.features.definition import PRODUCT_COLUMNS
 from tenure.features.derived import CUSTOMER_STATES, SUBSCRIPTIONS, staged_name
 from tenure.features.due_dates import Dialect
 from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS
+from tenure.features.subscription_states import StateRules
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.state_tables import StateTables
 from tenure.sources.contract import STAGED_TABLES
@@ -45,7 +46,7 @@ class SparkFacts:
         self._scratch = scratch
         self._mapping: dict[str, str] | None = None
         self._persons: DataFrame | None = None
-        self._rules = state_rules(staged.source)
+        self._rules = StateRules(0)  # until set_rules tells the source's
         self._states = StateTables(self._create, self._relation, SPARK)
 
     def set_cutoffs(self, cutoffs: Sequence[date]) -> None:
