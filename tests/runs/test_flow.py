@@ -240,7 +240,7 @@ def test_the_command_line_answers_bad_usage_with_one_message_and_exit_code_2(tmp
 def test_the_web_shop_reaches_a_champion_from_the_files_of_the_provider(tmp_path, test_data):
     workspace = Workspace(tmp_path)
     fetch_source(workspace, "online_retail", test_data / "online_retail")
-    document = run_flow("online_retail", targets=["lapse"], workspace=str(tmp_path)).run_json
+    document = run_flow("online_retail", targets=["lapse"], quick=True, workspace=str(tmp_path)).run_json
     assert document["rows"]["order_lines"] == {
         "read": 541_909,
         "staged": 406_829,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -123,28 +123,21 @@ def _fit_all(
     kept = KeptFits.of(snapshots.workspace.fits(source.name, target.name), fitting, asked, source.folder)
     folds = cache(lambda: grouped_folds(labels, customers, settings))
 
-    def kept_or(fit: Callable[[], TrainedModel], *made_with: object) -> TrainedModel:
-        found = kept.find(*made_with)
-        return kept.keep(fit(), *made_with) if found is None else found
-
-    fits = {
-        FEATURE: kept_or(
-            lambda: train_best_feature(fitting, labels, customers, meanings, settings, folds()),
-            FEATURE, settings, meanings,
-        ),
-        LOGISTIC.name: kept_or(
-            lambda: train_logistic(fitting, labels, customers, meanings, settings, folds=folds()),
-            LOGISTIC.name, settings, meanings,
-        ),
-    }  # fmt: skip
+    rows = (fitting, labels, customers, meanings, settings)
+    # What each is fitted by, and beside the rows what it depends on.
+    ways: dict[str, tuple[Callable[..., TrainedModel], tuple[object, ...]]] = {
+        FEATURE: (partial(train_best_feature, *rows), (FEATURE, settings, meanings)),
+        LOGISTIC.name: (partial(train_logistic, *rows), (LOGISTIC.name, settings, meanings)),
+    }
     if estimator.name != LOGISTIC.name:
-        fits[estimator.name] = kept_or(
-            lambda: train_model(
-                fitting, labels, customers, meanings, settings,
-                monotone=monotone, folds=folds(), with_unconstrained=with_cost, estimator=estimator,
-            ),
-            estimator.name, estimator.code, settings, meanings, sorted(monotone.items()), with_cost,
-        )  # fmt: skip
+        ways[estimator.name] = (
+            partial(train_model, *rows, monotone=monotone, with_unconstrained=with_cost, estimator=estimator),
+            (estimator.name, estimator.code, settings, meanings, sorted(monotone.items()), with_cost),
+        )
+    fits = {}
+    for name, (fit, made_with) in ways.items():
+        found = kept.find(*made_with)
+        fits[name] = kept.keep(fit(folds=folds()), *made_with) if found is None else found
     return fits
 
 

@@ -163,7 +163,9 @@ class Snapshots:
         return self._folder / "last_build.json"
 
     def labels_path(self, target: Target, cutoff: date) -> Path:
-        key = digest(self._features_key(cutoff), self._known_facts.digest(self.as_of), target.fingerprint, str(self.as_of))
+        key = digest(
+            self._features_key(cutoff), self._known_facts.digest(self.as_of), target.fingerprint, str(self.as_of)
+        )
         return self._folder / "labels" / target.name / f"{cutoff}-seen-{self.as_of}-{key}.parquet"
 
     def _features_key(self, cutoff: date) -> str:

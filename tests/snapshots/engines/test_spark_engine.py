@@ -84,8 +84,8 @@ def test_every_feature_and_target_of_the_demo_is_the_same_on_both_engines(tmp_pa
     facts = stage_source(workspace, read_source(workspace, "demo"))
     snapshots = Snapshots(workspace, facts, facts.default_as_of)
     assert set(snapshots.targets) >= {"churn", "convert", "lapse", "upsell"} and len(snapshots.columns) > 200
-    expected = assert_engines_agree(snapshots, tmp_path / "built", [date(2025, 3, 1), date(2025, 9, 1)])
-    assert sum(len(table) for table in expected.values()) > 300
+    expected = assert_engines_agree(snapshots, tmp_path / "built", [date(2025, 9, 1)])
+    assert sum(len(table) for table in expected.values()) > 150
 
 
 def test_leap_days_daylight_saving_ties_and_unknowns_are_the_same_on_both_engines(tmp_path):
