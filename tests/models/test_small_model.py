@@ -170,3 +170,14 @@ def test_a_monotone_feature_only_raises_the_propensity():
     grid = pd.DataFrame({"failed": np.arange(5.0), "silence": 5.0})
     assert (np.diff(held.propensities(grid)) >= 0).all()
     assert (np.diff(free.propensities(grid)) < 0).any()
+
+
+def test_a_logistic_regression_that_only_ties_with_the_heuristic_gives_way_to_the_one_feature():
+    found = chosen(1500, of_two)
+    labels = np.random.default_rng(3).integers(0, 2, 400)
+    good, noise = labels + np.random.default_rng(4).normal(size=400), np.random.default_rng(5).normal(size=400)
+    assert found.taken == "logistic"
+    assert found.confirmed(labels, {"logistic": good, "heuristic": noise}).taken == "logistic"
+    assert found.confirmed(labels, {"logistic": good, "heuristic": np.zeros(400)}).taken == "logistic", "none to beat"
+    tied = found.confirmed(labels, {"logistic": good, "heuristic": good})
+    assert tied.taken == "feature" and "only ties with the heuristic" in tied.reason

@@ -35,7 +35,9 @@ def test_each_day_has_a_row_a_report_and_a_version_trained_on_what_was_certain_t
     assert [str(row.as_of) for row in rows] == ["2025-06-01", "2025-07-01"]
     assert all((workspace.backfill("demo", row.as_of) / "run.json").is_file() for row in rows)
     cutoffs = {found.test_cutoff for found in Registry(workspace).versions("demo-lapse-backfill")}
-    assert cutoffs == {"2025-03-03", "2025-04-01"}, "ninety days before each day: a Monday, for months left too few by then"
+    assert cutoffs == {"2025-03-03", "2025-04-01"}, (
+        "ninety days before each day: a Monday, for months left too few by then"
+    )
 
 
 def test_nothing_of_today_is_touched(company):

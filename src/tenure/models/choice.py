@@ -20,8 +20,8 @@ class Choice:
     """The model taken: ``fits[taken]``; ``fits`` by name, the simplest first.
 
     ``baseline`` is the best of heuristic, feature and logistic. ``differences``: AUC of the model taken less that of
-    each other one. ``instead`` is the choice among the baselines, for where the test cutoff finds but a tie; ``tie`` is
-    that tie, in the choice that came in. ``is_asked_for``: the source's settings name the estimator, which is taken
+    each other one. ``instead`` is the choice among what is simpler, for where the test cutoff finds but a tie; ``tie`` is
+    that tie, of the fit ``tied``, in the choice that came in. ``is_asked_for``: the source's settings name the estimator, which is taken
     whatever the differences.
     """
 
@@ -32,6 +32,7 @@ class Choice:
     is_asked_for: bool = False
     instead: Choice | None = None
     tie: Auc | None = None
+    tied: str = ""
 
     @property
     def trained(self) -> TrainedModel:
@@ -61,21 +62,25 @@ class Choice:
         if self.is_asked_for:
             return f"The source's settings ask for this estimator: {form}; {found}."
         if self.tie:
-            *_, first = words.values()
-            return f"The {form} was taken, for the {first}, better out of fold, only tie with the baseline at the test cutoff: their AUC differs by {_signed(self.tie)}; {found}."
+            ties = "ties with the heuristic" if self.tied in BASELINES else "tie with the baseline"
+            return f"The {form} was taken, for the {words[self.tied]}, better out of fold, only {ties} at the test cutoff: their AUC differs by {_signed(self.tie)}; {found}."
         if self.taken in BASELINES:
             return f"The {form} was taken, for nothing more complex is better beyond noise: {found}."
         return f"The {form} was taken over what is simpler: {found}."
 
     def confirmed(self, labels: np.ndarray, propensities: Mapping[str, np.ndarray]) -> Choice:
-        """Return what is left of the choice at the test cutoff: a tie with the baseline gives the place to a simpler fit.
+        """Return what is left of the choice at the test cutoff: a tie gives the place to a simpler fit.
 
-        The order was settled before; the test cutoff only says whether the model beats its baseline beyond noise.
+        Beyond noise trees must beat the baseline, and a logistic regression the heuristic where there is one. The order
+        was settled before; the test cutoff only says yes or no.
         """
-        if self.instead is None or self.baseline not in propensities:
+        rival = HEURISTIC if self.taken in BASELINES else self.baseline
+        if self.instead is None or rival not in propensities or not np.ptp(propensities[rival]):
             return self
-        found = auc_difference(labels, propensities[self.taken], propensities[self.baseline])
-        return self if found.low > 0 else replace(self.instead, tie=found)
+        found = auc_difference(labels, propensities[self.taken], propensities[rival])
+        if found.low > 0:
+            return self
+        return replace(self.instead, tie=found, tied=self.taken).confirmed(labels, propensities)
 
 
 def choose_model(
@@ -110,8 +115,15 @@ def choose_model(
     if is_asked_for:
         *_, asked = fits
         return Choice(fits, asked, baseline, _differences(asked, pairs), is_asked_for)
-    found, simple = unbeaten(*telling), [name for name in telling if name in BASELINES]
-    return replace(found, instead=unbeaten(*simple)) if found.taken not in BASELINES and simple else found
+    found, baselines = unbeaten(*telling), [name for name in telling if name in BASELINES]
+    simplest = unbeaten(FEATURE) if FEATURE in telling else None
+
+    def with_simpler(choice: Choice) -> Choice:
+        return replace(choice, instead=simplest) if choice.taken == LOGISTIC else choice
+
+    if found.taken not in BASELINES and baselines:
+        return replace(found, instead=with_simpler(unbeaten(*baselines)))
+    return with_simpler(found)
 
 
 def _differences(taken: str, pairs: Mapping[tuple[str, str], Auc]) -> dict[str, Auc]:
