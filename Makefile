@@ -58,7 +58,8 @@ soak: setup  ## 200 kills, 1,000 bad inputs, 1,000 odd files, a month of daily r
 	$(BIN)/python benchmarks/bad_inputs.py
 	$(BIN)/python benchmarks/door.py
 	$(BIN)/python benchmarks/month.py
-	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests)
+	$(BIN)/python benchmarks/states.py
+	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache
