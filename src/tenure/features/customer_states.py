@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenure.features.due_dates import Dialect
-from tenure.features.subscription_states import Known, StateRules
+from tenure.features.subscription_states import Known, StateRules, ends_on
 
 # A customer has it still, paid or paused.
 HELD = "('paid', 'paused')"
@@ -14,16 +14,8 @@ def segments_with_ends(known: Known, dialect: Dialect, rules: StateRules) -> str
 
     ``known`` is of one cutoff.
     """
-    grace = dialect.after.format(day="s.due", days=rules.grace_days)
-    exceeded = dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)
     return f"""
-        SELECT
-            s.*,
-            CASE
-                WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
-                WHEN s.state = 'paid' AND r.are_delivered AND coalesce(s.next_turn, s.seen_at) > {grace} THEN s.due
-                WHEN s.state = 'paused' AND {exceeded} < s.seen_at THEN {exceeded}
-            END AS ends_on
+        SELECT s.*, {ends_on(dialect, rules, "s.seen_at", "coalesce(s.next_turn, s.seen_at)")} AS ends_on
         FROM {known.segments} s
         JOIN {known.renewals} r ON r.cutoff = s.seen_at
         LEFT JOIN {known.lapses} l ON l.line = s.line AND l.moved_on = s.moved_on
@@ -34,7 +26,8 @@ def spans(known: Known, dialect: Dialect, rules: StateRules) -> str:
     """Give the SQL of the days of each subscription on which being paid or paused begins or ends, and of its first.
 
     ``known`` is of one cutoff. What nobody renewed is cut off at its due date, a pause where it became an end.
-    => customer_id, day, until (null: still so), state, anchor, term_days, term_months, begins, ends, is_gone (nor is it paused then)
+    => customer_id, day, until (null: still so), state, anchor, term_days, term_months, begins, ends, is_gone (nor is it
+       paused then)
     """
     follows = "lead(day) OVER place = until"
     return f"""

@@ -284,23 +284,31 @@ def lapses(segments: str, dialect: Dialect, rules: StateRules) -> str:
     """
 
 
+def ends_on(dialect: Dialect, rules: StateRules, seen_at: str, unrenewed_until: str) -> str:
+    """Give the SQL of the day on which a segment ``s`` ended unsaid, as far as was known before ``seen_at``; or null.
+
+    It is the due date that nobody renewed by the grace, or the day on which a pause became an end.
+    """
+    grace = dialect.after.format(day="s.due", days=rules.grace_days)
+    exceeded = dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)
+    return f"""CASE
+                WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
+                WHEN s.state = 'paid' AND r.are_delivered AND {unrenewed_until} > {grace} THEN s.due
+                WHEN s.state = 'paused' AND {exceeded} < {seen_at} THEN {exceeded}
+            END"""
+
+
 def at_cutoffs(known: Known, dialect: Dialect, rules: StateRules) -> str:
     """Give the SQL of the segment in force at each of ``cutoffs``. => segments, cutoff, ended_on (unsaid), days_over"""
     overdue = "(s.state = 'paid' AND r.are_delivered AND s.due < c.cutoff)"
     days_over = dialect.days.format(earlier="s.due", later="c.cutoff")
-    paused_days = dialect.days.format(earlier="s.paused_on", later="c.cutoff")
     return f"""
         SELECT
             s.*,
             i.customer_id,
             i.subscription_id,
             c.cutoff,
-            CASE
-                WHEN r.are_delivered AND l.lapsed_on < s.turned_on THEN l.lapsed_on
-                WHEN {overdue} AND {days_over} > {rules.grace_days} THEN s.due
-                WHEN s.state = 'paused' AND {paused_days} > {rules.pause_is_end_days} + 1
-                    THEN {dialect.after.format(day="s.paused_on", days=rules.pause_is_end_days + 1)}
-            END AS ended_on,
+            {ends_on(dialect, rules, "c.cutoff", "c.cutoff")} AS ended_on,
             CASE WHEN {overdue} THEN {days_over} END AS days_over
         FROM {known.segments} s
         JOIN {known.cutoffs} c

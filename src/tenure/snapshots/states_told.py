@@ -12,6 +12,7 @@ from tenure.features.derived import CUSTOMER_STATES, SUBSCRIPTIONS
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import StagedFacts
+from tenure.targets.churn import FOR_GOOD, GONE
 from tenure.targets.definition import Target
 from tenure.targets.state_rules import state_rules
 
@@ -27,16 +28,14 @@ _AT_THE_CUTOFF = {
     "something paid cannot end in the window": "bool_or(overdue_days IS NULL AND due_ahead >= {horizon_days}) "
     "FILTER (WHERE state = 'paid')",
 }
-_FOR_GOOD = "coalesce(next_days_ahead - greatest(days_ahead, 0) > {grace_days}, true)"
-_GONE = "state = 'none' AND (former_state IN ('paying', 'held') OR days_ahead < 0)"
 _AFTER = {
-    "ended in the window": f"bool_or({_GONE} AND days_ahead BETWEEN 0 AND {{horizon_days}} - 1 AND {_FOR_GOOD})",
-    "ended before the window: in the lead time, or unknown at the cutoff": f"bool_or({_GONE} AND days_ahead < 0 "
-    f"AND {_FOR_GOOD})",
-    "ended after the window, by the grace after a due date in it": f"bool_or({_GONE} AND days_ahead >= {{horizon_days}} "
-    f"AND days_ahead <= due_days_ahead + {{grace_days}} AND {_FOR_GOOD})",
-    "ended in the window and came back within the grace": f"bool_or({_GONE} AND days_ahead < {{horizon_days}} "
-    f"AND NOT {_FOR_GOOD})",
+    "ended in the window": f"bool_or({GONE} AND days_ahead BETWEEN 0 AND {{horizon_days}} - 1 AND {FOR_GOOD})",
+    "ended before the window: in the lead time, or unknown at the cutoff": f"bool_or({GONE} AND days_ahead < 0 "
+    f"AND {FOR_GOOD})",
+    "ended after the window, by the grace after a due date in it": f"bool_or({GONE} AND days_ahead >= {{horizon_days}} "
+    f"AND days_ahead <= due_days_ahead + {{grace_days}} AND {FOR_GOOD})",
+    "ended in the window and came back within the grace": f"bool_or({GONE} AND days_ahead < {{horizon_days}} "
+    f"AND NOT {FOR_GOOD})",
 }
 _IN_ALL = {
     "a plan switch: an end and a start in one instant": "bool_or(event = 'ended') "

@@ -6,8 +6,9 @@ from tenure.targets.definition import Condition, Heuristic, Target
 CAN_END = "(due_ahead is null or overdue_days is not null or due_ahead < {horizon_days})"
 # In the window, or by the grace after a due date in it: who is dunned ends late. An end before the window, which was not
 # known at the cutoff or came in the lead time, counts as on its first day.
-ENDS = """state = 'none' and (former_state in ('paying', 'held') or days_ahead < 0)
-    and (days_ahead < {horizon_days} or days_ahead <= due_days_ahead + {grace_days})"""
+GONE = "state = 'none' and (former_state in ('paying', 'held') or days_ahead < 0)"
+ENDS = f"""{GONE}
+    and (days_ahead < {{horizon_days}} or days_ahead <= due_days_ahead + {{grace_days}})"""
 FOR_GOOD = "coalesce(next_days_ahead - greatest(days_ahead, 0) > {grace_days}, true)"
 
 TARGET = Target(

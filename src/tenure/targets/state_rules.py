@@ -21,13 +21,10 @@ def state_rules(source: Source, targets: Iterable[Target] = ()) -> StateRules:
     DefinitionError : ``renewals`` is none of the three there are.
     """
     given = next((t for t in targets if "grace_days" in t.options), None) or targets_of(source)["churn"]
-    options = {name: given.options.get(name, default) for name, default in _DEFAULTS.items()}
-    if options["renewals"] not in RENEWALS:
+    renewals = str(given.options.get("renewals", ""))
+    if renewals not in RENEWALS:
         raise DefinitionError(
-            f"{source.where} [targets.{given.name}] renewals is {options['renewals']!r}. Expected "
+            f"{source.where} [targets.{given.name}] renewals is {renewals!r}. Expected "
             '"delivered", "not delivered", or nothing to find it from the data.'
         )
-    return StateRules(int(options["grace_days"]), int(options["pause_is_end_days"]), str(options["renewals"]))
-
-
-_DEFAULTS: dict[str, int | str] = {"grace_days": 14, "pause_is_end_days": 0, "renewals": ""}
+    return StateRules(int(given.options["grace_days"]), int(given.options.get("pause_is_end_days", 0)), renewals)
