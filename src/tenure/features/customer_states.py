@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tenure.features.due_dates import Dialect
-from tenure.features.subscription_states import Known, StateRules, ends_on
+from tenure.features.known_subscriptions import Known, ends_on
+from tenure.features.subscription_states import StateRules
 
 # A customer has it still, paid or paused.
 HELD = "('paid', 'paused')"

@@ -65,7 +65,7 @@ class StagedFacts:
     def subscriptions(self, days: Sequence[date]) -> str:
         """Give the SQL of each subscription as known before each of these days, of the persons known by now.
 
-        => as ``features.subscription_states.subscriptions``; each day is a ``cutoff``
+        => as ``features.known_subscriptions.subscriptions``; each day is a ``cutoff``
         """
         self._ask_at(days)
         return self._states.at_cutoffs(self._rules, 0)

@@ -7,17 +7,8 @@ from datetime import date
 
 from tenure.features.customer_states import customer_states, outcomes, segments_with_ends, spans
 from tenure.features.due_dates import Dialect
-from tenure.features.subscription_states import (
-    Known,
-    StateRules,
-    lapses,
-    lines,
-    renewals,
-    seen_before,
-    seen_on,
-    segments,
-    subscriptions,
-)
+from tenure.features.known_subscriptions import Known, lapses, renewals, subscriptions
+from tenure.features.subscription_states import StateRules, lines, seen_before, seen_on, segments
 
 EVENTS = "subscription_events"
 
