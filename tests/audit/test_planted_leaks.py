@@ -14,7 +14,7 @@ from tenure.audit.split import split_problems
 from tenure.core.workspace import Workspace
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.training_result import train_target
-from tenure.models.verdict import Gate, judge
+from tenure.models.verdict import Gate, judge, stands_on_proof
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.staged_facts import StagedFacts
 from tenure.sources.ingest import stage_source
@@ -115,7 +115,7 @@ def test_an_end_date_in_a_customer_table_is_named_as_too_good_alone(tmp_path):
     named = [f.subject for f in audit.errors if f.code == "too_good_alone"]
     assert named == ["customer_days_since_2020"] and "customer_days_since_2020" in audit.unproven
     verdict = judge(
-        result.evaluation, FIRST, taken=result.choice.taken, baseline=result.choice.baseline, words=result.choice.words, audit_errors=[str(problem) for problem in audit.errors], slices=result.slices,
+        result.evaluation, FIRST, taken=result.choice.taken, baseline=result.choice.baseline, words=result.choice.words, audit_errors=[str(problem) for problem in audit.errors], proof=stands_on_proof(audit.carried_unproven, is_required=False), slices=result.slices,
         seconds_per_1000_rows=0.1, megabytes=1.0,
     )  # fmt: skip
     assert not verdict.is_promotable and "customer_days_since_2020" in verdict.reason

@@ -18,7 +18,7 @@ from tenure.models.registry.registry import Registry
 from tenure.models.result_warnings import warnings_of
 from tenure.models.scorecard import walk
 from tenure.models.training_result import train_target
-from tenure.models.verdict import Challenger, against_champion, judge
+from tenure.models.verdict import Challenger, against_champion, judge, stands_on_proof
 from tenure.models.version import FINGERPRINT_TAG, Version
 from tenure.snapshots.build import Snapshots
 from tenure.sources.ingest import stage_source
@@ -48,7 +48,7 @@ def judged(evaluation, choice, card=None):
         difference=card.difference_to("champion") if card else None, silent=card.silent if card else "",
     )  # fmt: skip
     return judge(
-        evaluation, standing, taken=choice.taken, baseline=choice.baseline, words=choice.words, audit_errors=(), slices=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
+        evaluation, standing, taken=choice.taken, baseline=choice.baseline, words=choice.words, audit_errors=(), proof=stands_on_proof(0.0, is_required=True), slices=pd.DataFrame(columns=["positives"]), seconds_per_1000_rows=0.1, megabytes=1.0
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from tenure.core.auc import Auc, auc_difference
 from tenure.models.evaluate import calibration_line, ece_by_chance, evaluate
 from tenure.models.slices import evaluate_slices
-from tenure.models.verdict import Challenger, against_champion
+from tenure.models.verdict import Challenger, against_champion, stands_on_proof
 from tenure.models.verdict import judge as judge_all
 from tenure.models.version import Version
 from tenure.steps.training import seconds_per_1000_rows
@@ -60,6 +60,7 @@ def judge(evaluation, difference=None, **found):
         "baseline": "feature",
         "words": WORDS,
         "audit_errors": (),
+        "proof": stands_on_proof(0.0, is_required=True),
         "slices": NO_SLICES,
         "seconds_per_1000_rows": 0.1,
         "megabytes": 1.0,
@@ -69,6 +70,14 @@ def judge(evaluation, difference=None, **found):
 
 def failed(verdict):
     return [gate.name for gate in verdict.gates if not gate.passed]
+
+
+def test_unproven_features_that_carry_the_lift_block_only_where_proof_is_required():
+    assert failed(judge(evaluation(TRUE), proof=stands_on_proof(0.6, is_required=False))) == []
+    assert failed(judge(evaluation(TRUE), proof=stands_on_proof(0.1, is_required=True))) == []
+    verdict = judge(evaluation(TRUE), proof=stands_on_proof(0.6, is_required=True))
+    assert failed(verdict) == ["stands on what can be proven"] and verdict.code == "proof"
+    assert "carry 60% of the lift" in verdict.reason
 
 
 def test_a_good_model_passes_every_gate():

@@ -61,12 +61,21 @@ def stage(workspace, clock=CLOCK):
 
 
 def contents(source):
-    """Everything that is staged: the manifest, and of each table its facts, its rejected rows and its digest by day."""
+    """Everything that is staged: the manifest, and of each table its facts, its rejected rows and its digests.
+
+    What is on record of earlier deliveries is none of it.
+    """
     tables = {
-        name: (read(source.path(name)), read(source.rejected_path(name)), json.loads(source.known_path(name).read_text()))
+        name: (
+            *(read(path) for path in (source.path(name), source.rejected_path(name), source.parts_path(name))),
+            json.loads(source.known_path(name).read_text()),
+        )
         for name in source.tables
-    }  # fmt: skip
-    return json.loads((source.folder / MANIFEST).read_text()), tables
+    }
+    manifest = json.loads((source.folder / MANIFEST).read_text())
+    for table in manifest["tables"].values():
+        table.pop("delivered_until")
+    return manifest, tables
 
 
 def inodes(source):

@@ -12,9 +12,12 @@ from typing import Any
 import pandas as pd
 
 from tenure.audit.comparison import DIFFERING
+from tenure.audit.deliveries import comparison_told, rewriting_problems
+from tenure.audit.lineage import lift_carried
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.problem import AuditProblem
-from tenure.audit.replay import Replay, replay, unproven_features
+from tenure.audit.replay import Replay, replay, unproven_features, unproven_problems
+from tenure.audit.sentinel import freshness_problems
 from tenure.audit.split import split_problems
 from tenure.audit.univariate import missing_proxies, univariate_aucs, univariate_problems
 from tenure.core.atomic_files import replaced_file
@@ -35,6 +38,8 @@ class Audit:
     problems: list[AuditProblem]
     checks: list[dict[str, Any]] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
+    compared: str = ""  # how much of the past was compared with earlier deliveries
+    carried_unproven: float = 1.0  # the share of the lift that the unproven carry
     univariate: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -53,16 +58,23 @@ def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
         fitting, fitting["label"].to_numpy(dtype=int), result.test, test_labels, result.model.feature_names
     )
     replayed = [problem for one in replays for problem in one.problems()]
+    unproven = [name for name in unproven_features(snapshots) if name in used]
+    carried = lift_carried(result, unproven)
     problems = [
         *(problem for problem in replayed if problem.kind != "feature" or problem.subject in used),
         *univariate_problems(ranked, result.plan.test),
         *missing_proxies(result.test, test_labels, _strongest(result), result.plan.test),
+        *rewriting_problems(snapshots, result),
+        *freshness_problems(snapshots, result),
+        *unproven_problems(result, unproven, carried),
         *split_problems(result.target, list(fitting["cutoff"].map(_as_date).unique()), result.plan.test),
     ]
     return Audit(
         problems=problems,
         checks=[one.row | {"cutoff": str(one.cutoff), "failed": one.failed} for one in replays],
-        unproven=[name for name in unproven_features(snapshots) if name in used],
+        unproven=unproven,
+        compared=comparison_told(snapshots.staged),
+        carried_unproven=carried,
         univariate=ranked.head(10).to_dict("records"),
     )
 

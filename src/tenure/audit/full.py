@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from tenure.audit.audit import audit_training, check_cutoff
+from tenure.audit.copies import with_tables
 from tenure.audit.customer_replay import replay_customers
+from tenure.audit.deliveries import deliveries_told, rewritten_features
 from tenure.audit.labels import (
     duplicate_problems,
     funnel_with_intervals,
@@ -21,12 +23,14 @@ from tenure.audit.labels import (
     sweep_problems,
     unmatured_cutoffs,
 )
+from tenure.audit.lineage import columns_read
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.problem import AuditProblem
 from tenure.audit.replay import ROW, Replay, replay, unproven_features
+from tenure.audit.table_sweep import table_sweep, table_sweep_problems
 from tenure.core.auc import Auc, auc_with_interval
 from tenure.core.errors import NotEnoughDataError
-from tenure.core.sql import literal, parquet
+from tenure.core.sql import parquet
 from tenure.core.workspace import Workspace
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.scorecard import WALK_CUTOFFS, walk_cutoffs
@@ -60,16 +64,19 @@ class TargetAudit:
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
     sweep: pd.DataFrame = field(default_factory=pd.DataFrame)
     univariate: pd.DataFrame = field(default_factory=pd.DataFrame)
+    table_sweep: pd.DataFrame = field(default_factory=pd.DataFrame)
     shuffled: Auc | None = None
     hindsight: Auc | None = None
 
 
 @dataclass(frozen=True)
 class SourceAudit:
-    """The whole audit: ``replays`` of every cutoff, the features nothing can prove, and each target."""
+    """The whole audit: ``replays`` of every cutoff, the features nothing can prove or that were rewritten, each target."""
 
     replays: list[Replay]
     unproven: list[str]
+    rewritten: list[str]
+    deliveries: list[dict[str, object]]  # table, until when its past was compared, what was rewritten
     late_facts: pd.DataFrame  # table, rows, late, share, median_days_late
     targets: list[TargetAudit]
 
@@ -109,7 +116,8 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
     ]
     if cutoffs:  # attributes are fitted anew each time: once is enough
         replays.append(check_cutoff(snapshots, max(cutoffs), replay_customers))
-    return SourceAudit(replays, unproven_features(snapshots), late_facts(snapshots), targets)
+    unproven, rewritten = unproven_features(snapshots), rewritten_features(snapshots)
+    return SourceAudit(replays, unproven, rewritten, deliveries_told(snapshots), late_facts(snapshots), targets)
 
 
 def _audit_target(
@@ -117,11 +125,13 @@ def _audit_target(
 ) -> TargetAudit:
     cheap = audit_training(snapshots, result)
     sweep = lead_time_sweep(snapshots, result)
+    by_table = table_sweep(snapshots, result, _undeclared(snapshots, cheap.unproven))
     shuffled = shuffled_auc(snapshots, result, settings)
     problems = [
         *cheap.problems,
         *duplicate_problems(snapshots, result),
         *sweep_problems(result, sweep),
+        *table_sweep_problems(result, by_table),
         *_shuffled_problems(result, shuffled),
     ]
     return TargetAudit(
@@ -133,10 +143,18 @@ def _audit_target(
         cases=label_cases(snapshots, result.target, result.plan.test),
         sensitivity=sensitivity(snapshots, result.target, result.plan.test),
         sweep=sweep,
+        table_sweep=by_table,
         univariate=pd.DataFrame(cheap.univariate),
         shuffled=shuffled,
         hindsight=hindsight_auc(naive, result, settings),
     )
+
+
+def _undeclared(snapshots: Snapshots, unproven: Iterable[str]) -> set[str]:
+    """Name the tables of dated facts that unproven features are made from."""
+    by_name = {column.name: column for column in snapshots.columns}
+    tables = {table for name in unproven for table in columns_read(by_name[name], by_name)}
+    return tables & snapshots.staged.dated.keys()
 
 
 def _auc(result: TrainingResult) -> Auc:
@@ -198,16 +216,14 @@ def in_hindsight(snapshots: Snapshots) -> Iterator[Snapshots | None]:
     if not late_facts(snapshots)["late"].sum():
         yield None
         return
+    early = {
+        table: f"SELECT * REPLACE (occurred_at AS known_at) FROM {parquet(snapshots.staged.path(table))}"
+        for table in tables_with_rows(snapshots.staged)
+    }
     with snapshots.scratch() as scratch:
-        folder = Path(scratch) / "staged"
-        folder.mkdir()
         with connect() as connection:
-            for table in snapshots.staged.tables:
-                relation = parquet(snapshots.staged.path(table))
-                star = "* REPLACE (occurred_at AS known_at)" if table in tables_with_rows(snapshots.staged) else "*"
-                target = literal(str(folder / f"{table}.parquet"))
-                connection.execute(f"COPY (SELECT {star} FROM {relation}) TO {target} (FORMAT parquet)")
-        staged = replace(snapshots.staged, folder=folder, fingerprint=snapshots.staged.fingerprint + "-hindsight")
+            staged = with_tables(connection, snapshots.staged, Path(scratch) / "staged", early)
+        staged = replace(staged, fingerprint=f"{staged.fingerprint}-hindsight")
         yield Snapshots(Workspace(Path(scratch)), staged, snapshots.as_of)
 
 

@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import replace as with_changes
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
+from tenure.audit.copies import with_tables
 from tenure.audit.replay import Replay, rebuild
-from tenure.core.atomic_files import link_file
 from tenure.core.sql import describe, literal, parquet, quoted
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
-from tenure.sources.staged_source import StagedSource
 
 
 def perturb_future(snapshots: Snapshots, cutoff: date) -> Replay:
     """Build a cutoff's snapshot again from facts whose unknown part was changed in every column, and compare."""
     snapshots.build_features([cutoff])
     with snapshots.scratch() as scratch:
-        folder = Path(scratch) / "staged"
-        folder.mkdir()
-        changed = 0
+        unknown = f"(known_at >= DATE '{cutoff}' OR occurred_at >= DATE '{cutoff}')"
         with connect() as connection:
-            for name in snapshots.staged.tables:
-                path = folder / f"{name}.parquet"
-                if name in tables_with_rows(snapshots.staged):
-                    changed += _write_changed(connection, snapshots.staged, name, cutoff, path)
-                else:
-                    link_file(snapshots.staged.path(name), path)
-        staged = with_changes(snapshots.staged, folder=folder)
+            relations = {name: parquet(snapshots.staged.path(name)) for name in tables_with_rows(snapshots.staged)}
+            counts = [f"(SELECT count(*) FROM {relation} WHERE {unknown})" for relation in relations.values()]
+            changed = connection.execute(f"SELECT {' + '.join(counts) or '0'}").fetchall()[0][0]
+            queries = {name: _changed_sql(connection, name, relation, unknown) for name, relation in relations.items()}
+            staged = with_tables(connection, snapshots.staged, Path(scratch) / "staged", queries)
         return rebuild("future perturbation", snapshots, staged, cutoff, Path(scratch), changed)
 
 
-def _write_changed(
-    connection: duckdb.DuckDBPyConnection, staged: StagedSource, table: str, cutoff: date, path: Path
-) -> int:
-    unknown = f"(known_at >= DATE '{cutoff}' OR occurred_at >= DATE '{cutoff}')"
-    relation = parquet(staged.path(table))
+def _changed_sql(connection: duckdb.DuckDBPyConnection, table: str, relation: str, unknown: str) -> str:
     kinds = describe(connection, relation)
     replaced = ", ".join(
         f"CASE WHEN {unknown} THEN {_changed(table, column, kind)} ELSE {quoted(column)} END AS {quoted(column)}"
         for column, kind in kinds.items()
         if column not in ("customer_id", "occurred_at", "known_at")
     )
-    star = f"* REPLACE ({replaced})" if replaced else "*"
-    connection.execute(f"COPY (SELECT {star} FROM {relation}) TO {literal(str(path))} (FORMAT parquet)")
-    return int(connection.execute(f"SELECT count(*) FROM {relation} WHERE {unknown}").fetchall()[0][0])
+    return f"SELECT {f'* REPLACE ({replaced})' if replaced else '*'} FROM {relation}"
 
 
 def _changed(table: str, column: str, kind: str) -> str:

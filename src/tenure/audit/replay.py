@@ -13,16 +13,16 @@ from typing import Any
 import pandas as pd
 
 from tenure.audit.comparison import compare_snapshots
+from tenure.audit.lineage import made_from
 from tenure.audit.problem import AuditProblem, Kind
 from tenure.core.workspace import Workspace
-from tenure.features.catalogue import tables_of
-from tenure.features.definition import PRODUCT_COLUMNS, FeatureColumn
-from tenure.features.expression import columns_of, parse_expression
+from tenure.models.training_result import TrainingResult
+from tenure.models.verdict import CARRIES
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.duckdb_engine import DuckDBEngine
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.sources.identities import Identities
-from tenure.sources.provenance import stage_as_known, static_tables
+from tenure.sources.provenance import stage_as_known, unproven_tables
 from tenure.sources.staged_source import StagedSource
 
 ROW = ("check", "cutoff", "customers", "features", "left_out", "differing")
@@ -76,19 +76,31 @@ class Replay:
 
 
 def unproven_features(snapshots: Snapshots) -> list[str]:
-    """List the features made from raw files that do not say when a row was known: no replay can prove them."""
-    source, folder = snapshots.staged.source, snapshots.workspace.raw(snapshots.staged.source.name)
-    static = static_tables(source, folder)
-    static |= {name for name, table in snapshots.staged.tables.items() if table.is_static}
-    by_name = {column.name: column for column in snapshots.columns}
-    return [column.name for column in snapshots.columns if _made_from(column, by_name) & static]
+    """List the features of raw files that do not themselves say when a row was known: no replay can prove them."""
+    staged = snapshots.staged
+    unproven = unproven_tables(staged, snapshots.workspace.raw(staged.source.name))
+    unproven |= {name for name, table in staged.tables.items() if table.is_static}
+    return made_from(snapshots.columns, unproven)
 
 
-def _made_from(column: FeatureColumn, by_name: dict[str, FeatureColumn]) -> set[str]:
-    tables = tables_of(column, by_name)
-    inputs = [by_name[name] for name in column.inputs] if column.is_row_wise else [column]
-    used = {name for c in inputs for name in columns_of(parse_expression(c.expression, c.name))}
-    return tables | ({"products"} if used & set(PRODUCT_COLUMNS) else set())
+def unproven_problems(result: TrainingResult, names: list[str], carried: float) -> list[AuditProblem]:
+    """Warn where features that nothing can prove carry the lift: a leak in them would look like this, too."""
+    if carried < CARRIES:
+        return []
+    return [
+        AuditProblem(
+            check="time-travel replay",
+            code="unproven",
+            level="warning",
+            kind="target",
+            subject=result.target.name,
+            found=f"{len(names)} of {len(result.model.feature_names)} features are of files that do not themselves say when a "
+            f"row was known, and carry {carried:.0%} of the lift at {result.plan.test}",
+            expected=f"less than {CARRIES:.0%}",
+            to_do="Bring when each row was known, as known_at of its file; require_proof = true in the source blocks such a "
+            "model.",
+        )
+    ]
 
 
 def replay(snapshots: Snapshots, cutoff: date) -> Replay:

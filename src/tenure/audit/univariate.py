@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.audit.problem import AuditProblem
-from tenure.core.auc import auc_with_interval
+from tenure.core.auc import Auc, auc_with_interval
 
 SUSPICIOUS_AUC = 0.95
 AHEAD_OF_NEXT = 0.10
@@ -35,18 +35,23 @@ def _univariate(fitting: pd.Series | None, labels: np.ndarray, test: pd.Series, 
     if fitting is not None:
         rates = pd.Series(labels).groupby(fitting.fillna("(unknown)").to_numpy()).mean()
         scores = test.fillna("(unknown)").map(rates).astype(float).fillna(float(labels.mean())).to_numpy()
-        return _either_way(test_labels, scores)
-    values = test.to_numpy(dtype=float)
-    unknown = np.isnan(values)
+        return _either_way(test_labels, scores).value
+    return univariate_auc(test, test_labels).value
+
+
+def univariate_auc(values: pd.Series, labels: np.ndarray | pd.Series) -> Auc:
+    """Rank by a number alone, unknown as the lowest or the highest, in the better direction."""
+    numbers, asked = values.to_numpy(dtype=float), np.asarray(labels, dtype=int)
+    unknown = np.isnan(numbers)
     if unknown.all():
-        return 0.5
-    low, high = np.nanmin(values) - 1, np.nanmax(values) + 1
-    return max(_either_way(test_labels, np.where(unknown, end, values)) for end in (low, high))
+        return Auc(0.5, 0.5, 0.5)
+    ends = (np.nanmin(numbers) - 1, np.nanmax(numbers) + 1) if unknown.any() else (0.0,)
+    return max((_either_way(asked, np.where(unknown, end, numbers)) for end in ends), key=lambda auc: auc.value)
 
 
-def _either_way(labels: np.ndarray, scores: np.ndarray) -> float:
-    auc = auc_with_interval(labels, scores).value
-    return max(auc, 1 - auc)
+def _either_way(labels: np.ndarray, scores: np.ndarray) -> Auc:
+    auc = auc_with_interval(labels, scores)
+    return auc if auc.value >= 0.5 else Auc(1 - auc.value, 1 - auc.high, 1 - auc.low)
 
 
 def univariate_problems(ranked: pd.DataFrame, cutoff: object) -> list[AuditProblem]:

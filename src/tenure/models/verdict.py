@@ -73,6 +73,10 @@ class Verdict:
         return "; ".join(failed or [*told, f"{self.standing.name}: {self.standing.found}"])
 
 
+# A share of the lift that a model would not be itself without.
+CARRIES = 0.10
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """What a version must reach: the one table of them."""
@@ -109,6 +113,7 @@ def judge(
     baseline: str,
     words: Mapping[str, str],
     audit_errors: Sequence[str],
+    proof: Gate,
     slices: pd.DataFrame,
     seconds_per_1000_rows: float,
     megabytes: float,
@@ -117,7 +122,7 @@ def judge(
 ) -> Verdict:
     """Judge a version on its test cutoff; every gate must be passed.
 
-    ``standing`` is the gate ``against_champion``; ``taken``, ``baseline`` and ``words`` are those of the ``Choice``. A
+    ``standing`` is the gate ``against_champion``, ``proof`` that of ``stands_on_proof``; ``taken``, ``baseline`` and ``words`` are those of the ``Choice``. A
     quick run, whose sample is too small for intervals, is asked only to be ahead of its baseline.
     """
     m = evaluation.metrics
@@ -129,6 +134,7 @@ def judge(
                 "; ".join(audit_errors) or "replay, perturbation, univariate AUC and split found nothing",
                 "audit",
             ),
+            proof,
             _baseline_gate(evaluation, taken, baseline, words, is_quick, thresholds),
             Gate(
                 "calibrated",
@@ -147,6 +153,13 @@ def judge(
             standing,
         )
     )
+
+
+def stands_on_proof(carried: float, *, is_required: bool) -> Gate:
+    """Ask that proven features carry the lift, where the source requires it; ``carried`` is the share of the others."""
+    found = f"features that no replay can prove carry {carried:.0%} of the lift"
+    limit = f"require_proof allows less than {CARRIES:.0%}" if is_required else "require_proof is not set"
+    return Gate("stands on what can be proven", not is_required or carried < CARRIES, f"{found}; {limit}", "proof")
 
 
 def _baseline_gate(

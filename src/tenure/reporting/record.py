@@ -105,6 +105,7 @@ class Judgement:
     is_promotable: bool = False
     is_first_of_definition: bool = False
     audit_checks: Rows = field(default_factory=list)
+    deliveries: str = ""
     audit_findings: list[str] = field(default_factory=list)
     audit_errors: list[str] = field(default_factory=list)
     univariate: Rows = field(default_factory=list)

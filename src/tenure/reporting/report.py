@@ -107,7 +107,7 @@ def model_card(record: TrainingRecord, staged: StagedSource, as_of: object) -> s
 
 def audit_page(audit: SourceAudit, staged: StagedSource, as_of: object) -> str:
     """Render what the whole audit found."""
-    tables = ("funnel", "cases", "sensitivity", "sweep", "univariate")
+    tables = ("funnel", "cases", "sensitivity", "sweep", "table_sweep", "univariate")
     return render_page(
         "audit.html",
         staged,

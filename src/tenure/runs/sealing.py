@@ -78,6 +78,7 @@ def _target_document(record: TrainingRecord) -> dict[str, Any]:
         "status": record.status,
         "reason": record.reason,
         "warnings": results.warnings,
+        "findings": record.judgement.audit_findings,
         "cautions": results.warnings,  # its former name, for one more version
         "test_cutoff": data.test_cutoff,
         "fitting_cutoffs": data.fitting_cutoffs,

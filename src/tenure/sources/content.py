@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
 
 from tenure.core.hashing import digest
+from tenure.core.sql import quoted
 
 # What a whole row is called in SQL: a name that no column has.
 ROW = '"the whole row"'
+# Of one part of a table: its number of rows and, beside the sums of its columns, that of its whole rows.
+ROWS, HASHES = '"its rows"', '"its hashes"'
 
 
 def digest_by_day(connection: duckdb.DuckDBPyConnection, relation: str, day: str) -> dict[str, Any]:
@@ -27,6 +31,17 @@ def digest_by_day(connection: duckdb.DuckDBPyConnection, relation: str, day: str
         "columns": [[row[0], str(row[1])] for row in columns],
         "days": {day: [count, hashes] for day, count, hashes in rows},
     }
+
+
+def digests_by_part_sql(relation: str, part: str, columns: Iterable[str]) -> str:
+    """Give the SQL of a relation's digests by part (SQL), of whole rows and of each column.
+
+    => part, the number of rows, the sum of the rows' hashes and, under each column's own name, that of its values'. Sums
+    are kept to 64 bits, which Parquet holds.
+    """
+    sums = {HASHES: f"hash({ROW})"} | {quoted(name): f"hash({quoted(name)})" for name in columns}
+    kept = ", ".join(f"(sum({sql}::HUGEINT) % 18446744073709551616)::UBIGINT AS {name}" for name, sql in sums.items())
+    return f"SELECT {part} AS part, count(*) AS {ROWS}, {kept} FROM {relation} AS {ROW} GROUP BY 1 ORDER BY 1"
 
 
 def content_of(table: dict[str, Any]) -> str:

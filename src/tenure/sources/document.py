@@ -77,6 +77,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "note": (str, "what a reader of its reports should know"),
     "owner": (str, "who owns its models on an MLflow server that others use, too"),
     "pseudonymise": (bool, "name customers by a keyed hash from staging on"),
+    "require_proof": (bool, "no model becomes champion whose lift features carry that no replay can prove"),
     "retention": (table("retention", dict.fromkeys(NAMES, DAYS)), "days for which facts, scores and reports are kept"),
     "targets": (tables(dict[str, Any], "[targets.lapse]"), "a target's own numbers"),
     "attributes": (tables(dict[str, Any], "[attributes.rfm]"), "a customer attribute's own settings"),

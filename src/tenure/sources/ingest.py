@@ -16,6 +16,7 @@ from tenure.core.sql import first_line, literal, parquet
 from tenure.core.workspace import Workspace
 from tenure.sources.content import content_of, digest_by_day
 from tenure.sources.contract import RECORDS, STAGED_TABLES, UNDATED
+from tenure.sources.deliveries import keep_first
 from tenure.sources.identities import Identities
 from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import MappedTable, map_table
@@ -104,6 +105,7 @@ def stage_tables(
         tables = unchanged.tables | _stage_anew(workspace, inputs, scratch, staged, allow_empty=allow_empty)
         ordered = {name: tables[name] for name in STAGED_TABLES if name in tables}
         staged = _with_private_parts(workspace, replace(staged, tables=ordered, fingerprint=fingerprint_of(ordered)))
+        staged = keep_first(read_manifest(source, workspace.staged(source.name)), staged)
         write_manifest(staged)
     if staged.private_records is None:
         workspace.private_records(source.name).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
@@ -90,16 +91,28 @@ class Inputs:
             for name in self.mappings
         }  # fmt: skip
 
+    @cached_property
+    def meanings(self) -> dict[str, str]:
+        """Each staged table as one text of how it is made, whatever the raw files hold and however far back they reach."""
+        zones = (self.source.timezone, self.source.raw_timezone, self.source.earliest_day)
+        return {
+            name: digest(STAGING_VERSION, duckdb.__version__, name, zones, self.naming, *self._made_by(name))
+            for name in self.mappings
+        }
+
     def _read_by(self, name: str) -> list[object]:
         read = self.files[name]
-        names = {split_reference(reference)[0] for reference in read}
+        hashes = [self.hashes.get(reference) or self.hashes[split_reference(reference)[0]] for reference in read]
+        return [read, hashes, *self._made_by(name)]
+
+    def _made_by(self, name: str) -> list[object]:
+        names = {split_reference(reference)[0] for reference in self.files[name]}
         told = sorted(
             (file, repr(about)) for file, about in self.source.raw.items() if split_reference(file)[0] in names
         )
-        hashes = [self.hashes.get(reference) or self.hashes[split_reference(reference)[0]] for reference in read]
         # What a plugin's reader makes of a file depends on its code, too.
         codes = [code for file in sorted(names) if (code := self.readers.code(file))]
-        return [repr(self.mappings[name]), read, hashes, told, *codes]
+        return [repr(self.mappings[name]), told, *codes]
 
     def is_current(self, name: str, table: TableSummary) -> bool:
         """Say whether staging a table anew would only repeat it."""

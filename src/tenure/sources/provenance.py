@@ -27,6 +27,7 @@ from tenure.sources.readers.parquet import ParquetReader
 from tenure.sources.readers.registry import find_readers
 from tenure.sources.source import Source
 from tenure.sources.staged_source import StagedSource
+from tenure.sources.text_lineage import mentioned_in, written_in
 
 # How a file that was cut is read again.
 AS_WRITTEN: dict[str, Any] = {"delimiter": ",", "quote": '"', "encoding": "utf-8", "skip": 0, "stop": ""}
@@ -69,6 +70,42 @@ def static_tables(source: Source, folder: Path) -> set[str]:
     files = raw_files_of(source, folder)
     known = _known_at(source, folder, files)
     return {table for table, names in files.items() if not names or not all(known[file] for file in names)}
+
+
+def unproven_tables(staged: StagedSource, folder: Path) -> set[str]:
+    """Name the staged tables for which nothing but their own dates says when a row was known.
+
+    They are static, or ``occurred_at`` stands in for ``known_at``: the replay cuts such files, and proves nothing by it.
+    """
+    source = staged.source
+    files = raw_files_of(source, folder)
+    known = _known_at(source, folder, files)
+    unproven = {table for table, names in files.items() if not names or not all(known[file] for file in names)}
+    with duckdb.connect() as connection:
+        for table, names in files.items():
+            own = all(_says_more(source, table, known[file]) for file in names)
+            if table not in unproven and not own and not _arrives_late(connection, staged.path(table)):
+                unproven.add(table)
+    return unproven
+
+
+def _says_more(source: Source, table: str, known_at: str) -> bool:
+    """Say whether the SQL of when rows were known reads a column that their dates are not made of."""
+    mapping = source.tables.get(table)
+    occurred_at = "occurred_at"
+    if mapping is not None and not mapping.is_as_staged:
+        by_name = written_in(mapping.query, ["occurred_at"]) if mapping.query else mapping.columns
+        if "occurred_at" not in by_name:
+            return False  # where the dates come from cannot be seen: the facts have to show it
+        occurred_at = by_name["occurred_at"]
+    read, dates = mentioned_in(f"SELECT {known_at}"), mentioned_in(f"SELECT {occurred_at}")
+    return bool(read and dates and read - dates)
+
+
+def _arrives_late(connection: duckdb.DuckDBPyConnection, staged: Path) -> bool:
+    """Say whether any fact was known later than it happened."""
+    late = f"SELECT 1 FROM {parquet(staged)} WHERE known_at > occurred_at LIMIT 1"
+    return "known_at" in describe(connection, parquet(staged)) and bool(connection.execute(late).fetchall())
 
 
 def _known_at(source: Source, folder: Path, files: Mapping[str, Iterable[str]]) -> dict[str, str]:

@@ -38,6 +38,7 @@ class Source:
     note: str = ""
     owner: str = ""  # who owns its models on an MLflow server that others use, too; by default an id of the workspace
     pseudonymise: bool = False  # customers are named by a keyed hash from staging on
+    require_proof: bool = False  # no model whose lift unproven features carry becomes champion
     retention: dict[str, int] = field(default_factory=dict)  # what => days
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)

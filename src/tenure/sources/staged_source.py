@@ -45,6 +45,8 @@ class TableSummary:
     last_day: str = ""
     is_static: bool = False
     key: str = field(default="", compare=False)  # what it was made of, the ingest clock aside
+    meaning: str = field(default="", compare=False)  # by what it was made, whatever the raw files hold
+    delivered_until: str = field(default="", compare=False)  # the day before which earlier deliveries are on record
     content: str = field(default="", compare=False)  # its rows, in whatever order
     # When the last fact occurred, and when the first of those will that were rejected as of the future: a clock between
     # them changes nothing.
@@ -100,8 +102,16 @@ class StagedSource:
         """Where the digest of a table's rows by day lies."""
         return self.folder / "known" / f"{table}.json"
 
+    def parts_path(self, table: str) -> Path:
+        """Where the digests of a table by part and column lie."""
+        return self.folder / "known" / f"{table}.parquet"
+
+    def first_path(self, table: str) -> Path:
+        """Where the same digests lie as earlier deliveries first had them; no file where none is on record."""
+        return self.folder / "known" / f"{table}.first.parquet"
+
     def files(self, table: str) -> tuple[Path, ...]:
-        return self.path(table), self.rejected_path(table), self.known_path(table)
+        return self.path(table), self.rejected_path(table), self.known_path(table), self.parts_path(table)
 
     @property
     def dated(self) -> dict[str, TableSummary]:

@@ -14,6 +14,7 @@ from tenure.core.stored import write_stored
 from tenure.sources.casts import EARLIEST_DAY, USUAL_DAY
 from tenure.sources.content import ROW, content_of, digest_by_day
 from tenure.sources.contract import CONSENT, RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
+from tenure.sources.deliveries import write_parts
 from tenure.sources.inputs import Inputs
 from tenure.sources.mapping import AFTER_CLOCK, MappedTable
 from tenure.sources.private_records import keep_apart, told_of_rejected
@@ -47,7 +48,7 @@ def stage_table(
     StorageError : no room.
     """
     connection = names.connection
-    staged, rejected, known = into.files(mapped.name)
+    staged, rejected, known, _ = into.files(mapped.name)
     try:
         read, due, odd, pattern = _write(names, inputs, mapped, into, scratch, private)
     except duckdb.Error as error:
@@ -65,6 +66,7 @@ def stage_table(
     check_rejected(connection, mapped, summary, rejected)
     by_day = digest_by_day(connection, parquet(staged), SEEN_AFTER if mapped.is_dated else literal(UNDATED))
     write_stored(known, by_day, KNOWN_FORMAT)
+    write_parts(connection, mapped.name, into)
     told = [one for _, one in mapped.raw_told]
     texts = _near_unique(connection, mapped, staged, summary.customers)
     said = tuple(sentence for one in told for sentence in one.said)
@@ -76,7 +78,7 @@ def stage_table(
         for name, count in texts.items()
     ]
     return replace(
-        summary, key=inputs.keys[mapped.name], content=content_of(by_day), due=due, said=said, warned=tuple(warned),
+        summary, key=inputs.keys[mapped.name], meaning=inputs.meanings[mapped.name], content=content_of(by_day), due=due, said=said, warned=tuple(warned),
         ages=mapped.ages, near_unique=tuple(texts),
     )  # fmt: skip
 
@@ -117,7 +119,7 @@ def _write(
     way, where rejected rows gather
     """
     connection = names.connection
-    staged, rejected, _ = into.files(mapped.name)
+    staged, rejected, *_ = into.files(mapped.name)
     counted = ["count(*)", *(f"count(*) FILTER ({condition})" for condition in mapped.asides.values())]
     read, *counts = connection.execute(f"SELECT {', '.join(counted)} FROM {mapped.raw_view}").fetchall()[0]
     odd = {what: count for what, count in zip(mapped.asides, counts, strict=True) if count}

@@ -41,6 +41,8 @@ def audit_run(session: Session, targets: str = "") -> SourceAudit:
         "alarms": errors,  # their former name, for one more version
         "checks": found.checks.to_dict("records"),
         "unproven": found.unproven,
+        "rewritten": found.rewritten,
+        "deliveries": found.deliveries,
     }
     write_stored(session.output / "audit.json", document, FORMAT_VERSION)
     return found

@@ -129,6 +129,7 @@ def _judgement(verdict: Verdict, audit: Audit) -> Judgement:
         is_promotable=verdict.is_promotable,
         is_first_of_definition=verdict.is_first_of_definition,
         audit_checks=audit.checks,
+        deliveries=audit.compared,
         audit_findings=[str(problem) for problem in audit.problems],
         audit_errors=[str(problem) for problem in audit.errors],
         univariate=audit.univariate,

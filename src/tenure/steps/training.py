@@ -17,7 +17,7 @@ from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import PropensityModel
 from tenure.models.scorecard import walk
 from tenure.models.training_result import TrainingResult, train_target
-from tenure.models.verdict import Challenger, Verdict, against_champion, judge
+from tenure.models.verdict import Challenger, Verdict, against_champion, judge, stands_on_proof
 from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, refused
 from tenure.steps.audited import Audited, Champion
@@ -148,6 +148,7 @@ def _judge(session: Session, audited: Audited) -> Verdict:
         baseline=result.choice.baseline,
         words=result.choice.words,
         audit_errors=[str(problem) for problem in audited.audit.errors],
+        proof=stands_on_proof(audited.audit.carried_unproven, is_required=session.source.require_proof),
         slices=result.slices,
         seconds_per_1000_rows=seconds_per_1000_rows(result.model, result.test),
         megabytes=result.model.megabytes,
