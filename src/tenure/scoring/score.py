@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenure.core.atomic_files import replaced_file
+from tenure.core.customer_csv import write_customer_csv
 from tenure.core.errors import DataContractError, DefinitionError, DefinitionMismatchError, LeakageError
 from tenure.core.stored import FORMAT, parse_stored
 from tenure.customers.dictionary import data_dictionary
@@ -29,10 +30,10 @@ from tenure.snapshots.rows import read_in_chunks, read_rows
 from tenure.sources.contract import CONSENT
 from tenure.targets.definition import WINDOW, Target, answers
 
-# A spreadsheet takes a cell that begins with one of these for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Rows explained at a time: contributions of all features of all customers need not fit into memory.
 CHUNK_ROWS = 20_000
+# Significant digits of a propensity in a CSV: more of them would say more than a model knows.
+PROPENSITY_DIGITS = 4
 
 
 # Under this key a Parquet file says, as JSON, what it is.
@@ -238,14 +239,11 @@ def read_scores_metadata(path: Path) -> dict[str, Any]:
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    safe = table.copy()
-    for column in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[column]):
-            safe[column] = safe[column].map(safe_cell, na_action="ignore")
+    """Write a table for people and other systems; its Parquet holds every digit of the propensities."""
+    shown = {
+        name: table[name].map(lambda propensity: float(f"{propensity:.{PROPENSITY_DIGITS}g}"), na_action="ignore")
+        for name in table
+        if str(name).endswith("propensity")
+    }
     with replaced_file(path) as fresh:
-        safe.to_csv(fresh, index=False, encoding="utf-8")
-
-
-def safe_cell(value: object) -> object:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+        write_customer_csv(table.assign(**shown), fresh)
