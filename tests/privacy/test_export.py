@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tables import staged
-from tenure.core.customer_csv import write_customer_csv
 from tenure.core.errors import UsageError
+from tenure.core.safe_csv import write_safe_csv
 from tenure.core.workspace import Workspace
 from tenure.privacy.export import export_scores, exported_on
 from tenure.sources.identities import Identities
@@ -30,7 +30,7 @@ def shop(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "run.json").write_text("{}")
         rows = [(own.pseudonyms.of("ana"), -1, "00"), (own.pseudonyms.of("=bo"), 2, None)]
-        write_customer_csv(pd.DataFrame(rows, columns=["customer_id", "decile", "reason"]), folder / "lapse.csv")
+        write_safe_csv(pd.DataFrame(rows, columns=["customer_id", "decile", "reason"]), folder / "lapse.csv")
         (folder / "data_dictionary.csv").write_text("column,unit\ncustomer_id,\n")
     return workspace
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tenure.core.customer_csv import write_customer_csv
 from tenure.core.errors import RunError
+from tenure.core.safe_csv import write_safe_csv
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.person import Person
 from tenure.scoring.score import STORED_AS, read_scores_metadata
@@ -87,7 +87,7 @@ def test_a_spreadsheets_apostrophe_hides_nobody(tmp_path):
 
 
 def test_a_tables_mark_hides_nobody_and_stays(tmp_path):
-    write_customer_csv(pd.DataFrame({"customer_id": ["ana-1", "bo"], "reason": ["▲ tea", "▲"]}), tmp_path / "s.csv")
+    write_safe_csv(pd.DataFrame({"customer_id": ["ana-1", "bo"], "reason": ["▲ tea", "▲"]}), tmp_path / "s.csv")
     assert take_out(ANA, tmp_path / "s.csv") == 1
     assert (tmp_path / "s.csv").read_bytes().decode() == "\ufeffcustomer_id,reason\nbo,▲\n"
 

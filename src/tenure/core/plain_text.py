@@ -26,18 +26,8 @@ def one_line(text: str) -> str:
 
 
 def for_terminal(text: str) -> str:
-    r"""Write a text of several lines without control characters; no line but the first begins at the margin.
-
-    So no text of the data passes for a line of its own.
-
-    Examples
-    --------
-    >>> for_terminal("failed:\n  - 'tea\x1b[2J\ntenure: done'")
-    "failed:\n  - 'tea[2J\n  tenure: done'"
-    """
-    first, *others = text.split("\n")
-    lines = [one_line(first), *(line if line[:1] in ("", " ") else f"  {line}" for line in map(one_line, others))]
-    return "\n".join(lines)
+    """Write lines without control characters; only the first begins at the margin, so that no text passes for another."""
+    return re.sub(r"\n(?=[^ \n])", "\n  ", "\n".join(map(one_line, text.split("\n"))))
 
 
 def for_markdown(text: str) -> str:
@@ -53,22 +43,10 @@ def for_markdown(text: str) -> str:
 
 
 def for_chat(text: str) -> str:
-    """Write a message in which a chat finds neither a link, a call to all nor mark-up of its own.
-
-    Examples
-    --------
-    >>> for_chat("<!channel> see [this](http://x.org), @here"), for_chat("2 < 3: mail ann@shop.org")
-    ('‹!channel› see [this] (http://x.org), @ here', '2 ‹ 3: mail ann@shop.org')
-    """
+    """Write a message in which a chat finds no hidden link, no call to all and no mark-up of its own."""
     return _CALL.sub("@ ", for_terminal(text).replace("<", "‹").replace(">", "›").replace("](", "] ("))
 
 
 def for_figure(text: str) -> str:
-    r"""Write a text of a figure: dollars are no signs of a formula.
-
-    Examples
-    --------
-    >>> print(for_figure("US$ and A$"))
-    US\$ and A\$
-    """
+    """Write a text of a figure, in which dollars are no signs of a formula."""
     return one_line(text).replace("$", r"\$")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from tenure.core.atomic_files import replaced_folder
-from tenure.core.customer_csv import write_customer_csv
 from tenure.core.errors import UsageError
 from tenure.core.lock import sole_writer
+from tenure.core.safe_csv import write_safe_csv
 from tenure.core.stored import read_stored, write_stored
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
@@ -82,4 +82,4 @@ def _write(table: pd.DataFrame, copy: Path, real: dict[str, str]) -> None:
     for column in filter(holds_ids, table.columns):
         table[column] = table[column].map(lambda name: real.get(name, name))
     copy.touch(mode=0o600)
-    write_customer_csv(table, copy)
+    write_safe_csv(table, copy)

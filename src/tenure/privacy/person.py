@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from tenure.core.customer_csv import safe_cell
+from tenure.core.safe_csv import safe_cell
 from tenure.sources.staging_names import MARKER
 
 _TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")

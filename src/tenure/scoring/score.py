@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.customer_csv import write_customer_csv
 from tenure.core.errors import DataContractError, DefinitionError, DefinitionMismatchError, LeakageError
+from tenure.core.safe_csv import write_safe_csv
 from tenure.core.stored import FORMAT, parse_stored
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
@@ -32,8 +32,6 @@ from tenure.targets.definition import WINDOW, Target, answers
 
 # Rows explained at a time: contributions of all features of all customers need not fit into memory.
 CHUNK_ROWS = 20_000
-# Significant digits of a propensity in a CSV: more of them would say more than a model knows.
-PROPENSITY_DIGITS = 4
 
 
 # Under this key a Parquet file says, as JSON, what it is.
@@ -239,11 +237,8 @@ def read_scores_metadata(path: Path) -> dict[str, Any]:
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table for people and other systems; its Parquet holds every digit of the propensities."""
-    shown = {
-        name: table[name].map(lambda propensity: float(f"{propensity:.{PROPENSITY_DIGITS}g}"), na_action="ignore")
-        for name in table
-        if str(name).endswith("propensity")
-    }
+    """Write a table for people and other systems, with four digits of each propensity: the Parquet has all."""
+    named = [name for name in table if str(name).endswith("propensity")]
+    shown = {name: table[name].map(lambda given: float(f"{given:.4g}"), na_action="ignore") for name in named}
     with replaced_file(path) as fresh:
-        write_customer_csv(table.assign(**shown), fresh)
+        write_safe_csv(table.assign(**shown), fresh)

@@ -20,13 +20,11 @@ ALSO_REFUSED = {
     "current_localtime", "current_localtimestamp", "reservoir_quantile", "version", "getenv",
     "current_role", "current_user", "session_user",
 }  # fmt: skip
-ALWAYS_FAILS = "error"  # volatile only so that it is not left out
 TABLE_FUNCTIONS = {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
 SCHEMAS = {"information_schema", "pg_catalog"}
 ADVICE = (
-    "Expected a function of the source's files alone, so that the same files are always staged alike. Write a column, a "
-    "constant as in DATE '2026-01-31', hash(a column) for chance, and in FROM a file by its name: how it is read stands "
-    'under [raw."its name"]'
+    "Expected a function of the source's files alone. Write a column, a constant as in DATE '2026-01-31', hash(a column) "
+    'for chance, and in FROM a file by its name: how it is read stands under [raw."its name"]'
 )
 
 
@@ -55,10 +53,8 @@ def _outside(node: dict[str, Any], columns: Collection[str]) -> str:
     """Name what a node of the engine's tree asks of the world outside the files."""
     functions, tables = _of_the_engine()
     kind, name = node.get("type"), str(node.get("function_name", "")).lower()
-    if node.get("sample"):
-        return "a sample"
-    if kind == "SHOW_REF":
-        return "SHOW, DESCRIBE or SUMMARIZE"
+    if node.get("sample") or kind == "SHOW_REF":
+        return "a sample" if node.get("sample") else "SHOW, DESCRIBE or SUMMARIZE"
     if kind == "TABLE_FUNCTION":
         name = node["function"]["function_name"].lower()
         return "" if name in TABLE_FUNCTIONS else f"{name}()"
@@ -80,9 +76,9 @@ def _of_the_engine() -> tuple[frozenset[str], frozenset[str]]:
             "SELECT lower(function_name), function_type, stability, lower(macro_definition) FROM duckdb_functions()"
         ).fetchall()
         views = connection.execute("SELECT lower(view_name), schema_name FROM duckdb_views() WHERE internal").fetchall()
-    refused = {name for name, _, stability, _ in listed if stability not in (None, "CONSISTENT")} - {ALWAYS_FAILS}
-    tables = {name for name, kind, *_ in listed if kind == "table"} - TABLE_FUNCTIONS
+    refused = {name for name, _, stability, _ in listed if stability not in (None, "CONSISTENT")} - {"error"}
     refused |= ALSO_REFUSED
+    tables = {name for name, kind, *_ in listed if kind == "table"} - TABLE_FUNCTIONS
     macros = [(name, {*re.findall(r"\w+", body)}) for name, kind, _, body in listed if kind == "macro"]
     while further := {name for name, words in macros if words & (refused | tables | WORDS)} - refused:
         refused |= further

@@ -1,4 +1,4 @@
-"""Tables of customers as CSV, for spreadsheets and other systems: one record is one line, and no text is a formula."""
+"""Tables as CSV for spreadsheets and other systems: one record is one line, and no text is a formula."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?|")
 CHUNK_ROWS = 20_000
 
 
-def write_customer_csv(table: pd.DataFrame, path: Path) -> None:
+def write_safe_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as UTF-8 with its mark at the start, by which a spreadsheet knows it.
 
     Numbers and empty cells stand bare, everything else in quotes, names of columns as well; each as ``safe_cell``.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from drawn import drawn
-from tenure.core.customer_csv import safe_cell, write_customer_csv
+from tenure.core.safe_csv import safe_cell, write_safe_csv
 
 COLUMNS = ["customer_id", "=name", "worth", "reason\r=1+1"]
 NASTY = st.text("=+-@＝＋－＠−;,\"'\t\r\n\x0b\x0c\x1c\x85\u2028\x1b\x00\xa0\ufeff 1aü▲|", max_size=7)
@@ -23,7 +23,7 @@ ROWS = st.tuples(NASTY | ORDINARY, NASTY | ORDINARY, st.sampled_from([-1.5, 0.25
 
 
 def write(path, rows):
-    write_customer_csv(pd.DataFrame(rows, columns=COLUMNS), path)
+    write_safe_csv(pd.DataFrame(rows, columns=COLUMNS), path)
     return path
 
 
@@ -83,7 +83,7 @@ def test_a_number_ids_and_reasons_come_back_as_they_were(tmp_path, read):
 
 def test_the_file_says_that_it_is_utf_8_quotes_texts_and_leaves_numbers_and_nothing_bare(tmp_path):
     table = pd.DataFrame({"id": ["a", None], "n": pd.array([1, None], "Int64"), "is": [True, False], "x": [0.1, None]})
-    write_customer_csv(table.assign(on=pd.to_datetime(pd.Series(["2024-01-31", None]))), tmp_path / "t.csv")
+    write_safe_csv(table.assign(on=pd.to_datetime(pd.Series(["2024-01-31", None]))), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes().decode() == (
         '\ufeff"id","n","is","x","on"\n"a",1,"True",0.1,"2024-01-31"\n,,"False",,\n'
     )
