@@ -36,7 +36,7 @@ def markdown():
 
 
 @given(text=NASTY)
-@drawn(400)
+@drawn(300)
 def test_markdown_shows_a_text_as_it_stands_in_a_paragraph_a_list_and_a_table(markdown, text):
     safe = for_markdown(text)
     html = markdown.render(f"a\n{safe}\n\n- {safe}\n\n{safe} b\n\n| a | b |\n|---|---|\n| {safe} | c |\n")

@@ -38,7 +38,8 @@ def for_markdown(text: str) -> str:
     >>> print(for_markdown("count_orders_90d of tea|<b>*best*</b> http://x.org: -0.5"))
     count_orders_90d of tea\|&lt;b&gt;\*best\*&lt;/b&gt; http&#58;//x.org: -0.5
     """
-    marked = _MARKDOWN.sub(lambda sign: f"{sign.group()[:-1]}\\{sign.group()[-1]}", escape(one_line(text), quote=False))
+    plain = escape(re.sub(r"^\s+", " ", one_line(text)), quote=False)  # four blanks would begin code
+    marked = _MARKDOWN.sub(lambda sign: f"{sign.group()[:-1]}\\{sign.group()[-1]}", plain)
     return _ADDRESS.sub(lambda found: found.group().replace(":", "&#58;").replace(".", "&#46;"), marked)
 
 
