@@ -44,13 +44,14 @@ def test_help_prints_every_parameter_with_type_default_and_values():
     )
 
 
-def test_a_text_of_the_data_moves_no_cursor_of_the_terminal(tmp_path):
+def test_a_text_of_the_data_sends_no_command_to_the_terminal(tmp_path):
     folder = tmp_path / "data" / "raw" / "shop"
     folder.mkdir(parents=True)
-    header = "customer_id,occurred_at,order_id,amount,\x1b[2Jmemo"
-    (folder / "order_lines.csv").write_text(f"{header}\nana,2024-01-05,1,3.5,x\nbo,2024-01-06,2,4.5,x\n")
+    rows = "ana,2024-01-05,1,3.5,\x1b]0;owned\x07web\nbo,2024-01-06,2,4.5,shop\n"
+    (folder / "order_lines.csv").write_text(f"customer_id,occurred_at,order_id,amount,channel\n{rows}")
     told = tenure("check", "shop", "--workspace", str(tmp_path))
-    assert "not used: [2Jmemo" in told.stdout and "ana" in told.stdout and "\x1b" not in told.stdout + told.stderr
+    assert "channel = ]0;ownedweb" in told.stdout and "channel = shop" in told.stdout
+    assert not {"\x1b", "\x07"} & {*told.stdout, *told.stderr}
 
 
 def test_a_json_log_holds_nothing_but_json_and_no_secret(tmp_path):
