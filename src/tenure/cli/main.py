@@ -22,7 +22,7 @@ from tenure.cli.raw_data import demo, fetch, schema, sources
 from tenure.cli.runs import audit, backfill, run, score
 from tenure.core.errors import Stopped, TenureError, describe_unforeseen
 from tenure.core.logs import Log
-from tenure.core.plain_text import one_line
+from tenure.core.plain_text import plain_lines
 from tenure.core.secrets import without_secrets
 
 app = typer.Typer(
@@ -64,7 +64,7 @@ class _Plain(TextIOWrapper):
     """What is printed: texts of the data move no cursor and colour nothing."""
 
     def write(self, text: str) -> int:
-        return super().write("\n".join(map(one_line, text.split("\n"))))
+        return super().write(plain_lines(text))
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
         sys.exit(stopped.exit_code)
     except Exception as error:
         if debug:
-            sys.stderr.write(without_secrets(format_exc()))
+            sys.stderr.write(plain_lines(without_secrets(format_exc())))
         what = _message_of(error)
         code = error.exit_code if isinstance(error, TenureError) else 1
         _log_asked_for().say("failed", f"tenure: {what}", to_errors=True, message=what, exit_code=code)

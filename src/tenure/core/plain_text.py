@@ -25,9 +25,14 @@ def one_line(text: str) -> str:
     return _CONTROL.sub("", _BREAK.sub(" ", text))
 
 
-def for_terminal(text: str) -> str:
-    """Write lines without control characters; only the first begins at the margin, so that no text passes for another."""
-    return re.sub(r"\n(?=[^ \n])", "\n  ", "\n".join(map(one_line, text.split("\n"))))
+def plain_lines(text: str) -> str:
+    """Write each line of a text as ``one_line`` does."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
+def for_log(text: str) -> str:
+    """Write a message of which only the first line begins at the margin: no text of the data passes for another."""
+    return re.sub(r"\n(?=[^ \n])", "\n  ", plain_lines(text))
 
 
 def for_markdown(text: str) -> str:
@@ -45,7 +50,7 @@ def for_markdown(text: str) -> str:
 
 def for_chat(text: str) -> str:
     """Write a message in which a chat finds no hidden link, no call to all and no mark-up of its own."""
-    return _CALL.sub("@ ", for_terminal(text).replace("<", "‹").replace(">", "›").replace("](", "] ("))
+    return _CALL.sub("@ ", for_log(text).replace("<", "‹").replace(">", "›").replace("](", "] ("))
 
 
 def for_figure(text: str) -> str:
