@@ -155,7 +155,7 @@ def test_the_served_champion_answers_with_the_scored_propensities_and_with_reaso
         plain = ask(address, table[model.feature_names])
         explained = ask(address, table[model.feature_names], explain=True)
     assert list(plain.columns) == ["propensity"]
-    assert list(plain["propensity"]) == pytest.approx(list(scores["propensity"]), rel=1e-9)
+    assert list(plain["propensity"]) == pytest.approx(list(scores["propensity"]), rel=5e-4)  # a CSV has four digits
     assert list(explained["reason_1"]) == list(scores["reason_1"])
 
 

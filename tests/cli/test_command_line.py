@@ -44,6 +44,16 @@ def test_help_prints_every_parameter_with_type_default_and_values():
     )
 
 
+def test_a_text_of_the_data_sends_no_command_to_the_terminal(tmp_path):
+    folder = tmp_path / "data" / "raw" / "shop"
+    folder.mkdir(parents=True)
+    rows = "ana,2024-01-05,1,3.5,\x1b]0;owned\x07web\nbo,2024-01-06,2,4.5,shop\n"
+    (folder / "order_lines.csv").write_text(f"customer_id,occurred_at,order_id,amount,channel\n{rows}")
+    told = tenure("check", "shop", "--workspace", str(tmp_path))
+    assert "channel = ]0;ownedweb" in told.stdout and "channel = shop" in told.stdout
+    assert not {"\x1b", "\x07"} & {*told.stdout, *told.stderr}
+
+
 def test_a_json_log_holds_nothing_but_json_and_no_secret(tmp_path):
     told = tenure(
         "run", "nowhere", "--log", "json", "--workspace", str(tmp_path), MLFLOW_TRACKING_URI="http://ana:nowhere@host"

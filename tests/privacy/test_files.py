@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tenure.core.errors import RunError
+from tenure.core.safe_csv import write_safe_csv
 from tenure.privacy.files import names_person, take_out
 from tenure.privacy.person import Person
 from tenure.scoring.score import STORED_AS, read_scores_metadata
@@ -81,6 +82,14 @@ def test_a_spreadsheets_apostrophe_hides_nobody(tmp_path):
     path.write_text("customer_id,score\n'+49,1\n49,2\n")
     assert take_out(Person(("+49",)), path) == 1
     assert path.read_text() == "customer_id,score\n49,2\n"
+    path.write_text("customer_id,score\na;'=b,1\n49,2\n")
+    assert take_out(Person(("a;=b",)), path) == 1
+
+
+def test_a_tables_mark_hides_nobody_and_stays(tmp_path):
+    write_safe_csv(pd.DataFrame({"customer_id": ["ana-1", "bo"], "reason": ["▲ tea", "▲"]}), tmp_path / "s.csv")
+    assert take_out(ANA, tmp_path / "s.csv") == 1
+    assert (tmp_path / "s.csv").read_bytes().decode() == "\ufeffcustomer_id,reason\nbo,▲\n"
 
 
 def test_a_notebook_and_a_page_keep_all_but_the_name(tmp_path):

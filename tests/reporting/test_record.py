@@ -1,8 +1,12 @@
 """Records of trainings: what is saved is read again, and those of former formats are still shown."""
 
 import json
+import re
+from dataclasses import replace
+from html import unescape
 
 import pytest
+from markdown_it import MarkdownIt
 from test_pages import METRICS, ORDERS, TOML
 
 from tables import staged
@@ -91,6 +95,35 @@ def test_a_record_of_a_former_format_is_shown_on_every_page(tmp_path, document):
     assert 'href="lapse.html"' in index and "Quick run" in index and "0.800 (0.250–0.250)" in index
     assert "<h1>Who lapses?</h1>" in target and "Few rows." in target and "definition <code>abc123</code>" in target
     assert "Heuristic: days since the last order." in model_card(record, shop, "2024-07-01")
+
+
+HOSTILE = "tea | <script>alert(1)</script>\n\n# Free | [x](http://x.org) `rm` *now*"
+
+
+def card_of(shop, text):
+    """Render the card of a record with a text of the data wherever one can stand."""
+    record = TrainingRecord.load(shop.folder)
+    results = replace(
+        record.results, segments=[{"segment": "plan", "level": text, "auc": 0.4, "auc_low": 0.3, "auc_high": 0.45}]
+    )
+    results = replace(results, warnings=[text], baselines={"feature": f"best single feature {text}"})
+    record = replace(
+        record,
+        definition=replace(record.definition, heuristic=text),
+        model=replace(record.model, importance=[{"feature": text}]),
+        results=results,
+        judgement=replace(record.judgement, audit_findings=[text], gates=(Gate(**GATE | {"found": text}),)),
+    )
+    return MarkdownIt("commonmark").enable("table").render(model_card(record, shop, "2024-07-01"))
+
+
+def test_a_card_shows_texts_of_the_data_as_they_stand(tmp_path):
+    shop = staged(tmp_path, order_lines=ORDERS, toml=TOML)
+    read(shop.folder, FLAT)
+    honest, hostile = (re.sub(r"\s+", " ", card_of(shop, text)) for text in ("black tea", HOSTILE))
+    assert re.findall("<[^>]*>", hostile) == re.findall("<[^>]*>", honest), "the same paragraphs, lists and table cells"
+    assert unescape(hostile).replace(" ".join(HOSTILE.split()), "black tea") == unescape(honest)
+    assert honest.count("black tea") == 7 and "<table>" in honest
 
 
 def test_what_is_saved_is_read_again(tmp_path):

@@ -40,6 +40,13 @@ def test_a_webhook_gets_the_message_without_secrets(webhook, monkeypatch):
     assert (kept[0]["title"], kept[0]["message"]) == ("tenure run demo failed", "refused ***")
 
 
+def test_a_text_of_the_data_calls_nobody_and_links_nowhere(webhook, monkeypatch):
+    port, kept = webhook
+    monkeypatch.setenv("TENURE_NOTIFY", f"json://127.0.0.1:{port}/hook")
+    assert notify("tenure run demo failed", "no column '<!channel> [free](http://x.org)\x1b[2J'\n  - amount")
+    assert kept[0]["message"] == "no column '‹!channel› [free] (http://x.org)[2J'\n  - amount"
+
+
 def test_without_an_address_nobody_is_told(monkeypatch):
     monkeypatch.delenv("TENURE_NOTIFY", raising=False)
     assert notify("title", "text") is False

@@ -88,6 +88,23 @@ def test_the_ranked_list_keeps_the_former_name_of_the_heuristic_for_a_version(tm
     assert len(written) and written["rule_score"].equals(written["heuristic_score"])
 
 
+def test_a_csv_has_four_digits_of_a_propensity_and_the_parquet_all(tmp_path):
+    scores = scored(tmp_path)
+    drawn = [0.123456789, 0.000123456789] + [None] * (len(scores.customers) - 2)
+    scores = replace(scores, customers=scores.customers.assign(lapse_propensity=drawn))
+    parquet, text, *_ = write_scores(scores, tmp_path)
+    assert pd.read_csv(text)["lapse_propensity"].dropna().to_list() == [0.1235, 0.0001235]
+    assert pd.read_parquet(parquet)["lapse_propensity"].dropna().to_list() == drawn[:2]
+
+
+def test_a_carriage_return_in_a_reason_makes_no_row_of_its_own(tmp_path):
+    scores = scored(tmp_path)
+    reasons = scores.ranked["lapse"].assign(reason_1="▲ tea\r=1+1")
+    *_, path = write_scores(replace(scores, ranked={"lapse": reasons}, details={}), tmp_path)
+    lines = path.read_text("utf-8-sig").splitlines()
+    assert len(lines) == 1 + len(reasons) and all('"▲ tea =1+1"' in line for line in lines[1:])
+
+
 def test_the_scored_table_says_what_its_scores_answer_and_its_columns_are_as_without(tmp_path):
     scores = scored(tmp_path)
     path, *_ = write_scores(scores, tmp_path, source="shop", as_of=AS_OF, run_kind="scheduled", is_hindsight=False)

@@ -22,6 +22,7 @@ from tenure.cli.raw_data import demo, fetch, schema, sources
 from tenure.cli.runs import audit, backfill, run, score
 from tenure.core.errors import Stopped, TenureError, describe_unforeseen
 from tenure.core.logs import Log
+from tenure.core.plain_text import plain_lines
 from tenure.core.secrets import without_secrets
 
 app = typer.Typer(
@@ -59,12 +60,21 @@ def _options(
 app.add_typer(identity, name="identity")
 
 
+class _Plain(TextIOWrapper):
+    """What is printed: texts of the data move no cursor and colour nothing."""
+
+    def write(self, text: str) -> int:
+        return super().write(plain_lines(text))
+
+
 def main() -> None:
     """Run a command; an error a user may meet is one message and an exit code, the trace, too, with --debug."""
-    for stream in (sys.stdout, sys.stderr):
-        # A name that is no text, or a terminal that knows no such letter, is still to be said.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    # A name that is no text, or a terminal that knows no such letter, is still to be said.
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+    if isinstance(out := sys.stdout, TextIOWrapper):
+        encoding, by_line = out.encoding, out.line_buffering
+        sys.stdout = _Plain(out.detach(), encoding=encoding, errors="backslashreplace", line_buffering=by_line)
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -78,7 +88,7 @@ def main() -> None:
         sys.exit(stopped.exit_code)
     except Exception as error:
         if debug:
-            sys.stderr.write(without_secrets(format_exc()))
+            sys.stderr.write(plain_lines(without_secrets(format_exc())))
         what = _message_of(error)
         code = error.exit_code if isinstance(error, TenureError) else 1
         _log_asked_for().say("failed", f"tenure: {what}", to_errors=True, message=what, exit_code=code)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tenure.core.errors import UnknownNameError
+from tenure.core.plain_text import for_log
 from tenure.core.secrets import without_secrets
 
 FORMS = ("text", "json")
@@ -32,5 +33,5 @@ class Log:
         if self.form == "json":
             line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **fields}
             text = json.dumps(line, default=str)
-        (sys.stderr if to_errors else sys.stdout).write(without_secrets(text) + "\n")
+        (sys.stderr if to_errors else sys.stdout).write(for_log(without_secrets(text)) + "\n")
         (sys.stderr if to_errors else sys.stdout).flush()

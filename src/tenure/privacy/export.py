@@ -10,11 +10,11 @@ import pandas as pd
 from tenure.core.atomic_files import replaced_folder
 from tenure.core.errors import UsageError
 from tenure.core.lock import sole_writer
+from tenure.core.safe_csv import write_safe_csv
 from tenure.core.stored import read_stored, write_stored
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.privacy.person import holds_ids
-from tenure.scoring.score import safe_cell
 from tenure.sources.identities import Identities
 from tenure.sources.source import read_source
 from tenure.steps.run_record import sealed_runs
@@ -80,6 +80,6 @@ def exported_on(folder: Path) -> date:
 def _write(table: pd.DataFrame, copy: Path, real: dict[str, str]) -> None:
     """Write a table of customers, with their real ids where they are given."""
     for column in filter(holds_ids, table.columns):
-        table[column] = table[column].map(lambda name: safe_cell(real.get(name, name)))
+        table[column] = table[column].map(lambda name: real.get(name, name))
     copy.touch(mode=0o600)
-    table.to_csv(copy, index=False, encoding="utf-8")
+    write_safe_csv(table, copy)

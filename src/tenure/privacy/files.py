@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -135,9 +136,15 @@ def _from_parquet(person: Person, path: Path) -> int:
 # --- CSV ---
 
 
+def _encoding(path: Path) -> str:
+    """Say how a table is written: the mark that a spreadsheet needs is no part of its first column's name."""
+    with path.open("rb") as file:
+        return "utf-8-sig" if file.read(len(BOM_UTF8)) == BOM_UTF8 else "utf-8"
+
+
 def _rows(path: Path) -> Iterable[list[str]]:
     csv.field_size_limit(1 << 30)
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    with path.open(newline="", encoding=_encoding(path), errors="replace") as file:
         yield from csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
 
 
@@ -155,7 +162,7 @@ def _from_table(person: Person, path: Path) -> int:
         return 0
     header: list[str] = []
     changed = 0
-    with replaced_file(path) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
+    with replaced_file(path) as fresh, fresh.open("w", newline="", encoding=_encoding(path)) as file:
         writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
         for row in _rows(path):
             header = header or row

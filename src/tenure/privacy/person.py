@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from tenure.core.safe_csv import safe_cell
 from tenure.sources.staging_names import MARKER
 
 _TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")
@@ -41,8 +42,12 @@ class Person:
         )
 
     def is_value(self, value: object) -> bool:
-        """Say whether a cell is the person's id; a spreadsheet's apostrophe before it is none of it."""
-        return isinstance(value, str) and (value in self.names or value[:1] == "'" and value[1:] in self.names)
+        """Say whether a cell is the person's id; a spreadsheet's apostrophe is none of it."""
+        return isinstance(value, str) and (value.removeprefix("'") in self.names or value in self._as_cells)
+
+    @cached_property
+    def _as_cells(self) -> set[str]:
+        return {*self.names, *map(safe_cell, self.names)}
 
     def is_in(self, text: str, *, of_customers: bool | None = None) -> bool:
         """Say whether a text names the person.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from tenure.core.plain_text import for_figure
 from tenure.customers.phase import PHASES
 from tenure.customers.rfm import NOT_YET, SEGMENTS
 from tenure.reporting.figures import HEURISTIC, INK, MODEL, MUTED, new_axes
@@ -63,7 +64,11 @@ def engagement_weights(table: pd.DataFrame) -> Figure:
     """Draw the weight of one act of each kind, the heaviest on top; ``table``: ``engagement_weights``."""
     shown = table.head(SHOWN_ACTS)[::-1]
     figure, axes = new_axes("What each kind of activity foretells", "weight", "")
-    axes.barh(shown["act"], shown["weight"], color=[MODEL if weight > 0 else MUTED for weight in shown["weight"]])
+    axes.barh(
+        shown["act"].map(for_figure),
+        shown["weight"],
+        color=[MODEL if weight > 0 else MUTED for weight in shown["weight"]],
+    )
     axes.grid(axis="x", color="#e6e9ed", linewidth=0.8)
     axes.grid(visible=False, axis="y")
     return figure

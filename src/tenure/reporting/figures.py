@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from tenure.core.plain_text import for_figure
 from tenure.models.evaluate import gain_curve, value_curve
 from tenure.models.training_result import TrainingResult
 
@@ -29,9 +30,9 @@ def new_axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
     figure = NewFigure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
-    axes.set_xlabel(x_label, fontsize=10, color=INK)
-    axes.set_ylabel(fill(y_label, LABEL_WIDTH), fontsize=10, color=INK)
+    axes.set_title(for_figure(title), loc="left", fontsize=11, color=INK, fontweight="bold")
+    axes.set_xlabel(for_figure(x_label), fontsize=10, color=INK)
+    axes.set_ylabel(fill(for_figure(y_label), LABEL_WIDTH), fontsize=10, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9, colors=INK)
     axes.grid(axis="y", color="#e6e9ed", linewidth=0.8)
@@ -154,7 +155,7 @@ def drivers(contributions: pd.DataFrame) -> Figure:
     """Draw the ten drivers that move propensities most; ``contributions``: a row per customer, a column per driver."""
     totals = contributions.abs().mean().sort_values().tail(10)
     figure, axes = new_axes("What drives it", "mean absolute contribution (log-odds)", "")
-    axes.barh(totals.index, totals.to_numpy(), color=MODEL, height=0.7)
+    axes.barh([for_figure(name) for name in totals.index], totals.to_numpy(), color=MODEL, height=0.7)
     axes.grid(axis="y", visible=False)
     return figure
 

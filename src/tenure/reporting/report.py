@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tenure.audit.full import SourceAudit
+from tenure.core.plain_text import for_markdown
 from tenure.core.problems import Problem, worst_first
 from tenure.reporting.decision import Decision, decide
 from tenure.reporting.pages import data_uri, render_page
@@ -93,8 +94,10 @@ def model_card(record: TrainingRecord, staged: StagedSource, as_of: object) -> s
 
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    # Markdown is read as text: nothing is escaped, and nothing from the data's own texts is in it.
-    environment = Environment(loader=PackageLoader("tenure.reporting"), undefined=StrictUndefined, autoescape=False)
+    # It is Markdown, no HTML: what is filled in is escaped by the rules of that.
+    environment = Environment(
+        loader=PackageLoader("tenure.reporting"), undefined=StrictUndefined, autoescape=False, finalize=_escaped
+    )
     return environment.get_template("model_card.md").render(
         record=record,
         source=staged.source.name,
@@ -103,6 +106,10 @@ def model_card(record: TrainingRecord, staged: StagedSource, as_of: object) -> s
         failing=[row for row in record.results.segments if row["auc_low"] < 0.5],
         versions=", ".join(f"{name} {version(name)}" for name in ("tenure", "lightgbm", "duckdb", "scikit-learn")),
     )
+
+
+def _escaped(value: Any) -> Any:
+    return for_markdown(value) if isinstance(value, str) else value
 
 
 def audit_page(audit: SourceAudit, staged: StagedSource, as_of: object) -> str:

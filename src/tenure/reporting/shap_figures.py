@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tenure.core.plain_text import for_figure
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 
@@ -58,7 +59,7 @@ class Explained:
             base_values=self.contributions[rows, -1],
             data=self._encoded[rows][:, features],
             display_data=self._displayed(rows, features),
-            feature_names=[fill(labels[place], LABEL_WIDTH) for place in features],
+            feature_names=[fill(for_figure(labels[place]), LABEL_WIDTH) for place in features],
         )
 
     def _displayed(self, rows: slice, features: Sequence[int]) -> np.ndarray:
@@ -68,7 +69,7 @@ class Explained:
         for place, feature in enumerate(features):
             column = self.model.encoding.columns[feature]
             values = table[column.name]
-            shown[:, place] = values.fillna("unknown") if column.is_text else values.astype(float)
+            shown[:, place] = values.fillna("unknown").map(for_figure) if column.is_text else values.astype(float)
         return shown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tenure.core.errors import RunError, UsageError
+from tenure.core.plain_text import for_chat
 from tenure.core.secrets import without_secrets
 
 ADDRESS = "TENURE_NOTIFY"
@@ -33,7 +34,7 @@ def notify(title: str, text: str) -> bool:
         raise UsageError(
             f"{ADDRESS} is no address that Apprise reads. Expected one as in jsons://host/hook or mailtos://user:password@host."
         )
-    if not sender.notify(title=title, body=without_secrets(text)):
+    if not sender.notify(title=title, body=for_chat(without_secrets(text)), body_format="text"):
         raise RunError(
             f"{ADDRESS}: the message was not delivered. Expected a service that answers and takes it; check the address and the network."
         )

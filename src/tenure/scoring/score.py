@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError, DefinitionError, DefinitionMismatchError, LeakageError
+from tenure.core.safe_csv import write_safe_csv
 from tenure.core.stored import FORMAT, parse_stored
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
@@ -29,8 +30,6 @@ from tenure.snapshots.rows import read_in_chunks, read_rows
 from tenure.sources.contract import CONSENT
 from tenure.targets.definition import WINDOW, Target, answers
 
-# A spreadsheet takes a cell that begins with one of these for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Rows explained at a time: contributions of all features of all customers need not fit into memory.
 CHUNK_ROWS = 20_000
 
@@ -238,14 +237,8 @@ def read_scores_metadata(path: Path) -> dict[str, Any]:
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    safe = table.copy()
-    for column in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[column]):
-            safe[column] = safe[column].map(safe_cell, na_action="ignore")
+    """Write a table for people and other systems, with four digits of each propensity: the Parquet has all."""
+    named = [name for name in table if str(name).endswith("propensity")]
+    shown = {name: table[name].map(lambda given: float(f"{given:.4g}"), na_action="ignore") for name in named}
     with replaced_file(path) as fresh:
-        safe.to_csv(fresh, index=False, encoding="utf-8")
-
-
-def safe_cell(value: object) -> object:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+        write_safe_csv(table.assign(**shown), fresh)

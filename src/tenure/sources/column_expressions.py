@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.sql import first_line, quoted
+from tenure.sources.looks_outside import looks_outside
 from tenure.sources.raw_mapping import TableMapping
 
 
@@ -82,6 +83,9 @@ def type_of(
         if used.name.lower() not in known and not parsed.find(exp.Subquery):
             problems.append(f"{place}: {UnknownNameError(f'Column of {raw_name}', used.name, raw_types)}")
             return ""
+    if outside := looks_outside(connection, f"SELECT ({sql}) AS x", known):
+        problems.append(f"{place}: {outside}")
+        return ""
     try:
         return str(connection.execute(f"DESCRIBE SELECT ({sql}) AS x FROM {view}").fetchall()[0][1])
     except duckdb.Error as error:

@@ -14,6 +14,7 @@ from sqlglot import exp
 from tenure.core.errors import DataContractError
 from tenure.core.sql import describe, first_line, literal, parquet, quoted
 from tenure.sources.column_expressions import column_expressions
+from tenure.sources.looks_outside import looks_outside
 from tenure.sources.raw_files import files_to_read, raw_relation, raw_table, split_reference
 from tenure.sources.raw_mapping import RawFile, TableMapping
 from tenure.sources.readers.reader import Reader, Told
@@ -87,7 +88,7 @@ def open_view(
     views: dict[str, str] = {}
     differing: tuple[str, ...] = ()
     if mapping.query:
-        _check_single_select(mapping.query, opening.place)
+        _check_single_select(connection, mapping.query, opening.place)
         # Any other file is none of this query's, and may be none that can be read.
         read = [file for file in files if file.split(".")[0].lower() in mapping.query.lower()]
         for file in read:
@@ -175,13 +176,15 @@ def _known_at(source: Source, files: list[str]) -> str:
     return f"CASE {quoted(FILE)} {cases} END"
 
 
-def _check_single_select(query: str, place: str) -> None:
+def _check_single_select(connection: duckdb.DuckDBPyConnection, query: str, place: str) -> None:
     try:
         statements = sqlglot.parse(query, read="duckdb")
     except sqlglot.errors.SqlglotError as error:
         raise DataContractError(f"{place} query: not readable SQL: {first_line(error)}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise DataContractError(f"{place} query: expected one SELECT statement over the raw files, and nothing else.")
+    if outside := looks_outside(connection, query):
+        raise DataContractError(f"{place} query: {outside}. (A column so called is named with its table.)")
 
 
 def _check_names_are_single(mapping: TableMapping, told: list[tuple[str, Told]], place: str) -> None:
