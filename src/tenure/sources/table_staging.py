@@ -68,7 +68,7 @@ def stage_table(
     told = [one for _, one in mapped.raw_told]
     texts = _near_unique(connection, mapped, staged, summary.customers)
     said = tuple(sentence for one in told for sentence in one.said)
-    warned = [sentence for one in told for sentence in one.warnings]
+    warned = [sentence for one in told for sentence in one.warnings] + names.warn_of_carried(mapped, staged)
     warned += [f"{mapped.name}: {line}" for line in pattern]
     warned += [
         f"{mapped.name}: {name} has {count:,} different texts among {summary.customers:,} customers, nearly one each: it is "
