@@ -106,15 +106,16 @@ class MlflowStore:
         # Setting the address writes it into the environment, which kernels inherit: put back what was there.
         before = os.environ.get("MLFLOW_TRACKING_URI")
         try:
-            if self._database and not self._database.exists():
-                create_local_store(self._database, self.artifacts)
-            if self._database and self.is_own:
-                rebase_local_store(self._database, self.artifacts)
-            # MLflow remembers where a run's artefacts lie; in a copy of the workspace the same run has others.
-            vars(mlflow.tracking._tracking_service.utils)["_artifact_repos_cache"].clear()
-            mlflow.set_tracking_uri(self.uri)
-            mlflow.set_registry_uri(self.uri)
-            yield self._connected()
+            with self.workspace.owner_only():
+                if self._database and not self._database.exists():
+                    create_local_store(self._database, self.artifacts)
+                if self._database and self.is_own:
+                    rebase_local_store(self._database, self.artifacts)
+                # MLflow remembers where a run's artefacts lie; in a copy of the workspace the same run has others.
+                vars(mlflow.tracking._tracking_service.utils)["_artifact_repos_cache"].clear()
+                mlflow.set_tracking_uri(self.uri)
+                mlflow.set_registry_uri(self.uri)
+                yield self._connected()
         except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
             _blot_out_secrets(error)
             raise RegistryError(
