@@ -61,7 +61,10 @@ def test_a_shared_workspace_keeps_the_systems_mask(tmp_path):
     (tmp_path / "tenure.toml").write_text("shared = true\n")
     data, _, reports = written(Workspace(tmp_path))  # MLflow itself keeps its database private
     for folder in (data, reports):
-        assert mode(folder) == 0o755 and {mode(path) for path in folder.rglob("*") if path.suffix != ".lock"} <= {0o755, 0o644}
+        assert mode(folder) == 0o755 and {mode(path) for path in folder.rglob("*") if path.suffix != ".lock"} <= {
+            0o755,
+            0o644,
+        }
 
 
 def test_a_workspace_of_before_is_closed_and_keeps_its_files(tmp_path):
@@ -70,7 +73,9 @@ def test_a_workspace_of_before_is_closed_and_keeps_its_files(tmp_path):
         folder.mkdir(parents=True)
         (folder / "scored.csv").touch()
     written(Workspace(tmp_path))
-    assert {mode(folder.parent) for folder in before} == {0o700} and all((path / "scored.csv").exists() for path in before)
+    assert {mode(folder.parent) for folder in before} == {0o700} and all(
+        (path / "scored.csv").exists() for path in before
+    )
 
 
 @pytest.mark.parametrize("text", ["shared = 'yes'", "shared = true\nshard = true", "shared"])

@@ -169,10 +169,14 @@ class StagingNames:
 def _without_ids(raw: str, mapped: MappedTable, hashed: dict[str, str]) -> str:
     """Give the SQL of a rejected row's content with the new names: each id in its own columns, the customer's anywhere."""
     others = {raw for name, made_of in mapped.raw_columns.items() if name not in hashed for raw in made_of}
-    fact_ids = {raw: sql for name, sql in hashed.items() for raw in mapped.raw_columns.get(name, ()) if raw not in others}
+    fact_ids = {
+        raw: sql for name, sql in hashed.items() for raw in mapped.raw_columns.get(name, ()) if raw not in others
+    }
     names = fact_ids | dict.fromkeys(mapped.raw_columns["customer_id"], "pseudonym")
     columns = ", ".join(f"{literal(column)}, {sql}" for column, sql in names.items())
     renamed = f"CAST(json_merge_patch({raw}, json_object({columns})) AS VARCHAR)"
     everywhere = f"replace({renamed}, CAST(to_json(fact.customer_id) AS VARCHAR), CAST(to_json(pseudonym) AS VARCHAR))"
-    glued = f"CASE WHEN {own_id_in(renamed, 'fact.customer_id')} THEN {own_id_replaced(everywhere)} ELSE {everywhere} END"
+    glued = (
+        f"CASE WHEN {own_id_in(renamed, 'fact.customer_id')} THEN {own_id_replaced(everywhere)} ELSE {everywhere} END"
+    )
     return f"CAST(coalesce({glued}, {renamed}) AS JSON)"

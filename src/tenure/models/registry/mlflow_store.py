@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tenure.core.addresses import is_database_or_web, is_readable, without_password
 from tenure.core.errors import RegistryError
 from tenure.core.secrets import without_secrets
 from tenure.core.workspace import Workspace
@@ -105,6 +106,9 @@ class MlflowStore:
 
         # Setting the address writes it into the environment, which kernels inherit: put back what was there.
         before = os.environ.get("MLFLOW_TRACKING_URI")
+        is_told = is_readable(self.uri)
+        if not (is_told or is_database_or_web(self.uri)):
+            raise self._unreadable()
         try:
             with self.workspace.owner_only():
                 if self._database and not self._database.exists():
@@ -117,6 +121,8 @@ class MlflowStore:
                 mlflow.set_registry_uri(self.uri)
                 yield self._connected()
         except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
+            if not is_told:  # nobody knows which of its words are the password
+                raise self._unreadable() from None
             _blot_out_secrets(error)
             raise RegistryError(
                 f"MLflow store {self.place}: {_what_went_wrong(error)} The champion is as it was."
@@ -125,6 +131,13 @@ class MlflowStore:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
             if before is not None:
                 os.environ["MLFLOW_TRACKING_URI"] = before
+
+    def _unreadable(self) -> RegistryError:
+        return RegistryError(
+            f"MLflow store {self.place}: it does not answer, or the address cannot be read. Expected a reachable store; "
+            "check MLFLOW_TRACKING_URI, as in postgresql://user:password@host:5432/database, with @ : / ? # of a password "
+            "written %40 %3A %2F %3F %23. The champion is as it was."
+        )
 
     def _connected(self) -> MlflowClient:
         import mlflow
@@ -188,5 +201,4 @@ def _blot_out_secrets(error: BaseException | None) -> None:
 
 
 def _without_password(uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
-    return without_secrets(f"{scheme}{separator}{rest.rpartition('@')[2]}")
+    return without_secrets(without_password(uri, "MLFLOW_TRACKING_URI"))
