@@ -29,6 +29,7 @@ LOCKED = "database is locked"
 # How MLflow answers who asks for what is not there, or not as it was, unless another error made it say so.
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS")
 Found = TypeVar("Found")
+PAGE = 1_000  # no kind of search gives more at once
 
 
 def tracking_uri(workspace: Workspace, recorded: str | None = None) -> str:
@@ -47,7 +48,7 @@ def every(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
     """List all that a search of MLflow's client finds: a store gives a page at a time."""
     token = None
     while True:
-        page = search(page_token=token)
+        page = search(max_results=PAGE, page_token=token)
         yield from page
         if not (token := page.token):
             break
