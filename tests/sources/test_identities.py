@@ -138,6 +138,15 @@ def test_a_few_more_rows_that_carry_ids_are_a_warning_and_a_handful_is_chance(tm
     assert not staged(tmp_path / "plain", declared=carrying(200, 200)).tables["declared"].warned
 
 
+def test_a_product_that_bears_a_customers_number_is_no_customer_and_one_made_for_a_customer_is(tmp_path):
+    head = "customer_id occurred_at order_id product_id amount"
+    same = [f"K{n:04d} 2024-01-05 {n} K{n + 1:04d} 3" for n in range(20)]
+    assert not staged(tmp_path / "same", PSEUDONYMS, order_lines=(head, *same)).tables["order_lines"].warned
+    with pytest.raises(DataContractError, match="19 of 20 rows carry customers' ids in product_id"):
+        made = [f"K{n:04d} 2024-01-05 {n} mug-K{n + 1:04d} 3" for n in range(20)]
+        staged(tmp_path / "made", PSEUDONYMS, order_lines=(head, *made))
+
+
 def test_a_part_of_a_longer_number_or_a_short_id_of_another_is_no_id(tmp_path):
     rows = [f"c{n} 2024-01-07 plan Basic{n + 1}0" for n in range(1, 40)]
     result = staged(tmp_path, PSEUDONYMS, declared=("customer_id occurred_at key value", *rows))

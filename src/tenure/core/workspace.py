@@ -69,17 +69,17 @@ class Workspace:
 
         Raises
         ------
-        UsageError : that file is no TOML, or says anything else.
+        UsageError : that file says anything else.
         """
         path = self.root / SETTINGS
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: not valid TOML: {error}. Mend the file at that place.") from None
-        if settings.keys() - {"shared"} or type(settings.get("shared", False)) is not bool:
+        except ValueError as error:
+            settings = {"no TOML": error}
+        if settings not in ({}, {"shared": True}, {"shared": False}):
+            found = ", ".join(f"{key}: {value}" for key, value in settings.items())
             raise UsageError(
-                f"{path}: found {', '.join(f'{key} = {value!r}' for key, value in settings.items())}. "
-                "Expected one line at most: shared = true, or shared = false."
+                f"{path}: found {found}. Expected one line: shared = true, or shared = false. Mend the file."
             )
         return bool(settings.get("shared"))
 

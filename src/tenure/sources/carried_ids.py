@@ -111,7 +111,8 @@ def _carried(
         f"WITH told AS (SELECT {text} AS text, {customer} AS pseudonym FROM {parquet(staged)} "
         f"WHERE regexp_matches({quoted(name)}, '[0-9]')), "
         f"words AS (SELECT text, unnest({found}) AS customer_id FROM (SELECT DISTINCT text FROM told)), "
-        "others AS (SELECT text FROM words SEMI JOIN identity USING (customer_id)) "
+        # A product may have a number that some customer has, too.
+        "others AS (SELECT text FROM words SEMI JOIN identity USING (customer_id) WHERE text <> customer_id) "
         f"SELECT (SELECT count({quoted(name)}) FROM {parquet(staged)}), count(*) "
         "FROM told LEFT JOIN identity own USING (pseudonym) WHERE text IN (SELECT text FROM others) OR " + own
     ).fetchall()[0]

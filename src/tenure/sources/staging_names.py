@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tenure.core.errors import UsageError
 from tenure.core.sql import literal, quoted
-from tenure.sources.carried_ids import own_id_in, own_id_replaced, warn_of_carried
+from tenure.sources.carried_ids import own_id_in, own_id_replaced
 from tenure.sources.contract import FACT_IDS, RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable
@@ -144,15 +144,6 @@ class StagingNames:
         if not self.identities.is_pseudonymised or mapped.name == RECORDS:
             return {}
         return {name: self.identities.pseudonyms.fact_id_sql(name) for name in mapped.casts if name in FACT_IDS}
-
-    def warn_of_carried(self, mapped: MappedTable, staged: Path) -> list[str]:
-        """Say which other texts of a staged table carry customers' ids under pseudonyms, one line a column.
-
-        Raises
-        ------
-        DataContractError : a good share of a column's texts do.
-        """
-        return warn_of_carried(self.connection, mapped, staged) if self.identities.is_pseudonymised else []
 
     def close(self) -> None:
         """Keep the map, where there are pseudonyms and it grew."""
