@@ -298,10 +298,9 @@ def test_no_number_of_newer_experiments_of_others_hides_what_the_store_says(tmp_
     assert done.not_searched == ["mlruns"], "the folder of another store than the one in use"
 
 
-@pytest.mark.parametrize("page", [1, 2, 1_000])
-def test_what_lies_beyond_a_page_of_the_store_is_found_however_long_a_page(tmp_path, monkeypatch, page):
+def test_what_lies_beyond_a_page_of_the_store_is_found_whatever_it_is(tmp_path, monkeypatch):
     """Three experiments, runs, logged models, registered models and versions each, and the name in the oldest."""
-    monkeypatch.setattr(mlflow_store, "PAGE", page)
+    monkeypatch.setattr(mlflow_store, "PAGE", 2)
     workspace, _, _ = lived_in(tmp_path)
     client = mlflow.MlflowClient(Registry(workspace).uri)
     experiment = client.get_experiment_by_name("shop-lapse").experiment_id
