@@ -32,6 +32,23 @@ def test_an_id_is_a_whole_value_and_no_part_of_another(text, names):
     assert (ANA.blot(text) != text) == names
 
 
+TELLING = Person(("c000276",), others=("c000276-b",))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("order Oc000276-4", True), ("REFc000276x", True), ("c000276-4", True), ("note_c000276_x", True),
+        ("c0002761", False), ("1c000276", False), ("c000276-b", False), ("Oc000276-b-7", False), ("a1c000276f", False),
+    ],
+)  # fmt: skip
+def test_an_id_of_digits_and_letters_is_found_with_letters_glued_to_it_and_no_digits(text, names):
+    assert TELLING.is_in(text) == names
+    assert TELLING.blot(text) == (text.replace("c000276", MARKER) if names else text)
+    assert not Person(("c1",)).is_in("c10 Oc1-4 Basic1") and Person(("c1",)).is_in("of c1.")
+    assert not Person(("12",)).is_in("1234, customer_id O12")
+
+
 def test_a_plain_number_is_a_count_unless_the_text_tells_of_customers():
     assert not NUMBER.is_in("12 of 123 rows")
     assert (

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from tenure.cli.main import main
 from tenure.core.errors import RunError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.identity.events import Event, Ledger
+from tenure.models.registry import mlflow_store
 from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import CARD_NOTE, forget_customer
 from tenure.scoring.ledger import append_to_ledger, entries, read_definition
@@ -234,3 +237,79 @@ def test_a_log_that_a_schedule_keeps_beside_the_data_names_the_customer_no_more(
     forget_customer(workspace, "shop", "c1")
     first, second = log.read_text().splitlines()
     assert "c1" not in first and json.loads(first)["event"] == "failed" and "c12" in second
+
+
+GLUED = (
+    "customer_id occurred_at order_id amount",
+    "c000276 2024-01-05 Oc000276-4 3", "c000311 2024-01-09 Oc000311-1 4", "c0002761 2024-01-06 Oc0002761-2 1",
+    "c000311 2024-01-07 REFc000276 1",
+)  # fmt: skip
+
+
+def test_a_name_that_letters_are_glued_to_is_found_and_goes(tmp_path, capsys, monkeypatch):
+    facts = staged(tmp_path, order_lines=GLUED)
+    folder = Workspace(tmp_path).reports("shop", AS_OF)
+    folder.mkdir(parents=True)
+    (folder / "by_hand.txt").write_text("Oc000276-4 before Oc0002761-2")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("sys.argv", ["tenure", "forget", "shop", "c000276", "--workspace", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().out
+    assert ended.value.code == 0 and "none names the customer" in told
+    assert (folder / "by_hand.txt").read_text() == "O[forgotten]-4 before Oc0002761-2"
+    assert sorted(read(facts.path("order_lines"), "customer_id, order_id")) == [
+        ("c0002761", "Oc0002761-2"), ("c000311", "Oc000311-1"), ("c000311", "REF[forgotten]"),
+    ]  # fmt: skip
+    assert "Not searched: in the workspace elsewhere; other sources" in told and "backups" in told
+
+
+def test_a_file_that_cannot_be_mended_is_named_for_a_glued_id_too(tmp_path):
+    staged(tmp_path, order_lines=GLUED)
+    stray = Workspace(tmp_path).reports("shop", AS_OF) / "by_hand.docx"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"\x00 Oc000276-4 \x00")
+    with pytest.raises(RunError, match=r"still name the customer:\n  - .*by_hand\.docx"):
+        forget_customer(Workspace(tmp_path), "shop", "c000276")
+
+
+def insert(database, table, rows):
+    """Put rows into a table of MLflow's store, as a thousand trainings of colleagues would."""
+    columns = ", ".join(rows[0])
+    with closing(sqlite3.connect(database)) as connection, connection:
+        marks = ", ".join("?" * len(rows[0]))
+        connection.executemany(
+            f"INSERT INTO {table} ({columns}) VALUES ({marks})", [tuple(row.values()) for row in rows]
+        )
+
+
+def test_no_number_of_newer_experiments_of_others_hides_what_the_store_says(tmp_path, monkeypatch):
+    """1,100 experiments on a shared store, all newer than the source's own: the store gives 1,000 at once."""
+    shared = tmp_path / "shared.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shared}")
+    lived_in(tmp_path / "own")
+    new = 10**14
+    insert(shared, "experiments", [
+        {"experiment_id": 1_000 + n, "name": f"other-{n}", "artifact_location": "/x", "lifecycle_stage": "active",
+         "creation_time": new + n, "last_update_time": new + n} for n in range(1_100)
+    ])  # fmt: skip
+    done = forget_customer(Workspace(tmp_path / "own"), "shop", "c1")
+    assert done.changed["MLflow files and tags"] == 7 and not files_naming(tmp_path, "c1")
+    assert done.not_searched == ["mlruns"], "the folder of another store than the one in use"
+
+
+def test_what_lies_beyond_a_page_of_the_store_is_found_whatever_it_is(tmp_path, monkeypatch):
+    """Three experiments, runs, logged models, registered models and versions each, and the name in the oldest."""
+    monkeypatch.setattr(mlflow_store, "PAGE", 2)
+    workspace, _, _ = lived_in(tmp_path)
+    client = mlflow.MlflowClient(Registry(workspace).uri)
+    experiment = client.get_experiment_by_name("shop-lapse").experiment_id
+    for number in range(2):
+        client.create_experiment(f"other-{number}")
+        run = client.create_run(experiment).info.run_id
+        model = client.create_logged_model(experiment, "model", source_run_id=run)
+        client.create_registered_model(f"other-{number}")
+        client.create_model_version("shop-lapse", model.model_uri, run)
+    assert len(Registry(workspace).versions("shop-lapse")) == 3 and len(Registry(workspace).model_names()) == 3
+    done = forget_customer(workspace, "shop", "c1")
+    assert done.changed["MLflow files and tags"] == 7 and not files_naming(tmp_path, "c1")

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from tables import read, staged
-from tenure.core.errors import UsageError
+from tenure.core.errors import DataContractError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.sources.identities import Identities
 from tenure.sources.identity_key import KEY
@@ -35,6 +35,13 @@ def expected(customer):
     return "p" + hashlib.sha256(bytes(byte ^ 0x5C for byte in block) + inner).hexdigest()[:24]
 
 
+def fact_id(column, text):
+    """The id of a fact under pseudonyms, by hand: a secret for its column, and twice SHA-256."""
+    secret = hmac.new(SECRET.encode(), f"{column}\x1f".encode(), "sha256").hexdigest()
+    inner = hashlib.sha256((secret + text).encode()).hexdigest()
+    return "i" + hashlib.sha256((secret + inner).encode()).hexdigest()[:24]
+
+
 def identities(root):
     workspace = Workspace(root)
     return Identities.of(workspace, read_source(workspace, "shop"))
@@ -52,10 +59,12 @@ def test_every_staged_table_names_customers_by_the_same_keyed_hash(tmp_path):
 def test_rows_keep_everything_but_ids(tmp_path):
     plain = staged(tmp_path / "plain", order_lines=ORDERS)
     hashed = staged(tmp_path / "hashed", PSEUDONYMS, order_lines=ORDERS)
-    others = f"* EXCLUDE (customer_id) REPLACE (replace(order_id, '{expected('cy')}', 'cy') AS order_id)"
+    others = "* EXCLUDE (customer_id, order_id)"
     assert sorted(read(hashed.path("order_lines"), others), key=str) == sorted(
         read(plain.path("order_lines"), others), key=str
     )
+    orders = [order for (order,) in read(plain.path("order_lines"), "order_id")]
+    assert read(hashed.path("order_lines"), "order_id") == [(fact_id("order_id", order),) for order in orders]
     assert hashed.tables == plain.tables
 
 
@@ -66,7 +75,85 @@ def test_an_id_that_serves_as_another_one_is_hashed_there_too(tmp_path):
     (tmp_path / "data/raw/shop").mkdir(parents=True)
     (tmp_path / "data/raw/shop/events.csv").write_text("who,day,event\nana,2024-01-05,started\n")
     result = staged(tmp_path, toml)
-    assert read(result.path("subscription_events"), "customer_id, subscription_id") == [(expected("ana"),) * 2]
+    assert read(result.path("subscription_events"), "customer_id, subscription_id") == [
+        (expected("ana"), fact_id("subscription_id", "ana"))
+    ]
+
+
+SHOP = {
+    "order_lines": (
+        "customer_id occurred_at order_id amount",
+        "c000276 2024-01-05 Oc000276-4 3", "c000276 2024-01-05 Oc000276-4 2", "c000311 someday Oc000311-1 1", "c000311 2024-01-06 Oc000311-2 1",
+    ),
+    "subscription_events": (
+        "customer_id occurred_at subscription_id event", "c000276 2024-01-05 Sc000276 started", "c000276 2024-02-05 Sc000276 ended",
+    ),
+    "payments": ("customer_id occurred_at payment_id subscription_id amount status", "c000276 2024-01-05 Pc000276-1 Sc000276 9 succeeded"),
+    "support_tickets": ("customer_id occurred_at ticket_id event", "c000311 2024-01-06 Tc000311 opened"),
+}  # fmt: skip
+
+
+PAYMENTS = (
+    "[payments]\nfrom = 'payments.csv'\ncustomer_id = 'customer_id'\noccurred_at = 'occurred_at'\namount = 'amount'\n"
+    "status = 'status'\npayment_id = 'payment_id'\nextra = { subscription_id = 'subscription_id' }\n"
+)
+
+
+def test_ids_of_facts_in_which_a_customers_id_stands_are_hashed_and_still_meet(tmp_path):
+    result = staged(tmp_path, PSEUDONYMS + PAYMENTS, **SHOP)
+    for path in (tmp_path / "data/staged").rglob("*.parquet"):
+        assert "c000" not in str(read(path)), path
+    (events,), (paid,) = (
+        set(read(result.path(table), "subscription_id")) for table in ("subscription_events", "payments")
+    )
+    assert events == paid == (fact_id("subscription_id", "Sc000276"),)
+    assert len(set(read(result.path("order_lines"), "order_id"))) == 2
+    (raw,) = [json.loads(raw) for (raw,) in read(result.rejected_path("order_lines"), "raw")]
+    assert raw["order_id"] == fact_id("order_id", "Oc000311-1") and raw["occurred_at"] == "someday"
+
+
+def test_without_pseudonyms_ids_of_facts_stay_as_they_are(tmp_path):
+    result = staged(tmp_path, PAYMENTS, **SHOP)
+    assert set(read(result.path("payments"), "subscription_id")) == {("Sc000276",)}
+
+
+def carrying(count, of, text="REFc{:06d}x"):
+    rows = [f"c{n:06d} 2024-01-07 note {text.format(of - 1 - n) if n < count else 'REFc999999x'}" for n in range(of)]
+    return ("customer_id occurred_at key value", *rows)
+
+
+@pytest.mark.parametrize("text", ["REFc{:06d}x", "c{:06d}ref", "of:xc{:06d}-4"])
+def test_a_text_that_carries_ids_in_a_good_share_of_its_rows_is_refused(tmp_path, text):
+    with pytest.raises(DataContractError, match=r"\[declared\]: 30 of 100 rows carry customers' ids in value") as told:
+        staged(tmp_path, PSEUDONYMS, declared=carrying(30, 100, text))
+    assert "value = \"replace(value, customer_id, '')\"" in str(told.value) and "c0000" not in str(told.value)
+
+
+def test_a_few_more_rows_that_carry_ids_are_a_warning_and_a_handful_is_chance(tmp_path):
+    some = staged(tmp_path / "some", PSEUDONYMS, declared=carrying(6, 200))
+    assert some.tables["declared"].warned == (
+        "declared: 6 of 200 rows carry customers' ids in value, which pseudonymise leaves as they are",
+    )
+    assert not staged(tmp_path / "few", PSEUDONYMS, declared=carrying(5, 200)).tables["declared"].warned
+    assert not staged(tmp_path / "plain", declared=carrying(200, 200)).tables["declared"].warned
+
+
+def test_a_product_that_bears_a_customers_number_is_no_customer_and_one_made_for_a_customer_is(tmp_path):
+    head = "customer_id occurred_at order_id product_id amount"
+    same = [f"K{n:04d} 2024-01-05 {n} K{n + 1:04d} 3" for n in range(20)]
+    assert not staged(tmp_path / "same", PSEUDONYMS, order_lines=(head, *same)).tables["order_lines"].warned
+    with pytest.raises(DataContractError, match="19 of 20 rows carry customers' ids in product_id"):
+        made = [f"K{n:04d} 2024-01-05 {n} mug-K{n + 1:04d} 3" for n in range(20)]
+        staged(tmp_path / "made", PSEUDONYMS, order_lines=(head, *made))
+
+
+def test_a_part_of_a_longer_number_or_a_short_id_of_another_is_no_id(tmp_path):
+    rows = [f"c{n} 2024-01-07 plan Basic{n + 1}0" for n in range(1, 40)]
+    result = staged(tmp_path, PSEUDONYMS, declared=("customer_id occurred_at key value", *rows))
+    assert not result.tables["declared"].warned
+    with pytest.raises(DataContractError, match="39 of 39 rows carry"):
+        own = [f"c{n} 2024-01-07 plan Xc{n}-1" for n in range(1, 40)]
+        staged(tmp_path, PSEUDONYMS, declared=("customer_id occurred_at key value", *own))
 
 
 NOTES = (
@@ -113,7 +200,8 @@ def test_rejected_rows_and_unreadable_lines_name_nobody(tmp_path):
     result = staged(tmp_path, PSEUDONYMS)
     kept = [json.loads(raw) for (raw,) in read(result.rejected_path("order_lines"), "raw")]
     assert result.tables["order_lines"].rejected == 2
-    assert kept[0]["customer_id"] == kept[0]["order_id"] == expected("cynthia") and kept[0]["occurred_at"] == "someday"
+    assert kept[0]["customer_id"] == expected("cynthia") and kept[0]["occurred_at"] == "someday"
+    assert kept[0]["order_id"] == fact_id("order_id", "cynthia")
     assert not [word for word in ("cynthia", "bertram") if word in json.dumps(kept)]
 
 

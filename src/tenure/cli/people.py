@@ -34,6 +34,11 @@ def forget(source: SourceArgument, customer: CustomerArgument, workspace: Worksp
     typer.echo(
         f"Searched {done.files:,} files, {done.artifacts:,} MLflow artefacts and {done.texts:,} of its texts: none names the customer."
     )
+    elsewhere = f"in the workspace {', '.join(done.not_searched)}; " if done.not_searched else ""
+    typer.echo(
+        f"Not searched: {elsewhere}other sources and their models; traces in MLflow and its other stores; backups; exports, "
+        "checkpoints of notebooks and other copies outside the workspace; packed files but logs."
+    )
     if done.raw_files:
         named = "\n  ".join(str(path) for path in done.raw_files)
         typer.echo(f"Raw files are yours and stay as they are; these still name the customer:\n  {named}")

@@ -61,12 +61,21 @@ def sole_writer(
 
     The lock is the operating system's: it ends with its process, however that ends. A block within the block, in
     the same process or in a kernel that it started, holds it already. Another process is waited for as long as
-    ``wait_seconds`` says; ``on_wait`` is called once, with a text that names it.
+    ``wait_seconds`` says; ``on_wait`` is called once, with a text that names it. What the block writes is for its
+    owner alone, unless the workspace is shared.
 
     Raises
     ------
     LockedError : another process writes, and wrote all the while; names it.
     """
+    with workspace.owner_only(), _held(workspace, source, doing, wait_seconds, on_wait) as was_killed:
+        yield was_killed
+
+
+@contextmanager
+def _held(
+    workspace: Workspace, source: str, doing: str, wait_seconds: float, on_wait: Callable[[str], None]
+) -> Iterator[bool]:
     path = workspace.lock(source)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, poll_interval=ASK_AGAIN_SECONDS)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
+from tenure.core.addresses import pieces
+
 BLOT = "***"
 # Ours, and any other variable that is called a secret: a cell, or a library's error, may print each.
 OWN = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "TENURE_PSEUDONYM_KEY")
@@ -38,6 +40,8 @@ def _secrets() -> set[str]:
         elif CALLED_SECRET.search(name):
             found |= _long_enough([value], SHORTEST_OF_OTHERS)
         found |= _long_enough(_of_address(value), SHORTEST)
+        for piece in pieces(name, value):
+            found |= _long_enough((piece, unquote(piece), piece.lower()), SHORTEST)
         if name == HOOK:
             found |= _long_enough([value, *_BETWEEN.split(value)], SHORTEST_OF_OTHERS)
     escaped = {json.dumps(secret, ensure_ascii=ascii)[1:-1] for secret in found for ascii in (True, False)}

@@ -7,13 +7,16 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tenure.core.errors import UsageError, WorkspaceError
+from tenure.core.file_modes import owner_only
 
+SETTINGS = "tenure.toml"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,63}")
 
 
@@ -59,6 +62,36 @@ class Workspace:
         raise WorkspaceError(
             f"No workspace found from {Path.cwd()} upwards. Expected a checkout of Tenure; name a folder with --workspace DIR or TENURE_WORKSPACE."
         )
+
+    @cached_property
+    def is_shared(self) -> bool:
+        """Whether others of the machine may read what is written: ``shared = true`` in the folder's ``tenure.toml``.
+
+        Raises
+        ------
+        UsageError : that file says anything else.
+        """
+        path = self.root / SETTINGS
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except ValueError as error:
+            settings = {"no TOML": error}
+        if settings not in ({}, {"shared": True}, {"shared": False}):
+            found = ", ".join(f"{key}: {value}" for key, value in settings.items())
+            raise UsageError(
+                f"{path}: found {found}. Expected one line: shared = true, or shared = false. Mend the file."
+            )
+        return bool(settings.get("shared"))
+
+    def owner_only(self) -> AbstractContextManager[None]:
+        """Have what a block writes be readable by its owner alone, unless the workspace is shared.
+
+        Raw files are the owner's own and stay as they are.
+        """
+        if self.is_shared:
+            return nullcontext()
+        made = [path for path in self.data.glob("*") if path.is_dir() and path.name != "raw"]
+        return owner_only([*made, self.mlruns, self.root / "reports"])
 
     @property
     def data(self) -> Path:

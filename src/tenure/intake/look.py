@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -99,13 +98,9 @@ def tables_of_server(reference: str) -> list[str]:
     server, table = split_reference(reference)
     if table or server != "postgresql":
         return [reference]
-    from adbc_driver_postgresql import dbapi
+    from tenure.sources.readers.postgresql import TABLES, URL_VARIABLE, connected
 
-    from tenure.sources.readers.postgresql import TABLES, URL_VARIABLE
-
-    if not (url := os.environ.get(URL_VARIABLE)):
-        raise DataContractError(f"postgresql: {URL_VARIABLE} is not set. Expected a connection address; set it.")
-    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+    with connected(URL_VARIABLE, server) as cursor:
         cursor.execute(TABLES)
         return [f"{server}#{row[0]}" for row in sorted(cursor.fetchall())]
 

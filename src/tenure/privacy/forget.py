@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
+import pyarrow.parquet as pq
+
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError, RunError, UsageError
 from tenure.core.lock import sole_writer
@@ -20,6 +22,7 @@ from tenure.privacy.files import names_person, take_out
 from tenure.privacy.log_files import is_log
 from tenure.privacy.person import Person
 from tenure.scoring.ledger import drop_scores_of, scored_targets
+from tenure.sources.carried_ids import is_telling
 from tenure.sources.contract import RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.ingest import stage_source
@@ -48,6 +51,7 @@ class Forgotten:
     texts: int  # of the MLflow store's tables
     raw_files: list[Path]
     left: list[str]
+    not_searched: list[str]  # other places of the workspace
     others: tuple[str, ...] = ()  # who was one person with the customer, and stays
 
 
@@ -63,7 +67,8 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
     identities = Identities.of(workspace, source)
     with sole_writer(workspace, source_name, f"tenure forget {source_name}"):
         customer = identities.pseudonyms.real_ids().get(customer, customer)
-        person = Person(tuple(dict.fromkeys((customer, identities.name_of(customer)))))
+        names = tuple(dict.fromkeys((customer, identities.name_of(customer))))
+        person = Person(names, _others_named_like(workspace, identities, customer))
         registry = Registry(workspace)
         registry.check()
         _check_known(workspace, source, identities, person, customer)
@@ -98,6 +103,17 @@ def _check_known(workspace: Workspace, source: Source, identities: Identities, p
         raise UsageError(
             f"{source.name}: no table, report or raw file names this customer. Expected an id just as the raw files write it. Nothing was changed."
         )
+
+
+def _others_named_like(workspace: Workspace, identities: Identities, customer: str) -> tuple[str, ...]:
+    """List the customers in whose ids this one's stands: K1234-A is not K1234."""
+    if not is_telling(customer):
+        return ()
+    known = {*identities.pseudonyms.real_ids().values()}
+    for path in workspace.staged(identities.source).glob("*.parquet"):
+        if "customer_id" in pq.read_schema(path).names:
+            known.update(pq.read_table(path, columns=["customer_id"])["customer_id"].unique().to_pylist())
+    return tuple(other for other in known if customer in other and other != customer)
 
 
 def _stage_anew(workspace: Workspace, source: Source) -> int:
@@ -183,7 +199,14 @@ def _prove(workspace: Workspace, source: str, registry: Registry, person: Person
             + "\nThe customer is on the suppression list all the same. Remove the name from them, or the files, or the MLflow runs for good ('mlflow gc'), and run the command again."
         )
     raw = [path for path in _raw_files(workspace, source) if names_person(person, path)]
-    return Forgotten(changed, len(searched), artifacts, len(texts), raw, left)
+    return Forgotten(changed, len(searched), artifacts, len(texts), raw, left, _not_searched(workspace, registry))
+
+
+def _not_searched(workspace: Workspace, registry: Registry) -> list[str]:
+    """Name what else lies in the workspace: nobody says of it that it is this source's."""
+    searched = {workspace.data, workspace.root / "reports", workspace.root / "notebooks"}
+    searched |= {workspace.mlruns} if registry.is_own else set()
+    return sorted(path.name for path in workspace.root.iterdir() if path not in searched and not is_log(path))
 
 
 def _model_names(workspace: Workspace, source: str) -> set[str]:

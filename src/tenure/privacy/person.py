@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tenure.core.safe_csv import safe_cell
+from tenure.sources.carried_ids import glued_to_letters, is_telling
 from tenure.sources.staging_names import MARKER
 
 _TEXT_BETWEEN_TAGS = re.compile(r">[^<>]+<")
@@ -19,27 +20,34 @@ def holds_ids(column: str) -> bool:
     return bool(_HOLDS_IDS.search(column))
 
 
+def _pattern_of(name: str) -> str:
+    if is_telling(name):
+        return glued_to_letters(name)
+    return rf"(?<!\w)(?<!\w[-.@])(){re.escape(name)}(?!\w)(?![-.@]\w)"
+
+
 @dataclass(frozen=True)
 class Person:
     """A customer by every name in use: the id of the raw files, the pseudonym.
 
-    ``names`` are whole values, never parts of others.
+    ``names`` are whole values, never parts of others. One that is telling (``is_telling``) is found with letters glued
+    to it, too: order Oc000276-4 names c000276, but not where it is the id of another customer, one of ``others``.
 
     An id that is a plain number is looked for only where customers are named: a 12 elsewhere is a count or a price.
     """
 
     names: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @cached_property
     def _patterns(self) -> tuple[tuple[str, bool, re.Pattern[str]], ...]:
-        """Each name, whether it is a plain number, and its pattern.
+        """Each name, whether it is a plain number, and its pattern; group 1 is what stays of a match.
 
-        A pattern does not match within a word, a longer id, a decimal or an address.
+        It does not match within a word, a longer id, a decimal or an address. Of another customer's id group 1 is None.
         """
-        return tuple(
-            (name, name.isdecimal(), re.compile(rf"(?<!\w)(?<!\w[-.@]){re.escape(name)}(?!\w)(?![-.@]\w)"))
-            for name in self.names
-        )
+        longer = "|".join(map(re.escape, sorted(self.others, key=len, reverse=True)))
+        others = rf"(?<![^\W_])[^\W\d_]*(?:{longer})|" if longer else ""
+        return tuple((name, name.isdecimal(), re.compile(others + _pattern_of(name))) for name in self.names)
 
     def is_value(self, value: object) -> bool:
         """Say whether a cell is the person's id; a spreadsheet's apostrophe is none of it."""
@@ -54,12 +62,13 @@ class Person:
 
         ``of_customers``: it is about customers, by default where it shows that.
         """
-        return any(pattern.search(text) for pattern in self._asked(text, of_customers))
+        found = (match for pattern in self._asked(text, of_customers) for match in pattern.finditer(text))
+        return any(match[1] is not None for match in found)
 
     def blot(self, text: str, *, of_customers: bool | None = None) -> str:
         """Put the marker in the place of each name."""
         for pattern in self._asked(text, of_customers):
-            text = pattern.sub(MARKER, text)
+            text = pattern.sub(lambda match: match[0] if match[1] is None else match[1] + MARKER, text)
         return text
 
     def blot_page(self, page: str) -> str:

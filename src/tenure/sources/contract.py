@@ -221,6 +221,9 @@ def staged_table(name: str) -> StagedTable:
     return STAGED_TABLES[name]
 
 
+# Columns, extra ones too, that name one fact of a person; under pseudonyms they are hashed. Products and campaigns are
+# shared.
+FACT_IDS = ("subscription_id", "payment_id", "order_id", "ticket_id")
 # How the attributes of a customer that are consent begin; they are no features.
 CONSENT = "consent_"
 # Columns every dated table has; a feature's expression may name none of them.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tenure.core.sql import literal, quoted
 from tenure.core.workspace import Workspace
 from tenure.sources.identity_key import IdentityKey, private_file, read_text, write_private
 from tenure.sources.source import Source
@@ -18,7 +19,7 @@ from tenure.sources.source import Source
 # letter before them keeps a spreadsheet from reading a number.
 PSEUDONYM_DIGITS = 24
 # Raised when staging comes to name customers otherwise: what was staged before is then staged anew.
-NAMING_VERSION = "2"
+NAMING_VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,14 @@ class Pseudonyms:
     def of(self, customer: str) -> str:
         """Hash an id: ``p`` and the first 96 bits of its HMAC."""
         return "p" + self.key.hash(customer)[:PSEUDONYM_DIGITS]
+
+    def fact_id_sql(self, column: str) -> str:
+        """Give the SQL that hashes a column of ``FACT_IDS`` of ``fact``: ``i`` and 96 bits, the same in every table.
+
+        The engine hashes, with a secret derived for this column: what SQL holds is never the key.
+        """
+        secret = literal(self.key.hash("", column))
+        return f"'i' || left(sha256({secret} || sha256({secret} || fact.{quoted(column)})), {PSEUDONYM_DIGITS})"
 
     def read(self) -> pa.Table | None:
         """Read the map (customer_id, pseudonym); None where there is none yet."""

@@ -8,6 +8,7 @@ from collections import defaultdict
 import duckdb
 
 from tenure.core.sql import describe, literal, quoted
+from tenure.sources.carried_ids import forms_of, glued_to_letters, is_telling
 from tenure.sources.contract import STAGED_TABLES
 
 # A whole word, as a reader would say: not part of a longer one, of a decimal or of an address. For RE2, and for Python.
@@ -38,10 +39,16 @@ def find_mentions(connection: duckdb.DuckDBPyConnection, texts: str, *, of_forgo
     ``of_forgotten`` asks for the forgotten alone. A plain number
     names a customer only where it is the customer_id: elsewhere a 12 is a count or a price.
     """
+    forms = forms_of(connection, "is_forgotten")
+    # Whoever is forgotten is found with letters glued to the id, too; a text that is another's id stays.
+    glued = f"""
+        UNION SELECT text, unnest(regexp_extract_all(text, {literal(forms)}, 1))
+        FROM told ANTI JOIN identity ON text = customer_id
+    """
     rows = connection.execute(
         f"WITH told AS (SELECT DISTINCT text FROM ({texts}) WHERE text IS NOT NULL), "
         f"words AS (SELECT text, unnest(regexp_extract_all(text, {literal(WORD)})) AS word FROM told "
-        "UNION SELECT text, text FROM told) "
+        f"UNION SELECT text, text FROM told {glued if forms else ''}) "
         "SELECT text, customer_id, pseudonym FROM words JOIN identity ON word = customer_id "
         f"WHERE (is_forgotten OR {not of_forgotten}) AND customer_id <> pseudonym "
         f"AND NOT regexp_full_match(customer_id, {literal(_PLAIN_NUMBER)})"
@@ -65,7 +72,10 @@ def rename(text: str, names: dict[str, str]) -> str:
     """
     if text in names:
         return names[text]
-    return _WORD.sub(lambda word: names.get(word.group(), word.group()), text)
+    text = _WORD.sub(lambda word: names.get(word.group(), word.group()), text)
+    for customer in filter(is_telling, names):
+        text = re.sub(glued_to_letters(customer), rf"\1{names[customer]}", text)
+    return text
 
 
 def renamed_sql(column: str, joined: str) -> str:

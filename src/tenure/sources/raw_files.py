@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from tenure.core.addresses import ALLOWED, OWN_PREFIX, may_hold_address
 from tenure.core.errors import DataContractError
 from tenure.core.memory import engine_memory
 from tenure.core.sql import literal
@@ -127,9 +128,19 @@ def raw_relation(
 def raw_table(
     source: Source, folder: Path, scratch: Path, reference: str, *, text_columns: Iterable[str] = ()
 ) -> RawTable:
-    """Return a raw file as its reader is given it, with all that the source says of it."""
+    """Return a raw file as its reader is given it, with all that the source says of it.
+
+    Raises
+    ------
+    DataContractError : its address is said to stand in a variable that may hold none.
+    """
     file, part = split_reference(reference)
     about = source.raw.get(reference, source.raw.get(file, RawFile()))
+    if about.url_env and not may_hold_address(about.url_env):
+        raise DataContractError(
+            f'{source.where} [raw."{file}"]: url_env is {about.url_env!r}. Expected a variable whose name begins with '
+            f"{OWN_PREFIX}, or one that the environment variable {ALLOWED} lists: else a mapping could read out any secret."
+        )
     named = {split_reference(name) for table in source.tables.values() for name in (*table.raw_files, *table.one_of)}
     return RawTable(
         reference=reference,

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from tenure.core.errors import UsageError
 from tenure.core.sql import literal, quoted
-from tenure.sources.contract import RECORDS
+from tenure.sources.carried_ids import own_id_in, own_id_replaced
+from tenure.sources.contract import FACT_IDS, RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable
 from tenure.sources.mentions import find_mentions, renamed_sql, text_columns, without_own_id_sql
@@ -114,7 +115,8 @@ class StagingNames:
         Other texts that name a customer are rewritten, too.
         """
         kept = f"SELECT * FROM ({judged}) ANTI JOIN ({FORGOTTEN}) USING (customer_id)"
-        columns = text_columns(self.connection, mapped.name, kept)
+        hashed = self._fact_ids(mapped)
+        columns = [name for name in text_columns(self.connection, mapped.name, kept) if name not in hashed]
         texts = ", ".join([*map(quoted, columns), "CASE WHEN rule IS NOT NULL THEN CAST(raw AS VARCHAR) END"])
         # What describes a person has to be matched as it is, and lies apart: of it only the forgotten go.
         is_record = mapped.name == RECORDS
@@ -125,7 +127,7 @@ class StagingNames:
         raw = "CAST(coalesce(of_raw.renamed, CAST(fact.raw AS VARCHAR)) AS JSON)"
         rename = renamed_sql if is_record else without_own_id_sql
         replaced = {name: rename(name, f"of_{number}") for number, name in enumerate(columns)}
-        replaced |= {"customer_id": "pseudonym", "raw": _without_id(raw, mapped)}
+        replaced |= {"customer_id": "pseudonym", "raw": _without_ids(raw, mapped, hashed)} | hashed
         listed = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in replaced.items())
         joins = [f"LEFT JOIN renamed of_{n} ON fact.{quoted(name)} = of_{n}.text" for n, name in enumerate(columns)]
         joins.append("LEFT JOIN renamed of_raw ON fact.rule IS NOT NULL AND CAST(fact.raw AS VARCHAR) = of_raw.text")
@@ -136,6 +138,12 @@ class StagingNames:
             f"{' '.join(joins)} "
             "ORDER BY raw_row"
         )
+
+    def _fact_ids(self, mapped: MappedTable) -> dict[str, str]:
+        """Map the ids of a table's facts to the SQL that hashes them; no record, which lies apart, has any."""
+        if not self.identities.is_pseudonymised or mapped.name == RECORDS:
+            return {}
+        return {name: self.identities.pseudonyms.fact_id_sql(name) for name in mapped.casts if name in FACT_IDS}
 
     def close(self) -> None:
         """Keep the map, where there are pseudonyms and it grew."""
@@ -149,9 +157,17 @@ class StagingNames:
             kept.write(known)
 
 
-def _without_id(raw: str, mapped: MappedTable) -> str:
-    """Give the SQL of a rejected row's content with the pseudonym for the id, in its own columns and in any text."""
-    columns = ", ".join(f"{literal(column)}, pseudonym" for column in mapped.raw_columns["customer_id"])
+def _without_ids(raw: str, mapped: MappedTable, hashed: dict[str, str]) -> str:
+    """Give the SQL of a rejected row's content with the new names: each id in its own columns, the customer's anywhere."""
+    others = {raw for name, made_of in mapped.raw_columns.items() if name not in hashed for raw in made_of}
+    fact_ids = {
+        raw: sql for name, sql in hashed.items() for raw in mapped.raw_columns.get(name, ()) if raw not in others
+    }
+    names = fact_ids | dict.fromkeys(mapped.raw_columns["customer_id"], "pseudonym")
+    columns = ", ".join(f"{literal(column)}, {sql}" for column, sql in names.items())
     renamed = f"CAST(json_merge_patch({raw}, json_object({columns})) AS VARCHAR)"
     everywhere = f"replace({renamed}, CAST(to_json(fact.customer_id) AS VARCHAR), CAST(to_json(pseudonym) AS VARCHAR))"
-    return f"CAST(coalesce({everywhere}, {renamed}) AS JSON)"
+    glued = (
+        f"CASE WHEN {own_id_in(renamed, 'fact.customer_id')} THEN {own_id_replaced(everywhere)} ELSE {everywhere} END"
+    )
+    return f"CAST(coalesce({glued}, {renamed}) AS JSON)"

@@ -11,6 +11,7 @@ import duckdb
 from tenure.core.errors import DataContractError, StorageError
 from tenure.core.sql import describe, first_line, literal, parquet, quoted
 from tenure.core.stored import write_stored
+from tenure.sources.carried_ids import warn_of_carried
 from tenure.sources.casts import EARLIEST_DAY, USUAL_DAY
 from tenure.sources.content import ROW, content_of, digest_by_day
 from tenure.sources.contract import CONSENT, RECORDS, SEEN_AFTER, STATIC_DATE, UNDATED
@@ -71,6 +72,8 @@ def stage_table(
     texts = _near_unique(connection, mapped, staged, summary.customers)
     said = tuple(sentence for one in told for sentence in one.said)
     warned = [sentence for one in told for sentence in one.warnings]
+    if inputs.source.pseudonymise:
+        warned += warn_of_carried(connection, mapped, staged)
     warned += [f"{mapped.name}: {line}" for line in pattern]
     warned += [
         f"{mapped.name}: {name} has {count:,} different texts among {summary.customers:,} customers, nearly one each: it is "

@@ -90,7 +90,8 @@ def write_customer(session: Session, page: CustomerPage) -> Path:
         as_of=session.as_of,
         is_quick=is_quick(session),
     )
-    return write_page(session.output / "customer.html", html)
+    with session.workspace.owner_only():
+        return write_page(session.output / "customer.html", html)
 
 
 def _scored_row(path: Path, customer_id: str) -> dict[str, Any]:

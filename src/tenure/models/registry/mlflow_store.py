@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tenure.core.addresses import is_database_or_web, is_readable, without_password
 from tenure.core.errors import RegistryError
 from tenure.core.secrets import without_secrets
 from tenure.core.workspace import Workspace
@@ -28,6 +29,7 @@ LOCKED = "database is locked"
 # How MLflow answers who asks for what is not there, or not as it was, unless another error made it say so.
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS")
 Found = TypeVar("Found")
+PAGE = 1_000  # no kind of search gives more at once
 
 
 def tracking_uri(workspace: Workspace, recorded: str | None = None) -> str:
@@ -46,7 +48,7 @@ def every(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
     """List all that a search of MLflow's client finds: a store gives a page at a time."""
     token = None
     while True:
-        page = search(page_token=token)
+        page = search(max_results=PAGE, page_token=token)
         yield from page
         if not (token := page.token):
             break
@@ -105,17 +107,23 @@ class MlflowStore:
 
         # Setting the address writes it into the environment, which kernels inherit: put back what was there.
         before = os.environ.get("MLFLOW_TRACKING_URI")
+        is_told = is_readable(self.uri)
+        if not (is_told or is_database_or_web(self.uri)):
+            raise self._unreadable()
         try:
-            if self._database and not self._database.exists():
-                create_local_store(self._database, self.artifacts)
-            if self._database and self.is_own:
-                rebase_local_store(self._database, self.artifacts)
-            # MLflow remembers where a run's artefacts lie; in a copy of the workspace the same run has others.
-            vars(mlflow.tracking._tracking_service.utils)["_artifact_repos_cache"].clear()
-            mlflow.set_tracking_uri(self.uri)
-            mlflow.set_registry_uri(self.uri)
-            yield self._connected()
+            with self.workspace.owner_only():
+                if self._database and not self._database.exists():
+                    create_local_store(self._database, self.artifacts)
+                if self._database and self.is_own:
+                    rebase_local_store(self._database, self.artifacts)
+                # MLflow remembers where a run's artefacts lie; in a copy of the workspace the same run has others.
+                vars(mlflow.tracking._tracking_service.utils)["_artifact_repos_cache"].clear()
+                mlflow.set_tracking_uri(self.uri)
+                mlflow.set_registry_uri(self.uri)
+                yield self._connected()
         except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
+            if not is_told:  # nobody knows which of its words are the password
+                raise self._unreadable() from None
             _blot_out_secrets(error)
             raise RegistryError(
                 f"MLflow store {self.place}: {_what_went_wrong(error)} The champion is as it was."
@@ -124,6 +132,13 @@ class MlflowStore:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
             if before is not None:
                 os.environ["MLFLOW_TRACKING_URI"] = before
+
+    def _unreadable(self) -> RegistryError:
+        return RegistryError(
+            f"MLflow store {self.place}: it does not answer, or the address cannot be read. Expected a reachable store; "
+            "check MLFLOW_TRACKING_URI, as in postgresql://user:password@host:5432/database, with @ : / ? # of a password "
+            "written %40 %3A %2F %3F %23. The champion is as it was."
+        )
 
     def _connected(self) -> MlflowClient:
         import mlflow
@@ -187,5 +202,4 @@ def _blot_out_secrets(error: BaseException | None) -> None:
 
 
 def _without_password(uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
-    return without_secrets(f"{scheme}{separator}{rest.rpartition('@')[2]}")
+    return without_secrets(without_password(uri, "MLFLOW_TRACKING_URI"))

@@ -26,13 +26,14 @@ class Failure:
 def note_failure(workspace: Workspace, source: str, *, as_of: str, doing: str, text: str) -> None:
     """Append a failure to the source's own; secrets are blotted out."""
     path = _path(workspace, source)
-    path.parent.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
     failure = Failure(now.isoformat(timespec="seconds"), as_of or str(now.date()), doing, text)
     # A line that a crash cut short is ended first: this one is not to be lost with it.
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    with path.open("a", encoding="utf-8") as file:
-        file.write("\n" * (text[-1:] not in ("", "\n")) + _line(failure))
+    with workspace.owner_only():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n" * (text[-1:] not in ("", "\n")) + _line(failure))
 
 
 def read_failures(workspace: Workspace, source: str) -> list[Failure]:

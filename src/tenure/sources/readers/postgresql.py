@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from tenure.core.addresses import is_postgresql
 from tenure.core.errors import DataContractError, UnknownNameError
 from tenure.core.memory import engine_memory
 from tenure.core.secrets import without_secrets
@@ -51,26 +54,44 @@ def copy_postgresql_table(variable: str, table: str, path: Path) -> None:
     ------
     DataContractError : no address, no answer, no such table, no rows in it, or a date that no calendar has.
     """
+    place = f"postgresql#{table}"
+    rows = path.with_name(f"rows-{path.name}")
+    with connected(variable, place) as cursor:
+        columns = _columns(cursor, table)
+        _copy_rows(cursor, table, columns, rows)
+    _write_exact(rows, columns, place, path)
+    rows.unlink()
+
+
+@contextmanager
+def connected(variable: str, place: str) -> Iterator[Cursor]:
+    """Connect to the server whose address stands in an environment variable.
+
+    Raises
+    ------
+    DataContractError : no address, none that PostgreSQL reads, or no answer; it never repeats the address.
+    """
     from adbc_driver_postgresql import dbapi
 
-    place = f"postgresql#{table}"
     url = os.environ.get(variable)
     if not url:
         raise DataContractError(
             f"{place}: the environment variable {variable} is not set. Expected a connection address; "
             'set it, or name another variable with [raw."postgresql"] url_env.'
         )
-    rows = path.with_name(f"rows-{path.name}")
+    if not is_postgresql(url):
+        raise DataContractError(
+            f"{place}: PostgreSQL cannot read the address. Expected postgresql://user:password@host:5432/database with "
+            "@ and / of a password written %40 and %2F, or pairs as in host=... user=... password='...'. "
+            f"Check {variable}."
+        )
     try:
         with dbapi.connect(_with_timeout(url)) as connection, connection.cursor() as cursor:
-            columns = _columns(cursor, table)
-            _copy_rows(cursor, table, columns, rows)
+            yield cursor
     except (dbapi.Error, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # the disk's, not the server's
             raise
         raise DataContractError(f"{place}: {_servers_words(error)}. Check {variable} and the table's name.") from None
-    _write_exact(rows, columns, place, path)
-    rows.unlink()
 
 
 def _with_timeout(url: str) -> str:
