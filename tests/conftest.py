@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Tests run side by side: threads of linear algebra, in them and in the kernels they start, would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from gated_shop import champions, copied
 from servers import postgresql_server

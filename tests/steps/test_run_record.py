@@ -177,32 +177,21 @@ def test_a_step_by_hand_is_noted_in_a_record_that_is_not_sealed(shop):
     assert not sealed_runs(shop, "shop"), "nothing was run"
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(quick_shop, tmp_path, signum):
+def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(quick_shop, tmp_path):
     place_built(shop := Workspace(tmp_path), quick_shop)
-    command = [
-        sys.executable,
-        "-m",
-        "tenure",
-        "run",
-        "shop",
-        "--quick",
-        "--targets",
-        "lapse",
-        "--workspace",
-        str(shop.root),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "02_features" in line:
-            break
-    time.sleep(1)  # the training is under way
-    process.send_signal(signum)
-    stopped = time.monotonic()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signum and time.monotonic() - stopped < 15
-    assert re.fullmatch(rf"tenure: stopped by {signum.name}. Finished steps are kept; [^\n]*\n", said)
-    assert not list(shop.reports_of("shop").glob("[0-9]*")), "nothing half-written is visible"
+    command = [sys.executable, "-m", "tenure", "run", "shop", "--quick", "--targets", "lapse", "--workspace", str(shop.root)]  # fmt: skip
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if "02_features" in line:
+                break
+        time.sleep(1)  # the training is under way
+        process.send_signal(signum)
+        stopped = time.monotonic()
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 128 + signum and time.monotonic() - stopped < 15
+        assert re.fullmatch(rf"tenure: stopped by {signum.name}. Finished steps are kept; [^\n]*\n", said)
+        assert not list(shop.reports_of("shop").glob("[0-9]*")), "nothing half-written is visible"
     again = run_lapse(shop)
     assert again.performed.reused[:2] == ["01_ingest", "02_features"] and again.run_json["targets"]["lapse"]["promoted"]
 
@@ -211,22 +200,24 @@ def test_plain_papermill_needs_source_alone_and_is_refused_what_a_notebook_does_
     import papermill
 
     from tenure.runs.notebooks import notebook_path
+    from tenure.runs.warm_kernels import ForkingKernelManager
 
     monkeypatch.setenv("TENURE_WORKSPACE", str(shop.root))
     features = str(notebook_path("02_features"))
 
-    def by_papermill(**parameters):
+    def by_papermill(parameters, **kernel):
         papermill.execute_notebook(
-            features, str(tmp_path / "out.ipynb"), parameters, kernel_name="python3", progress_bar=False
+            features, str(tmp_path / "out.ipynb"), parameters, kernel_name="python3", progress_bar=False, **kernel
         )
 
-    by_papermill(source="shop", targets="lapse")
+    by_papermill({"source": "shop", "targets": "lapse"})
+    warm = {"kernel_manager_class": ForkingKernelManager}  # the twins: the kernel is the same, and starts at once
     for wrong, said in (
         ({"sorce": "shop"}, "Parameter 'sorce' is not defined.*Did you mean 'source'"),
         ({"source": "shop", "quick": 1}, "quick is 1: expected bool"),
     ):
         with pytest.raises(papermill.PapermillExecutionError, match=said):
-            by_papermill(**wrong)
+            by_papermill(wrong, **warm)
     assert not (shop.data / "raw" / "demo").exists(), "the mistyped source is not taken for the demo"
 
 

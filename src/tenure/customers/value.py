@@ -179,12 +179,13 @@ def subscription_part(facts: FactsAt) -> Part:
     )
     if not (events["monthly_price"] > 0).any():
         raise NotEnoughDataError("subscription_events: no event says a monthly_price, nor does a payment of its day.")
-    rules = state_rules(facts.source)
+    numbered = Numbered.of(events, "customer_id")
+    known = subscriptions.Subscriptions(numbered.table, state_rules(facts.source))
 
-    def outcome(known: pd.DataFrame, index: pd.Index, start: int, end: int) -> pd.Series:
-        return subscriptions.accrued(known, index, start, end, end, rules)
+    def outcome(_: pd.DataFrame, index: pd.Index, start: int, end: int) -> pd.Series:
+        return subscriptions.accrued(known, index, start, end, end)
 
-    return Part("subscriptions", Numbered.of(events, "customer_id"), subscriptions.forecasters(rules), outcome)
+    return Part("subscriptions", numbered, subscriptions.forecasters(known), outcome)
 
 
 def forecast_part(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:

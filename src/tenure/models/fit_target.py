@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from tenure.core.auc import Auc, auc_difference
 from tenure.core.errors import NotEnoughDataError
@@ -135,9 +136,12 @@ def _fit_all(
             (estimator.name, estimator.code, settings, meanings, sorted(monotone.items()), with_cost),
         )
     fits = {}
-    for name, (fit, made_with) in ways.items():
-        found = kept.find(*made_with)
-        fits[name] = kept.keep(fit(folds=folds()), *made_with) if found is None else found
+    # One thread of linear algebra: the same last bits on any number of cores. Beside another training several would
+    # wait for each other, and take four times as long.
+    with threadpool_limits(1, user_api="blas"):
+        for name, (fit, made_with) in ways.items():
+            found = kept.find(*made_with)
+            fits[name] = kept.keep(fit(folds=folds()), *made_with) if found is None else found
     return fits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -49,11 +49,15 @@ DATED = {
 }
 
 
+# Python looks through all files of its time zones each time it is asked.
+_zones = cache(available_timezones)
+
+
 def _zone(name: str) -> str:
-    if name in available_timezones():
+    if name in _zones():
         return name
     tail = name.rsplit("/", maxsplit=1)[-1].lower()[:4]
-    similar = [known for known in available_timezones() if tail in known.lower()][:8]
+    similar = [known for known in _zones() if tail in known.lower()][:8]
     raise UnknownNameError("Time zone", name, similar or ["UTC", "Europe/Berlin"])
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tenure.customers.value_models.subscriptions import MAX_BINS, accrued, expected_days, hazards, segments, survival
+from tenure.customers.value_models.subscriptions import (
+    MAX_BINS,
+    Subscriptions,
+    accrued,
+    expected_days,
+    hazards,
+    segments,
+    survival,
+)
 from tenure.features.subscription_states import StateRules
 
 RULES = StateRules(grace_days=14)
@@ -37,9 +45,9 @@ EVENTS = table(
 
 
 def test_revenue_accrues_while_a_subscription_is_live_at_its_price():
-    everybody = pd.Index(["ana", "bob", "cem"])
-    assert accrued(EVENTS, everybody, 0, 100, 100, RULES).tolist() == [30 * 1 + 20 * 2, 30 + 30, 0]
-    assert accrued(EVENTS, everybody, 30, 50, 100, RULES).tolist() == [10 * 1 + 10 * 2, 20, 0]
+    known, everybody = Subscriptions(EVENTS, RULES), pd.Index(["ana", "bob", "cem"])
+    assert accrued(known, everybody, 0, 100, 100).tolist() == [30 * 1 + 20 * 2, 30 + 30, 0]
+    assert accrued(known, everybody, 30, 50, 100).tolist() == [10 * 1 + 10 * 2, 20, 0]
 
 
 def test_an_end_not_yet_known_has_not_happened():
@@ -58,11 +66,12 @@ def test_hazards_are_ends_over_days_at_risk_whatever_is_still_running():
         end = start + int(np.ceil(days))
         rows.append((f"c{n}", "1", end, end, "ended", "basic", None))
     events = table(rows)
-    found = hazards(segments(events, 300, RULES))["basic"]
+    known = Subscriptions(events, RULES)
+    found = hazards(known.segments(300))["basic"]
     assert found[0] == pytest.approx(0.01, rel=0.1) and found[1] == pytest.approx(0.01, rel=0.1)
     assert found[2] > 0.0105  # the second cause sets in
-    told = survival(events, 300, 60, RULES)["revenue"]
-    actual = accrued(events, told.index, 300, 360, 400, RULES)
+    told = survival(known, 300, 60)["revenue"]
+    actual = accrued(known, told.index, 300, 360, 400)
     assert told.sum() == pytest.approx(actual.sum(), rel=0.1)
 
 

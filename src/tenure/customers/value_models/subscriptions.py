@@ -1,15 +1,15 @@
 """What subscriptions will bring: the price a day times the days they are expected to live, by plan and tenure.
 
-``events`` everywhere: customer_id, subscription_id, occurred_at, known_at, event, plan, monthly_price (null where the
+``events``: customer_id, subscription_id, occurred_at, known_at, event, plan, monthly_price (null where the
 event says none), term_days, and ``day``, the days from 1970 to it. Days are such numbers. Revenue accrues day by day,
 whatever the terms of payment; ``rules`` are the source's, by which churn is told too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,16 @@ DRAWN_BY_DAYS = 600.0
 CANCELLING = "(cancelling)"
 MONTH_DAYS = 30
 HELD = ("paid", "paused")
+# The models ask in turn for the day they are judged or asked on, and the day before which all is known.
+CUTS_KEPT = 2
+
+
+class Subscriptions:
+    """The events of a source's subscriptions; ``segments`` cuts them as known before a day, once for all who ask."""
+
+    def __init__(self, events: pd.DataFrame, rules: StateRules) -> None:
+        self.events = events
+        self.segments: Callable[[int], pd.DataFrame] = lru_cache(CUTS_KEPT)(partial(segments, events, rules=rules))
 
 
 def segments(events: pd.DataFrame, end: int, rules: StateRules) -> pd.DataFrame:
@@ -91,11 +101,9 @@ _STRETCHES = """
     ORDER BY customer_id, subscription_id, start"""
 
 
-def accrued(
-    events: pd.DataFrame, customers: pd.Index, start: int, end: int, known_until: int, rules: StateRules
-) -> pd.Series:
+def accrued(known: Subscriptions, customers: pd.Index, start: int, end: int, known_until: int) -> pd.Series:
     """Add up the revenue of the days ``[start, end)`` as known at a later day. => per customer of ``customers``"""
-    cut = segments(events, known_until, rules)
+    cut = known.segments(known_until)
     days = (np.minimum(cut["stop"], end) - np.maximum(cut["start"], start)).clip(lower=0)
     return (days * cut["price"]).groupby(cut["customer_id"]).sum().reindex(customers).fillna(0.0)
 
@@ -155,9 +163,9 @@ def expected_days(rates: np.ndarray, tenure: np.ndarray, days: int) -> np.ndarra
     return lived
 
 
-def survival(events: pd.DataFrame, end: int, days: int, rules: StateRules) -> pd.DataFrame:
+def survival(known: Subscriptions, end: int, days: int) -> pd.DataFrame:
     """Expect each live subscription to bring its price for the days it is expected to live, and others nothing."""
-    cut = segments(events, end, rules)
+    cut = known.segments(end)
     by_stratum = hazards(cut)
     now = cut[cut["is_last"] & cut["is_live"]]
     rates = np.array([by_stratum.get(name, by_stratum[""]) for name in now["stratum"]]).reshape(-1, MAX_BINS)
@@ -166,37 +174,37 @@ def survival(events: pd.DataFrame, end: int, days: int, rules: StateRules) -> pd
     return pd.DataFrame({"revenue": revenue.reindex(_everyone(cut)).fillna(0.0)})
 
 
-def past_average(events: pd.DataFrame, end: int, days: int, rules: StateRules) -> pd.DataFrame:
+def past_average(known: Subscriptions, end: int, days: int) -> pd.DataFrame:
     """Let everything go on as it went so far: the plain average that any model must beat."""
-    cut = segments(events, end, rules)
+    cut = known.segments(end)
     seen = end - cut.groupby("customer_id")["start"].min()
-    return pd.DataFrame({"revenue": accrued(events, seen.index, 0, end, end, rules) / seen.clip(lower=BIN_DAYS) * days})
+    return pd.DataFrame({"revenue": accrued(known, seen.index, 0, end, end) / seen.clip(lower=BIN_DAYS) * days})
 
 
-def two_stage(events: pd.DataFrame, end: int, days: int, rules: StateRules) -> pd.DataFrame:
+def two_stage(known: Subscriptions, end: int, days: int) -> pd.DataFrame:
     """Learn from an earlier day what came within the horizon after it, and ask the same of now.
 
     Where the history is shorter than twice the horizon, a shorter one is learnt, and scaled up as the survival's total.
     """
-    learnt, cutoffs = training_cutoffs(int(events["day"].min()), end, days)
-    plans = {name: number for number, name in enumerate(sorted(events["plan"].dropna().astype(str).unique()))}
-    tables = [_columns(events, cutoff, plans, rules) for cutoff in cutoffs]
-    outcome = [accrued(events, t.index, c, c + learnt, end, rules) for t, c in zip(tables, cutoffs, strict=True)]
-    now = _columns(events, end, plans, rules)
+    learnt, cutoffs = training_cutoffs(int(known.events["day"].min()), end, days)
+    plans = {name: number for number, name in enumerate(sorted(known.events["plan"].dropna().astype(str).unique()))}
+    tables = [_columns(known, cutoff, plans) for cutoff in cutoffs]
+    outcome = [accrued(known, t.index, c, c + learnt, end) for t, c in zip(tables, cutoffs, strict=True)]
+    now = _columns(known, end, plans)
     expected = TwoStage.fit(pd.concat(tables), np.concatenate(outcome)).expected(now)
-    return pd.DataFrame({"revenue": expected * _stretch(events, end, learnt, days, rules)}, index=now.index)
+    return pd.DataFrame({"revenue": expected * _stretch(known, end, learnt, days)}, index=now.index)
 
 
-def _stretch(events: pd.DataFrame, end: int, learnt: int, days: int, rules: StateRules) -> float:
+def _stretch(known: Subscriptions, end: int, learnt: int, days: int) -> float:
     """Return how much more comes in ``days`` than in ``learnt``: less than in proportion, for subscriptions end."""
     if learnt == days:
         return 1.0
-    longer, shorter = (survival(events, end, ahead, rules)["revenue"].sum() for ahead in (days, learnt))
+    longer, shorter = (survival(known, end, ahead)["revenue"].sum() for ahead in (days, learnt))
     return float(longer / shorter) if shorter > 0 else days / learnt
 
 
-def _columns(events: pd.DataFrame, end: int, plans: Mapping[str, int], rules: StateRules) -> pd.DataFrame:
-    cut = segments(events, end, rules)
+def _columns(known: Subscriptions, end: int, plans: Mapping[str, int]) -> pd.DataFrame:
+    cut = known.segments(end)
     by = cut.groupby("customer_id", sort=True)
     last = (
         cut.sort_values(["customer_id", "start"], kind="stable").groupby("customer_id").tail(1).set_index("customer_id")
@@ -216,7 +224,11 @@ def _everyone(cut: pd.DataFrame) -> pd.Index:
     return pd.Index(cut["customer_id"].unique(), name="customer_id").sort_values()
 
 
-def forecasters(rules: StateRules) -> Mapping[str, Forecaster]:
-    """Name the ways to forecast what subscriptions bring, for a source's rules."""
+def forecasters(known: Subscriptions) -> Mapping[str, Forecaster]:
+    """Name the ways to forecast what subscriptions bring."""
+
+    def asked(way: Callable[[Subscriptions, int, int], pd.DataFrame]) -> Forecaster:
+        return lambda _, end, days: way(known, end, days)
+
     ways = {"survival by plan and tenure": survival, "two-stage LightGBM": two_stage, PLAIN: past_average}
-    return {name: partial(way, rules=rules) for name, way in ways.items()}
+    return {name: asked(way) for name, way in ways.items()}

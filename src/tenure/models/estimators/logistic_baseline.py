@@ -125,7 +125,10 @@ def _prepared(rows: FittingRows) -> tuple[list[tuple[float, ...]], np.ndarray, n
         ]
         ranks = [rank_among(column, knots) for column, knots in zip(rows.matrix.T, quantiles, strict=True)]
         # Features of one table are unknown together: one mark serves them all.
-        marked = np.unique(unknown, axis=1, return_index=True)[1]
+        first: dict[bytes, int] = {}
+        for number, mark in enumerate(np.packbits(unknown, axis=0).T):
+            first.setdefault(mark.tobytes(), number)
+        marked = np.array([first[mark] for mark in sorted(first)])
         rows.prepared["ranked"] = quantiles, np.column_stack([*ranks, unknown[:, marked]]), marked
     found: tuple[list[tuple[float, ...]], np.ndarray, np.ndarray] = rows.prepared["ranked"]
     return found

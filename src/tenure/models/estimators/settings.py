@@ -52,7 +52,7 @@ class TrainingSettings:
             "seed": self.seed,
             "num_threads": self.threads,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,  # the same trees as by rows; these also go through the features a tree may not use
             "feature_pre_filter": False,
             "verbosity": -1,
         }
