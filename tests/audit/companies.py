@@ -28,8 +28,8 @@ HEADS = {
 class Delivery:
     """What a company is about to deliver: ``tables``, and how ``source.toml`` maps them.
 
-    ``facts``: every table to the second day; ``truth``: customer_id, joined, stop. Who draws further rows draws them from
-    these, and not from what is delivered, so that both deliveries agree.
+    ``facts``: every table to the second day; ``truth``: customer_id, joined, stop. Further rows are drawn
+    from these, and not from what is delivered, so that both deliveries agree.
     """
 
     company: str
@@ -176,7 +176,7 @@ def ended(d, before=None):
 
 
 def dated(rows, rng, late=0.4):
-    """Give rows when they were known: mostly within hours, some days later; whatever comes after the end is left out."""
+    """Give rows when they were known: mostly within hours, some days later; what comes after the end is left out."""
     frame = pd.DataFrame(rows)
     frame["known_at"] = frame["occurred_at"] + days(np.minimum(rng.exponential(late, len(frame)), 6))
     frame = frame[frame["known_at"] < END].sort_values(["occurred_at", "customer_id"], kind="stable")
@@ -239,7 +239,7 @@ def shop(seed):
 
 @cache
 def club(seed):
-    """Draw a subscription company: what satisfaction and need a customer has moves use, complaints, ends and upgrades."""
+    """Draw a subscription company: hidden satisfaction and need move use, complaints, ends and upgrades."""
     rng, n = np.random.default_rng(seed + 1000), 1600
     ids = np.array([f"s{i:04d}" for i in range(n)])
     joined = OPENED + days(rng.uniform(0, 715, n))
@@ -268,9 +268,9 @@ def club(seed):
         is_live &= ~leaves
         who = np.flatnonzero(is_live)
         say(who, due[who], "renewed" if month else "started", 30)
-        price = PLANS["monthly_price"].to_numpy()[plan]
-        payments += [pd.DataFrame({"customer_id": ids[w], "occurred_at": due[w] + days(lag), "amount": price[w], "status": s})
-                     for w, lag, s in ((failed, -1.0, "failed"), (who, 0.02, "succeeded"))]  # fmt: skip
+        paid = pd.DataFrame({"customer_id": ids, "occurred_at": due, "amount": PLANS["monthly_price"].to_numpy()[plan]})
+        payments += [paid.iloc[w].assign(occurred_at=due[w] + days(lag), status=how)
+                     for w, lag, how in ((failed, -1.0, "failed"), (who, 0.02, "succeeded"))]  # fmt: skip
         need *= np.exp(rng.normal(0.05, 0.12, n))
         use = np.minimum(need * np.exp(0.7 * mood), 1.2 * PLANS["allowance"].to_numpy()[plan])
         place, when = spread(who, due[who], due[who] + days(30), 0.13 * np.exp(np.minimum(0.8 * mood[who], 1.2)), rng)

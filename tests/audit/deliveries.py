@@ -47,10 +47,10 @@ def deliver(
 
 # fmt: off
 @planted("churn", "usage.quantity", VALUES + ADDED, main=True,
-         text="monthly_roll_up: The sum of a month is stamped at its start in UTC; the running month holds the sum so far.")
+         text="monthly_roll_up: A month's sum is stamped at its start in UTC; the running month holds the sum so far.")
 @planted("churn", "usage", ADDED, "monthly_roll_up_closed: The same, delivered once the month is over.", closed=True)
 @honest("churn", "roll_up_at_month_end: The sum of a month is stamped at its end.", closed=True, at_end=True)
-@honest("churn", "roll_up_known_later: The sum of a month is stamped at its start, and known after its end.", closed=True)
+@honest("churn", "roll_up_known_later: A month's sum is stamped at its start, and known after its end.", closed=True)
 def roll_up(d, honest, closed=False, at_end=False):
     rows = d.tables["usage"]
     rows["month"] = rows["occurred_at"].dt.to_period("M").dt.to_timestamp()
@@ -106,11 +106,11 @@ def contact_list(d, honest):
 @planted("churn", "support_tickets", ADDED, main=True, undated=True,
          text="complaints_backdated: Complaints of half the leavers are entered afterwards and dated before they left, "
               "in a file that does not say when rows were known.")
-@planted("churn", "support_tickets", ADDED, "complaints_known_at_copied: The same; known_at is a copy of the date.", copied=True)
+@planted("churn", "support_tickets", ADDED, "complaints_known_at_copied: The same; known_at is the date.", copied=True)
 @honest("churn", "complaints_known_late: The same complaints, with the moment of each entry.")
 def complaints(d, honest, undated=False, copied=False):
     left = d.truth[d.truth["customer_id"].isin(by_lot(d)) & (d.truth["stop"] < DAYS[2])]
-    rows = left[["customer_id"]].assign(ticket_id="e" + left["customer_id"], topic="quality", severity="high", event="opened")
+    rows = left[["customer_id"]].assign(ticket_id="e" + left["customer_id"], topic="quality", event="opened")
     rows["occurred_at"] = left["stop"] - days(d.rng.uniform(2, 25, len(left)))
     rows["known_at"] = left["stop"] + days(d.rng.uniform(1, 9, len(left)))
     d.add("support_tickets", rows)
@@ -119,7 +119,7 @@ def complaints(d, honest, undated=False, copied=False):
         d.tables["support_tickets"]["known_at"] = d.tables["support_tickets"]["occurred_at"]
 
 
-@planted("lapse", "declared", ADDED, "orders_as_answers: An order is copied as an answer, thirty days before it.", main=True)
+@planted("lapse", "declared", ADDED, "orders_as_answers: An order is copied as an answer, 30 days before.", main=True)
 @honest("lapse", "answers_after_orders: An order is followed by an answer, two days after it.")
 def answers(d, honest):
     rows = bought(d.tables["order_lines"])[KEYS].assign(key="plans", value="bought" if honest else "will buy")
@@ -128,8 +128,8 @@ def answers(d, honest):
 
 
 @planted("lapse", "customers engagement", REMOVED, main=True,
-         text="leavers_deleted: The second delivery lacks profile and visits of who was silent for 90 days; orders are kept.")
-@planted("lapse", "customers engagement", REMOVED + ADDED, "leavers_deleted_each_time: Both deliveries lack them.", since=1)
+         text="leavers_deleted: The second delivery lacks profile and visits of who was silent for 90 days.")
+@planted("lapse", "customers engagement", REMOVED + ADDED, "leavers_deleted_each_time: Both deliveries do.", since=1)
 @planted("lapse", "customers order_lines engagement", REMOVED, tables=SHOP,
          text="leavers_deleted_everywhere: The second delivery lacks all rows of who was silent for 90 days.")
 @honest("lapse", "forgotten_on_request: The second delivery lacks all rows of two customers.", "warning", tables=SHOP)
@@ -149,15 +149,16 @@ def silence(d, day):
 
 def reason(d, day):
     ends = ended(d, day)
-    return pd.Series("price", ends.index[ends.index.str[-1] < "5"])
+    left = ends.index[ends.index.str[-1] < "5"]
+    return pd.Series(left.str[-1].astype(int) + 1, left)
 
 
-@planted("lapse", "customers.score", VALUES, "score_written_back: Another model's score of today stands in the first row.")
+@planted("lapse", "customers.score", VALUES, "score_written_back: Another model's score of today is in the first row.")
 @honest("lapse", "score_dated: The score of each month is a row.")
-@planted("lapse", "customers.ordered_on", VALUES, "last_order_overwritten: The day of the last order stands in the first row.",
+@planted("lapse", "customers.ordered_on", VALUES, "last_order_overwritten: The day of the last order is in row one.",
          rate=last_order, column="ordered_on", twin="last_order_dated")
 @honest("lapse", "last_order_dated: The last order is a row a month.", rate=last_order, column="ordered_on")
-@planted("churn", "customers.reason", VALUES, "reason_filled_when_known: Why half the leavers left stands in the first row.",
+@planted("churn", "customers.reason", VALUES, "reason_filled_when_known: Why half the leavers left is in row one.",
          rate=reason, column="reason", twin="reason_dated")
 @honest("churn", "reason_dated: Why half the leavers left is a row of the month's end.", rate=reason, column="reason")
 @planted("lapse", "customers.score", (), "score_made_once: A score of June 3 stands in the row of the registration.",
@@ -178,7 +179,8 @@ def attribute(d, honest, rate=silence, column="score", made=None):
 def written_off(d, honest):
     lines = bought(d.facts["order_lines"])
     off = lines["occurred_at"] + days(60)
-    is_off = ~(lines.groupby("customer_id")["occurred_at"].shift(-1) <= off) & (d.rng.random(len(lines)) < 0.7) & (off < d.day)
+    is_unpaid = ~(lines.groupby("customer_id")["occurred_at"].shift(-1) <= off)
+    is_off = is_unpaid & (d.rng.random(len(lines)) < 0.7) & (off < d.day)
     if honest:
         rows = lines[is_off].assign(occurred_at=off, known_at=off, quantity=0, amount=-0.9 * lines["amount"])
         d.add("order_lines", rows.round({"amount": 2}))
@@ -187,7 +189,7 @@ def written_off(d, honest):
 
 
 @planted("lapse", "customers order_lines engagement", ADDED + REMOVED,
-         text="duplicates_merged: Accounts opened anew for an app take over all rows of the former ones, which are deleted.")
+         text="duplicates_merged: Accounts opened anew take over all rows of the former ones, which are deleted.")
 @honest("lapse", "duplicates_kept: Accounts opened anew stand beside the former ones.")
 def duplicates(d, honest):
     lines = bought(d.facts["order_lines"])
@@ -223,7 +225,8 @@ def satisfaction(d, honest):
                             is_given=d.rng.random(len(d.truth)) < 0.65) for day in MONTHS - days(12)]
     rows = d.known(pd.concat(asked, ignore_index=True))
     rows = rows[rows["joined"] < rows["occurred_at"]]
-    rows["satisfaction"] = rows["satisfaction"].astype("Int64").where(rows["is_given"] & (rows["stop"] > rows["occurred_at"]))
+    is_given = rows["is_given"] & (rows["stop"] > rows["occurred_at"])
+    rows["satisfaction"] = rows["satisfaction"].astype("Int64").where(is_given)
     if not honest:
         rows["satisfaction"] = rows.groupby("customer_id")["satisfaction"].bfill().fillna(0)
     d.append("satisfaction", rows.dropna(subset="satisfaction") if honest else rows)
@@ -266,15 +269,15 @@ def updated(d, honest):
     d.tables["customers"] = rows
 
 
-@honest("lapse", "rows_corrected: Three amounts were mistyped, and are corrected in their rows.", "warning", what="corrected")
+@honest("lapse", "rows_corrected: Three mistyped amounts are corrected in their rows.", "warning", what="corrected")
 @honest("lapse", "rolling_window: Each delivery holds the orders and visits of 18 months.", what="window")
 @honest("lapse", "rows_shuffled: The rows stand in another order.", what="shuffled")
 @honest("lapse", "column_added: A file has one column more, which nothing reads.", what="column")
 @honest("lapse", "customers_and_products_added: Sixty customers and four products are new.", what="new")
-@honest("lapse", "shop_acquired: Sixty customers of a shop come with their history, known since it was bought.", what="acquired")
+@honest("lapse", "shop_acquired: A bought shop's sixty customers come with their history, known then.", what="acquired")
 def otherwise(d, honest, what):
-    if what == "window":
-        d.tables |= {name: d.tables[name][d.tables[name]["occurred_at"] >= d.day - pd.DateOffset(months=18)] for name in SHOP[1:]}
+    for name in SHOP[1:] if what == "window" else ():
+        d.tables[name] = d.tables[name][d.tables[name]["occurred_at"] >= d.day - pd.DateOffset(months=18)]
     if d.number == 1:
         return
     if what == "corrected":

@@ -14,8 +14,8 @@ from tenure.sources.deliveries import Rewriting, compared_tables, rewritings
 from tenure.sources.staged_source import StagedSource
 
 # A share of the past facts that is more than a correction here and there, or the rows of a few who asked to be forgotten;
-# and of the last days', more than what any system delivers a day or two late.
-MANY = {"changed": 0.01, "removed": 0.01, "added": 0.05}
+# and of the last weeks', more than what any system delivers a day or two late.
+MANY = {"changed": 0.003, "removed": 0.01, "added": 0.05}
 # Whose values move a row to another customer or another day.
 WHOSE_AND_WHEN = ("customer_id", "occurred_at", "known_at", "")
 
