@@ -72,7 +72,7 @@ def main() -> None:
     # A name that is no text, or a terminal that knows no such letter, is still to be said.
     if isinstance(sys.stderr, TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
-    if isinstance(out := sys.stdout, TextIOWrapper):
+    if type(out := sys.stdout) is TextIOWrapper:  # the process's own, nobody's who captures it
         encoding, by_line = out.encoding, out.line_buffering
         sys.stdout = _Plain(out.detach(), encoding=encoding, errors="backslashreplace", line_buffering=by_line)
     debug = "--debug" in sys.argv
