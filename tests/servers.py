@@ -52,7 +52,7 @@ def postgresql_server(folder):
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
         user = ["runuser", "-u", "postgres", "--"]
         for parent in (folder, *folder.parents[:3]):
-            parent.chmod(0o755)
+            parent.chmod(parent.stat().st_mode | 0o055)  # a shared folder for temporary files stays one
         shutil.chown(folder, "postgres")
     data = folder / "data"
     subprocess.run(

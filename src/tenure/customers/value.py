@@ -180,12 +180,12 @@ def subscription_part(facts: FactsAt) -> Part:
     if not (events["monthly_price"] > 0).any():
         raise NotEnoughDataError("subscription_events: no event says a monthly_price, nor does a payment of its day.")
     numbered = Numbered.of(events, "customer_id")
-    segments = subscriptions.Subscriptions(numbered.table, state_rules(facts.source))
+    held = subscriptions.Subscriptions(numbered.table, state_rules(facts.source))
 
     def outcome(_: pd.DataFrame, index: pd.Index, start: int, end: int) -> pd.Series:
-        return subscriptions.accrued(segments, index, start, end, end)
+        return subscriptions.accrued(held, index, start, end, end)
 
-    return Part("subscriptions", numbered, subscriptions.forecasters(segments), outcome)
+    return Part("subscriptions", numbered, subscriptions.forecasters(held), outcome)
 
 
 def forecast_part(part: Part, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -17,7 +17,8 @@ WORDS = {
 }  # fmt: skip
 # The engine's catalogue calls these consistent, although a clock, chance, a version or who asks decides them.
 ALSO_REFUSED = {
-    "current_localtime", "current_localtimestamp", "reservoir_quantile", "version", "getenv",
+    "current_localtime", "current_localtimestamp", "reservoir_quantile", "version", "getenv", "getvariable",
+    "current_query",
     "current_role", "current_user", "session_user",
 }  # fmt: skip
 TABLE_FUNCTIONS = {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
