@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -161,6 +161,7 @@ class DuckDBEngine:
         for column in columns:
             parsed = parse_expression(column.expression, column.name)
             groups.setdefault((column.table, column.window_days, is_over_days(parsed)), {})[column.name] = parsed
+        type_in = self._types_of_expressions(groups)
         built: Built = {}
         for (table, window, over_distinct_days), group in groups.items():
             name = quoted(f"agg_{table}_{window or 'ever'}{'_days' if over_distinct_days else ''}")
@@ -170,12 +171,25 @@ class DuckDBEngine:
                 FROM ({self._facts.observed(table, window, used)})
                 SEMI JOIN population USING (customer_id, cutoff)
             """
-            exact = partial(exactly, type_of=cache(partial(type_of, self._connection, rows)))
+            exact = partial(exactly, type_of=type_in[table])
             query = (over_days if over_distinct_days else _over_rows)(group, rows, exact)
             with timing(self.costs, DIRECT, table, len(group)):
                 self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query}")
             built[name] = types_of(self._connection, name)
         return built
+
+    def _types_of_expressions(
+        self, groups: Mapping[tuple[str, int | None, bool], Mapping[str, exp.Expression]]
+    ) -> dict[str, Callable[[str], str]]:
+        """Give for each table what tells the type of an expression over its rows: the same in all its windows."""
+        used: dict[str, dict[str, None]] = {}
+        for (table, _, _), group in groups.items():
+            names = (name for expression in group.values() for name in columns_of(expression))
+            used.setdefault(table, {}).update(dict.fromkeys(names))
+        return {
+            table: cache(partial(type_of, self._connection, self._facts.observed(table, None, names)))
+            for table, names in used.items()
+        }
 
 
 def _over_rows(columns: Mapping[str, exp.Expression], rows: str, exact: Rewrite) -> str:
