@@ -191,7 +191,8 @@ def test_a_leak_is_found_in_the_second_delivery_by_table_and_column_unless_it_is
 
 @pytest.mark.parametrize("twin", LOOK_ALIKE, ids=lambda twin: twin.name)
 def test_an_honest_delivery_that_looks_like_a_leak_is_quiet(tmp_path, twin):
-    told = rewritings(delivered_twice(Workspace(tmp_path), twin, "honest", THIN))
+    # The few whom a warning is about are not in every part of the customers.
+    told = rewritings(delivered_twice(Workspace(tmp_path), twin, "honest", THIN if twin.at_most == "quiet" else 1))
     assert (told == []) is (twin.at_most == "quiet")
 
 
