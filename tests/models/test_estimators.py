@@ -70,7 +70,7 @@ def test_an_estimator_in_one_file_of_a_source_is_trained_judged_explained_stored
     run = opened(workspace)
     training = train(run, "lapse", walk_cutoffs=1)
     record = training.record
-    assert record.model.form == "histogram gradient boosting (40 trees)" and len(record.judgement.gates) == 6
+    assert record.model.form == "histogram gradient boosting (40 trees)" and len(record.judgement.gates) == 7
     assert any(
         "The source's settings ask for this estimator: histogram gradient boosting" in line
         for line in record.results.warnings

@@ -38,6 +38,7 @@ VALUES = {
     "min_history_days": st.integers(0, 1000),
     "margin_rate": st.sampled_from([0, 1, 0.25]),
     "pseudonymise": st.booleans(),
+    "require_proof": st.booleans(),
     "retention": st.dictionaries(st.sampled_from(NAMES), st.integers(1, 4000), max_size=3),
     "targets": st.just({"lapse": {"horizon_days": 28}}),
     "attributes": st.just({"rfm": {"window_days": 90}}),

@@ -41,7 +41,7 @@ def hidden(root):
 def test_staged_and_rejected_records_tell_whose_they_are_and_no_more(tmp_path):
     source, own = hidden(tmp_path)
     told = [str(read(path)) for path in source.folder.rglob("*.parquet")]
-    assert len(told) == 4 and not [word for word in DESCRIBING if any(word in text for text in told)]
+    assert len(told) == 6 and not [word for word in DESCRIBING if any(word in text for text in told)]
     web1 = own.pseudonyms.of("web1")
     assert read(source.path("records"), "customer_id, system, email, birth_date")[0] == (web1, "web", None, None)
     ((raw,),) = read(source.rejected_path("records"), "raw")

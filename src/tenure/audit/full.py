@@ -75,10 +75,10 @@ class SourceAudit:
 
     replays: list[Replay]
     unproven: list[str]
-    rewritten: list[str]
-    deliveries: list[dict[str, object]]  # table, until when its past was compared, what was rewritten
     late_facts: pd.DataFrame  # table, rows, late, share, median_days_late
     targets: list[TargetAudit]
+    rewritten: list[str] = field(default_factory=list)
+    deliveries: list[dict[str, object]] = field(default_factory=list)  # as ``deliveries_told``
 
     @property
     def problems(self) -> list[AuditProblem]:
@@ -116,8 +116,14 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
     ]
     if cutoffs:  # attributes are fitted anew each time: once is enough
         replays.append(check_cutoff(snapshots, max(cutoffs), replay_customers))
-    unproven, rewritten = unproven_features(snapshots), rewritten_features(snapshots)
-    return SourceAudit(replays, unproven, rewritten, deliveries_told(snapshots), late_facts(snapshots), targets)
+    return SourceAudit(
+        replays,
+        unproven_features(snapshots),
+        late_facts(snapshots),
+        targets,
+        rewritten_features(snapshots),
+        deliveries_told(snapshots),
+    )
 
 
 def _audit_target(

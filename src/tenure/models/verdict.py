@@ -131,7 +131,7 @@ def judge(
             Gate(
                 "no error of the audit",
                 not audit_errors,
-                "; ".join(audit_errors) or "replay, perturbation, univariate AUC and split found nothing",
+                "; ".join(audit_errors) or "replay, perturbation, deliveries, univariate AUC and split found nothing",
                 "audit",
             ),
             proof,

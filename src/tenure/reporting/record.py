@@ -105,10 +105,10 @@ class Judgement:
     is_promotable: bool = False
     is_first_of_definition: bool = False
     audit_checks: Rows = field(default_factory=list)
-    deliveries: str = ""
     audit_findings: list[str] = field(default_factory=list)
     audit_errors: list[str] = field(default_factory=list)
     univariate: Rows = field(default_factory=list)
+    deliveries: str = ""  # how much of the past was compared with earlier deliveries
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ def compared_tables(staged: StagedSource) -> list[str]:
 def rewritings(staged: StagedSource) -> list[Rewriting]:
     """Find what is not as it was first delivered.
 
-    Days up to the first of either delivery are left out: one may reach back less far than the other.
+    Days up to the first of either delivery are left out, and where one reaches back less far some weeks more: a row of
+    before may have been known late.
     """
     with duckdb.connect() as connection:
         return [found for name in compared_tables(staged) for found in _rewritings(connection, staged, name)]
@@ -166,6 +167,7 @@ def _join_parts(connection: duckdb.DuckDBPyConnection, staged: StagedSource, tab
     begins = " UNION ALL ".join(
         f"SELECT min(part)[:10] AS day FROM {parts} WHERE part < {literal(UNDATED_PART)}" for parts in (first, now)
     )
+    since = f"CASE WHEN min(day) = max(day) THEN min(day) ELSE (max(day)::DATE + {RECENT_DAYS})::VARCHAR END"
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE compared AS
         SELECT * FROM (
@@ -178,7 +180,7 @@ def _join_parts(connection: duckdb.DuckDBPyConnection, staged: StagedSource, tab
         )
         WHERE CASE
             WHEN day IS NULL THEN before > 0
-            ELSE day > (SELECT max(day) FROM ({begins})) AND day < {literal(staged.tables[table].delivered_until)}
+            ELSE day > (SELECT {since} FROM ({begins})) AND day < {literal(staged.tables[table].delivered_until)}
         END"""
     )
     return sums
