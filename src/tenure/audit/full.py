@@ -23,10 +23,9 @@ from tenure.audit.labels import (
     sweep_problems,
     unmatured_cutoffs,
 )
-from tenure.audit.lineage import columns_read
 from tenure.audit.perturbation import perturb_future
 from tenure.audit.problem import AuditProblem
-from tenure.audit.replay import ROW, Replay, replay, unproven_features
+from tenure.audit.replay import ROW, Replay, replay, undeclared_tables, unproven_features
 from tenure.audit.table_sweep import table_sweep, table_sweep_problems
 from tenure.core.auc import Auc, auc_with_interval
 from tenure.core.errors import NotEnoughDataError
@@ -131,7 +130,7 @@ def _audit_target(
 ) -> TargetAudit:
     cheap = audit_training(snapshots, result)
     sweep = lead_time_sweep(snapshots, result)
-    by_table = table_sweep(snapshots, result, _undeclared(snapshots, cheap.unproven))
+    by_table = table_sweep(snapshots, result, undeclared_tables(snapshots) & snapshots.staged.dated.keys())
     shuffled = shuffled_auc(snapshots, result, settings)
     problems = [
         *cheap.problems,
@@ -154,13 +153,6 @@ def _audit_target(
         shuffled=shuffled,
         hindsight=hindsight_auc(naive, result, settings),
     )
-
-
-def _undeclared(snapshots: Snapshots, unproven: Iterable[str]) -> set[str]:
-    """Name the tables of dated facts that unproven features are made from."""
-    by_name = {column.name: column for column in snapshots.columns}
-    tables = {table for name in unproven for table in columns_read(by_name[name], by_name)}
-    return tables & snapshots.staged.dated.keys()
 
 
 def _auc(result: TrainingResult) -> Auc:

@@ -77,10 +77,14 @@ class Replay:
 
 def unproven_features(snapshots: Snapshots) -> list[str]:
     """List the features of raw files that do not themselves say when a row was known: no replay can prove them."""
+    return made_from(snapshots.columns, undeclared_tables(snapshots))
+
+
+def undeclared_tables(snapshots: Snapshots) -> set[str]:
+    """Name the staged tables for which nothing but their own dates, if they have any, says when a row was known."""
     staged = snapshots.staged
-    unproven = unproven_tables(staged, snapshots.workspace.raw(staged.source.name))
-    unproven |= {name for name, table in staged.tables.items() if table.is_static}
-    return made_from(snapshots.columns, unproven)
+    static = {name for name, table in staged.tables.items() if table.is_static}
+    return static | unproven_tables(staged, snapshots.workspace.raw(staged.source.name))
 
 
 def unproven_problems(result: TrainingResult, names: list[str], carried: float) -> list[AuditProblem]:
