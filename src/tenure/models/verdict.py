@@ -131,7 +131,7 @@ def judge(
             Gate(
                 "no error of the audit",
                 not audit_errors,
-                "; ".join(audit_errors) or "replay, perturbation, deliveries, univariate AUC and split found nothing",
+                "; ".join(audit_errors) or "replay, perturbation, univariate AUC and split found nothing",
                 "audit",
             ),
             proof,
@@ -155,11 +155,15 @@ def judge(
     )
 
 
-def stands_on_proof(carried: float, *, is_required: bool) -> Gate:
-    """Ask that proven features carry the lift, where the source requires it; ``carried`` is the share of the others."""
+def stands_on_proof(carried: float, compared: str = "", *, is_required: bool) -> Gate:
+    """Ask that proven features carry the lift, where the source requires it; ``carried`` is the share of the others.
+
+    ``compared`` says how much of the past was compared with earlier deliveries.
+    """
     found = f"features that no replay can prove carry {carried:.0%} of the lift"
     limit = f"require_proof allows less than {CARRIES:.0%}" if is_required else "require_proof is not set"
-    return Gate("stands on what can be proven", not is_required or carried < CARRIES, f"{found}; {limit}", "proof")
+    told = f"{found}; {limit}{f'. {compared}' if compared else ''}".removesuffix(".")
+    return Gate("stands on what can be proven", not is_required or carried < CARRIES, told, "proof")
 
 
 def _baseline_gate(

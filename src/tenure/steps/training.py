@@ -148,7 +148,9 @@ def _judge(session: Session, audited: Audited) -> Verdict:
         baseline=result.choice.baseline,
         words=result.choice.words,
         audit_errors=[str(problem) for problem in audited.audit.errors],
-        proof=stands_on_proof(audited.audit.carried_unproven, is_required=session.source.require_proof),
+        proof=stands_on_proof(
+            audited.audit.carried_unproven, audited.audit.compared, is_required=session.source.require_proof
+        ),
         slices=result.slices,
         seconds_per_1000_rows=seconds_per_1000_rows(result.model, result.test),
         megabytes=result.model.megabytes,
