@@ -1,9 +1,9 @@
 """Spark comes to DuckDB's numbers: every feature and target of the demo, hand-made edges, and real data where it is present."""
 
+import os
 from dataclasses import replace
 from datetime import date, datetime
 
-import os
 import duckdb
 import numpy as np
 import pandas as pd
