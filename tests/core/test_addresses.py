@@ -63,6 +63,8 @@ def web_hook():
 @settings(drawn(12), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SHAPES, SCHEME, SIGN, SIGN)
 @example("{scheme}:/ana:{password}@127.0.0.1/db", "postgresql", "", "")
+@example("{scheme}://ana:{password}@127.0.0.1:9/db", "http", "", "\\")
+@example("{scheme}://ana:{password}@127.0.0.1:9/db", "http", "'", "\\")
 @example("{scheme}://127.0.0.1:{password}/db", "postgresql", "", "")
 def test_no_password_of_any_address_is_said_noted_or_sent(web_hook, variable, shape, scheme, before, after):
     port, sent = web_hook

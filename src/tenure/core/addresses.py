@@ -42,7 +42,7 @@ def is_readable(address: str) -> bool:
     """
     if found := _ADDRESS.fullmatch(address):
         # What reads an address of the web ends its host there.
-        return not (found["scheme"].lower().startswith("http") and re.search(r"[?#]", found["password"] or ""))
+        return not (found["scheme"].lower().startswith("http") and re.search(r"[?#\\]", found["password"] or ""))
     return bool(_FILE.fullmatch(address))
 
 

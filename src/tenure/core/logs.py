@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from typing import Any
 
 from tenure.core.errors import UnknownNameError
 from tenure.core.plain_text import for_log
-from tenure.core.secrets import without_secrets
+from tenure.core.secrets import json_without_secrets, without_secrets
 
 FORMS = ("text", "json")
 
@@ -32,6 +31,6 @@ class Log:
         """Say one thing: ``text`` to people, ``event`` with its ``fields`` to machines."""
         if self.form == "json":
             line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **fields}
-            text = json.dumps(line, default=str)
+            text = json_without_secrets(line)
         (sys.stderr if to_errors else sys.stdout).write(for_log(without_secrets(text)) + "\n")
         (sys.stderr if to_errors else sys.stdout).flush()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import unquote
 
 from tenure.core.addresses import pieces
@@ -26,8 +27,30 @@ _NAMED = re.compile(
 
 def without_secrets(text: str) -> str:
     """Blot out every password and key of the environment, as it is or as JSON writes it."""
-    # The longest first: a short one may be part of it.
-    for secret in sorted(_secrets(), key=len, reverse=True):
+    return _blotted(text, _longest_first())
+
+
+def json_without_secrets(document: Any, *, indent: int | None = None) -> str:
+    """Write a document as JSON, its texts without secrets: blotted out of what is JSON already, one may break it."""
+    secrets = _longest_first()
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {_blotted(key, secrets): plain(held) for key, held in value.items()}
+        if isinstance(value, list):
+            return [plain(held) for held in value]
+        return _blotted(value, secrets) if isinstance(value, str) else value
+
+    return json.dumps(plain(json.loads(json.dumps(document, default=str))), indent=indent)
+
+
+def _longest_first() -> list[str]:
+    """A short secret may be part of a longer one."""
+    return sorted(_secrets(), key=len, reverse=True)
+
+
+def _blotted(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
         text = text.replace(secret, BLOT)
     return text
 

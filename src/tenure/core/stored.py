@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DamagedError, StoredFormatError
-from tenure.core.secrets import without_secrets
+from tenure.core.secrets import json_without_secrets
 
 FORMAT = "format_version"
 Made = TypeVar("Made")
@@ -18,9 +18,9 @@ Made = TypeVar("Made")
 
 def write_stored(path: Path, document: Mapping[str, Any], version: int) -> None:
     """Write a document with its format, whole or not at all; secrets of the environment are blotted out."""
-    text = json.dumps({FORMAT: version, **document}, indent=1, default=str)
+    text = json_without_secrets({FORMAT: version, **document}, indent=1)
     with replaced_file(path) as fresh:
-        fresh.write_text(without_secrets(text), encoding="utf-8")
+        fresh.write_text(text, encoding="utf-8")
 
 
 def read_stored(path: Path, version: int) -> dict[str, Any]:

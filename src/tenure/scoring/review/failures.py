@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.secrets import without_secrets
+from tenure.core.secrets import json_without_secrets
 from tenure.core.stored import made_of
 from tenure.core.workspace import Workspace
 
@@ -54,7 +54,7 @@ def drop_failures(workspace: Workspace, source: str, oldest: date) -> int:
 
 
 def _line(failure: Failure) -> str:
-    return without_secrets(json.dumps(asdict(failure))) + "\n"
+    return json_without_secrets(asdict(failure)) + "\n"
 
 
 def _path(workspace: Workspace, source: str) -> Path:
