@@ -10,14 +10,12 @@ from tenure.features.definition import FeatureColumn
 from tenure.models.training_result import TrainingResult
 from tenure.models.verdict import CARRIES
 from tenure.snapshots.build import Snapshots
-from tenure.sources.deliveries import Rewriting, compared_tables, rewritings
+from tenure.sources.deliveries import KEYS, Rewriting, compared_tables, rewritings
 from tenure.sources.staged_source import StagedSource
 
 # A share of the past facts that is more than a correction here and there, or the rows of a few who asked to be forgotten;
 # and of the last weeks', more than what any system delivers a day or two late.
 MANY = {"changed": 0.003, "removed": 0.01, "added": 0.05}
-# Whose values move a row to another customer or another day.
-WHOSE_AND_WHEN = ("customer_id", "occurred_at", "known_at", "")
 
 
 def is_touched(column: FeatureColumn, by_name: Mapping[str, FeatureColumn], found: Rewriting) -> bool:
@@ -26,7 +24,7 @@ def is_touched(column: FeatureColumn, by_name: Mapping[str, FeatureColumn], foun
     if found.table not in read:
         return False
     names = read[found.table]
-    return names is None or found.kind != "changed" or found.column in (*names, *WHOSE_AND_WHEN)
+    return names is None or found.kind != "changed" or found.column in (*names, *KEYS, "")
 
 
 def rewritten_features(snapshots: Snapshots) -> list[str]:

@@ -32,5 +32,8 @@ class Log:
         if self.form == "json":
             line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **fields}
             text = json_without_secrets(line)
-        (sys.stderr if to_errors else sys.stdout).write(for_log(without_secrets(text)) + "\n")
-        (sys.stderr if to_errors else sys.stdout).flush()
+        else:
+            text = without_secrets(text)
+        stream = sys.stderr if to_errors else sys.stdout
+        stream.write(for_log(text) + "\n")
+        stream.flush()

@@ -22,8 +22,9 @@ from tenure.sources.staged_source import StagedSource
 GROUPS_OF_DAY, GROUPS, UNDATED_PART = 16, 65_536, "~"
 RECENT_DAYS = 28
 WRITTEN = "(FORMAT parquet, COMPRESSION zstd)"
-
+# Whose values move a row to another customer or another day.
 KEYS = {"customer_id", "occurred_at", "known_at"}
+_DAYS = "count(DISTINCT day), min(day), max(day)"
 
 Kind = Literal["changed", "added", "removed"]
 
@@ -148,9 +149,6 @@ def _rewritings(connection: duckdb.DuckDBPyConnection, staged: StagedSource, tab
         if some := [found for found in changed if found.column in told]:
             yield from some
             return
-
-
-_DAYS = "count(DISTINCT day), min(day), max(day)"
 
 
 def _recent(first: str) -> str:
