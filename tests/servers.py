@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,23 @@ def team_mlflow(folder, postgresql):
         yield server
     finally:
         server.vanish()
+
+
+@contextmanager
+def web_hook(read=str):
+    """A real web server on loopback that keeps what it is sent, read by a function. => its port, the bodies so far"""
+    kept = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            kept.append(read(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port, kept
+    server.shutdown()

@@ -2,10 +2,8 @@
 
 import io
 import json
-import threading
 import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import servers
 from drawn import drawn
 from tables import write_csv
 from tenure.core.addresses import is_postgresql, is_readable
@@ -42,21 +41,8 @@ SCHEME = st.sampled_from(["postgresql", "http", "postgresql+psycopg", "htp"])
 @pytest.fixture(scope="module")
 def web_hook():
     """A real web server on loopback that keeps what it is sent."""
-    kept = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            kept.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port, kept
-    server.shutdown()
+    with servers.web_hook() as started:
+        yield started
 
 
 @pytest.mark.parametrize("variable", ["TENURE_POSTGRESQL_URL", "MLFLOW_TRACKING_URI"])

@@ -1,11 +1,10 @@
 """A failed run tells whoever asked to be told."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from servers import web_hook
 from tenure.core.errors import RunError, UsageError
 from tenure.runs.notify import notify
 
@@ -15,21 +14,8 @@ pytest.importorskip("apprise", reason="the extra 'notify' is not installed")
 @pytest.fixture
 def webhook():
     """A real web server on loopback that keeps what it is sent."""
-    kept = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            kept.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port, kept
-    server.shutdown()
+    with web_hook(json.loads) as started:
+        yield started
 
 
 def test_a_webhook_gets_the_message_without_secrets(webhook, monkeypatch):
