@@ -22,6 +22,8 @@ HOMES = {
     "write_report": "tenure.steps.report",
     "report_summary": "tenure.steps.report",
     "review_run": "tenure.steps.review",
+    "decide_run": "tenure.steps.decide",
+    "candidates_of": "tenure.steps.decide",
     "describe_customer": "tenure.steps.customer",
     "write_customer": "tenure.steps.customer",
     "run_flow": "tenure.runs.run",

@@ -14,6 +14,7 @@ import typer
 import tenure
 from tenure.cli.champions import promote, rollback, status
 from tenure.cli.check import check
+from tenure.cli.decisions import decide, decisions
 from tenure.cli.identity import identity
 from tenure.cli.intake import draft
 from tenure.cli.looking import customer, explain, help_, schedule
@@ -33,7 +34,7 @@ app = typer.Typer(
     help="Which customers will churn, are ready for an upsell, or will lapse, and why. With --debug an error brings its trace.",
 )
 for command in (
-    run, score, backfill, audit,
+    run, score, decide, backfill, audit,
     explain, customer, schedule,
     sources, schema, fetch, draft, check, demo, export, forget,
     status, promote, rollback,
@@ -58,6 +59,7 @@ def _options(
 
 
 app.add_typer(identity, name="identity")
+app.add_typer(decisions, name="decisions")
 
 
 class _Plain(TextIOWrapper):

@@ -11,6 +11,7 @@ from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import Step
 from tenure.runs.work import Work
 from tenure.snapshots.rows import count_eligible
+from tenure.steps.decide import decided_state
 from tenure.steps.opening import Session
 from tenure.steps.results import saved_records, trained_in
 from tenure.steps.review import ledger_state
@@ -57,6 +58,18 @@ def telling_steps(session: Session, trained: Sequence[str]) -> list[Step]:
         "06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(session)
     )
     return [review, report] if trained else [review]
+
+
+DECISION_OUTPUTS = ("decisions.*", "queue.csv", "actions/*.csv", "audiences/*.csv")
+
+
+def deciding_step(session: Session, *, since_last: bool = False) -> Step:
+    """Give the step that decides: it depends on the actions, and on what was decided and answered before."""
+    return Step(
+        "09_decide", "09_decide", DECISION_OUTPUTS, {"since_last": since_last}, ("01_ingest", "04_score"),
+        lambda: decided_state(session) + (session.run_id if since_last else ""),
+        lambda: decided_state(session),
+    )  # fmt: skip
 
 
 def trained_steps(work: Work) -> list[str]:

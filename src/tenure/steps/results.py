@@ -14,6 +14,7 @@ from tenure.steps.opening import Session
 from tenure.targets.catalogue import all_targets
 
 REVIEW_PROBLEMS = "review.problems.json"
+DECISION_PROBLEMS = "decisions.problems.json"
 FORMER_REVIEW_PROBLEMS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 

@@ -1,0 +1,96 @@
+"""Decisions as assignments: whom chance gave an action, and whom, to whom it was open as well, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pandas as pd
+
+from tenure.core.workspace import Workspace
+from tenure.decisions.action import NOTHING
+from tenure.decisions.ledger import HOLD_OUT, SENT_ARMS, decision_files, read_decisions, read_made
+
+COLUMNS = [
+    "decision_id", "customer_id", "campaign", "action", "moves", "assigned_at", "assigned", "chance", "cost",
+    "expected_value", "policy",
+]  # fmt: skip
+# With these a candidate was open, and had a chance.
+OPEN = (None, "another is worth more", "no budget or capacity")
+READ = [
+    "decision_id", "customer_id", "as_of", "action", "moves", "send_from", "arm", "chance", "cost", "expected_value",
+    "is_service", "tier", "policy", "candidates",
+]  # fmt: skip
+EVERYTHING = "all of Tenure"
+
+
+def assigned_by_decisions(workspace: Workspace, source: str, kind: str, before: date) -> pd.DataFrame:
+    """List who was assigned what by the decisions of earlier days.
+
+    Each action is compared with nothing among those to whom it was open: treated are those it was drawn for, control
+    those for whom nothing was drawn, each with the chance of that. All of Tenure is compared with the hold-out, among
+    those to whom something was open. Service messages are compared with nothing.
+
+    => COLUMNS; ``assigned`` treated or control; a row per decision and comparison
+    """
+    parts = [part for path_day in _days(workspace, source, kind, before) for part in _of_day(workspace, source, kind, path_day)]
+    kept = [part for part in parts if len(part)]
+    return pd.concat(kept, ignore_index=True)[COLUMNS] if kept else pd.DataFrame(columns=COLUMNS)
+
+
+def _days(workspace: Workspace, source: str, kind: str, before: date) -> list[date]:
+    names = {path.parent.name.removeprefix("as_of=") for path in decision_files(workspace, source, kind)}
+    return [date.fromisoformat(name) for name in sorted(names) if name < str(before)]
+
+
+def _of_day(workspace: Workspace, source: str, kind: str, day: date) -> Iterator[pd.DataFrame]:
+    found = read_decisions(workspace, source, kind, as_of=day, columns=READ)
+    found = found[~found["is_service"].astype(bool) & found["arm"].notna()]
+    share = read_made(decision_files(workspace, source, kind, day)[0])["held_share"]
+    listed = found[["decision_id", "candidates"]].explode("candidates").dropna()
+    each = pd.DataFrame(listed["candidates"].tolist(), columns=["action", "moves", "refused_because"])
+    each["decision_id"] = listed["decision_id"].to_numpy()
+    is_open = each["refused_because"].isin([*OPEN[1:]]) | each["refused_because"].isna()
+    had = each.loc[is_open].drop_duplicates(["decision_id", "action"])
+    rows = found.drop(columns="candidates").assign(assigned_at=found["send_from"].fillna(pd.Timestamp(day)))
+    held = rows["arm"] == HOLD_OUT
+    for action, own in had.groupby("action"):
+        asked = rows[rows["decision_id"].isin(own["decision_id"]) & ~held]
+        moves = rows.loc[rows["action"] == action, "moves"].dropna()
+        yield _compared(asked[asked["action"].isin([action, NOTHING])], str(action), moves.iloc[0] if len(moves) else None)
+    would = each.loc[is_open | (each["refused_because"] == "held out"), "decision_id"]
+    concerned = rows[rows["decision_id"].isin(would)]
+    yield concerned.assign(
+        campaign=EVERYTHING, action=None, moves=None,
+        assigned=held.reindex(concerned.index).map({True: "control", False: "treated"}),
+        chance=held.reindex(concerned.index).map({True: share, False: 1 - share}),
+    )  # fmt: skip
+
+
+def _compared(asked: pd.DataFrame, action: str, moves: str | None) -> pd.DataFrame:
+    """Compare those for whom an action was drawn with those for whom nothing was, where each was by chance."""
+    is_treated = (asked["action"] == action) & asked["arm"].isin(SENT_ARMS)
+    return asked.assign(campaign=action, action=action, moves=moves, assigned=is_treated.map({True: "treated", False: "control"}))
+
+
+def unacted(workspace: Workspace, source: str, kind: str, as_of: date, explore: float) -> pd.DataFrame | None:
+    """Name those to whom nothing was sent, weighted so that they stand for all who were decided on at an as-of.
+
+    Where nothing was open the weight is 1. Others are known from the hold-out, drawn with the chance ``share``, and from
+    whom nothing was drawn for; both are joined as one sample by fixed parts, share : (1 - share) x ``explore``, so that
+    either is unbiased for its part (Horvitz and Thompson 1952).
+
+    => customer_id, weight; None where nobody decided on that day
+    """
+    found = read_decisions(workspace, source, kind, as_of=as_of, columns=READ)
+    if found.empty:
+        return None
+    share = read_made(decision_files(workspace, source, kind, as_of)[0])["held_share"]
+    own = found[~found["is_service"].astype(bool) & (found["action"] == NOTHING) & found["arm"].notna()]
+    is_held = own["arm"] == HOLD_OUT
+    reasons = own["candidates"].map(lambda listed: {one["refused_because"] for one in listed} if listed is not None else set())
+    had_any = (is_held & reasons.map(lambda each: "held out" in each)) | (~is_held & (own["chance"] < 1))
+    drawn = (1 - share) * explore
+    by_hold_out, by_draw = 1 / (share + drawn), drawn / (share + drawn) / ((1 - share) * own["chance"])
+    weight = by_draw.where(~is_held, by_hold_out).where(had_any, 1.0)
+    return pd.DataFrame({"customer_id": own["customer_id"], "weight": weight}).reset_index(drop=True)

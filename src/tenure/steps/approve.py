@@ -1,0 +1,125 @@
+"""What people decide: proposals listed, approved or rejected; the draw comes after the approval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from tenure.core.errors import NotEnoughDataError, UsageError
+from tenure.customers import consent
+from tenure.decisions.approval import events_of_answers
+from tenure.decisions.document import read_policy
+from tenure.decisions.ledger import append_events, decision_files, read_decisions
+from tenure.scoring.ledger import QUICK, SCHEDULED
+from tenure.snapshots.engines.facts_at import facts_at
+from tenure.sources.contract import CONSENT
+from tenure.sources.staged_source import check_as_of
+from tenure.steps.decide import write_day
+from tenure.steps.opening import Session, open_run
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of some answers: by event, how many; where the files lie."""
+
+    counts: dict[str, int]
+    folder: Path
+
+    @property
+    def summary(self) -> str:
+        return ", ".join(f"{count:,} {what}" for what, count in self.counts.items()) or "nothing waits"
+
+
+def open_decided(source: str, *, as_of: str = "", workspace: str = "") -> Session:
+    """Open the day that was decided on, by default the last one.
+
+    Raises
+    ------
+    UsageError : nobody decided on that day.
+    """
+    opened = open_run(source, as_of=as_of, workspace=workspace)
+    for kind in (SCHEDULED, QUICK):
+        if files := decision_files(opened.workspace, source, kind, opened.as_of_given):
+            day = date.fromisoformat(files[-1].parent.name.removeprefix("as_of="))
+            return replace(opened, as_of_given=day, quick=kind == QUICK, run_kind=SCHEDULED)
+    on = f"as of {as_of}" if as_of else "yet"
+    raise UsageError(f"{source}: nothing was decided {on}. Expected a decision day; run 'tenure decide {source}'.")
+
+
+def listed(source: str, *, as_of: str = "", workspace: str = "", every: bool = False) -> pd.DataFrame:
+    """List the decisions of a day that wait for a person, or all that act, the most valuable first."""
+    session = open_decided(source, as_of=as_of, workspace=workspace)
+    found = _decisions(session)
+    kept = found[(found["action"] != "nothing") if every else (found["status"] == "proposed")]
+    return kept.sort_values(["expected_value", "customer_id"], ascending=[False, True], ignore_index=True)
+
+
+def answer(
+    source: str,
+    word: str,
+    ids: Sequence[str] = (),
+    *,
+    csv: str = "",
+    every: bool = False,
+    why: str = "",
+    by: str = "",
+    as_of: str = "",
+    workspace: str = "",
+) -> Answered:
+    """Approve or reject proposals by their ids, all of a day, or as the column ``decision`` of a CSV says; then draw.
+
+    A repeat changes nothing: what was answered stays so. Consent that was withdrawn since, and a proposal that has
+    expired, is rejected.
+
+    Raises
+    ------
+    UsageError : no such proposal, a word that is neither approve nor reject, no file.
+    """
+    session = open_decided(source, as_of=as_of, workspace=workspace)
+    policy, decisions = read_policy(session.source), _decisions(session)
+    answers = _read_answers(csv) if csv else pd.DataFrame({"decision_id": list(ids), "decision": word, "why": why})
+    if every:
+        waiting = decisions.loc[decisions["status"] == "proposed", "decision_id"]
+        answers = pd.DataFrame({"decision_id": waiting, "decision": word, "why": why})
+    elif answers.empty and not csv:
+        raise UsageError("No decision is named. Expected ids, --csv queue.csv or --all.")
+    today = check_as_of(session.staged, None)
+    consents = _consents(session, today)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    events = events_of_answers(policy, decisions, answers, consents, today=today, at=now, by=by)
+    with session.writing("answer"):
+        append_events(session.workspace, source, events)
+        write_day(session, policy)
+    return Answered(dict(events["event"].value_counts()), session.output)
+
+
+def _decisions(session: Session) -> pd.DataFrame:
+    kind = QUICK if session.quick else SCHEDULED
+    return read_decisions(session.workspace, session.source.name, kind, as_of=session.as_of)
+
+
+def _read_answers(path: str) -> pd.DataFrame:
+    """Read who approved what. => decision_id, decision (approve, reject), why"""
+    if not Path(path).is_file():
+        raise UsageError(f"{path} is not there. Expected a queue.csv that was filled in.")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    if missing := [name for name in ("decision_id", "decision") if name not in table]:
+        raise UsageError(f"{path}: no column {' and no '.join(missing)}. Expected the columns of queue.csv.")
+    table["decision"] = table["decision"].str.strip().str.lower()
+    answered = table[table["decision"] != ""]
+    if wrong := sorted({*answered["decision"]} - {"approve", "reject"}):
+        raise UsageError(f"{path}: decision is {wrong[0]!r}. Expected approve, reject, or nothing.")
+    return answered.reindex(columns=["decision_id", "decision", "why"]).fillna("")
+
+
+def _consents(session: Session, today: date) -> pd.DataFrame:
+    """Give each customer's newest word on each channel. => index customer_id: consent_<channel>"""
+    with facts_at(session.staged, today) as facts:
+        try:
+            return consent.build(facts, pd.DataFrame())[0].set_index("customer_id").filter(like=CONSENT)
+        except (NotEnoughDataError, KeyError):
+            return pd.DataFrame()

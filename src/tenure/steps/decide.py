@@ -1,0 +1,191 @@
+"""Scores to decisions: what 09_decide and ``tenure decide`` call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tenure.core.errors import UsageError
+from tenure.core.plugins import plugins
+from tenure.core.problems import Problem, save_problems
+from tenure.core.sql import parquet
+from tenure.decisions.action import Policy
+from tenure.decisions.candidates import Asked, lists_of
+from tenure.decisions.day import Deciding, decide_moment
+from tenure.decisions.delivery import deliver
+from tenure.decisions.document import check_when, read_policy
+from tenure.decisions.exceptions import find_exceptions
+from tenure.decisions.ledger import decision_files, read_decisions, read_made
+from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK
+from tenure.scoring.score import read_scores_metadata
+from tenure.snapshots.engines.facts_at import facts_at
+from tenure.steps.opening import Session, writes
+from tenure.steps.results import DECISION_PROBLEMS, is_quick
+
+SCORED = "scored_customers.parquet"
+MOST_CONTAMINATED = 0.01
+
+
+@dataclass(frozen=True)
+class DecisionDay:
+    """What one decision day came to.
+
+    ``decisions``: of the day, as they stand, without their candidates. ``made``: how its first moment was decided:
+    value and bound (currency), is_wave, held_share, matched_share, expired (by action), gates, prices, policy.
+    """
+
+    policy: Policy
+    decisions: pd.DataFrame
+    made: Mapping[str, Any]
+    exceptions: pd.DataFrame
+    problems: list[Problem]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Count what was decided. => action, channel, arm, status, customers, cost, expected_value"""
+        keys = ["action", "channel", "arm", "status"]
+        grouped = self.decisions.groupby(keys, dropna=False, observed=True)
+        counts = grouped.agg(
+            customers=("decision_id", "size"), cost=("cost", "sum"), expected_value=("expected_value", "sum")
+        )
+        return counts.reset_index()
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """Say who fell out at which gate. => action, channel, candidates, refused_because, customers"""
+        return pd.DataFrame(self.made["gates"])
+
+    @property
+    def prices(self) -> pd.DataFrame:
+        """Say what one more unit would bring. => limit, amount, used, price (currency for each)"""
+        return pd.DataFrame(self.made["prices"], columns=["limit", "amount", "used", "price"])
+
+
+@writes
+def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
+    """Decide for every customer scored at the as-of, append to the ledger, write what leaves the house and the page.
+
+    A day is decided once: a repeat writes the files of what stands. ``since_last``: only on facts that have arrived
+    since the last decision.
+
+    Raises
+    ------
+    NotEnoughDataError : the source declares no action. UsageError : nothing was scored, or a later day was decided.
+    """
+    policy, kind = read_policy(session.source), kind_of(session)
+    scored = session.output / SCORED
+    if not scored.is_file():
+        raise UsageError(
+            f"{scored} is not there. Expected the customers scored at this as-of; run 'tenure run' or 'tenure score'."
+        )
+    session.snapshots.build_features([session.as_of])
+    models = {name: made["model_version"] for name, made in read_scores_metadata(scored)["targets"].items()}
+    deciding = Deciding(
+        session.workspace, session.staged, policy, session.snapshots.targets, models, kind,
+        session.started_at.replace(tzinfo=None),
+    )  # fmt: skip
+    stands = [] if kind == MANUAL else decision_files(session.workspace, session.source.name, kind, session.as_of)
+    if since_last or not stands:
+        with _asked(session) as asked:
+            check_when(policy, asked.columns, session.source.where)
+            decide_moment(deciding, asked, since_last=since_last)
+    return write_day(session, policy)
+
+
+def write_day(session: Session, policy: Policy) -> DecisionDay:
+    """Write what leaves the house, and the page, of a day as its decisions stand."""
+    from tenure.reporting.decisions_page import decisions_page
+    from tenure.reporting.pages import write_page
+
+    source, kind = session.source.name, kind_of(session)
+    decisions = read_decisions(session.workspace, source, kind, as_of=session.as_of)
+    made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
+    with _asked(session) as asked:
+        exceptions = find_exceptions(asked)
+        deliver(session.output, decisions, exceptions, lists_of(policy, asked))
+    day = DecisionDay(policy, decisions, made, exceptions, [*_problems(policy, made, decisions)])
+    save_problems(day.problems, session.output / DECISION_PROBLEMS)
+    page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
+    write_page(session.output / "decisions.html", page)
+    return day
+
+
+@contextmanager
+def _asked(session: Session) -> Iterator[Asked]:
+    features = parquet(session.snapshots.features_path(session.as_of))
+    with facts_at(session.staged, session.as_of) as facts:
+        yield Asked(facts, f"SELECT * FROM {parquet(session.output / SCORED)}", f"SELECT * FROM {features}")
+
+
+def declares_actions(session: Session) -> bool:
+    """Say whether a run decides, too: on what nobody decided on later, and not on a day that is run anew as it was."""
+    if session.run_kind == BACKFILL or not (session.source.actions or plugins("actions", session.source.folder)):
+        return False
+    files = decision_files(session.workspace, session.source.name, kind_of(session))
+    return not files or files[-1].parent.name <= f"as_of={session.as_of}"
+
+
+def candidates_of(session: Session, customer_id: str) -> pd.DataFrame:
+    """Show the candidates of one customer's decisions of the day, and why each was refused.
+
+    => moment, action (what was decided), arm, chance, candidate, channel, effect, low, high, value, cost, refused_because
+    """
+    source, columns = session.source.name, ["decision_id", "customer_id", "moment", "action", "arm", "chance", "candidates"]
+    found = read_decisions(session.workspace, source, kind_of(session), as_of=session.as_of, columns=columns)
+    own = found[found["customer_id"] == customer_id].explode("candidates", ignore_index=True)
+    listed = pd.json_normalize(own["candidates"].map(lambda one: one if isinstance(one, dict) else {}).tolist())
+    shown = listed.rename(columns={"action": "candidate"}).set_axis(own.index)
+    return own[["moment", "action", "arm", "chance"]].join(shown)
+
+
+def decided_state(session: Session) -> str:
+    """Identify what a decision day depends on beside its scores: actions, earlier decisions, answers, effects."""
+    folder = session.workspace.decisions_of(session.source.name)
+    paths = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.parquet"))
+    brought = [plugin.code for plugin in plugins("actions", session.source.folder).values()]
+    return json.dumps([session.source.policy, brought, paths])
+
+
+def kind_of(session: Session) -> str:
+    return QUICK if session.quick else session.run_kind
+
+
+def _problems(policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:
+    broken, kept = made["contaminated"]
+    if kept and broken / kept > MOST_CONTAMINATED:
+        yield Problem(
+            "warning", "hold_out",
+            f"{broken:,} of {kept:,} decisions to send nothing were not kept: the company's contacts show something sent. "
+            "Effects come out too small; find out who sends beside Tenure.",
+            "contaminated",
+        )  # fmt: skip
+    if abs(made["held_share"] - policy.rules.hold_out) > 1e-9:
+        yield Problem(
+            "warning", "hold_out",
+            f"is {policy.rules.hold_out:.1%} in the source's TOML, and {made['held_share']:.1%} of the customers are held out: "
+            "a changed share holds for those who join; nobody leaves before their twelve months are over.",
+            "hold_out_changed",
+        )  # fmt: skip
+    if made["unknown_contacts"]:
+        yield Problem(
+            "warning", "contacts",
+            f"{made['unknown_contacts']:,} name a decision that nobody took for that customer. They are kept, and "
+            "count as contacts; expected the decision_id of a file in actions/.",
+            "unknown_decisions",
+        )  # fmt: skip
+    for action, count in made["expired"].items():
+        if count:
+            yield Problem(
+                "warning", action,
+                f"the facts of {count:,} customers arrived after more than {policy.actions[action].expires_after} days: "
+                "they were counted, not acted on.",
+                "arrived_late",
+            )  # fmt: skip
+    customers = int((~decisions["is_service"].astype(bool)).sum())
+    if 0 < customers < FEW_CUSTOMERS and policy.rules.hold_out:
+        yield Problem("warning", "hold_out", few_customers(customers, policy.rules.hold_out), "few_customers")
