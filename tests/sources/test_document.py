@@ -43,6 +43,10 @@ VALUES = {
     "targets": st.just({"lapse": {"horizon_days": 28}}),
     "attributes": st.just({"rfm": {"window_days": 90}}),
     "features": st.just([{"name": "gifts"}]),
+    "decisions": st.just({"hold_out": 0.05}),
+    "channels": st.just({"email": {"cost": 0.02}}),
+    "actions": st.just({"save_call": {"moves": "churn", "channels": ["email"]}}),
+    "audiences": st.just({"silent": {"when": "churn_decile = 1"}}),
     "name": st.just("shop"),
 }
 
