@@ -43,6 +43,7 @@ class Source:
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measure: dict[str, Any] = field(default_factory=dict)  # how campaigns are measured
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)  # of its TOML, one line each

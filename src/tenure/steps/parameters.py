@@ -129,6 +129,7 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "06_review": COMMON,
     "07_audit": (*COMMON, TARGETS),
     "08_customer": (*COMMON, Parameter("customer_id", "text", "", "whose page; empty: the first of scored_customers")),
+    "10_measure": COMMON,
 }  # fmt: skip
 
 
