@@ -50,14 +50,25 @@ def champions(session: Session) -> dict[str, str | None]:
 
 
 def telling_steps(session: Session, trained: Sequence[str]) -> list[Step]:
-    """Give the steps that write the pages of what was trained and scored, and the review; the longer one first."""
+    """Give the steps that write the pages of what was trained and scored, the review and the campaigns; the longest first."""
     targets = {*all_targets(session.source), *trained_in(session.output)}
     pages = ("customers.html", "value.html", *(f"{name}.html" for name in sorted(targets)))
     report = Step("05_report", "05_report", pages, after=("01_ingest", "04_score", *trained))
     review = Step(
         "06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(session)
     )
-    return [review, report] if trained else [review]
+    measure = [measuring_step(session)] if has_campaigns(session) else []
+    return [review, report, *measure] if trained else [review, *measure]
+
+
+def has_campaigns(session: Session) -> bool:
+    """Say whether the source tells whom it contacted."""
+    contacts = session.staged.tables.get("contacts")
+    return contacts is not None and contacts.staged > 0
+
+
+def measuring_step(session: Session) -> Step:
+    return Step("10_measure", "10_measure", ("campaigns.*",), after=("01_ingest",), state=lambda: ledger_state(session))
 
 
 DECISION_OUTPUTS = ("decisions.*", "queue.csv", "actions/*.csv", "audiences/*.csv")

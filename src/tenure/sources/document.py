@@ -86,6 +86,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "retention": (table("retention", dict.fromkeys(NAMES, DAYS)), "days for which facts, scores and reports are kept"),
     "targets": (tables(dict[str, Any], "[targets.lapse]"), "a target's own numbers"),
     "attributes": (tables(dict[str, Any], "[attributes.rfm]"), "a customer attribute's own settings"),
+    "measure": (table("measure", {"horizon_days": DAYS}), "days after a contact in which an old campaign is measured"),
     "features": (FEATURES, "features on extra columns"),
     "decisions": (RULES, "the rules by which it is decided who gets which action"),
     "channels": (tables(dict[str, Any], "[channels.email]"), "by which ways customers are reached, and at what cost"),

@@ -43,6 +43,7 @@ class Source:
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measure: dict[str, Any] = field(default_factory=dict)  # how campaigns are measured
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
     # What is done with scores, and so no part of what the source means: a changed action trains nothing anew.

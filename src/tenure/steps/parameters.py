@@ -133,6 +133,7 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
         Parameter("since_last", "flag", False, "only on facts that have arrived since the last decision"),
     ),
     "08_customer": (*COMMON, Parameter("customer_id", "text", "", "whose page; empty: the first of scored_customers")),
+    "10_measure": COMMON,
 }  # fmt: skip
 
 

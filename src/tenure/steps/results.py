@@ -17,6 +17,7 @@ REVIEW_PROBLEMS = "review.problems.json"
 DECISION_PROBLEMS = "decisions.problems.json"
 FORMER_REVIEW_PROBLEMS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
+CAMPAIGNS_JSON, CAMPAIGNS_FORMAT = "campaigns.json", 1
 
 
 def saved_records(session: Session) -> list[TrainingRecord]:
@@ -62,6 +63,12 @@ def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / SCORING_JSON
     return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}
+
+
+def campaign_results(folder: Path) -> list[dict[str, str]]:
+    """Read what campaigns changed, in words, as an output folder has it. => about, verdict, text"""
+    path = folder / CAMPAIGNS_JSON
+    return list(read_stored(path, CAMPAIGNS_FORMAT)["campaigns"]) if path.is_file() else []
 
 
 def is_quick(session: Session) -> bool:
