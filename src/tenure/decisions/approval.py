@@ -43,13 +43,18 @@ def events_of_answers(
     own = own.join(asked[asked["status"] == "proposed"], how="inner").sort_index()
     why = own["why"].astype(object)
     rejected = own["decision"] == "reject"
-    for reason, gone in (("expired", own["send_until"] < pd.Timestamp(today)), ("consent withdrawn since", ~_agree(policy, own, consents))):
+    for reason, gone in (
+        ("expired", own["send_until"] < pd.Timestamp(today)),
+        ("consent withdrawn since", ~_agree(policy, own, consents)),
+    ):
         why = why.mask(gone & ~rejected, reason)
         rejected |= gone
     chance = 1.0 - policy.rules.explore
     places = np.array([int(sha256(f"draw|{name}".encode()).hexdigest()[:13], 16) / 16**13 for name in own.index])
     is_sent = places < chance
-    made = pd.DataFrame({"decision_id": own.index, "at": at, "by": by, "why": why.to_numpy(), "arm": None, "chance": np.nan})
+    made = pd.DataFrame(
+        {"decision_id": own.index, "at": at, "by": by, "why": why.to_numpy(), "arm": None, "chance": np.nan}
+    )
     drawn = made[~rejected.to_numpy()].assign(event=DRAWN, by="chance", why="")
     drawn["arm"] = np.where(is_sent[~rejected.to_numpy()], BEST, WITHHELD)
     drawn["chance"] = np.where(is_sent[~rejected.to_numpy()], chance, 1.0 - chance)

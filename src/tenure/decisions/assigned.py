@@ -33,7 +33,11 @@ def assigned_by_decisions(workspace: Workspace, source: str, kind: str, before: 
 
     => COLUMNS; ``assigned`` treated or control; a row per decision and comparison
     """
-    parts = [part for path_day in _days(workspace, source, kind, before) for part in _of_day(workspace, source, kind, path_day)]
+    parts = [
+        part
+        for path_day in _days(workspace, source, kind, before)
+        for part in _of_day(workspace, source, kind, path_day)
+    ]
     kept = [part for part in parts if len(part)]
     return pd.concat(kept, ignore_index=True)[COLUMNS] if kept else pd.DataFrame(columns=COLUMNS)
 
@@ -57,7 +61,9 @@ def _of_day(workspace: Workspace, source: str, kind: str, day: date) -> Iterator
     for action, own in had.groupby("action"):
         asked = rows[rows["decision_id"].isin(own["decision_id"]) & ~held]
         moves = rows.loc[rows["action"] == action, "moves"].dropna()
-        yield _compared(asked[asked["action"].isin([action, NOTHING])], str(action), moves.iloc[0] if len(moves) else None)
+        yield _compared(
+            asked[asked["action"].isin([action, NOTHING])], str(action), moves.iloc[0] if len(moves) else None
+        )
     would = each.loc[is_open | (each["refused_because"] == "held out"), "decision_id"]
     concerned = rows[rows["decision_id"].isin(would)]
     yield concerned.assign(
@@ -70,7 +76,9 @@ def _of_day(workspace: Workspace, source: str, kind: str, day: date) -> Iterator
 def _compared(asked: pd.DataFrame, action: str, moves: str | None) -> pd.DataFrame:
     """Compare those for whom an action was drawn with those for whom nothing was, where each was by chance."""
     is_treated = (asked["action"] == action) & asked["arm"].isin(SENT_ARMS)
-    return asked.assign(campaign=action, action=action, moves=moves, assigned=is_treated.map({True: "treated", False: "control"}))
+    return asked.assign(
+        campaign=action, action=action, moves=moves, assigned=is_treated.map({True: "treated", False: "control"})
+    )
 
 
 def unacted(workspace: Workspace, source: str, kind: str, as_of: date, explore: float) -> pd.DataFrame | None:
@@ -88,7 +96,9 @@ def unacted(workspace: Workspace, source: str, kind: str, as_of: date, explore: 
     share = read_made(decision_files(workspace, source, kind, as_of)[0])["held_share"]
     own = found[~found["is_service"].astype(bool) & (found["action"] == NOTHING) & found["arm"].notna()]
     is_held = own["arm"] == HOLD_OUT
-    reasons = own["candidates"].map(lambda listed: {one["refused_because"] for one in listed} if listed is not None else set())
+    reasons = own["candidates"].map(
+        lambda listed: {one["refused_because"] for one in listed} if listed is not None else set()
+    )
     had_any = (is_held & reasons.map(lambda each: "held out" in each)) | (~is_held & (own["chance"] < 1))
     drawn = (1 - share) * explore
     by_hold_out, by_draw = 1 / (share + drawn), drawn / (share + drawn) / ((1 - share) * own["chance"])

@@ -101,7 +101,9 @@ class Candidates:
         return self.refused == 0
 
 
-def find_candidates(asked: Asked, policy: Policy, opened: Mapping[str, pd.Series], *, all_open: bool = True) -> Candidates:
+def find_candidates(
+    asked: Asked, policy: Policy, opened: Mapping[str, pd.Series], *, all_open: bool = True
+) -> Candidates:
     """Find whom each action is open to, and refuse those without consent.
 
     ``opened``: by action that a fact or another action opens, the ids of its customers; not ``all_open``: no other.
@@ -189,7 +191,9 @@ def refuse_unscored(candidates: Candidates) -> None:
     for place, (action, _) in enumerate(candidates.columns):
         if action.moves:
             propensity = candidates.customers.get(f"{action.moves}_propensity")
-            unasked = np.ones(len(candidates.customers), dtype=bool) if propensity is None else propensity.isna().to_numpy()
+            unasked = (
+                np.ones(len(candidates.customers), dtype=bool) if propensity is None else propensity.isna().to_numpy()
+            )
             _refuse(candidates, unasked, place, "not asked: not eligible for what it moves")
 
 

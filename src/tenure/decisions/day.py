@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
@@ -19,7 +21,7 @@ from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.history import contaminated, first_names, history_of, taken_up
 from tenure.decisions.hold_out import HoldOut
 from tenure.decisions.ledger import SCHEDULE, decision_files, next_file, read_decisions, write_decisions
-from tenure.decisions.measured import read_measured
+from tenure.decisions.measured import read_effects
 from tenure.decisions.rows import Moment, sending
 from tenure.decisions.triggers import find_followed, find_triggered
 from tenure.decisions.values import values_of
@@ -78,7 +80,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
             "what was sent since is not known at an earlier one."
         )
     decided = read_decisions(workspace, source, deciding.lived)
-    measured = read_measured(workspace, source, as_of)
+    measured = _of_labels(read_effects(workspace, source, as_of))
     key = policy.fingerprint(models=dict(deciding.models), measured=measured.to_json(orient="records"))
     moment = Moment(source, as_of, deciding.now, key, _now(deciding) if since_last else SCHEDULE)
     sends_on = sending(policy, moment)[0].date()
@@ -112,8 +114,17 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     return path
 
 
+def _of_labels(effects: pd.DataFrame) -> pd.DataFrame:
+    """Take the effects on the target that each action moves: those by which its value is reckoned."""
+    return effects[effects["moves"].notna() & (effects["outcome"] == effects["moves"])]
+
+
 def _now(deciding: Deciding) -> str:
-    return deciding.now.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(deciding.staged.source.timezone)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (
+        deciding.now.replace(tzinfo=ZoneInfo("UTC"))
+        .astimezone(ZoneInfo(deciding.staged.source.timezone))
+        .strftime("%Y-%m-%dT%H:%M:%S")
+    )
 
 
 @contextmanager
@@ -125,4 +136,3 @@ def _arrived(staged: StagedSource, moment: Moment, facts: FactsAt) -> Iterator[F
     today = datetime.fromisoformat(moment.moment).date()
     with facts_at(staged, today + timedelta(days=1)) as later:
         yield later
-

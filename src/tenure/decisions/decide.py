@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from tenure.decisions.allocation import Limit
 from tenure.decisions.candidates import NO_CANDIDATE, Candidates
 from tenure.decisions.chances import assign
 from tenure.decisions.history import History
-from tenure.decisions.ledger import HOLD_OUT, SCHEDULE
+from tenure.decisions.ledger import HOLD_OUT, SCHEDULE, WITHHELD
 from tenure.decisions.rows import Moment, candidate_lists, ledger_table, marketing_rows, sending, service_rows
 from tenure.decisions.values import Values
 
@@ -63,37 +65,80 @@ def decide(
         candidates.refuse(at & is_marketing, why)
     is_candidate = candidates.open & is_marketing
     limits = _limits(policy, candidates, values, history, pd.Timestamp(sends[0].date()))
-    names = list(policy.actions)
+    drawn = _Drawn.of(moment, candidates, np.where(is_candidate, values.value, -np.inf), limits)
     made = assign(
-        np.where(is_candidate, values.value, -np.inf),
-        np.array([names.index(action.name) for action, _ in candidates.columns], dtype=int),
-        limits,
-        candidates.customers["tie"].to_numpy(),
+        drawn.values,
+        drawn.actions,
+        drawn.limits,
+        candidates.customers["tie"].to_numpy().astype(np.uint64),
         explore=policy.rules.explore,
         explore_total=policy.rules.explore_total,
         uniform=uniform,
-        seed=seed or f"{moment.policy}|{moment.as_of}|{moment.moment}",
-        undrawn=_to_a_person(moment, candidates),
+        seed=int(sha256((seed or moment.ids([""])[0]).encode()).hexdigest()[:15], 16),
+        later=drawn.later,
     )
-    _explain(candidates, made.best, is_candidate)
-    chosen = pd.DataFrame({"column": made.chosen, "arm": made.arm, "chance": made.chance})
-    uses = sum(made.prices[limit.name] * np.append(limit.use, 0.0) for limit in limits)
-    chosen["price_paid"] = np.broadcast_to(uses, len(candidates.columns) + 1)[made.chosen] if limits else 0.0
-    chosen.loc[held, ["column", "arm", "chance"]] = [-1, HOLD_OUT, 1.0]
-    rows = marketing_rows(moment, candidates, values, chosen, sends)
+    best, chosen = drawn.column(made.best.choice), drawn.column(made.drawn.chosen)
+    _explain(candidates, best, is_candidate)
+    arm = np.where(drawn.waits(made.drawn.chosen), None, made.drawn.arm.astype(object))
+    # Of what was withheld the row says what it was.
+    table = pd.DataFrame({"column": np.where(arm == WITHHELD, best, chosen), "arm": arm, "chance": made.drawn.chance})
+    table.loc[table["arm"].isna(), "chance"] = np.nan
+    charge = sum((made.best.prices[limit.name] * limit.use for limit in limits), np.zeros(len(candidates.columns)))
+    table["price_paid"] = np.append(charge, 0.0)[np.where(np.isin(arm, [WITHHELD]), -1, chosen)]
+    table.loc[held, ["column", "arm", "chance", "price_paid"]] = [-1, HOLD_OUT, 1.0, 0.0]
+    rows = marketing_rows(moment, candidates, values, table, sends)
     listed = candidate_lists(candidates, values)
     if moment.moment != SCHEDULE:  # only those to whom something has happened
         concerned = (candidates.refused != NO_CANDIDATE).any(axis=1)
         rows, listed = rows[concerned], listed.filter(pa.array(concerned))
-    nothing_else = pa.array([[]] * len(service), listed.type)
-    parts = [ledger_table(moment, rows, listed), ledger_table(moment, service, nothing_else)]
-    prices = [(limit.name, limit.amount, made.used[limit.name], made.prices[limit.name]) for limit in limits]
+    parts = [ledger_table(moment, rows, listed)]
+    if len(service):
+        parts.append(ledger_table(moment, service, pa.array([[]] * len(service), listed.type)))
+    prices = [(limit.name, limit.amount, made.used[limit.name], made.best.prices[limit.name]) for limit in limits]
     return Decided(
-        pa.concat_tables(parts if len(service) else parts[:1]),
+        pa.concat_tables(parts),
         pd.DataFrame(prices, columns=["limit", "amount", "used", "price"]),
-        made.value,
-        made.bound,
+        made.best.value,
+        made.best.bound,
     )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The columns as they are drawn: those of the tier "sample" twice, for the customers a person looks at once more."""
+
+    values: np.ndarray
+    actions: list[str]
+    limits: list[Limit]
+    later: list[str]
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, moment: Moment, candidates: Candidates, values: np.ndarray, limits: Sequence[Limit]) -> _Drawn:
+        tiers = [action.tier for action, _ in candidates.columns]
+        names = [action.name for action, _ in candidates.columns]
+        sampled = [place for place, tier in enumerate(tiers) if tier == "sample"]
+        salted = pd.util.hash_array(candidates.customers["tie"].to_numpy() ^ int(moment.ids([""])[0][:15], 16))
+        looked_at = salted < SAMPLE_SHARE * 2.0**64
+        twice = np.where(looked_at[:, None], values[:, sampled], -np.inf)
+        values[np.ix_(looked_at, sampled)] = -np.inf
+        place = np.array([*range(len(names)), *sampled], dtype=int)
+        waiting = {name for name, tier in zip(names, tiers, strict=True) if tier == "approve"}
+        again = [f"{names[column]} looked at" for column in sampled]
+        return cls(
+            np.column_stack([values, twice]),
+            [*names, *again],
+            [replace(limit, use=limit.use[place]) for limit in limits],
+            [*sorted(waiting), *dict.fromkeys(again)],
+            place,
+        )
+
+    def column(self, chosen: np.ndarray) -> np.ndarray:
+        return np.append(self.place, -1)[chosen]
+
+    def waits(self, chosen: np.ndarray) -> np.ndarray:
+        """Say of each customer whether what was chosen waits for a person."""
+        return np.append(np.isin(self.actions, self.later), False)[chosen].astype(bool)
 
 
 def _limits(
@@ -113,14 +158,6 @@ def _limits(
             left = each.per_day - int((gone[kind] == each.name).sum())
             found.append(Limit(f"{kind} {each.name}", max(left, 0), np.array(own, dtype=float)))
     return tuple(found)
-
-
-def _to_a_person(moment: Moment, candidates: Candidates) -> np.ndarray:
-    """Say of which candidates a person decides first: all of the tier approve, some customers' of the tier sample."""
-    tiers = np.array([action.tier for action, _ in candidates.columns], dtype=object)
-    salted = pd.util.hash_array(candidates.customers["tie"].to_numpy() ^ int(moment.ids([""])[0][:15], 16))
-    looked_at = salted < SAMPLE_SHARE * 2.0**64
-    return (tiers == "approve")[None, :] | ((tiers == "sample")[None, :] & looked_at[:, None])
 
 
 def _explain(candidates: Candidates, best: np.ndarray, is_candidate: np.ndarray) -> None:

@@ -167,7 +167,11 @@ def drop_decisions_of(workspace: Workspace, source: str, names: Collection[str])
 
 def drop_decided_before(workspace: Workspace, source: str, oldest: date) -> int:
     """Remove the decisions of days before one; return the files removed."""
-    old = [path for path in workspace.decisions_of(source).glob("as_of=*/*.parquet") if path.parent.name < f"as_of={oldest}"]
+    old = [
+        path
+        for path in workspace.decisions_of(source).glob("as_of=*/*.parquet")
+        if path.parent.name < f"as_of={oldest}"
+    ]
     for path in old:
         path.unlink()
     return len(old)

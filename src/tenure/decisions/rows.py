@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tenure.decisions.action import NOTHING, Policy
 from tenure.decisions.candidates import NO_CANDIDATE, REFUSALS, Candidates
-from tenure.decisions.ledger import CANDIDATE, SCHEDULE, SCHEMA
+from tenure.decisions.ledger import CANDIDATE, SCHEDULE, SCHEMA, WITHHELD
 from tenure.decisions.values import Values
 
 REASONS = ("reason_1", "reason_2", "reason_3")
@@ -73,7 +73,8 @@ def marketing_rows(
     )
     rows["expected_value"] = np.where(acts, values.value[at, place], 0.0)
     rows["expected_low"] = np.where(acts, values.value_low[at, place], 0.0)
-    rows["cost"] = np.where(acts, values.cost[place], 0.0) if len(columns) else 0.0
+    spends = acts & (chosen["arm"].to_numpy() != WITHHELD)
+    rows["cost"] = np.where(spends, values.cost[place], 0.0) if len(columns) else 0.0
     rows["is_assumed"] = acts & values.is_assumed[place] if len(columns) else False
     for reason in REASONS:
         rows[reason] = _reasons(candidates, rows["moves"], reason)

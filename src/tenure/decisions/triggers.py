@@ -91,9 +91,9 @@ def _seen(facts: FactsAt, actions: list[Action]) -> pd.DataFrame:
 def find_followed(facts: FactsAt, policy: Policy, history: History, day: date) -> dict[str, pd.Series]:
     """Find whom the next action of a sequence is open to: sent the first ``after_days`` ago, and not the next since."""
     followed: dict[str, pd.Series] = {}
-    for first in (action for action in policy.actions.values() if action.then):
-        then = first.then
-        assert then is not None
+    for first in policy.actions.values():
+        if (then := first.then) is None:
+            continue
         due = _due(first, then, policy.actions[then.action], history.contacts, day)
         if then.unless and then.unless.table in facts.tables and len(due):
             due = due[~due["customer_id"].isin(_since(facts, then.unless, due))]
@@ -107,8 +107,9 @@ def _due(first: Action, then: Follow, after: Action, contacts: pd.DataFrame, day
     latest = pd.Timestamp(day) - timedelta(days=then.after_days)
     is_due = (newest["on"] <= latest) & (newest["on"] > latest - timedelta(days=after.expires_after))
     due = newest[is_due]
-    done = contacts.loc[contacts["action"] == then.action].groupby("customer_id")["on"].max()
-    return due[~(due["customer_id"].map(done) >= due["on"])]
+    done = contacts[contacts["action"] == then.action].groupby("customer_id")["on"].max().rename("done").reset_index()
+    joined = due.merge(done, on="customer_id", how="left")
+    return joined[~(joined["done"] >= joined["on"])]
 
 
 def _since(facts: FactsAt, unless: Trigger, due: pd.DataFrame) -> pd.Series:

@@ -59,7 +59,10 @@ def _sums(rows: pd.DataFrame) -> dict[str, float]:
     assumed = rows["is_assumed"].astype(bool)
     sums = {"count": len(rows), "cost": float(rows["cost"].sum())}
     for name, at in (("assumed", assumed), ("measured", ~assumed & ~rows["is_service"].astype(bool))):
-        sums |= {name: float(rows.loc[at, "expected_value"].sum()), f"{name}_low": float(rows.loc[at, "expected_low"].sum())}
+        sums |= {
+            name: float(rows.loc[at, "expected_value"].sum()),
+            f"{name}_low": float(rows.loc[at, "expected_low"].sum()),
+        }
     return sums
 
 

@@ -21,6 +21,7 @@ from tenure.decisions.delivery import deliver
 from tenure.decisions.document import check_when, read_policy
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.ledger import decision_files, read_decisions, read_made
+from tenure.measure.difference import detectable
 from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK
 from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.facts_at import facts_at
@@ -29,6 +30,8 @@ from tenure.steps.results import DECISION_PROBLEMS, is_quick
 
 SCORED = "scored_customers.parquet"
 MOST_CONTAMINATED = 0.01
+# For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
+USUAL_RATE = 0.05
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,10 @@ def candidates_of(session: Session, customer_id: str) -> pd.DataFrame:
 
     => moment, action (what was decided), arm, chance, candidate, channel, effect, low, high, value, cost, refused_because
     """
-    source, columns = session.source.name, ["decision_id", "customer_id", "moment", "action", "arm", "chance", "candidates"]
+    source, columns = (
+        session.source.name,
+        ["decision_id", "customer_id", "moment", "action", "arm", "chance", "candidates"],
+    )
     found = read_decisions(session.workspace, source, kind_of(session), as_of=session.as_of, columns=columns)
     own = found[found["customer_id"] == customer_id].explode("candidates", ignore_index=True)
     listed = pd.json_normalize(own["candidates"].map(lambda one: one if isinstance(one, dict) else {}).tolist())
@@ -187,5 +193,12 @@ def _problems(policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) 
                 "arrived_late",
             )  # fmt: skip
     customers = int((~decisions["is_service"].astype(bool)).sum())
-    if 0 < customers < FEW_CUSTOMERS and policy.rules.hold_out:
-        yield Problem("warning", "hold_out", few_customers(customers, policy.rules.hold_out), "few_customers")
+    share = policy.rules.hold_out
+    if customers and share and (least := detectable(customers, share, USUAL_RATE)) > USUAL_RATE:
+        yield Problem(
+            "warning", "hold_out",
+            f"whether all of it helps cannot be told: of {customers:,} customers with {share:.0%} held out, only a difference "
+            f"of {100 * least:.1f} points of a rate of {USUAL_RATE:.0%} would show, 80 times in 100. Hold out more, or wait: "
+            "decisions of several months are pooled.",
+            "few_customers",
+        )  # fmt: skip
