@@ -9,14 +9,14 @@ import pandas as pd
 
 from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING
-from tenure.decisions.ledger import HOLD_OUT, SENT_ARMS, decision_files, read_decisions, read_made
+from tenure.decisions.ledger import HOLD_OUT, SENT_ARMS, WITHHELD, decision_files, read_decisions, read_made
 
 COLUMNS = [
     "decision_id", "customer_id", "campaign", "action", "moves", "assigned_at", "assigned", "chance", "cost",
     "expected_value", "policy",
 ]  # fmt: skip
 # With these a candidate was open, and had a chance.
-OPEN = (None, "another is worth more", "no budget or capacity")
+OPEN = ("another is worth more", "no budget or capacity")
 READ = [
     "decision_id", "customer_id", "as_of", "action", "moves", "send_from", "arm", "chance", "cost", "expected_value",
     "is_service", "tier", "policy", "candidates",
@@ -27,9 +27,9 @@ EVERYTHING = "all of Tenure"
 def assigned_by_decisions(workspace: Workspace, source: str, kind: str, before: date) -> pd.DataFrame:
     """List who was assigned what by the decisions of earlier days.
 
-    Each action is compared with nothing among those to whom it was open: treated are those it was drawn for, control
-    those for whom nothing was drawn, each with the chance of that. All of Tenure is compared with the hold-out, among
-    those to whom something was open. Service messages are compared with nothing.
+    Each action is compared with nothing among those for whom it was best (in a wave, those to whom it was open):
+    treated are those it was drawn for, control those for whom nothing was drawn, each with the chance of that. All of
+    Tenure is compared with the hold-out, among those to whom something was open. A campaign is an action in a month.
 
     => COLUMNS; ``assigned`` treated or control; a row per decision and comparison
     """
@@ -49,36 +49,34 @@ def _days(workspace: Workspace, source: str, kind: str, before: date) -> list[da
 
 def _of_day(workspace: Workspace, source: str, kind: str, day: date) -> Iterator[pd.DataFrame]:
     found = read_decisions(workspace, source, kind, as_of=day, columns=READ)
+    made = read_made(decision_files(workspace, source, kind, day)[0])
     found = found[~found["is_service"].astype(bool) & found["arm"].notna()]
-    share = read_made(decision_files(workspace, source, kind, day)[0])["held_share"]
     listed = found[["decision_id", "candidates"]].explode("candidates").dropna()
-    each = pd.DataFrame(listed["candidates"].tolist(), columns=["action", "moves", "refused_because"])
+    each = pd.DataFrame(listed["candidates"].tolist(), columns=["action", "refused_because"])
     each["decision_id"] = listed["decision_id"].to_numpy()
-    is_open = each["refused_because"].isin([*OPEN[1:]]) | each["refused_because"].isna()
-    had = each.loc[is_open].drop_duplicates(["decision_id", "action"])
+    is_open = each["refused_because"].isna() | each["refused_because"].isin(OPEN)
     rows = found.drop(columns="candidates").assign(assigned_at=found["send_from"].fillna(pd.Timestamp(day)))
-    held = rows["arm"] == HOLD_OUT
-    for action, own in had.groupby("action"):
-        asked = rows[rows["decision_id"].isin(own["decision_id"]) & ~held]
-        moves = rows.loc[rows["action"] == action, "moves"].dropna()
-        yield _compared(
-            asked[asked["action"].isin([action, NOTHING])], str(action), moves.iloc[0] if len(moves) else None
-        )
+    for action, moves in rows.dropna(subset=["moves"]).groupby("action")["moves"].first().items():
+        concerned = rows["action"] == action
+        if made["is_wave"]:  # whatever is best, every open action had a chance
+            concerned |= rows["decision_id"].isin(each.loc[is_open & (each["action"] == action), "decision_id"])
+        yield _compared(rows[concerned], str(action), str(moves), day)
     would = each.loc[is_open | (each["refused_because"] == "held out"), "decision_id"]
-    concerned = rows[rows["decision_id"].isin(would)]
-    yield concerned.assign(
-        campaign=EVERYTHING, action=None, moves=None,
-        assigned=held.reindex(concerned.index).map({True: "control", False: "treated"}),
-        chance=held.reindex(concerned.index).map({True: share, False: 1 - share}),
+    own = rows[rows["decision_id"].isin(would)]
+    is_held = own["arm"] == HOLD_OUT
+    yield own.assign(
+        campaign=f"{EVERYTHING} {day:%Y-%m}", action=None, moves=None,
+        assigned=is_held.map({True: "control", False: "treated"}),
+        chance=is_held.map({True: made["held_share"], False: 1 - made["held_share"]}),
     )  # fmt: skip
 
 
-def _compared(asked: pd.DataFrame, action: str, moves: str | None) -> pd.DataFrame:
+def _compared(rows: pd.DataFrame, action: str, moves: str, day: date) -> pd.DataFrame:
     """Compare those for whom an action was drawn with those for whom nothing was, where each was by chance."""
-    is_treated = (asked["action"] == action) & asked["arm"].isin(SENT_ARMS)
-    return asked.assign(
-        campaign=action, action=action, moves=moves, assigned=is_treated.map({True: "treated", False: "control"})
-    )
+    is_treated = (rows["action"] == action) & rows["arm"].isin(SENT_ARMS)
+    compared = rows[is_treated | (rows["arm"] == WITHHELD)]
+    assigned = is_treated.loc[compared.index].map({True: "treated", False: "control"})
+    return compared.assign(campaign=f"{action} {day:%Y-%m}", action=action, moves=moves, assigned=assigned)
 
 
 def unacted(workspace: Workspace, source: str, kind: str, as_of: date, explore: float) -> pd.DataFrame | None:
@@ -94,7 +92,8 @@ def unacted(workspace: Workspace, source: str, kind: str, as_of: date, explore: 
     if found.empty:
         return None
     share = read_made(decision_files(workspace, source, kind, as_of)[0])["held_share"]
-    own = found[~found["is_service"].astype(bool) & (found["action"] == NOTHING) & found["arm"].notna()]
+    got_nothing = (found["action"] == NOTHING) | (found["arm"] == WITHHELD)
+    own = found[~found["is_service"].astype(bool) & got_nothing & found["arm"].notna()]
     is_held = own["arm"] == HOLD_OUT
     reasons = own["candidates"].map(
         lambda listed: {one["refused_because"] for one in listed} if listed is not None else set()

@@ -181,9 +181,12 @@ def refuse_by_history(
         _refuse(candidates, ids.isin(history.waiting).to_numpy(), place, "waits for approval")
         _refuse(candidates, capped, place, "contact cap reached")
         if action.rest_days:
-            again = past["on"] > day - timedelta(days=action.rest_days)
-            last = past.loc[again & (past["action"] == action.name), "customer_id"]
-            _refuse(candidates, ids.isin(last).to_numpy(), place, "resting since the last time")
+            # What was withheld rests as if it had been sent: else tomorrow would undo what chance kept apart.
+            rests = pd.concat([past, history.withheld])[["customer_id", "action", "on"]]
+            again = (rests["on"] > day - timedelta(days=action.rest_days)) & (rests["action"] == action.name)
+            _refuse(
+                candidates, ids.isin(rests.loc[again, "customer_id"]).to_numpy(), place, "resting since the last time"
+            )
 
 
 def refuse_unscored(candidates: Candidates) -> None:

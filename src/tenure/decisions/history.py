@@ -20,12 +20,13 @@ CONTACT = ("decision_id", "campaign_id", "offer", "channel", "arm", "assigned", 
 class History:
     """``contacts``: customer_id, on (day), action (null: of no action of ours), channel, is_service, cost.
 
-    ``came_back``: what the company's own contacts say: customer_id, on, decision_id (null: of no decision), status,
+    ``withheld``: customer_id, action, on: what chance kept back. ``came_back``: what the company's own contacts say: customer_id, on, decision_id (null: of no decision), status,
     is_sent. ``waiting``: customers with a proposal that nobody has approved or rejected, and that has not expired.
     ``since``: the first decision day. ``unknown``: contacts that name a decision nobody took.
     """
 
     contacts: pd.DataFrame
+    withheld: pd.DataFrame
     came_back: pd.DataFrame
     waiting: Collection[str]
     since: date | None
@@ -54,8 +55,10 @@ def history_of(facts: FactsAt, decided: pd.DataFrame) -> History:
     shown = ["customer_id", "on", "action", "channel", "is_service", "cost"]
     parts = [part[shown] for part in (own, others) if len(part)]
     contacts = pd.concat(parts, ignore_index=True) if parts else own[shown]
+    withheld = decided.loc[decided["arm"] == WITHHELD, ["customer_id", "action", "send_from"]]
+    withheld = withheld.assign(on=pd.to_datetime(withheld["send_from"]).dt.normalize())
     is_waiting = (decided["status"] == "proposed") & (decided["send_until"] >= pd.Timestamp(facts.as_of))
-    return History(contacts, came_back, set(decided.loc[is_waiting, "customer_id"]), since, unknown)
+    return History(contacts, withheld, came_back, set(decided.loc[is_waiting, "customer_id"]), since, unknown)
 
 
 def taken_up(history: History, decided: pd.DataFrame) -> dict[str, float]:

@@ -68,7 +68,10 @@ def has_campaigns(session: Session) -> bool:
 
 
 def measuring_step(session: Session) -> Step:
-    return Step("10_measure", "10_measure", ("campaigns.*",), after=("01_ingest",), state=lambda: ledger_state(session))
+    return Step(
+        "10_measure", "10_measure", ("campaigns.*",), after=("01_ingest",),
+        state=lambda: ledger_state(session) + decided_state(session, earlier=True),
+    )  # fmt: skip
 
 
 DECISION_OUTPUTS = ("decisions.*", "queue.csv", "actions/*.csv", "audiences/*.csv")

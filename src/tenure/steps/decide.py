@@ -22,7 +22,7 @@ from tenure.decisions.document import check_when, read_policy
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.ledger import decision_files, read_decisions, read_made
 from tenure.measure.difference import detectable
-from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK
+from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
 from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.facts_at import facts_at
 from tenure.steps.opening import Session, writes
@@ -149,16 +149,27 @@ def candidates_of(session: Session, customer_id: str) -> pd.DataFrame:
     return own[["moment", "action", "arm", "chance"]].join(shown)
 
 
-def decided_state(session: Session) -> str:
-    """Identify what a decision day depends on beside its scores: actions, earlier decisions, answers, effects."""
+def decided_state(session: Session, *, earlier: bool = False) -> str:
+    """Identify what a decision day depends on beside its scores: actions, decisions, answers, effects.
+
+    ``earlier``: what was decided on earlier days, and answered.
+    """
     folder = session.workspace.decisions_of(session.source.name)
     paths = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.parquet"))
+    if earlier:
+        today = f"as_of={session.as_of}"
+        return json.dumps([path for path in paths if path < today or path.startswith("events")])
     brought = [plugin.code for plugin in plugins("actions", session.source.folder).values()]
     return json.dumps([session.source.policy, brought, paths])
 
 
 def kind_of(session: Session) -> str:
     return QUICK if session.quick else session.run_kind
+
+
+def kind_lived(session: Session) -> str:
+    """Name the kind of run whose decisions were acted on: a notebook opened by hand looks at the scheduled ones."""
+    return QUICK if session.quick else SCHEDULED
 
 
 def _problems(policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:

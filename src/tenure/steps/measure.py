@@ -5,25 +5,28 @@ from __future__ import annotations
 import pandas as pd
 
 from tenure.core.stored import write_stored
+from tenure.decisions.assigned import assigned_by_decisions
 from tenure.decisions.measured import write_effects
 from tenure.measure.campaigns import Measured, measure_campaigns
 from tenure.measure.words import believed, results
+from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import CAMPAIGNS_FORMAT, CAMPAIGNS_JSON, is_quick
 
 
 @writes
-def measure_run(session: Session, decided: pd.DataFrame | None = None) -> Measured:
-    """Measure every campaign known at the as-of; keep each action's effects for deciding.
+def measure_run(session: Session) -> Measured:
+    """Measure every campaign and all of Tenure's decisions known at the as-of; keep each action's effects for deciding.
 
-    ``decided``: Tenure's own assignments, as ``measure.assigned.COLUMNS`` says. Writes ``campaigns.html`` and
-    ``campaigns.json``, and the index anew.
+    Writes ``campaigns.html`` and ``campaigns.json``, and the index anew.
     """
     from tenure.reporting.campaigns_page import campaigns_page
     from tenure.reporting.pages import write_page
 
-    measured, source = measure_campaigns(session.snapshots, decided), session.source
+    source = session.source
+    decided = assigned_by_decisions(session.workspace, source.name, kind_lived(session), session.as_of)
+    measured = measure_campaigns(session.snapshots, decided if len(decided) else None)
     page = campaigns_page(measured, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "campaigns.html", page)
     said = results(measured, source.currency)

@@ -51,9 +51,10 @@ def records(session: Session) -> list[TrainingRecord]:
 
 
 def review_problems(folder: Path) -> list[Problem]:
-    """Read the problems a review left in an output folder."""
+    """Read the problems that a review and a decision left in an output folder."""
     former, path = folder / FORMER_REVIEW_PROBLEMS, folder / REVIEW_PROBLEMS
-    return load_problems(former if former.is_file() and not path.is_file() else path)
+    reviewed = load_problems(former if former.is_file() and not path.is_file() else path)
+    return [*reviewed, *load_problems(folder / DECISION_PROBLEMS)]
 
 
 def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
