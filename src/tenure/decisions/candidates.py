@@ -98,7 +98,7 @@ class Candidates:
 
     @property
     def open(self) -> np.ndarray:
-        return self.refused == 0
+        return np.asarray(self.refused == 0)
 
 
 def find_candidates(

@@ -87,7 +87,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     history = history_of(asked.facts, decided)
     with _arrived(deciding.staged, moment, asked.facts) as facts:
         triggered = find_triggered(facts, policy, deciding.seen(files[-1]) if files else None)
-    opened = find_followed(asked.facts, policy, history, sends_on) | triggered.opened
+    opened = {**find_followed(asked.facts, policy, history, sends_on), **triggered.opened}
     candidates = find_candidates(asked, policy, opened, all_open=not since_last)
     refuse_by_history(candidates, policy, history, find_exceptions(asked), sends_on)
     refuse_unscored(candidates)

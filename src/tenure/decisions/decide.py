@@ -79,7 +79,8 @@ def decide(
     )
     best, chosen = drawn.column(made.best.choice), drawn.column(made.drawn.chosen)
     _explain(candidates, best, is_candidate)
-    arm = np.where(drawn.waits(made.drawn.chosen), None, made.drawn.arm.astype(object))
+    arm = made.drawn.arm.astype(object)
+    arm[drawn.waits(made.drawn.chosen)] = None
     # Of what was withheld the row says what it was.
     table = pd.DataFrame({"column": np.where(arm == WITHHELD, best, chosen), "arm": arm, "chance": made.drawn.chance})
     table.loc[table["arm"].isna(), "chance"] = np.nan
@@ -134,11 +135,11 @@ class _Drawn:
         )
 
     def column(self, chosen: np.ndarray) -> np.ndarray:
-        return np.append(self.place, -1)[chosen]
+        return np.asarray(np.append(self.place, -1)[chosen])
 
     def waits(self, chosen: np.ndarray) -> np.ndarray:
         """Say of each customer whether what was chosen waits for a person."""
-        return np.append(np.isin(self.actions, self.later), False)[chosen].astype(bool)
+        return np.asarray(np.append(np.isin(self.actions, self.later), False)[chosen], dtype=bool)
 
 
 def _limits(
@@ -149,14 +150,15 @@ def _limits(
     columns = candidates.columns
     found = []
     if policy.rules.budget is not None:
-        found.append(Limit("budget", policy.rules.budget - float(gone["cost"].sum()), values.cost))
-    for kind, each, own in (
-        *(("channel", c, [channel.name == c.name for _, channel in columns]) for c in policy.channels.values()),
-        *(("action", a, [action.name == a.name for action, _ in columns]) for a in policy.actions.values()),
-    ):
-        if each.per_day is not None:
-            left = each.per_day - int((gone[kind] == each.name).sum())
-            found.append(Limit(f"{kind} {each.name}", max(left, 0), np.array(own, dtype=float)))
+        left = policy.rules.budget - float(gone["cost"].sum())
+        found.append(Limit("budget", max(left, 0.0), values.cost))
+    own = {f"channel {c.name}": (c.per_day, [c is channel for _, channel in columns]) for c in policy.channels.values()}
+    own |= {f"action {a.name}": (a.per_day, [a is action for action, _ in columns]) for a in policy.actions.values()}
+    for name, (per_day, uses) in own.items():
+        if per_day is not None:
+            kind, _, which = name.partition(" ")
+            left = per_day - int((gone[kind] == which).sum())
+            found.append(Limit(name, max(left, 0), np.array(uses, dtype=float)))
     return tuple(found)
 
 

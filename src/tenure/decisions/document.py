@@ -37,8 +37,8 @@ def _at_most(given: dict[str, int]) -> dict[int, int]:
     return {int(days): count for days, count in given.items()}
 
 
-_TRIGGER = table("on", {"table": str, "expression": str, "days": DAYS})
-TRIGGER = Annotated[_TRIGGER, AfterValidator(lambda given: _made(Trigger, given, "table", "expression"))]
+_TRIGGER: Any = table("on", {"table": str, "expression": str, "days": DAYS})
+TRIGGER: Any = Annotated[_TRIGGER, AfterValidator(lambda given: _made(Trigger, given, "table", "expression"))]
 FOLLOW = Annotated[
     table("then", {"action": str, "after_days": DAYS, "unless": TRIGGER}),
     AfterValidator(lambda given: _made(Follow, given, "action", "after_days")),
