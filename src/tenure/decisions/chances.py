@@ -1,15 +1,14 @@
-"""Exploration: each customer's chances, floored and within every limit, and the draw by exactly these chances.
+"""Exploration: every customer's chances, floored and within the limits, and the draw by exactly these chances.
 
-What exploration takes of a limit is what the best leave: a whole-contact reserve of at most ``explore_total`` of the limit, what the best's
-own chances of being replaced set free, and what nobody else needs. Where the floor needs more, a column's chance is the
-highest that fits, equal for all customers.
+Exploration has of each limit what the best leave: whole contacts kept back for it, at most ``explore_total`` of the limit, what the
+best set free by being replaced themselves, and what nobody else takes. Where the floor needs more than that, a column has
+the highest chance that fits, equal for all customers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ CLOSED = -2
 
 @dataclass(frozen=True)
 class Draw:
-    """What was drawn for each customer (-1 = nothing), its chance, and the arm: best, explored or withheld."""
+    """What was drawn for each customer (-1 = nothing), by which chance, and the arm: best, explored or withheld."""
 
     chosen: np.ndarray
     chance: np.ndarray
@@ -30,11 +29,16 @@ class Draw:
 
 @dataclass(frozen=True)
 class Assignment:
-    """The best within the limits, what was drawn instead or not, and what the drawn take of each limit."""
+    """The best within the limits, and the options of each customer with their chances (whole, in units of 1 / ONE)."""
 
     best: Allocation
-    drawn: Draw
-    used: dict[str, float]
+    options: np.ndarray
+    chances: np.ndarray
+    ties: np.ndarray
+
+    def draw(self, *, seed: int) -> Draw:
+        """Draw by the chances: no draw breaks a limit, the same seed draws the same, whatever the order of rows."""
+        return _draw(self.options, self.chances, self.best.choice, self.ties, seed)
 
 
 def assign(
@@ -45,69 +49,58 @@ def assign(
     *,
     explore: float,
     explore_total: float,
-    seed: int,
     uniform: bool = False,
     later: Sequence[str] = (),
 ) -> Assignment:
-    """Allocate the best, give every other open action and nothing its chance, and draw; no draw breaks a limit.
+    """Allocate the best, and give every other open action, and nothing, its chance.
 
-    customers x columns  =>  best, chosen, chance and arm per customer
+    customers x columns  =>  the best column, and a chance of each option, per customer
 
     Parameters
     ----------
-    values : what a customer's column is worth; NaN or -inf where it is not open. Below 0 it is open, and never the best.
-    actions : each column's action. An action is explored by the customer's most valuable column of it.
-    explore, explore_total : least chance of each alternative, and most of a customer's alternatives together.
-    uniform : a wave: all open actions and nothing have equal chances within the limits; nothing has the rest.
-    later : actions drawn once a person approved (``draw_approved``): never explored, and where best chosen by chance 1.
+    values : what a customer in a column brings; NaN or -inf where it is not open. Open below 0, it is only explored.
+    actions : each column's action. An action is explored by the customer's most valuable open column of it.
+    explore, explore_total : least chance of each alternative; most of all alternatives of a customer together.
+    uniform : a wave: all open actions, and nothing, have equal chances within the limits; nothing has the rest.
+    later : actions that a person approves first (``draw_approved``): never explored, and drawn for sure where best.
 
     Examples
     --------
-    >>> day = assign(
-    ...     np.array([[5.0, 2.0]]), ["call", "letter"], [], np.zeros(1, np.uint64), explore=0.02, explore_total=0.05, seed=7
-    ... )
-    >>> int(day.best.choice[0]), str(day.drawn.arm[0]), round(float(day.drawn.chance[0]), 4)
+    >>> two = np.array([[5.0, 2.0]])
+    >>> day = assign(two, ["call", "letter"], [], np.arange(1), explore=0.02, explore_total=0.05)
+    >>> drawn = day.draw(seed=7)
+    >>> int(day.best.choice[0]), str(drawn.arm[0]), round(float(drawn.chance[0]), 4)
     (0, 'best', 0.96)
     """
+    customers, columns = values.shape
     names, action = np.unique(np.asarray(actions, dtype=str), return_inverse=True)
     alternatives = _most_valuable(values, action, len(names))
     alternatives[:, np.isin(names, later)] = CLOSED
     opened = (alternatives != CLOSED).sum(axis=1)
-    each = (
-        np.minimum(explore, explore_total / np.arange(1, len(names) + 1))
-        if not uniform
-        else 1 / np.arange(2, len(names) + 2)
-    )
-    floors = np.append(0, np.floor(each * ONE)).astype(np.int64)  # by the number of open actions
-    use, amount = in_millionths(limits, *values.shape)
-    nobody = np.full(len(values), NOTHING)
-    asked = _Expected(alternatives, opened, nobody, floors, values.shape[1]).contacts(np.full(values.shape[1], ONE))
-    step = np.maximum(use.max(axis=1, initial=0), 1)
-    reserve = np.minimum(use @ asked, np.nan_to_num(explore_total * amount)).astype(np.int64) // step * step
-    reserve[uniform | (amount >= step * len(values))] = 0
-    left = [
-        replace(limit, amount=limit.amount - kept / MILLIONTHS) for limit, kept in zip(limits, reserve, strict=True)
-    ]
+    several = np.arange(1, len(names) + 1)
+    each = 1 / (several + 1) if uniform else np.minimum(explore, explore_total / several)
+    floors = np.append(0, np.floor(each * ONE + 1e-6)).astype(np.int64)  # by the number of open actions
+    nobody = np.full(customers, NOTHING, dtype=np.int16)
+    use, amount = in_millionths(limits, customers, columns)
+    asked = use @ _Expected(alternatives, opened, nobody, floors, columns).contacts(np.full(columns, ONE))
+    contact = np.maximum(use.max(axis=1, initial=0), 1)
+    kept = np.minimum(asked, explore_total * amount).astype(np.int64) // contact * contact
+    kept[uniform | (amount >= contact * customers)] = 0
+    left = [replace(one, amount=one.amount - off / MILLIONTHS) for one, off in zip(limits, kept, strict=True)]
     best = allocate(values, left, ties)
 
-    choice = best.choice
-    own = np.where(choice == NOTHING, -1, np.append(action, -1)[choice])
-    is_later = np.isin(np.append(names, ""), list(later))[own]
-    opened[is_later] = 0
-    if uniform:
-        rest = np.where(is_later, choice, NOTHING)
-    else:
-        rest = choice
-        chosen = np.flatnonzero(choice != NOTHING)
-        alternatives[chosen, own[chosen]] = CLOSED
+    own = np.append(action, -1)[best.choice]
+    awaits = np.isin(np.append(names, ""), later)[own] & (own >= 0)
+    opened[awaits] = 0
+    rest = np.where(awaits, best.choice, NOTHING) if uniform else best.choice
+    alternatives[(np.arange(len(names)) == own[:, None]) & (not uniform)] = CLOSED
     alternatives[opened == 0] = CLOSED
-    caps = _highest_that_fit(_Expected(alternatives, opened, rest, floors, values.shape[1]), use, amount)
+    caps = _highest_that_fit(_Expected(alternatives, opened, rest, floors, columns), use, amount)
     floor = floors[opened]
     chances = np.where(alternatives == CLOSED, 0, np.minimum(floor[:, None], np.append(caps, [0, 0])[alternatives]))
     chances = np.column_stack([chances, np.where(rest == NOTHING, 0, floor)])
-    drawn = _draw(np.column_stack([alternatives, nobody, rest]), chances, choice, ties, seed)
-    taken = use @ np.bincount(drawn.chosen[drawn.chosen != NOTHING], minlength=values.shape[1]) / MILLIONTHS
-    return Assignment(best, drawn, dict(zip([limit.name for limit in limits], taken.tolist(), strict=True)))
+    chances = np.column_stack([chances, ONE - chances.sum(axis=1)])
+    return Assignment(best, np.column_stack([alternatives, nobody, rest]), chances, ties)
 
 
 def draw_approved(columns: np.ndarray, ties: np.ndarray, *, explore: float, seed: int) -> Draw:
@@ -115,22 +108,20 @@ def draw_approved(columns: np.ndarray, ties: np.ndarray, *, explore: float, seed
 
     Examples
     --------
-    >>> draw = draw_approved(np.zeros(100, dtype=int), np.arange(100), explore=0.25, seed=7)
-    >>> int((draw.arm == "withheld").sum()), float(draw.chance[draw.arm == "withheld"][0])
+    >>> drawn = draw_approved(np.zeros(100, dtype=int), np.arange(100), explore=0.25, seed=7)
+    >>> int((drawn.arm == "withheld").sum()), float(drawn.chance[drawn.arm == "withheld"][0])
     (25, 0.25)
     """
-    withheld = np.full((len(columns), 1), int(explore * ONE))
-    return _draw(np.column_stack([np.full(len(columns), NOTHING), columns]), withheld, columns, ties, seed)
+    withheld = int(explore * ONE + 1e-6)
+    chances = np.tile(np.array([withheld, ONE - withheld]), (len(columns), 1))
+    return _draw(np.column_stack([np.full(len(columns), NOTHING), columns]), chances, columns, ties, seed)
 
 
 def _draw(options: np.ndarray, chances: np.ndarray, best: np.ndarray, ties: np.ndarray, seed: int) -> Draw:
-    """Draw by the chances of all options but the last, which has the rest."""
-    chances = np.column_stack([chances, ONE - chances.sum(axis=1)])
-    place = draw_options(options, chances, ties, seed=seed)
-    at = np.arange(len(options))
-    chosen = options[at, place].astype(np.int16)
+    place = np.arange(len(options)), draw_options(options, chances, ties, seed=seed)
+    chosen = options[place]
     arm = np.select([chosen == best, chosen == NOTHING], ["best", "withheld"], "explored")
-    return Draw(chosen, chances[at, place] / ONE, arm)
+    return Draw(chosen, chances[place] / ONE, arm)
 
 
 def _most_valuable(values: np.ndarray, action: np.ndarray, actions: int) -> np.ndarray:
@@ -138,15 +129,13 @@ def _most_valuable(values: np.ndarray, action: np.ndarray, actions: int) -> np.n
     found = np.full((len(values), actions), CLOSED, dtype=np.int16)
     for at in range(actions):
         columns = np.flatnonzero(action == at)
-        of_action = np.where(np.isfinite(values[:, columns]), values[:, columns], -np.inf)
-        best = of_action.argmax(axis=1)
-        is_open = np.isfinite(of_action[np.arange(len(values)), best])
-        found[is_open, at] = columns[best[is_open]]
+        own = np.where(np.isfinite(values[:, columns]), values[:, columns], -np.inf)
+        found[:, at] = np.where(np.isfinite(own.max(axis=1)), columns[own.argmax(axis=1)], CLOSED)
     return found
 
 
 class _Expected:
-    """How many contacts each column has at most, from counts of customers by open actions, rest and alternative."""
+    """Each column's expected contacts, from how many customers have which number of open actions, rest and alternative."""
 
     def __init__(
         self, alternatives: np.ndarray, opened: np.ndarray, rest: np.ndarray, floors: np.ndarray, columns: int
@@ -157,34 +146,36 @@ class _Expected:
         self.rest = np.bincount(kind, minlength=shape[0] * shape[1]).reshape(shape[:2])
         self.pairs = np.zeros(shape, dtype=np.int64)
         for column in alternatives.T:
-            is_open = column != CLOSED
-            flat = kind[is_open] * columns + column[is_open]
-            self.pairs += np.bincount(flat, minlength=self.pairs.size).reshape(shape)
+            cell = (kind * columns + column)[column != CLOSED]
+            self.pairs += np.bincount(cell, minlength=self.pairs.size).reshape(shape)
 
     def contacts(self, caps: np.ndarray) -> np.ndarray:
-        """Return each column's expected contacts, rounded up, when no chance of it exceeds its cap."""
+        """Return the contacts of each column, rounded up, where none of its chances as an alternative exceeds its cap."""
         explored = self.pairs * np.minimum(self.floors[:, None], caps)[:, None, :]
-        rests = self.rest * (ONE - self.floors[:, None]) - explored.sum(axis=2)
-        whole: np.ndarray = -(-(explored.sum(axis=(0, 1)) + rests.sum(axis=0)[1:]) // ONE)
+        rest = self.rest * (ONE - self.floors[:, None]) - explored.sum(axis=2)
+        whole: np.ndarray = -(-(explored.sum(axis=(0, 1)) + rest.sum(axis=0)[1:]) // ONE)
         return whole
 
 
 def _highest_that_fit(expected: _Expected, use: np.ndarray, amount: np.ndarray) -> np.ndarray:
-    """Return the highest chance of each column: first equal among those of a limit that is short, then each alone."""
-    caps = np.full(use.shape[1], expected.floors.max())
-    while len(short := np.flatnonzero(use @ expected.contacts(caps) > amount)):
-        row = short[:1]
-        caps = _capped(
-            caps, use[row[0]] > 0, 0, lambda tried, row=row: use[row] @ expected.contacts(tried) <= amount[row]
-        )
-    for column in np.flatnonzero(caps < expected.floors.max()):
+    """Return the highest chance of each column: first equal in each limit that is short, then for each column alone."""
+
+    def short(caps: np.ndarray) -> np.ndarray:
+        over: np.ndarray = use @ expected.contacts(caps) > amount
+        return over
+
+    most = int(expected.floors.max())
+    caps = np.full(use.shape[1], most)
+    while (over := short(caps)).any():
+        row = int(over.argmax())
+        caps = _capped(caps, use[row] > 0, 0, lambda tried, at=row: not short(tried)[at])  # type: ignore[misc]
+    for column in np.flatnonzero(caps < most):
         alone = np.arange(len(caps)) == column
-        wanted = np.where(alone, expected.floors.max(), caps)
-        caps = _capped(wanted, alone, int(caps[column]), lambda tried: (use @ expected.contacts(tried) <= amount).all())
+        caps = _capped(np.where(alone, most, caps), alone, int(caps[column]), lambda tried: not short(tried).any())
     return caps
 
 
-def _capped(wanted: np.ndarray, among: np.ndarray, low: int, fits: Callable[[np.ndarray], Any]) -> np.ndarray:
+def _capped(wanted: np.ndarray, among: np.ndarray, low: int, fits: Callable[[np.ndarray], bool]) -> np.ndarray:
     """Cap the chances wanted of some columns by the highest one that fits, by halving; ``low`` fits."""
     high = int(wanted[among].max())
     while low < high:
