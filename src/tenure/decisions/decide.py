@@ -74,15 +74,15 @@ def decide(
         explore=policy.rules.explore,
         explore_total=policy.rules.explore_total,
         uniform=uniform,
-        seed=int(sha256((seed or moment.ids([""])[0]).encode()).hexdigest()[:15], 16),
         later=drawn.later,
     )
-    best, chosen = drawn.column(made.best.choice), drawn.column(made.drawn.chosen)
+    draw = made.draw(seed=int(sha256((seed or moment.ids([""])[0]).encode()).hexdigest()[:15], 16))
+    best, chosen = drawn.column(made.best.choice), drawn.column(draw.chosen)
     _explain(candidates, best, is_candidate)
-    arm = made.drawn.arm.astype(object)
-    arm[drawn.waits(made.drawn.chosen)] = None
+    arm = draw.arm.astype(object)
+    arm[drawn.waits(draw.chosen)] = None
     # Of what was withheld the row says what it was.
-    table = pd.DataFrame({"column": np.where(arm == WITHHELD, best, chosen), "arm": arm, "chance": made.drawn.chance})
+    table = pd.DataFrame({"column": np.where(arm == WITHHELD, best, chosen), "arm": arm, "chance": draw.chance})
     table.loc[table["arm"].isna(), "chance"] = np.nan
     charge = sum((made.best.prices[limit.name] * limit.use for limit in limits), np.zeros(len(candidates.columns)))
     table["price_paid"] = np.append(charge, 0.0)[np.where(np.isin(arm, [WITHHELD]), -1, chosen)]
@@ -95,7 +95,8 @@ def decide(
     parts = [ledger_table(moment, rows, listed)]
     if len(service):
         parts.append(ledger_table(moment, service, pa.array([[]] * len(service), listed.type)))
-    prices = [(limit.name, limit.amount, made.used[limit.name], made.best.prices[limit.name]) for limit in limits]
+    taken = np.bincount(chosen[chosen >= 0], minlength=len(candidates.columns))
+    prices = [(limit.name, limit.amount, float(limit.use @ taken), made.best.prices[limit.name]) for limit in limits]
     return Decided(
         pa.concat_tables(parts),
         pd.DataFrame(prices, columns=["limit", "amount", "used", "price"]),

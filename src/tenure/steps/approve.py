@@ -94,7 +94,7 @@ def answer(
     with session.writing("answer"):
         append_events(session.workspace, source, events)
         write_day(session, policy)
-    return Answered(dict(events["event"].value_counts()), session.output)
+    return Answered({str(event): int(count) for event, count in events["event"].value_counts().items()}, session.output)
 
 
 def _decisions(session: Session) -> pd.DataFrame:
