@@ -178,7 +178,7 @@ def refuse_by_history(
             "unsubscribed",
         )
         _refuse(candidates, to_a_person, place, "a complaint: to a person first")
-        _refuse(candidates, ids.isin(history.waiting).to_numpy(), place, "waits for approval")
+        _refuse(candidates, ids.isin(history.waiting["customer_id"]).to_numpy(), place, "waits for approval")
         _refuse(candidates, capped, place, "contact cap reached")
         if action.rest_days:
             # What was withheld rests as if it had been sent: else tomorrow would undo what chance kept apart.

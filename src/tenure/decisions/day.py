@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import UsageError
 from tenure.core.workspace import Workspace
-from tenure.decisions.action import Policy
+from tenure.decisions.action import NOTHING, Policy
 from tenure.decisions.candidates import Asked, find_candidates, gate_table, refuse_by_history, refuse_unscored
 from tenure.decisions.decide import decide
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.history import contaminated, first_names, history_of, taken_up
 from tenure.decisions.hold_out import HoldOut
-from tenure.decisions.ledger import SCHEDULE, decision_files, next_file, read_decisions, write_decisions
+from tenure.decisions.ledger import (
+    BEST,
+    HOLD_OUT,
+    SCHEDULE,
+    WITHHELD,
+    decision_files,
+    next_file,
+    read_decisions,
+    write_decisions,
+)
 from tenure.decisions.measured import read_effects
 from tenure.decisions.rows import Moment, sending
 from tenure.decisions.triggers import find_followed, find_triggered
@@ -30,6 +42,9 @@ from tenure.scoring.ledger import MANUAL, SCHEDULED
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
+
+# How far back contacts are looked for that should not have been sent.
+CONTAMINATION_DAYS = 31
 
 
 @dataclass(frozen=True)
@@ -74,12 +89,14 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     """
     workspace, source, policy, as_of = deciding.workspace, deciding.source, deciding.policy, asked.facts.as_of
     files = decision_files(workspace, source, deciding.lived)
+    if deciding.kind == MANUAL:  # a draft of the day as if nobody had decided on it
+        files = [path for path in files if path.parent.name < f"as_of={as_of}"]
     if files and (last := files[-1].parent.name.removeprefix("as_of=")) > str(as_of):
         raise UsageError(
             f"{source}: decisions stand for {last}, after {as_of}. Expected that day or a later one: "
             "what was sent since is not known at an earlier one."
         )
-    decided = read_decisions(workspace, source, deciding.lived)
+    decided = _decided(deciding, as_of, pc.field("action") != NOTHING)
     measured = _of_labels(read_effects(workspace, source, as_of))
     key = policy.fingerprint(models=dict(deciding.models), measured=measured.to_json(orient="records"))
     moment = Moment(source, as_of, deciding.now, key, _now(deciding) if since_last else SCHEDULE)
@@ -94,7 +111,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     values = values_of(candidates, deciding.targets, measured, taken_up(history, decided))
     hold_out = HoldOut.read(deciding.folder / f"hold_out-{deciding.lived}.json", source)
     hold_out = hold_out.until(as_of, policy.rules.hold_out)
-    keys = first_names(decided, identity_before(deciding.staged.identity_events, as_of))
+    keys = _first_names(deciding, as_of)
     held = hold_out.held(candidates.customers["customer_id"].tolist(), as_of, keys)
     is_wave = not since_last and len({path.parent for path in files}) < policy.rules.waves
     made = decide(moment, policy, candidates, values, held, history, uniform=is_wave, seed=seed)
@@ -107,11 +124,30 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     facts_of_it = {
         "value": made.value, "bound": made.bound, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
         "unknown_contacts": history.unknown, "expired": dict(triggered.expired), "measured": sorted(measured["action"]),
-        "contaminated": contaminated(history, decided), "held_share": hold_out.share(as_of),
+        "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
         "gates": gate_table(candidates).to_dict("records"), "prices": made.prices.to_dict("records"),
     }  # fmt: skip
     write_decisions(path, made.rows, facts_of_it)
     return path
+
+
+def _decided(deciding: Deciding, as_of: date, where: pc.Expression, **which: Any) -> pd.DataFrame:
+    if deciding.kind == MANUAL:
+        which |= {"before": as_of}
+    return read_decisions(deciding.workspace, deciding.source, deciding.lived, where=where, **which)
+
+
+def _kept_back(deciding: Deciding, as_of: date) -> pd.DataFrame:
+    """Read the decisions to send nothing of the last weeks: by hold-out, or by chance."""
+    since = as_of - timedelta(days=CONTAMINATION_DAYS)
+    found = _decided(deciding, as_of, pc.field("arm") != BEST, since=since)
+    return found[found["arm"].isin([HOLD_OUT, WITHHELD])]
+
+
+def _first_names(deciding: Deciding, as_of: date) -> dict[str, str]:
+    persons = identity_before(deciding.staged.identity_events, as_of)
+    members = pa.array({*persons, *persons.values()}, pa.string())
+    return first_names(_decided(deciding, as_of, pc.field("customer_id").isin(members)), persons) if persons else {}
 
 
 def _of_labels(effects: pd.DataFrame) -> pd.DataFrame:

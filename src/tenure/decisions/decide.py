@@ -147,7 +147,8 @@ def _limits(
     policy: Policy, candidates: Candidates, values: Values, history: History, sends_on: pd.Timestamp
 ) -> tuple[Limit, ...]:
     """Give what is left of the budget and the capacities of the day on which is sent."""
-    gone = history.contacts[history.contacts["on"] == sends_on]
+    taken = pd.concat([history.contacts, history.waiting])
+    gone = taken[taken["on"] == sends_on]
     columns = candidates.columns
     found = []
     if policy.rules.budget is not None:

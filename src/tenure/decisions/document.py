@@ -39,7 +39,7 @@ def _at_most(given: dict[str, int]) -> dict[int, int]:
 
 _TRIGGER: Any = table("on", {"table": str, "expression": str, "days": DAYS})
 TRIGGER: Any = Annotated[_TRIGGER, AfterValidator(lambda given: _made(Trigger, given, "table", "expression"))]
-FOLLOW = Annotated[
+FOLLOW: Any = Annotated[
     table("then", {"action": str, "after_days": DAYS, "unless": TRIGGER}),
     AfterValidator(lambda given: _made(Follow, given, "action", "after_days")),
 ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
 
-from tenure.decisions.ledger import HOLD_OUT, WITHHELD, sent
+from tenure.decisions.ledger import WITHHELD, sent
 from tenure.snapshots.engines.facts_at import FactsAt
 
 # Fewer contacts do not tell how many take an offer.
 FEWEST_TAKEN = 30
+CONTACTS = ["customer_id", "on", "action", "channel", "is_service", "cost"]
 CONTACT = ("decision_id", "campaign_id", "offer", "channel", "arm", "assigned", "status")
 
 
@@ -21,14 +22,14 @@ class History:
     """``contacts``: customer_id, on (day), action (null: of no action of ours), channel, is_service, cost.
 
     ``withheld``: customer_id, action, on: what chance kept back. ``came_back``: what the company's own contacts say: customer_id, on, decision_id (null: of no decision), status,
-    is_sent. ``waiting``: customers with a proposal that nobody has approved or rejected, and that has not expired.
+    is_sent. ``waiting``: as contacts, the proposals that nobody has approved or rejected, and that have not expired.
     ``since``: the first decision day. ``unknown``: contacts that name a decision nobody took.
     """
 
     contacts: pd.DataFrame
     withheld: pd.DataFrame
+    waiting: pd.DataFrame
     came_back: pd.DataFrame
-    waiting: Collection[str]
     since: date | None
     unknown: int
 
@@ -45,20 +46,22 @@ def history_of(facts: FactsAt, decided: pd.DataFrame) -> History:
     A contact belongs to the decision it names; without an id to the newest decision of the same customer and action
     (``campaign_id`` or ``offer``) whose time to send it lies in. Whoever was in a control group was sent nothing.
     """
-    own = sent(decided).assign(on=lambda table: pd.to_datetime(table["send_from"]).dt.normalize())
+    own = sent(decided).rename(columns={"sent_on": "on"})
     since = None if decided.empty else min(decided["as_of"])
     came_back, unknown = _came_back(facts, decided) if "contacts" in facts.tables else (_nothing_back(), 0)
     # What a customer did with a contact is a row of its own, and no further contact.
     is_new = came_back["is_sent"] & came_back["status"].fillna("sent").eq("sent")
-    others = came_back[came_back["decision_id"].isna() & is_new]
-    others = others.assign(action=None, is_service=False, cost=0.0)
-    shown = ["customer_id", "on", "action", "channel", "is_service", "cost"]
-    parts = [part[shown] for part in (own, others) if len(part)]
-    contacts = pd.concat(parts, ignore_index=True) if parts else own[shown]
-    withheld = decided.loc[decided["arm"] == WITHHELD, ["customer_id", "action", "send_from"]]
-    withheld = withheld.assign(on=pd.to_datetime(withheld["send_from"]).dt.normalize())
-    is_waiting = (decided["status"] == "proposed") & (decided["send_until"] >= pd.Timestamp(facts.as_of))
-    return History(contacts, withheld, came_back, set(decided.loc[is_waiting, "customer_id"]), since, unknown)
+    others = came_back[came_back["decision_id"].isna() & is_new].assign(action=None, is_service=False, cost=0.0)
+    waiting = decided[(decided["status"] == "proposed") & (decided["send_until"] >= pd.Timestamp(facts.as_of))]
+    withheld = decided[decided["arm"] == WITHHELD]
+    return History(
+        pd.concat([own[CONTACTS], others[CONTACTS]] if len(others) else [own[CONTACTS]], ignore_index=True),
+        withheld.rename(columns={"sent_on": "on"})[["customer_id", "action", "on"]],
+        waiting.rename(columns={"sent_on": "on"})[CONTACTS],
+        came_back,
+        since,
+        unknown,
+    )
 
 
 def taken_up(history: History, decided: pd.DataFrame) -> dict[str, float]:
@@ -71,28 +74,24 @@ def taken_up(history: History, decided: pd.DataFrame) -> dict[str, float]:
     return dict(by_action.loc[by_action["size"] >= FEWEST_TAKEN, "mean"])
 
 
-def contaminated(history: History, decided: pd.DataFrame) -> tuple[int, int]:
-    """Count the decisions to send nothing, by hold-out or chance, whose customer got something all the same. => those, of how many"""
-    kept = decided[decided["arm"].isin((HOLD_OUT, WITHHELD))]
-    back = history.came_back
-    broken = back.loc[back["is_sent"] & back["decision_id"].isin(kept["decision_id"]), "decision_id"]
-    strays = back[back["is_sent"] & back["decision_id"].isna()]
-    days = kept[["decision_id", "customer_id"]].assign(on=pd.to_datetime(kept["send_from"]).dt.normalize())
-    met = days.merge(strays[["customer_id", "on"]], on=["customer_id", "on"])
+def contaminated(history: History, kept: pd.DataFrame) -> tuple[int, int]:
+    """Count the decisions to send nothing whose customer got something all the same. => those, of how many"""
+    back = history.came_back[history.came_back["is_sent"]]
+    broken = back.loc[back["decision_id"].isin(kept["decision_id"]), "decision_id"]
+    strays = back.loc[back["decision_id"].isna(), ["customer_id", "on"]]
+    met = kept.merge(strays, left_on=["customer_id", "sent_on"], right_on=["customer_id", "on"])
     return len({*broken, *met["decision_id"]}), len(kept)
 
 
 def first_names(decided: pd.DataFrame, persons: Mapping[str, str]) -> dict[str, str]:
     """Map each person of several ids to the one that was decided on first: its assignment to the hold-out is kept.
 
-    ``persons``: customer => the person they are.
+    ``decided``: customer_id, as_of. ``persons``: customer => the person they are.
     """
-    if not persons or decided.empty:
-        return {}
     first = decided.groupby("customer_id")["as_of"].min()
-    members = pd.DataFrame({"member": [*persons, *persons.values()], "person": [*persons.values()] * 2})
-    members["seen"] = members["member"].map(first)
-    known = members.dropna().sort_values(["seen", "member"]).drop_duplicates("person")
+    members = pd.DataFrame({"member": [*persons, *persons.values()], "person": [*persons.values()] * 2}, dtype=str)
+    seen = members.merge(first.rename("seen"), left_on="member", right_index=True)
+    known = seen.sort_values(["seen", "member"]).drop_duplicates("person")
     return dict(zip(known["person"], known["member"], strict=True))
 
 

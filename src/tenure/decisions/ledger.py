@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from tenure.core.atomic_files import replaced_file
@@ -91,27 +92,30 @@ def read_decisions(
     kind: str,
     *,
     as_of: date | None = None,
-    until: date | None = None,
+    before: date | None = None,
+    since: date | None = None,
+    where: pc.Expression | None = None,
     columns: Sequence[str] = SHORT,
 ) -> pd.DataFrame:
     """Read the decisions of a kind of run as they stand: with what was approved, rejected and drawn since.
 
-    ``as_of``: of that day alone; ``until``: of no later day.
+    ``as_of``: of that day alone; ``before`` and ``since``: of days before one, and from one on; ``where``: of those rows.
 
-    => one row per decision: ``columns`` (by default all but the candidates) and ``status``: decided, or of what waits
-    for a person: proposed, rejected, drawn. A proposal has neither arm nor chance until it is drawn.
+    => one row per decision: ``columns`` (by default all but the candidates), ``status`` (decided, or of what waits for a
+    person: proposed, rejected, drawn) and ``sent_on``, its day. A proposal has neither arm nor chance until it is drawn.
     """
     files = decision_files(workspace, source, kind, as_of)
-    kept = [path for path in files if until is None or path.parent.name <= f"as_of={until}"]
-    parts = [pq.ParquetFile(path).read(columns=list(columns)).to_pandas() for path in kept]
-    found = pd.concat(parts, ignore_index=True) if parts else SCHEMA.empty_table().select(list(columns)).to_pandas()
-    return _as_they_stand(found, read_events(workspace, source))
+    first, end = f"as_of={since or ''}", f"as_of={before or '~'}"
+    kept = [path for path in files if first <= path.parent.name < end]
+    dataset = pa.dataset.dataset([str(path) for path in kept], schema=SCHEMA, format="parquet")
+    names = list(dict.fromkeys([*columns, "decision_id", "as_of", "send_from", "arm"]))
+    table = dataset.to_table(columns=names, filter=where) if kept else SCHEMA.empty_table().select(names)
+    return _as_they_stand(table.to_pandas(), read_events(workspace, source))
 
 
 def _as_they_stand(found: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    if "arm" not in found:
-        return found
     found["status"] = found["arm"].isna().map({True: "proposed", False: "decided"})
+    found["sent_on"] = pd.to_datetime(found["send_from"]).fillna(pd.to_datetime(found["as_of"])).dt.normalize()
     last = events[events["event"].isin([REJECTED, DRAWN])].drop_duplicates("decision_id", keep="last")
     last = last.set_index("decision_id")
     at = found["decision_id"].isin(last.index) & (found["status"] == "proposed")
@@ -119,6 +123,7 @@ def _as_they_stand(found: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     for name, column in (("arm", "arm"), ("chance", "chance"), ("status", "event")):
         if name in found:
             found.loc[at, name] = own[column].to_numpy()
+    found.loc[at, "sent_on"] = pd.to_datetime(own["at"]).dt.normalize().to_numpy()
     return found
 
 

@@ -144,7 +144,8 @@ def service_rows(
 
 def candidate_lists(candidates: Candidates, values: Values) -> pa.Array:
     """Give the candidates of each customer with their values, and why each was refused: a list per customer."""
-    at = candidates.refused != NO_CANDIDATE
+    marketing = np.array([not action.service for action, _ in candidates.columns], dtype=bool)
+    at = (candidates.refused != NO_CANDIDATE) & marketing
     _, place = np.nonzero(at)
     offsets = np.concatenate([[0], at.sum(axis=1).cumsum()]).astype(np.int32)
     actions = pa.array([action.name for action, _ in candidates.columns], pa.string())

@@ -94,7 +94,7 @@ def find_followed(facts: FactsAt, policy: Policy, history: History, day: date) -
     for first in policy.actions.values():
         if (then := first.then) is None:
             continue
-        due = _due(first, then, policy.actions[then.action], history.contacts, day)
+        due = _due(first, then, policy.actions[then.action], history, day)
         if then.unless and then.unless.table in facts.tables and len(due):
             due = due[~due["customer_id"].isin(_since(facts, then.unless, due))]
         former = followed.get(then.action, pd.Series(dtype=str))
@@ -102,12 +102,19 @@ def find_followed(facts: FactsAt, policy: Policy, history: History, day: date) -
     return followed
 
 
-def _due(first: Action, then: Follow, after: Action, contacts: pd.DataFrame, day: date) -> pd.DataFrame:
-    newest = contacts[contacts["action"] == first.name].groupby("customer_id")["on"].max().rename("on").reset_index()
+def _due(first: Action, then: Follow, after: Action, history: History, day: date) -> pd.DataFrame:
+    newest = (
+        history.contacts[history.contacts["action"] == first.name]
+        .groupby("customer_id")["on"]
+        .max()
+        .rename("on")
+        .reset_index()
+    )
     latest = pd.Timestamp(day) - timedelta(days=then.after_days)
     is_due = (newest["on"] <= latest) & (newest["on"] > latest - timedelta(days=after.expires_after))
     due = newest[is_due]
-    done = contacts[contacts["action"] == then.action].groupby("customer_id")["on"].max().rename("done").reset_index()
+    after_it = pd.concat([history.contacts, history.withheld, history.waiting])
+    done = after_it[after_it["action"] == then.action].groupby("customer_id")["on"].max().rename("done").reset_index()
     joined = due.merge(done, on="customer_id", how="left")
     return joined[~(joined["done"] >= joined["on"])]
 

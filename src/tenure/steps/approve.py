@@ -89,8 +89,9 @@ def answer(
         raise UsageError("No decision is named. Expected ids, --csv queue.csv or --all.")
     today = check_as_of(session.staged, None)
     consents = _consents(session, today)
-    now = datetime.now(UTC).replace(tzinfo=None)
-    events = events_of_answers(policy, decisions, answers, consents, today=today, at=now, by=by)
+    # The business's day, at the hour of the clock: what is approved today goes out today.
+    at = datetime.combine(today, datetime.now(UTC).time())
+    events = events_of_answers(policy, decisions, answers, consents, today=today, at=at, by=by)
     with session.writing("answer"):
         append_events(session.workspace, source, events)
         write_day(session, policy)

@@ -110,8 +110,11 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
     with _asked(session) as asked:
         exceptions = find_exceptions(asked)
-        deliver(session.output, decisions, exceptions, lists_of(policy, asked))
+        audiences = lists_of(policy, asked)
     day = DecisionDay(policy, decisions, made, exceptions, [*_problems(policy, made, decisions)])
+    if kind == MANUAL:  # a draft: nothing leaves the house
+        return day
+    deliver(session.output, decisions, exceptions, audiences)
     save_problems(day.problems, session.output / DECISION_PROBLEMS)
     page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "decisions.html", page)
