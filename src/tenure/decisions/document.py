@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -115,6 +116,18 @@ def read_policy(source: Source) -> Policy:
     if problems:
         raise DefinitionError(refusal(source.where, problems))
     return Policy(rules, channels, actions, audiences)
+
+
+def check_policy(source: Source) -> None:
+    """Check what a source says of its actions, before anything is staged; one that says nothing is right.
+
+    Raises
+    ------
+    DefinitionError : as ``read_policy``.
+    """
+    if any(getattr(source, name) for name in SECTIONS):
+        with suppress(NotEnoughDataError):
+            read_policy(source)
 
 
 def _actions(given: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[str, Action]:
