@@ -5,13 +5,13 @@ The rules are those of the design alone. Where it leaves room, only what is wron
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, time
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-
 from company import NAME, Company, midnight
+
 from tenure.decisions.action import Action, Policy
 from tenure.decisions.ledger import read_events
 
@@ -49,8 +49,14 @@ class Lived:
         """Decisions that act, with ``as_of`` and ``on`` (the day of sending) as times, ``was_sent``, ``decided_on``."""
         rows = self.ledger[self.ledger["action"].ne("nothing")].drop(columns="candidates", errors="ignore").copy()
         rows["as_of"] = pd.to_datetime(rows["as_of"])
-        drawn = self.events[self.events["event"] == "drawn"] if len(self.events) else pd.DataFrame(columns=["decision_id", "at"])
-        at = pd.to_datetime(rows["decision_id"].map(drawn.drop_duplicates("decision_id").set_index("decision_id")["at"]))
+        drawn = (
+            self.events[self.events["event"] == "drawn"]
+            if len(self.events)
+            else pd.DataFrame(columns=["decision_id", "at"])
+        )
+        at = pd.to_datetime(
+            rows["decision_id"].map(drawn.drop_duplicates("decision_id").set_index("decision_id")["at"])
+        )
         rows["drawn_on"] = at.dt.normalize()
         rows["decided_on"] = rows["drawn_on"].fillna(rows["as_of"])
         late = rows["drawn_on"].map(self.next_open, na_action="ignore")
@@ -58,6 +64,10 @@ class Lived:
         rows["on"] = planned.where(late.isna() | (late <= planned), late).astype("datetime64[us]")
         rows["was_sent"] = rows["status"].isin(["decided", "drawn"]) & rows["arm"].isin(SENT)
         rows["reserves"] = rows["was_sent"] | rows["status"].isin(["proposed", "rejected", "drawn"])
+        answered = self.events[self.events["event"].isin(["approved", "rejected"])] if len(self.events) else drawn
+        rows["answered_on"] = pd.to_datetime(
+            rows["decision_id"].map(answered.set_index("decision_id")["at"])
+        ).dt.normalize()
         return rows
 
     def next_open(self, day: pd.Timestamp) -> pd.Timestamp:
@@ -75,9 +85,11 @@ class Lived:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """Contacts that surely count and are not of our decisions, with the day ``on`` and ``known`` (from the day after)."""
+        """Contacts that surely count and are not of our decisions, with the day ``on``."""
         rows = self.company.contacts
-        rows = rows[rows["own"].isna() & rows["arm"].ne("control") & (rows["status"].isna() | (rows["status"] == "sent"))]
+        rows = rows[
+            rows["own"].isna() & rows["arm"].ne("control") & (rows["status"].isna() | (rows["status"] == "sent"))
+        ]
         return rows.assign(on=rows["occurred_at"].dt.normalize())
 
     @cached_property
@@ -108,7 +120,7 @@ def contact_caps_hold_in_every_window(lived: Lived) -> Iterator[str]:
                 since = row.on - (days - 1) * DAY
                 count = own["on"].between(since, row.on).sum()
                 if past is not None:
-                    count += (past["on"].between(since, row.on) & (past["known_at"] < row.decided_on)).sum()
+                    count += (past["on"].between(since, row.on) & (past["usable"] <= row.as_of)).sum()
                 if count > most:
                     late = f" (approved on {row.drawn_on:%Y-%m-%d})" if row.status == "drawn" else ""
                     yield f"{count} contacts in {days} days, {most} at most: {told(row)}{late}"
@@ -120,7 +132,9 @@ def nobody_is_contacted_without_consent(lived: Lived) -> Iterator[str]:
         if not channel.consent:
             continue
         for day in {row.as_of.date(), row.decided_on.date()}:
-            word = lived.consents[day].get(channel.consent_column, pd.Series(dtype="boolean")).get(row.customer_id, pd.NA)
+            word = (
+                lived.consents[day].get(channel.consent_column, pd.Series(dtype="boolean")).get(row.customer_id, pd.NA)
+            )
             if word is pd.NA or not word:
                 yield f"{told(row)}: consent was {word} as known on {day}"
 
@@ -129,8 +143,9 @@ def nobody_is_contacted_after_an_unsubscription(lived: Lived) -> Iterator[str]:
     contacts, words = lived.company.contacts, lived.company.facts["customers"]
     gone = contacts[contacts["status"] == "unsubscribed"]
     for row in lived.sends.itertuples():
-        own = gone[(gone["customer_id"] == row.customer_id) & (gone["channel"] == row.channel) & (gone["known_at"] < row.as_of)]
-        own = own[own["occurred_at"] < row.as_of]
+        own = gone[
+            (gone["customer_id"] == row.customer_id) & (gone["channel"] == row.channel) & (gone["usable"] <= row.as_of)
+        ]
         if own.empty:
             continue
         column = lived.policy.channels[row.channel].consent_column
@@ -141,23 +156,32 @@ def nobody_is_contacted_after_an_unsubscription(lived: Lived) -> Iterator[str]:
 
 def who_complained_is_left_to_a_person(lived: Lived) -> Iterator[str]:
     contacts, tickets = lived.company.contacts, lived.company.facts["support_tickets"]
-    bad = pd.concat([contacts[contacts["status"] == "complained"], tickets[tickets["event"] == "reopened"]])
+    tickets = tickets[tickets["event"] == "reopened"]
+    tickets = tickets.assign(usable=tickets["known_at"].dt.normalize() + DAY)
+    bad = pd.concat([contacts[contacts["status"] == "complained"], tickets])
     for row in lived.sends.itertuples():
-        own = bad[(bad["customer_id"] == row.customer_id) & (bad["known_at"] < row.as_of)]
+        own = bad[(bad["customer_id"] == row.customer_id) & (bad["usable"] <= row.as_of)]
         if own["occurred_at"].between(row.as_of - 6 * DAY, row.as_of, inclusive="left").any():
             yield f"{told(row)}: complained on {own['occurred_at'].max():%Y-%m-%d}"
 
 
 def nobody_held_out_is_contacted(lived: Lived) -> Iterator[str]:
+    """Nor when it is approved or sent later than it was decided, in another month."""
+    held: dict[int, set[str]] = {}
+    for day, who in lived.held.items():
+        held[months(day)] = held.get(months(day), set()) | who
     for row in lived.sends.itertuples():
-        for day in {row.as_of.date(), row.decided_on.date()}:
-            if row.customer_id in lived.held.get(day, ()):
+        for day in {row.as_of.date(), row.decided_on.date(), row.on.date()}:
+            if row.customer_id in held.get(months(day), ()):
                 yield f"{told(row)}: held out on {day}"
 
 
 def the_hold_out_lasts(lived: Lived) -> Iterator[str]:
     """Within a month nobody comes or goes; who joins after the first month stays at least twelve."""
-    scored = {day: set(rows["customer_id"]) for day, rows in lived.ledger.groupby(pd.to_datetime(lived.ledger["as_of"]).dt.date)}
+    scored = {
+        day: set(rows["customer_id"])
+        for day, rows in lived.ledger.groupby(pd.to_datetime(lived.ledger["as_of"]).dt.date)
+    }
     since: dict[str, date] = {}
     for before, day in zip(lived.days, lived.days[1:], strict=False):
         was, now = lived.held.get(before, set()), lived.held.get(day, set())
@@ -205,9 +229,12 @@ def capacities_hold_on_each_day_of_sending(lived: Lived) -> Iterator[str]:
             if most is None:
                 continue
             for day in rows.loc[~rows["is_service"], "as_of"].unique():
-                count = (rows["as_of"] <= day).sum()
+                # Of what was proposed before, what was refused or withheld until then takes none.
+                freed = ~rows["was_sent"] & (rows["answered_on"] < day)
+                before = rows[(rows["as_of"] < day) & ~freed & ~(rows["send_until"] < day)]
+                today = rows[rows["as_of"] == day]
+                count, service = len(before) + len(today), before["is_service"].sum() + today["is_service"].sum()
                 if count > most:
-                    service = (rows["is_service"] & (rows["as_of"] <= day)).sum()
                     yield f"{count} by {kind} {name} on {on:%Y-%m-%d} (as of {day:%Y-%m-%d}), {most} at most; {service} are service"
 
 
@@ -237,7 +264,8 @@ def nothing_is_sent_in_quiet_times(lived: Lived) -> Iterator[str]:
         for what in (row.send_from, row.send_until):
             if WEEK[what.weekday()] in quiet or not since <= what.time() <= until:
                 yield f"{told(row)}: {what}"
-        if not row.send_from < row.send_until or row.send_from < row.as_of:
+        one_day = row.send_from.date() == row.send_until.date() or not quiet
+        if not row.send_from < row.send_until or row.send_from < row.as_of or (row.was_sent and not one_day):
             yield f"{told(row)}: from {row.send_from} until {row.send_until}"
 
 
@@ -246,7 +274,7 @@ def an_action_rests(lived: Lived) -> Iterator[str]:
         rest = lived.policy.actions[action].rest_days
         past = lived.history[(lived.history["customer_id"] == who) & (lived.history["campaign_id"] == action)]
         for row in own.itertuples():
-            seen = past.loc[past["known_at"] < row.decided_on, "on"]
+            seen = past.loc[past["usable"] <= row.as_of, "on"]
             others = pd.concat([seen, own.loc[own["on"] < row.on, "on"]])
             gap = (row.on - others.max()).days if len(others) else rest
             if gap < rest or (rest and (own["on"] == row.on).sum() > 1):
@@ -257,12 +285,16 @@ def every_refusal_has_a_reason(lived: Lived) -> Iterator[str]:
     for row in lived.ledger[~lived.ledger["is_service"].astype(bool)].itertuples():
         candidates = listed(row)
         for one in candidates:
+            if lived.policy.actions[one["action"]].service:
+                continue
             chosen = (one["action"], one["channel"]) == (row.action, row.channel)
             if not chosen and not one["refused_because"]:
                 yield f"{row.customer_id} as of {row.as_of}, {row.arm} {row.action}: {one['action']} by {one['channel']}"
             if chosen and one["refused_because"]:
                 yield f"{row.customer_id} as of {row.as_of}: {row.action} was chosen and refused: {one['refused_because']}"
-        if row.action != "nothing" and (row.action, row.channel) not in {(one["action"], one["channel"]) for one in candidates}:
+        if row.action != "nothing" and (row.action, row.channel) not in {
+            (one["action"], one["channel"]) for one in candidates
+        }:
             yield f"{row.customer_id} as of {row.as_of}: {row.action} was chosen and no candidate"
 
 
@@ -291,7 +323,7 @@ def a_proposal_is_sent_once_after_its_approval(lived: Lived) -> Iterator[str]:
         elif "drawn" in words and (own["at"].iloc[1] < own["at"].iloc[0] or rows.loc[name, "status"] != "drawn"):
             yield f"{name}: drawn before it was approved"
         if "drawn" in words:
-            age = (own["at"].iloc[-1].date() - pd.Timestamp(rows.loc[name, "as_of"]).date()).days
+            age = (own["at"].iloc[-1].date() - rows.loc[name, "send_from"].date()).days
             if age > lived.policy.actions[rows.loc[name, "action"]].expires_after:
                 yield f"{name}: drawn {age} days after it was proposed"
     asked = lived.ledger[lived.ledger["tier"].eq("approve") & ~lived.ledger["is_service"].astype(bool)]
@@ -321,7 +353,11 @@ def _opened_wrongly(lived: Lived, action: Action, facts: pd.DataFrame) -> Iterat
         if action.name in names:
             found.setdefault(pd.Timestamp(row.as_of).date(), set()).add(row.customer_id)
     for before, day in zip(lived.days, lived.days[1:], strict=False):
-        new = facts[(facts["known_at"] >= midnight(before)) & (facts["known_at"] < midnight(day)) & (facts["occurred_at"] < midnight(day))]
+        new = facts[
+            (facts["known_at"] >= midnight(before))
+            & (facts["known_at"] < midnight(day))
+            & (facts["occurred_at"] < midnight(day))
+        ]
         age = (midnight(day) - new["occurred_at"].dt.normalize()).dt.days
         must = set(new.loc[age <= action.expires_after, "customer_id"]) & set(lived.company.consents(day).index)
         may = set(new.loc[age <= action.expires_after, "customer_id"])
@@ -337,13 +373,21 @@ def a_sequence_goes_on_once(lived: Lived) -> Iterator[str]:
             continue
         after = lived.acting[lived.acting["action"] == first.then.action]
         paid = lived.company.facts["payments"].query("status == 'succeeded'")
-        for who, begun in lived.acting[(lived.acting["action"] == first.name) & lived.acting["was_sent"]].groupby("customer_id"):
-            yield from _followed_wrongly(lived, first, begun, after[after["customer_id"] == who], paid[paid["customer_id"] == who])
-        for row in after[~after["customer_id"].isin(lived.acting.loc[lived.acting["action"] == first.name, "customer_id"])].itertuples():
+        for who, begun in lived.acting[(lived.acting["action"] == first.name) & lived.acting["was_sent"]].groupby(
+            "customer_id"
+        ):
+            yield from _followed_wrongly(
+                lived, first, begun, after[after["customer_id"] == who], paid[paid["customer_id"] == who]
+            )
+        for row in after[
+            ~after["customer_id"].isin(lived.acting.loc[lived.acting["action"] == first.name, "customer_id"])
+        ].itertuples():
             yield f"{told(row)}: after nothing"
 
 
-def _followed_wrongly(lived, first: Action, begun: pd.DataFrame, after: pd.DataFrame, paid: pd.DataFrame) -> Iterator[str]:
+def _followed_wrongly(
+    lived, first: Action, begun: pd.DataFrame, after: pd.DataFrame, paid: pd.DataFrame
+) -> Iterator[str]:
     wait = first.then.after_days * DAY
     if len(after) > len(begun):
         yield f"{told(after.iloc[-1])}: {len(after)} after {len(begun)}"
@@ -353,7 +397,9 @@ def _followed_wrongly(lived, first: Action, begun: pd.DataFrame, after: pd.DataF
             yield f"{told(row)}: {first.name} was sent on {begun['on'].min():%Y-%m-%d}"
             continue
         since = due["on"].max()
-        if ((paid["occurred_at"] >= since + DAY) & (paid["occurred_at"] < row.as_of) & (paid["known_at"] < row.as_of)).any():
+        if (
+            (paid["occurred_at"] >= since + DAY) & (paid["occurred_at"] < row.as_of) & (paid["known_at"] < row.as_of)
+        ).any():
             yield f"{told(row)}: paid since {since:%Y-%m-%d}"
     bounced = lived.company.contacts.query("status == 'bounced'")["own"]
     for row in begun[~begun["decision_id"].isin(bounced)].itertuples():

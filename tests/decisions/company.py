@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -55,30 +55,38 @@ class Company:
     reported: set[str] = field(default_factory=set)
     answered: list[dict] = field(default_factory=list)
     failed: dict[date, str] = field(default_factory=dict)
+    rest: int = 1  # every how many days is decided in the second half
 
     def __post_init__(self):
+        self.today = self.first
         self.facts = draw_facts(self.seed, self.customers, self.first, self.days)
         self.workspace = Workspace(self.root)
         self.stage()
 
     @property
     def contacts(self) -> pd.DataFrame:
-        """All contacts, with ``own``: the decision that a contact truly came of."""
-        back = pd.DataFrame(self.back, columns=[*self.facts["contacts"], "own"])
-        return pd.concat([self.facts["contacts"].assign(own=None), back], ignore_index=True)
+        """All contacts, with ``own``, the decision that each truly came of, and ``usable``, the first day that can know it."""
+        back = pd.DataFrame(self.back, columns=[*self.facts["contacts"], "own", "staged_on"])
+        both = pd.concat([self.facts["contacts"].assign(own=None), back], ignore_index=True)
+        both = both.astype({"occurred_at": "datetime64[us]", "known_at": "datetime64[us]"})
+        known = both["known_at"].dt.normalize() + pd.Timedelta(days=1)
+        both["usable"] = np.maximum(known, pd.to_datetime(both["staged_on"]).fillna(known))
+        return both.drop(columns="staged_on")
 
     def stage(self, known_before: date | None = None, root: Path | None = None):
         """Stage all facts, or in another workspace only those known before a day."""
         workspace = Workspace(root) if root else self.workspace
         raw = workspace.raw(NAME)
         raw.mkdir(parents=True, exist_ok=True)
-        for name, table in (self.facts | {"contacts": self.contacts.drop(columns="own")}).items():
+        for name, table in (self.facts | {"contacts": self.contacts.drop(columns=["own", "usable"])}).items():
             kept = table if known_before is None else table[table["known_at"] < midnight(known_before)]
             kept.to_csv(raw / f"{name}.csv", index=False)
         (raw / "source.toml").write_text(self.toml, encoding="utf-8")
         staged = stage_source(workspace, read_source(workspace, NAME))
         if root is None:
             self.staged, self.policy = staged, read_policy(staged.source)
+            for row in self.back:
+                row.setdefault("staged_on", self.today)
         return staged
 
     def consents(self, day: date) -> pd.DataFrame:
@@ -100,7 +108,9 @@ class Company:
             table[f"{target}_decile"] = np.ceil(rank * 10).astype("Int64")
             for number in (1, 2, 3):
                 table[f"{target}_reason_{number}"] = [f"reason {one}" for one in random.integers(0, 9, len(table))]
-            table[f"{target}_at_stake"] = np.where(random.random(len(table)) < 0.03, np.nan, random.gamma(2, 60, len(table)))
+            table[f"{target}_at_stake"] = np.where(
+                random.random(len(table)) < 0.03, np.nan, random.gamma(2, 60, len(table))
+            )
         return table
 
     def features(self, day: date) -> pd.DataFrame:
@@ -116,7 +126,7 @@ class Company:
             table.to_parquet(paths[-1], index=False)
         scored, features = (f"SELECT * FROM read_parquet('{path}')" for path in paths)
         targets = {name: target for name, target in targets_of(staged.source).items() if name in TARGETS}
-        now = datetime.combine(day, at, UTC)
+        now = datetime.combine(day, at)
         deciding = Deciding(workspace, staged, self.policy, targets, dict.fromkeys(TARGETS, "1"), kind, now)
         with facts_at(staged, day) as facts:
             return decide_moment(deciding, Asked(facts, scored, features), since_last=since_last)
@@ -137,7 +147,7 @@ class Company:
             answers = answers.drop_duplicates("decision_id")
         if answers.empty:
             return
-        at = datetime.combine(day, time(15), UTC)
+        at = datetime.combine(day, time(15))
         events = events_of_answers(self.policy, found, answers, self.consents(day), today=day, at=at, by="ann")
         append_events(self.workspace, NAME, events)
         self.answered += answers.to_dict("records")
@@ -146,7 +156,9 @@ class Company:
         """Let the channels report, with some delay, what was sent until a day: mostly by id, some not at all."""
         random = np.random.default_rng([self.seed, day.toordinal(), 3])
         found = self.ledger()
-        found = found[found["action"].ne("nothing") & found["status"].ne("proposed") & ~found["decision_id"].isin(self.reported)]
+        found = found[
+            found["action"].ne("nothing") & found["status"].ne("proposed") & ~found["decision_id"].isin(self.reported)
+        ]
         for row in found[found["send_from"] < midnight(day)].itertuples():
             self.reported.add(row.decision_id)
             if row.arm not in ("best", "explored") or random.random() < 0.1:
@@ -157,7 +169,9 @@ class Company:
                 "decision_id": row.decision_id if named else None, "own": row.decision_id,
             }  # fmt: skip
             when = max(row.send_from, midnight(day - timedelta(days=1)) if row.status == "drawn" else row.send_from)
-            fate = random.choice(["sent", None, "bounced", "complained", "unsubscribed", "taken"], p=[0.5, 0.25, 0.08, 0.02, 0.03, 0.12])
+            fate = random.choice(
+                ["sent", None, "bounced", "complained", "unsubscribed", "taken"], p=[0.5, 0.25, 0.08, 0.02, 0.03, 0.12]
+            )
             statuses = ["bounced"] if fate == "bounced" else ["sent", fate] if fate not in ("sent", None) else [fate]
             for later, status in enumerate(statuses):
                 occurred = when + pd.Timedelta(hours=1 + 3 * later)
@@ -167,14 +181,15 @@ class Company:
     def live(self) -> Iterator[date]:
         """Live day by day; each day's decisions stand when it is given."""
         for number in range(self.days):
-            day = self.first + timedelta(days=number)
+            day = self.today = self.first + timedelta(days=number)
             if number and number % self.restaged_every == 0:
                 self.stage()
-            try:
-                self.decide(day)
-            except Exception as error:
-                self.failed[day] = f"{type(error).__name__}: {error}"
-            yield day
+            if number < self.days // 2 or number % self.rest == 0:
+                try:
+                    self.decide(day)
+                except Exception as error:  # a day without decisions; the others can still be judged
+                    self.failed[day] = f"{type(error).__name__}: {error}"
+                yield day
             self.answer(day)
             self.report(day + timedelta(days=1))
 
@@ -195,7 +210,9 @@ def draw_facts(seed: int, customers: int, first: date, days: int) -> dict[str, p
         who = random.choice(ids, count) if who is None else who
         occurred = begin + pd.to_timedelta((random.random(len(who)) * length * latest * 86400).astype(int), unit="s")
         late = random.choice([0, 0, 0, 1, 2, 5, 12], len(who)) * 86400 + random.integers(0, 3600, len(who))
-        return pd.DataFrame({"customer_id": who, "occurred_at": occurred, "known_at": occurred + pd.to_timedelta(late, unit="s")})
+        return pd.DataFrame(
+            {"customer_id": who, "occurred_at": occurred, "known_at": occurred + pd.to_timedelta(late, unit="s")}
+        )
 
     def flags(count: int) -> list:
         return random.choice(np.array([True, False, None], dtype=object), count, p=[0.6, 0.15, 0.25])
@@ -207,12 +224,16 @@ def draw_facts(seed: int, customers: int, first: date, days: int) -> dict[str, p
     known["known_at"] = known["occurred_at"]
     joining = random.random(customers) < 0.08  # new customers, all through
     shift = pd.to_timedelta(random.integers(0, days, customers), unit="D") + pd.Timedelta(days=HISTORY_DAYS)
-    known.loc[joining, ["occurred_at", "known_at"]] = known.loc[joining, ["occurred_at", "known_at"]].add(shift[joining], axis=0)
+    known.loc[joining, ["occurred_at", "known_at"]] = known.loc[joining, ["occurred_at", "known_at"]].add(
+        shift[joining], axis=0
+    )
     changes = dated(max(4, customers * days // 120))
     people = pd.concat([known, changes], ignore_index=True)
     people = people.assign(**{name: flags(len(people)) for name in CONSENTS})
     started = known.assign(event="started", plan="basic", monthly_price=20, subscription_id=ids)
-    orders = numbered(dated(customers * length // 15), "order_id").assign(quantity=1, amount=lambda t: random.gamma(2, 20, len(t)).round(2))
+    orders = numbered(dated(customers * length // 15), "order_id").assign(
+        quantity=1, amount=lambda t: random.gamma(2, 20, len(t)).round(2)
+    )
     attempts = numbered(dated(customers * length // 60), "payment_id")
     attempts = attempts.assign(amount=20, status=random.choice(["failed", "succeeded"], len(attempts), p=[0.6, 0.4]))
     tickets = numbered(dated(max(4, customers * length // 200)), "ticket_id")
@@ -247,14 +268,36 @@ def draw_policy(seed: int, customers: int) -> str:
     conditions = ("lapse_decile <= 6", "churn_propensity > 0.1 AND visits_30d >= 2", "spend_90d > 30", "lapse_propensity > 0.05 OR churn_decile = 1")  # fmt: skip
     for number in range(1, int(random.integers(2, 6))):
         own = list(random.permutation(channels)[: int(random.integers(1, len(channels) + 1))])
-        lines += [f"[actions.act{number}]", 'says = "Try it"', f"channels = {json.dumps(own)}", f"rest_days = {pick([0, 3, 10, 20])}"]
+        lines += [
+            f"[actions.act{number}]",
+            'says = "Try it"',
+            f"channels = {json.dumps(own)}",
+            f"rest_days = {pick([0, 3, 10, 20])}",
+        ]
         lines += [pick(['moves = "lapse"', 'moves = "churn"', "worth = 3.5"])]
         lines += [SOLVED, "expires_after = 4"] if number == 2 else [f'when = "{pick(conditions)}"']
         lines += [f"effect = {pick([0.02, 0.1, 0.3])}", f"cost = {pick([0.0, 0.5, 1.5])}"]
         lines += [f"if_taken = {pick([0.0, 2.0])}", f"take_up = {pick([0.1, 0.5])}"]
-        lines += [f'tier = "{pick(["automatic", "sample", "approve"])}"'] if number > 1 else ['tier = "approve"']
+        lines += (
+            [f'tier = "{pick(["automatic", "sample", "approve"])}"']
+            if number != 1
+            else ['tier = "approve"', f"expires_after = {pick([3, 7])}"]
+        )
         lines += [f"per_day = {max(1, int(pick([4, 15]) * many))}"] if random.random() < 0.5 else []
-    lines += ["[actions.failed]", 'says = "Your payment failed"', FAILED, "expires_after = 4", "service = true", 'channels = ["email"]']
-    lines += [f"then = {{ after_days = {pick([1, 3])}, action = \"failed_again\", unless = {PAID} }}"]
-    lines += ["[actions.failed_again]", 'says = "It still fails"', "service = true", f'channels = ["{channels[-1]}"]', 'who = "success"']
+    lines += [
+        "[actions.failed]",
+        'says = "Your payment failed"',
+        FAILED,
+        "expires_after = 4",
+        "service = true",
+        'channels = ["email"]',
+    ]
+    lines += [f'then = {{ after_days = {pick([1, 3])}, action = "failed_again", unless = {PAID} }}']
+    lines += [
+        "[actions.failed_again]",
+        'says = "It still fails"',
+        "service = true",
+        f'channels = ["{channels[-1]}"]',
+        'who = "success"',
+    ]
     return "\n".join(lines) + "\n"
