@@ -9,7 +9,7 @@ from tables import staged
 from tenure.core.workspace import Workspace
 from tenure.decisions.approval import events_of_answers
 from tenure.decisions.candidates import Asked
-from tenure.decisions.day import Deciding, decide_moment
+from tenure.decisions.day import Deciding, decide_moment, held_out
 from tenure.decisions.document import read_policy
 from tenure.decisions.ledger import SHORT, append_events, read_decisions
 from tenure.snapshots.engines.facts_at import facts_at
@@ -79,6 +79,8 @@ class Small:
         agreed = self.scored().set_index("customer_id").filter(like="consent_") if consents is None else consents
         today = date.fromisoformat(day)
         at = datetime.combine(today, time(15))
-        events = events_of_answers(self.policy, found, answers, agreed, today=today, at=at, by="ann")
+        deciding = Deciding(self.workspace, self.staged, self.policy, {}, {}, "scheduled", at)
+        held = held_out(deciding, self.ids, today)
+        events = events_of_answers(self.policy, found, answers, agreed, today=today, at=at, by="ann", held=held)
         append_events(self.workspace, "shop", events)
         return events

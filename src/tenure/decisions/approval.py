@@ -5,6 +5,7 @@ A rejection after the draw would dilute the effect: nobody would know whom of th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 from hashlib import sha256
 
@@ -14,6 +15,7 @@ import pandas as pd
 from tenure.core.errors import UnknownNameError
 from tenure.decisions.action import Policy
 from tenure.decisions.ledger import APPROVED, BEST, DRAWN, EVENTS, REJECTED, WITHHELD
+from tenure.decisions.rows import sending
 
 
 def events_of_answers(
@@ -25,12 +27,14 @@ def events_of_answers(
     today: date,
     at: datetime,
     by: str,
+    held: Collection[str] = (),
 ) -> pd.DataFrame:
     """Turn answers (decision_id, decision, why) into events; what was answered before is passed over.
 
-    ``consents``: index customer_id, a column per consent, as known today.
+    ``consents``: index customer_id, a column per consent, as known today; ``held``: customers held out today; ``at``:
+    when it is answered, in the business's time.
 
-    => decision_id, event, at, by, why, arm, chance
+    => decision_id, event, at, by, why, arm, chance, send_from, send_until (of what was drawn)
 
     Raises
     ------
@@ -41,25 +45,24 @@ def events_of_answers(
         raise UnknownNameError("Proposal", unknown, [*asked.index[asked["status"] == "proposed"]][:5])
     own = answers.drop_duplicates("decision_id").set_index("decision_id")
     own = own.join(asked[asked["status"] == "proposed"], how="inner").sort_index()
-    why = own["why"].astype(object)
-    rejected = own["decision"] == "reject"
+    why, rejected = own["why"].astype(object), own["decision"] == "reject"
     for reason, gone in (
         ("expired", own["send_until"] < pd.Timestamp(today)),
         ("consent withdrawn since", ~_agree(policy, own, consents)),
+        ("held out since", own["customer_id"].isin(held)),
     ):
         why = why.mask(gone & ~rejected, reason)
         rejected |= gone
-    chance = 1.0 - policy.rules.explore
-    places = np.array([int(sha256(f"draw|{name}".encode()).hexdigest()[:13], 16) / 16**13 for name in own.index])
-    is_sent = places < chance
-    made = pd.DataFrame(
-        {"decision_id": own.index, "at": at, "by": by, "why": why.to_numpy(), "arm": None, "chance": np.nan}
-    )
-    drawn = made[~rejected.to_numpy()].assign(event=DRAWN, by="chance", why="")
-    drawn["arm"] = np.where(is_sent[~rejected.to_numpy()], BEST, WITHHELD)
-    drawn["chance"] = np.where(is_sent[~rejected.to_numpy()], chance, 1.0 - chance)
-    answered = made.assign(event=np.where(rejected, REJECTED, APPROVED))
-    return pd.concat([part for part in (answered, drawn) if len(part)] or [made.assign(event="")])[EVENTS.names]
+    answered = pd.DataFrame({"decision_id": own.index, "by": by, "why": why.to_numpy()})
+    answered["event"] = np.where(rejected, REJECTED, APPROVED)
+    drawn = answered.loc[~rejected.to_numpy(), ["decision_id"]].assign(event=DRAWN, by="chance", why="")
+    # Of the id alone: the same however many are approved at once.
+    places = drawn["decision_id"].map(lambda name: int(sha256(f"draw|{name}".encode()).hexdigest()[:13], 16) / 16**13)
+    withheld = policy.rules.explore
+    drawn["arm"] = np.where(places < withheld, WITHHELD, BEST)
+    drawn["chance"] = np.where(places < withheld, withheld, 1.0 - withheld)
+    drawn["send_from"], drawn["send_until"] = sending(policy, at)
+    return pd.concat([answered, drawn]).assign(at=at).reindex(columns=EVENTS.names)
 
 
 def _agree(policy: Policy, proposals: pd.DataFrame, consents: pd.DataFrame) -> pd.Series:

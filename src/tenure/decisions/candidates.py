@@ -31,6 +31,7 @@ REFUSALS = (
     "contact cap reached",
     "resting since the last time",
     "waits for approval",
+    "another goes out that day",
     "held out",
     "its value at stake is not known",
     "costs more than it is worth",
@@ -164,6 +165,7 @@ def refuse_by_history(
     to_a_person = ids.isin(exceptions["customer_id"]).to_numpy()
     gone = back[back["status"] == "unsubscribed"]
     marketing = past[~past["is_service"].astype(bool)]
+    today = marketing.loc[marketing["on"] == day, "customer_id"]
     capped = np.zeros(len(ids), dtype=bool)
     for days, most in policy.rules.at_most.items():
         count = marketing.loc[marketing["on"] > day - timedelta(days=days), "customer_id"].value_counts()
@@ -179,6 +181,7 @@ def refuse_by_history(
         )
         _refuse(candidates, to_a_person, place, "a complaint: to a person first")
         _refuse(candidates, ids.isin(history.waiting["customer_id"]).to_numpy(), place, "waits for approval")
+        _refuse(candidates, ids.isin(today).to_numpy(), place, "another goes out that day")
         _refuse(candidates, capped, place, "contact cap reached")
         if action.rest_days:
             # What was withheld rests as if it had been sent: else tomorrow would undo what chance kept apart.

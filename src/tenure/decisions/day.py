@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -100,8 +100,8 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     measured = _of_labels(read_effects(workspace, source, as_of))
     key = policy.fingerprint(models=dict(deciding.models), measured=measured.to_json(orient="records"))
     moment = Moment(source, as_of, deciding.now, key, _now(deciding) if since_last else SCHEDULE)
-    sends_on = sending(policy, moment)[0].date()
-    history = history_of(asked.facts, decided)
+    sends_on = sending(policy, moment.instant)[0].date()
+    history = history_of(asked.facts, decided, policy.actions)
     with _arrived(deciding.staged, moment, asked.facts) as facts:
         triggered = find_triggered(facts, policy, deciding.seen(files[-1]) if files else None)
     opened = {**find_followed(asked.facts, policy, history, sends_on), **triggered.opened}
@@ -109,16 +109,14 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     refuse_by_history(candidates, policy, history, find_exceptions(asked), sends_on)
     refuse_unscored(candidates)
     values = values_of(candidates, deciding.targets, measured, taken_up(history, decided))
-    hold_out = HoldOut.read(deciding.folder / f"hold_out-{deciding.lived}.json", source)
-    hold_out = hold_out.until(as_of, policy.rules.hold_out)
-    keys = _first_names(deciding, as_of)
-    held = hold_out.held(candidates.customers["customer_id"].tolist(), as_of, keys)
+    hold_out = hold_out_of(deciding, as_of)
+    held = hold_out.held(candidates.customers["customer_id"].tolist(), as_of, _first_names(deciding, as_of))
     is_wave = not since_last and len({path.parent for path in files}) < policy.rules.waves
     made = decide(moment, policy, candidates, values, held, history, uniform=is_wave, seed=seed)
     path = next_file(workspace, source, deciding.kind, as_of)
     # What is kept beside it counts only once the file is there.
     if deciding.kind != MANUAL:
-        hold_out.write(deciding.folder / f"hold_out-{deciding.lived}.json")
+        hold_out.write(_hold_out_path(deciding))
         with replaced_file(deciding.seen(path)) as fresh:
             triggered.seen.to_parquet(fresh)
     facts_of_it = {
@@ -129,6 +127,20 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     }  # fmt: skip
     write_decisions(path, made.rows, facts_of_it)
     return path
+
+
+def held_out(deciding: Deciding, customers: Sequence[str], day: date) -> set[str]:
+    """Name those of some customers who are held out on a day."""
+    held = hold_out_of(deciding, day).held(customers, day, _first_names(deciding, day))
+    return {customer for customer, is_held in zip(customers, held, strict=True) if is_held}
+
+
+def hold_out_of(deciding: Deciding, day: date) -> HoldOut:
+    return HoldOut.read(_hold_out_path(deciding), deciding.source).until(day, deciding.policy.rules.hold_out)
+
+
+def _hold_out_path(deciding: Deciding) -> Path:
+    return deciding.folder / f"hold_out-{deciding.lived}.json"
 
 
 def _decided(deciding: Deciding, as_of: date, where: pc.Expression, **which: Any) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def decide(
     ``held``: whether each is held out; ``uniform``: a wave, in which all open actions have equal chances; another
     ``seed`` draws anew. What a person has to approve is proposed, and drawn once it is approved.
     """
-    sends = sending(policy, moment)
+    sends = sending(policy, moment.instant)
     service = service_rows(moment, candidates, values, sends)
     is_marketing = np.array([not action.service for action, _ in candidates.columns], dtype=bool)
     served = candidates.customers["customer_id"].isin(service["customer_id"]).to_numpy()
@@ -64,7 +64,7 @@ def decide(
     ):
         candidates.refuse(at & is_marketing, why)
     is_candidate = candidates.open & is_marketing
-    limits = _limits(policy, candidates, values, history, pd.Timestamp(sends[0].date()))
+    limits = _limits(policy, candidates, values, history, service, pd.Timestamp(sends[0].date()))
     drawn = _Drawn.of(moment, candidates, np.where(is_candidate, values.value, -np.inf), limits)
     made = assign(
         drawn.values,
@@ -144,11 +144,16 @@ class _Drawn:
 
 
 def _limits(
-    policy: Policy, candidates: Candidates, values: Values, history: History, sends_on: pd.Timestamp
+    policy: Policy,
+    candidates: Candidates,
+    values: Values,
+    history: History,
+    service: pd.DataFrame,
+    sends_on: pd.Timestamp,
 ) -> tuple[Limit, ...]:
-    """Give what is left of the budget and the capacities of the day on which is sent."""
+    """Give what service messages, contacts and proposals leave of the budget and the capacities of the day of sending."""
     taken = pd.concat([history.contacts, history.waiting])
-    gone = taken[taken["on"] == sends_on]
+    gone = pd.concat([taken[taken["on"] == sends_on], service])
     columns = candidates.columns
     found = []
     if policy.rules.budget is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
 
+from tenure.core.sql import literal
 from tenure.decisions.ledger import WITHHELD, sent
 from tenure.snapshots.engines.facts_at import FactsAt
 
@@ -40,18 +41,19 @@ class History:
         return float(later["decision_id"].notna().mean()) if len(later) else None
 
 
-def history_of(facts: FactsAt, decided: pd.DataFrame) -> History:
-    """Put decisions and contacts known at the as-of together, each contact once.
+def history_of(facts: FactsAt, decided: pd.DataFrame, actions: Collection[str]) -> History:
+    """Put decisions and contacts known at the as-of together, each contact once; ``actions``: the names there are.
 
     A contact belongs to the decision it names; without an id to the newest decision of the same customer and action
     (``campaign_id`` or ``offer``) whose time to send it lies in. Whoever was in a control group was sent nothing.
     """
     own = sent(decided).rename(columns={"sent_on": "on"})
     since = None if decided.empty else min(decided["as_of"])
-    came_back, unknown = _came_back(facts, decided) if "contacts" in facts.tables else (_nothing_back(), 0)
+    came_back, unknown = _came_back(facts, decided, actions) if "contacts" in facts.tables else (_nothing_back(), 0)
     # What a customer did with a contact is a row of its own, and no further contact.
     is_new = came_back["is_sent"] & came_back["status"].fillna("sent").eq("sent")
-    others = came_back[came_back["decision_id"].isna() & is_new].assign(action=None, is_service=False, cost=0.0)
+    # Somebody may have sent what was rejected or withheld.
+    others = came_back[is_new & ~came_back["decision_id"].isin(own["decision_id"])].assign(is_service=False, cost=0.0)
     waiting = decided[(decided["status"] == "proposed") & (decided["send_until"] >= pd.Timestamp(facts.as_of))]
     withheld = decided[decided["arm"] == WITHHELD]
     return History(
@@ -100,6 +102,7 @@ def _nothing_back() -> pd.DataFrame:
         "customer_id": str,
         "on": "datetime64[us]",
         "channel": str,
+        "action": str,
         "decision_id": str,
         "status": str,
         "is_sent": bool,
@@ -107,9 +110,10 @@ def _nothing_back() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
-def _came_back(facts: FactsAt, decided: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def _came_back(facts: FactsAt, decided: pd.DataFrame, actions: Collection[str]) -> tuple[pd.DataFrame, int]:
     columns = facts.tables["contacts"]
     has = {name: name if name in columns else "NULL::VARCHAR" for name in CONTACT}
+    names = ", ".join(map(literal, actions)) or "NULL"
     facts.connection.register("decided", decided[["decision_id", "customer_id", "action", "send_from", "send_until"]])
     found = facts.query(
         f"""
@@ -123,6 +127,8 @@ def _came_back(facts: FactsAt, decided: pd.DataFrame) -> tuple[pd.DataFrame, int
         )
         SELECT
             given.customer_id, CAST(given.day AS TIMESTAMP) AS "on", given.channel, given.status, given.is_sent,
+            CASE WHEN given.offer IN ({names}) THEN given.offer WHEN given.campaign IN ({names}) THEN given.campaign END
+                AS action,
             given.named IS NOT NULL AND by_id.decision_id IS NULL AS is_unknown,
             coalesce(by_id.decision_id, by_day.decision_id) AS decision_id
         FROM given

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ SCHEMA = pa.schema(
 EVENTS = pa.schema(
     {
         "decision_id": pa.string(), "event": pa.string(), "at": pa.timestamp("us"), "by": pa.string(),
-        "why": pa.string(), "arm": pa.string(), "chance": pa.float64(),
+        "why": pa.string(), "arm": pa.string(), "chance": pa.float64(), "send_from": pa.timestamp("us"),
+        "send_until": pa.timestamp("us"),
     }
 )  # fmt: skip
 HOLD_OUT, WITHHELD, EXPLORED, BEST = ARMS = ("hold_out", "withheld", "explored", "best")
@@ -115,15 +116,15 @@ def read_decisions(
 
 def _as_they_stand(found: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     found["status"] = found["arm"].isna().map({True: "proposed", False: "decided"})
-    found["sent_on"] = pd.to_datetime(found["send_from"]).fillna(pd.to_datetime(found["as_of"])).dt.normalize()
     last = events[events["event"].isin([REJECTED, DRAWN])].drop_duplicates("decision_id", keep="last")
-    last = last.set_index("decision_id")
-    at = found["decision_id"].isin(last.index) & (found["status"] == "proposed")
-    own = last.loc[found.loc[at, "decision_id"]]
-    for name, column in (("arm", "arm"), ("chance", "chance"), ("status", "event")):
+    at = found["decision_id"].isin(last["decision_id"]) & (found["status"] == "proposed")
+    own = last.set_index("decision_id").loc[found.loc[at, "decision_id"]]
+    found.loc[at, "status"] = own["event"].to_numpy()
+    for name in ("arm", "chance", "send_from", "send_until"):
         if name in found:
-            found.loc[at, name] = own[column].to_numpy()
-    found.loc[at, "sent_on"] = pd.to_datetime(own["at"]).dt.normalize().to_numpy()
+            is_drawn = own[name].notna().to_numpy()
+            found.loc[at[at].index[is_drawn], name] = own.loc[is_drawn, name].to_numpy()
+    found["sent_on"] = pd.to_datetime(found["send_from"]).fillna(pd.to_datetime(found["as_of"])).dt.normalize()
     return found
 
 
@@ -143,13 +144,6 @@ def read_events(workspace: Workspace, source: str) -> pd.DataFrame:
     paths = sorted((workspace.decisions_of(source) / "events").glob("*.parquet"))
     parts = [pq.ParquetFile(path).read().to_pandas() for path in paths]
     return pd.concat(parts, ignore_index=True) if parts else EVENTS.empty_table().to_pandas()
-
-
-def events_of(ids: Sequence[str], event: str, at: datetime, by: str, why: str = "") -> pd.DataFrame:
-    """Make one event of each decision."""
-    return pd.DataFrame(
-        {"decision_id": list(ids), "event": event, "at": at, "by": by, "why": why, "arm": None, "chance": None}
-    )
 
 
 def sent(decisions: pd.DataFrame) -> pd.DataFrame:

@@ -29,24 +29,27 @@ class Moment:
     policy: str
     moment: str = SCHEDULE
 
+    @property
+    def instant(self) -> datetime:
+        """When it is, in the business's time: the midnight of the as-of, or when facts arrived."""
+        midnight = datetime.combine(self.as_of, datetime.min.time())
+        return midnight if self.moment == SCHEDULE else datetime.fromisoformat(self.moment)
+
     def ids(self, customers: Sequence[str], action: str = "") -> list[str]:
         """Name decisions by source, customer, moment, policy and, of service messages, the action."""
         about = f"{self.source}|{self.as_of}|{self.moment}|{self.policy}|{action}|"
         return [sha256((about + customer).encode()).hexdigest()[:20] for customer in customers]
 
 
-def sending(policy: Policy, moment: Moment) -> tuple[datetime, datetime]:
-    """Say from when until when what is decided may be sent: the first hours from the moment on that are not quiet.
+def sending(policy: Policy, now: datetime) -> tuple[datetime, datetime]:
+    """Say from when until when what is decided at an instant may be sent: the first hours from it on that are not quiet.
 
     >>> from tenure.decisions.action import Rules
     >>> rules = Policy(Rules(quiet=("sun", "21:00-08:00")), {}, {}, {})
-    >>> [str(when) for when in sending(rules, Moment("shop", date(2026, 3, 1), datetime(2026, 3, 1), ""))]
+    >>> [str(when) for when in sending(rules, datetime(2026, 3, 1))]
     ['2026-03-02 08:00:00', '2026-03-02 21:00:00']
     """
     opens, closes = policy.rules.open_hours
-    now = datetime.combine(moment.as_of, datetime.min.time())
-    if moment.moment != SCHEDULE:
-        now = datetime.fromisoformat(moment.moment)
     day = now.date()
     while day.weekday() in policy.rules.quiet_days or now >= datetime.combine(day, closes):
         day += timedelta(days=1)

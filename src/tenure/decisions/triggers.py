@@ -15,9 +15,6 @@ from tenure.decisions.history import History
 from tenure.features.expression import parse_expression, to_duckdb
 from tenure.snapshots.engines.facts_at import FactsAt
 
-# What a row is, whatever the version of the engine: its text.
-ROW = "md5_number_lower(CAST({table} AS VARCHAR))"
-
 
 @dataclass(frozen=True)
 class Triggered:
@@ -42,7 +39,7 @@ def find_triggered(facts: FactsAt, policy: Policy, seen_before: Path | None) -> 
     for name, (action, trigger) in waiting.items():
         opened[name], expired[name] = pd.Series(dtype=str), 0
         if trigger.table in facts.tables:
-            new = _new_rows(trigger, seen_before)
+            new = _new_rows(facts, trigger, seen_before)
             opened[name] = _where(facts, trigger, f"{new} AND age_days <= {action.expires_after}")
             old = f"age_days BETWEEN {action.expires_after} + 1 AND {_kept_days(action, trigger)}"
             late = _where(facts, trigger, f"{new} AND {old}") if seen_before else []
@@ -50,11 +47,17 @@ def find_triggered(facts: FactsAt, policy: Policy, seen_before: Path | None) -> 
     return Triggered(opened, expired, _seen(facts, [action for action, _ in waiting.values()]))
 
 
-def _new_rows(trigger: Trigger, seen_before: Path | None) -> str:
+def _row(facts: FactsAt, table: str) -> str:
+    """Give the SQL of what a row is, on whatever day and by whatever version of the engine: the text of its columns."""
+    texts = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in facts.tables[table])
+    return f"md5_number_lower(CAST([{texts}] AS VARCHAR))"
+
+
+def _new_rows(facts: FactsAt, trigger: Trigger, seen_before: Path | None) -> str:
     if seen_before is None:
         return f"age_days <= {trigger.days}"
     known = f"SELECT row FROM {parquet(seen_before)} WHERE \"table\" = '{trigger.table}'"
-    return f"{ROW.format(table='facts')} NOT IN ({known})"
+    return f"{_row(facts, trigger.table)} NOT IN ({known})"
 
 
 def _where(facts: FactsAt, trigger: Trigger, rows: str) -> pd.Series:
@@ -78,7 +81,7 @@ def _seen(facts: FactsAt, actions: list[Action]) -> pd.DataFrame:
             days[action.on.table] = max(days.get(action.on.table, 0), _kept_days(action, action.on))
     parts = [
         facts.query(
-            f"SELECT DISTINCT '{table}' AS \"table\", {ROW.format(table='facts')} AS row FROM {quoted(table)} facts "
+            f"SELECT DISTINCT '{table}' AS \"table\", {_row(facts, table)} AS row FROM {quoted(table)} facts "
             f"WHERE age_days <= {most} ORDER BY ALL"
         )
         for table, most in days.items()

@@ -55,7 +55,7 @@ def values_of(
             continue
         rows = candidates.customers[at]
         ends = _effects(action, targets[action.moves], rows, known)
-        stake = rows.get(f"{action.moves}_at_stake", rows["value_12m"]).to_numpy(dtype=float)
+        stake = rows[f"{action.moves}_at_stake"].to_numpy(dtype=float)
         given = action.if_taken * taken.get(action.name, action.take_up)
         for name, effect in ends.items():
             arrays[name][at, place] = effect

@@ -12,13 +12,14 @@ import pandas as pd
 from tenure.core.errors import NotEnoughDataError, UsageError
 from tenure.customers import consent
 from tenure.decisions.approval import events_of_answers
+from tenure.decisions.day import held_out
 from tenure.decisions.document import read_policy
 from tenure.decisions.ledger import append_events, decision_files, read_decisions
 from tenure.scoring.ledger import QUICK, SCHEDULED
 from tenure.snapshots.engines.facts_at import facts_at
 from tenure.sources.contract import CONSENT
 from tenure.sources.staged_source import check_as_of
-from tenure.steps.decide import write_day
+from tenure.steps.decide import deciding_of, write_day
 from tenure.steps.opening import Session, open_run
 
 
@@ -89,9 +90,11 @@ def answer(
         raise UsageError("No decision is named. Expected ids, --csv queue.csv or --all.")
     today = check_as_of(session.staged, None)
     consents = _consents(session, today)
+    waiting = decisions.loc[decisions["status"] == "proposed", "customer_id"].tolist()
+    held = held_out(deciding_of(session, policy), waiting, today)
     # The business's day, at the hour of the clock: what is approved today goes out today.
     at = datetime.combine(today, datetime.now(UTC).time())
-    events = events_of_answers(policy, decisions, answers, consents, today=today, at=at, by=by)
+    events = events_of_answers(policy, decisions, answers, consents, today=today, at=at, by=by, held=held)
     with session.writing("answer"):
         append_events(session.workspace, source, events)
         write_day(session, policy)

@@ -87,17 +87,22 @@ def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
             f"{scored} is not there. Expected the customers scored at this as-of; run 'tenure run' or 'tenure score'."
         )
     session.snapshots.build_features([session.as_of])
-    models = {name: made["model_version"] for name, made in read_scores_metadata(scored)["targets"].items()}
-    deciding = Deciding(
-        session.workspace, session.staged, policy, session.snapshots.targets, models, kind,
-        session.started_at.replace(tzinfo=None),
-    )  # fmt: skip
+    deciding = deciding_of(session, policy)
     stands = [] if kind == MANUAL else decision_files(session.workspace, session.source.name, kind, session.as_of)
     if since_last or not stands:
         with _asked(session) as asked:
             check_when(policy, asked.columns, session.source.where)
             decide_moment(deciding, asked, since_last=since_last)
     return write_day(session, policy)
+
+
+def deciding_of(session: Session, policy: Policy) -> Deciding:
+    """Say where and how a session decides, on the scores of its folder."""
+    scored = read_scores_metadata(session.output / SCORED).get("targets", {})
+    models = {name: made["model_version"] for name, made in scored.items()}
+    now = session.started_at.replace(tzinfo=None)
+    targets = session.snapshots.targets
+    return Deciding(session.workspace, session.staged, policy, targets, models, kind_of(session), now)
 
 
 def write_day(session: Session, policy: Policy) -> DecisionDay:
