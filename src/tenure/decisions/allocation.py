@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from tenure.core.errors import UsageError
+from tenure.decisions.rounding import ONE, draw_options
 
 NOTHING = -1
 SAMPLE = 40_000
@@ -76,7 +77,7 @@ def allocate(
     order = np.argsort(ties, kind="stable")
     sorted_values = np.where(values > 0, values, -np.inf).astype(values.dtype)[order]
     start = np.array([(prices or {}).get(limit.name, 0.0) for limit in limits])
-    best, sorted_choice = _plan(sorted_values, use / MILLIONTHS, amount / MILLIONTHS, start)
+    best, sorted_choice = _plan(sorted_values, use / MILLIONTHS, amount / MILLIONTHS, start, ties[order])
     left = sorted_values - best @ use / MILLIONTHS
     if np.isfinite(sorted_values).sum() <= SMALL:
         sorted_choice = _solve(sorted_values, use, amount)
@@ -112,23 +113,22 @@ def _worth(values: np.ndarray, choice: np.ndarray) -> np.ndarray:
     return worth
 
 
-def _plan(values: np.ndarray, use: np.ndarray, amount: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _plan(
+    values: np.ndarray, use: np.ndarray, amount: np.ndarray, start: np.ndarray, ties: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return prices and a choice about within the limits: searched on a sample, by tie hash, then on everyone from there."""
     sample = values[:SAMPLE]
     share = len(sample) / max(len(values), 1)
-    best, points, weights = _search(sample, use, amount * share, np.array([0 * start, start]), 1e-8, 300)
+    best, points, weights = _search(sample, use, amount * share, np.array([0 * start, start]), 1e-8, 200)
     if share < 1:
-        best, points, weights = _search(values, use, amount, np.vstack([points, best]), 1e-5, 60)
+        best, points, weights = _search(values, use, amount, np.vstack([points, best]), 3e-5, 80)
     choices = [_best_at(values, point @ use)[0] for point in points]
     choices.append(np.full(len(values), NOTHING, dtype=np.int16))
-    kind = np.zeros(len(values), dtype=np.uint64)
-    for choice in choices:
-        kind = kind * np.uint64(values.shape[1] + 1) + (choice + 1).astype(np.uint64)
-    # Multiples of the golden ratio fill (0, 1) evenly in any run of them: customers chosen for alike are split by the weights.
-    spread = np.empty(len(values))
-    spread[np.argsort(kind, kind="stable")] = np.arange(len(values)) * ((math.sqrt(5) - 1) / 2) % 1
-    followed = np.searchsorted(np.cumsum(weights), spread, side="right")
-    return best, np.array(choices)[followed, np.arange(len(values))]
+    shares = np.floor(weights * ONE).astype(np.int64)
+    shares = np.append(shares, ONE - shares.sum())
+    options = np.array(choices).T
+    place = draw_options(options, np.tile(shares, (len(values), 1)), ties, seed=0)
+    return best, options[np.arange(len(values)), place]
 
 
 def _search(
@@ -149,8 +149,8 @@ def _search(
         best, unit = tried[heights.argmin()], max(totals.max(), np.finfo(float).tiny)
         slopes = np.column_stack([taken * scale / unit, np.ones(len(cuts))])
         found = linprog(np.append(amount * scale / unit, 1), A_ub=-slopes, b_ub=-totals / unit)
-        # Half way from the best point jumps less (Ben-Ameur and Neto 2007); every third turn goes all the way.
-        aim = found.x[:-1] * scale if turn % 3 == 0 else (found.x[:-1] * scale + best) / 2
+        # A fifth of the way from the best point jumps less (Ben-Ameur and Neto 2007); every tenth turn goes all the way.
+        aim = best + (found.x[:-1] * scale - best) * (0.2 if turn % 10 else 1)
         points = _rounded(aim)[None]
         if heights.min() - found.fun * unit <= tolerance * heights.min() or (tried == points).all(axis=1).any():
             break
