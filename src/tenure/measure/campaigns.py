@@ -21,6 +21,7 @@ FEWEST = 30  # customers in either arm
 UNLIKELY = 0.001  # arms that chance gives less often were not drawn as they should have been
 TELLING = 0.2  # a comparison that would not show a fifth of the control's level tells nothing
 CONTAMINATED = 0.01
+KEYS = ("level", "campaign", "action", "outcome", "window", "is_main")
 MARGINS = ("margin", "margin_low", "margin_high", "romi", "romi_low", "romi_high")
 PROVEN, NOT_PROVEN, CANNOT_TELL, NOT_MEASURED = "proven", "not proven", "cannot be told", "not measured"
 
@@ -59,7 +60,7 @@ def measure_campaigns(snapshots: Snapshots, decided: pd.DataFrame | None = None)
     rows = [row for level in _levels(good) for row in _effects(*level, asked, rate)]
     pooled = pd.concat(good) if good else table.iloc[:0].assign(is_treated=False, weight=1.0)
     return Measured(
-        pd.DataFrame(list(checked.values())), pd.DataFrame(rows),
+        pd.DataFrame(list(checked.values())), pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(KEYS)),
         effects_by_segment(pooled, asked[0].name if asked else ""), promised_and_realised(pooled, asked, rate), tuple(asked),
     )  # fmt: skip
 

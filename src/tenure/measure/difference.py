@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 Array = NDArray[np.float64]
 
 ERROR = 0.05  # chance of a false alarm: of the interval when looked at once, of the sequence over all looks
 # A sequence is narrowest at some number of customers, which must not depend on how many there are by now.
-NARROWEST_AT = 5_000
+NARROWEST_AT = 1_000
 _RHO_SQUARED = (-2 * math.log(ERROR) + math.log(1 - 2 * math.log(ERROR))) / NARROWEST_AT
 
 
@@ -54,21 +54,24 @@ def difference(rows: pd.DataFrame, outcome: str, covariates: Sequence[str] = ())
     precise as with interactions. Interval: Welch (1947). Sequence: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024),
     Time-uniform central limit theory, theorem 2.2.
     """
-    values = rows[[outcome]].to_numpy(float)
-    if covariates:
-        known = _centred(rows, covariates)
-        _, errors = _arms(np.hstack([values, known]), rows)
-        slopes = np.linalg.lstsq(errors[:, 1:], errors[:, :1], rcond=None)[0]
+    values, known = rows[outcome].to_numpy(float)[:, None], _centred(rows, covariates)
+    codes, customers = pd.factorize(rows["customer_id"])
+    if known.size:
+        _, errors, _ = _arms(np.hstack([values, known]), rows)
+        together = errors.T @ errors
+        slopes = np.linalg.lstsq(together[1:, 1:], together[1:, :1], rcond=None)[0]
         values = values - known @ slopes
-    means, errors = _arms(values, rows, len(covariates))
+    means, errors, shares = _arms(values, rows, known.shape[1])
     treated, control = map(float, means[:, 0])
-    error = math.sqrt(_covariance(errors, rows)[0, 0])
+    error = math.sqrt(_covariance(errors, codes)[0, 0])
     is_treated = rows["is_treated"].to_numpy()[:, None]
     ratio = math.nan if control <= 0 else control
     of_ratio = np.where(is_treated, errors / ratio, errors * treated / ratio**2)
-    relative, half = treated / ratio - 1, stats.norm.isf(ERROR / 2) * math.sqrt(_covariance(of_ratio, rows)[0, 0])
-    effect, once = treated - control, stats.t.isf(ERROR / 2, _freedom(errors, is_treated)) * error
-    always = sequence_width(rows["customer_id"].nunique()) * error
+    relative, half = treated / ratio - 1, -special.ndtri(ERROR / 2) * math.sqrt(_covariance(of_ratio, codes)[0, 0])
+    effect, once = treated - control, -special.stdtrit(_freedom(errors, is_treated), ERROR / 2) * error
+    # Of a rare outcome an early look finds none in the smaller arm, and no spread: there both arms' spread is the truer.
+    spread = np.where(is_treated, values - treated, values - control).var()
+    always = sequence_width(len(customers)) * math.sqrt(max(error**2, spread * (shares**2).sum()))
     return Difference(
         treated, control, effect, effect - once, effect + once, effect - always, effect + always,
         relative, relative - half, relative + half, error,
@@ -87,12 +90,12 @@ def balance(rows: pd.DataFrame, covariates: Sequence[str]) -> float:
     Source: Hotelling (1931), T squared, with unequal covariances; Hansen and Bowers (2008) on judging balance so.
     """
     known = _centred(rows, covariates)
-    known = known[:, known.std(axis=0) > 0]
     if not known.size:
         return math.nan
     fewest = int(rows["is_treated"].value_counts().min())
-    means, errors = _arms(known / known.std(axis=0), rows)
-    covariance, apart = _covariance(errors, rows), means[0] - means[1]
+    means, errors, _ = _arms(known, rows)
+    covariance = _covariance(errors, pd.factorize(rows["customer_id"])[0])
+    apart = means[0] - means[1]
     rank = int(np.linalg.matrix_rank(covariance, hermitian=True))
     squared = float(apart @ np.linalg.pinv(covariance, hermitian=True) @ apart)
     free = max(1, fewest - rank)
@@ -132,7 +135,7 @@ def customers_needed(difference: float, share_held: float, base_rate: float, pow
 
 
 def _standard_errors(power: float = 0.8) -> float:
-    return float(stats.norm.isf(ERROR / 2) + stats.norm.ppf(power))
+    return float(special.ndtri(1 - ERROR / 2) + special.ndtri(power))
 
 
 def shrunk(effects: Array, errors: Array) -> Array:
@@ -151,28 +154,33 @@ def shrunk(effects: Array, errors: Array) -> Array:
 
 
 def _centred(rows: pd.DataFrame, covariates: Sequence[str]) -> Array:
-    """Give covariates less their mean; who has none counts as the mean."""
+    """Give the covariates that vary, standardised; who has none counts as the mean."""
+    if not covariates:
+        return np.empty((len(rows), 0))
     table = rows[list(covariates)].astype(float)
-    return np.asarray((table - table.mean()).fillna(0.0))
+    known = np.asarray((table - table.mean()).fillna(0.0))
+    spread = known.std(axis=0)
+    varies = spread > 1e-9 * np.abs(table).max().fillna(1.0).to_numpy()  # a mean of equal numbers is not exactly theirs
+    return np.asarray(known[:, varies] / spread[varies])
 
 
-def _arms(values: Array, rows: pd.DataFrame, slopes: int = 0) -> tuple[Array, Array]:
-    """Give each arm's means (treated first), and what each row adds to the error of their difference."""
+def _arms(values: Array, rows: pd.DataFrame, slopes: int = 0) -> tuple[Array, Array, Array]:
+    """Give each arm's means (treated first), what each row adds to the error of their difference, and its share of its arm."""
     weights, is_treated = rows["weight"].to_numpy(float), rows["is_treated"].to_numpy()
-    means, errors = np.empty((2, values.shape[1])), np.empty_like(values)
+    means, errors, shares = np.empty((2, values.shape[1])), np.empty_like(values), np.empty(len(values))
     for place, (mine, sign) in enumerate(((is_treated, 1), (~is_treated, -1))):
-        share, count = weights[mine] / weights[mine].sum(), int(mine.sum())
-        means[place] = share @ values[mine]
+        shares[mine] = share = weights[mine] / weights[mine].sum()
+        means[place], count = share @ values[mine], int(mine.sum())
         unbiased = math.sqrt(count / max(1, count - 1 - slopes))
         errors[mine] = sign * unbiased * share[:, None] * (values[mine] - means[place])
-    return means, errors
+    return means, errors, shares
 
 
-def _covariance(errors: Array, rows: pd.DataFrame) -> Array:
+def _covariance(errors: Array, customers: NDArray[np.intp]) -> Array:
+    """Sum the rows of each customer, who are numbered, before they are squared."""
     summed = errors
-    if rows["customer_id"].duplicated().any():
-        codes, customers = pd.factorize(rows["customer_id"])
-        summed = np.column_stack([np.bincount(codes, column, len(customers)) for column in errors.T])
+    if customers.max() + 1 < len(customers):
+        summed = np.column_stack([np.bincount(customers, column) for column in errors.T])
     return np.asarray(summed.T @ summed)
 
 
