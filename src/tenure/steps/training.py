@@ -12,6 +12,7 @@ import pandas as pd
 from tenure.audit.audit import audit_training
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import parse_date
+from tenure.customers.acting import at_stake
 from tenure.features.catalogue import describe
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import PropensityModel
@@ -64,11 +65,19 @@ class Training:
 
 
 def train(
-    session: Session, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7, walk_cutoffs: int = 3
+    session: Session,
+    target: str,
+    *,
+    tune_trials: int = 0,
+    test_cutoff: str = "",
+    seed: int = 7,
+    walk_cutoffs: int = 3,
+    acted: pd.DataFrame | None = None,
 ) -> Training:
     """Train one target, audit and judge the model, register it as a version and record all of it.
 
-    Too little data is a refusal that is recorded, not an error.
+    ``acted``: to whom an action was sent, and when (customer_id, acted_at). Too little data is a refusal that is recorded,
+    not an error.
 
     Raises
     ------
@@ -88,10 +97,11 @@ def train(
                 settings,
                 test_cutoff=given,
                 with_monotone_cost=not session.quick,
+                acted=acted,
             )
         except NotEnoughDataError as error:
             return _refused(session, target, error)
-        audited = _audit(session, result, walk_cutoffs)
+        audited = _audit(session, result, walk_cutoffs, acted)
         verdict = _judge(session, audited)
         version, figures = _register(session, result, verdict)
         return Training(record_training(session, audited, verdict, version), result, figures)
@@ -110,7 +120,7 @@ def _refused(session: Session, target: str, error: NotEnoughDataError) -> Traini
     return Training(record, None, {})
 
 
-def _audit(session: Session, result: TrainingResult, walk_cutoffs: int) -> Audited:
+def _audit(session: Session, result: TrainingResult, walk_cutoffs: int, acted: pd.DataFrame | None) -> Audited:
     """Audit a result, and walk it over earlier cutoffs beside the champion."""
     champion = Champion.of(session, result)
     card = walk(
@@ -120,6 +130,7 @@ def _audit(session: Session, result: TrainingResult, walk_cutoffs: int) -> Audit
         result,
         cutoffs=1 if session.quick else walk_cutoffs,
         champion=champion.comparable,
+        acted=acted,
     )
     return Audited(result, champion, card, audit_training(session.snapshots, result))
 
@@ -164,7 +175,8 @@ def _register(session: Session, result: TrainingResult, verdict: Verdict) -> tup
     from tenure.reporting.training_figures import draw_training
 
     folder = session.training_folder(result.target.name) / "figures"
-    figures = draw_training(result, session.source.margin_rate)
+    test = result.test.assign(margin_12_months=result.test["revenue"] * session.source.margin_rate)
+    figures = draw_training(result, at_stake(result.target, test, session.staged, result.plan.test)["stake"])
     used = set(result.model.feature_names)
     version = session.registry.log_training(
         result,
