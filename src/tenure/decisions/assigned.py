@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import date
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING
-from tenure.decisions.ledger import HOLD_OUT, SENT_ARMS, WITHHELD, decision_files, read_decisions, read_made
+from tenure.decisions.ledger import HOLD_OUT, SENT_ARMS, WITHHELD, decision_files, read_decisions, read_made, sent
 
 COLUMNS = [
     "decision_id", "customer_id", "campaign", "action", "moves", "assigned_at", "assigned", "chance", "cost",
@@ -79,27 +80,55 @@ def _compared(rows: pd.DataFrame, action: str, moves: str, day: date) -> pd.Data
     return compared.assign(campaign=f"{action} {day:%Y-%m}", action=action, moves=moves, assigned=assigned)
 
 
-def unacted(workspace: Workspace, source: str, kind: str, as_of: date, explore: float) -> pd.DataFrame | None:
-    """Name those to whom nothing was sent, weighted so that they stand for all who were decided on at an as-of.
-
-    Where nothing was open the weight is 1. Others are known from the hold-out, drawn with the chance ``share``, and from
-    whom nothing was drawn for; both are joined as one sample by fixed parts, share : (1 - share) x ``explore``, so that
-    either is unbiased for its part (Horvitz and Thompson 1952).
-
-    => customer_id, weight; None where nobody decided on that day
-    """
-    found = read_decisions(workspace, source, kind, as_of=as_of, columns=READ)
-    if found.empty:
+def acted_on(workspace: Workspace, source: str, kind: str, before: date) -> pd.DataFrame | None:
+    """List to whom an action was sent, and when: service messages apart. => customer_id, acted_at; None where nobody decided"""
+    if not _days(workspace, source, kind, before):
         return None
-    share = read_made(decision_files(workspace, source, kind, as_of)[0])["held_share"]
-    got_nothing = (found["action"] == NOTHING) | (found["arm"] == WITHHELD)
-    own = found[~found["is_service"].astype(bool) & got_nothing & found["arm"].notna()]
-    is_held = own["arm"] == HOLD_OUT
-    reasons = own["candidates"].map(
-        lambda listed: {one["refused_because"] for one in listed} if listed is not None else set()
+    rows = sent(read_decisions(workspace, source, kind, before=before, where=pc.field("action") != NOTHING))
+    own = rows[~rows["is_service"].astype(bool)]
+    return own.rename(columns={"sent_on": "acted_at"})[["customer_id", "acted_at"]].reset_index(drop=True)
+
+
+def unacted(
+    workspace: Workspace, source: str, kind: str, first: date, end: date, explore: float
+) -> pd.DataFrame | None:
+    """Name those to whom nothing was sent from one day until another, weighted to stand for all who were decided on.
+
+    Where nothing was open on any day the weight is 1. Others are known from the hold-out, drawn with the chance ``share``,
+    and from those for whom nothing was drawn each time; both are joined as one sample by fixed parts, share :
+    (1 - share) x ``explore``, so that either is unbiased for its part (Horvitz and Thompson 1952). Who waited for a
+    person, or was rejected by one, is known from the hold-out alone.
+
+    => customer_id, weight; None where nobody decided on those days
+    """
+    files = [
+        path
+        for path in decision_files(workspace, source, kind)
+        if f"as_of={first}" <= path.parent.name < f"as_of={end}"
+    ]
+    if not files:
+        return None
+    share = read_made(files[0])["held_share"]
+    found = read_decisions(workspace, source, kind, since=first, before=end, columns=READ)
+    found = found[~found["is_service"].astype(bool)]
+    is_held, acts = found["arm"] == HOLD_OUT, (found["action"] != NOTHING) & (found["arm"] != WITHHELD)
+    reasons = found["candidates"].map(
+        lambda each: {one["refused_because"] for one in each} if each is not None else set()
     )
-    had_any = (is_held & reasons.map(lambda each: "held out" in each)) | (~is_held & (own["chance"] < 1))
+    table = pd.DataFrame(
+        {
+            "customer_id": found["customer_id"],
+            "is_held": is_held,
+            "acts": acts,
+            "chance": found["chance"].where(~is_held, 1.0).astype(float).fillna(1.0),
+            "had_any": (is_held & reasons.map(lambda each: "held out" in each)) | (~is_held & (found["chance"] < 1)),
+        }
+    )
+    by = table.groupby("customer_id").agg(
+        is_held=("is_held", "max"), acts=("acts", "max"), chance=("chance", "prod"), had_any=("had_any", "max")
+    )
+    own = by[~by["acts"]]
     drawn = (1 - share) * explore
-    by_hold_out, by_draw = 1 / (share + drawn), drawn / (share + drawn) / ((1 - share) * own["chance"])
-    weight = by_draw.where(~is_held, by_hold_out).where(had_any, 1.0)
-    return pd.DataFrame({"customer_id": own["customer_id"], "weight": weight}).reset_index(drop=True)
+    by_draw = drawn / (share + drawn) / ((1 - share) * own["chance"])
+    weight = by_draw.where(~own["is_held"], 1 / (share + drawn) if share + drawn else 0.0).where(own["had_any"], 1.0)
+    return weight.rename("weight").reset_index()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from tenure.customers.acting import ASSUMED_RANGE, value_of_acting
+from tenure.customers.acting import Effect, assumed_effect, value_of_acting
 from tenure.decisions.action import Action
 from tenure.decisions.candidates import Candidates
 from tenure.targets.definition import Target
@@ -53,21 +53,32 @@ def values_of(
         if not action.moves:
             arrays["value"][at, place] = arrays["value_low"][at, place] = float(action.worth or 0) - cost[place]
             continue
-        rows = candidates.customers[at]
-        ends = _effects(action, targets[action.moves], rows, known)
-        stake = rows[f"{action.moves}_at_stake"].to_numpy(dtype=float)
-        given = action.if_taken * taken.get(action.name, action.take_up)
-        for name, effect in ends.items():
-            arrays[name][at, place] = effect
-        arrays["value"][at, place] = value_of_acting(ends["effect"], stake, cost[place], given)
-        arrays["value_low"][at, place] = value_of_acting(ends["low"], stake, cost[place], given)
+        rows, target = candidates.customers[at], targets[action.moves]
+        worth = value_of_acting(
+            _effect(action, target, rows[f"{target.name}_propensity"], known),
+            rows[f"{target.name}_at_stake"],
+            cost=cost[place],
+            if_taken=action.if_taken,
+            taken=taken.get(action.name, action.take_up),
+        )
+        arrays["value"][at, place] = worth["value_of_acting"]
+        arrays["value_low"][at, place] = worth["effect_low"] * worth["stake"] - worth["cost"]
+        # What is kept is what treated have more than withheld: a saving action has a negative effect on churn.
+        sign = -1 if target.stake == "saved" else 1
+        ends = np.sort(sign * worth[["effect_low", "effect_high"]].to_numpy(), axis=1).T
+        arrays["effect"][at, place], (arrays["low"][at, place], arrays["high"][at, place]) = (
+            sign * worth["effect"],
+            ends,
+        )
     return Values(**arrays, cost=cost, is_assumed=assumed)
 
 
-def _effects(action: Action, target: Target, rows: pd.DataFrame, measured: pd.DataFrame) -> dict[str, np.ndarray]:
-    propensity = rows[f"{target.name}_propensity"].to_numpy(dtype=float)
-    if action.name in measured.index:
-        found = measured.loc[action.name]
-        return {name: np.where(np.isnan(propensity), np.nan, float(found[name])) for name in ("effect", "low", "high")}
-    assumed = propensity * (target.save_rate if action.effect is None else action.effect)
-    return {"effect": assumed, "low": assumed * ASSUMED_RANGE[0], "high": assumed * ASSUMED_RANGE[1]}
+def _effect(action: Action, target: Target, propensities: pd.Series, measured: pd.DataFrame) -> Effect:
+    """Give the outcomes an action wins: by the arms where they were measured, else as assumed."""
+    if action.name not in measured.index:
+        own = target if action.effect is None else replace(target, save_rate=action.effect)
+        return assumed_effect(own, propensities)
+    found = measured.loc[action.name]
+    if target.stake == "saved":  # fewer of whom it was sent to left
+        return Effect(-found["effect"], -found["high"], -found["low"])
+    return Effect(found["effect"], found["low"], found["high"])

@@ -13,6 +13,7 @@ from tenure.audit.audit import audit_training
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import parse_date
 from tenure.customers.acting import at_stake
+from tenure.decisions.assigned import acted_on
 from tenure.features.catalogue import describe
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import PropensityModel
@@ -22,6 +23,7 @@ from tenure.models.verdict import Challenger, Verdict, against_champion, judge, 
 from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, refused
 from tenure.steps.audited import Audited, Champion
+from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session
 from tenure.steps.recording import record_training
 from tenure.targets.catalogue import find_target
@@ -72,12 +74,11 @@ def train(
     test_cutoff: str = "",
     seed: int = 7,
     walk_cutoffs: int = 3,
-    acted: pd.DataFrame | None = None,
 ) -> Training:
     """Train one target, audit and judge the model, register it as a version and record all of it.
 
-    ``acted``: to whom an action was sent, and when (customer_id, acted_at). Too little data is a refusal that is recorded,
-    not an error.
+    Customers to whom an action was sent leave the rows whose outcome it may have changed. Too little data is a refusal
+    that is recorded, not an error.
 
     Raises
     ------
@@ -88,6 +89,7 @@ def train(
     session.registry.check_loggable(session.model_name(target))
     settings = TrainingSettings(seed=seed, tune_trials=tune_trials)
     settings = settings.quick() if session.quick else settings
+    acted = acted_on(session.workspace, session.source.name, kind_lived(session), session.as_of)
     given = parse_date(test_cutoff, "test cutoff") if test_cutoff else None
     with session.writing("train"):
         try:
