@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tenure.core.errors import UsageError
 from tenure.decisions.allocation import MILLIONTHS, NOTHING, Allocation, Limit, allocate, in_millionths
 from tenure.decisions.rounding import ONE, draw_options
 
@@ -72,6 +73,8 @@ def assign(
     >>> int(day.best.choice[0]), str(drawn.arm[0]), round(float(drawn.chance[0]), 4)
     (0, 'best', 0.96)
     """
+    if not (0 <= explore <= 1 and 0 <= explore_total <= 1):
+        raise UsageError(f"explore {explore}, explore_total {explore_total}. Expected shares from 0 to 1.")
     customers, columns = values.shape
     names, action = np.unique(np.asarray(actions, dtype=str), return_inverse=True)
     alternatives = _most_valuable(values, action, len(names))

@@ -98,10 +98,10 @@ def _round(row: np.ndarray, column: np.ndarray, rest: np.ndarray, seed: int) -> 
         beyond = np.empty(len(met), dtype=np.int32)
         beyond[met] = met.reshape(-1, 2)[:, ::-1].ravel()
         # From an entry to the other of its row, and on to the other of that one's column: two steps keep the direction.
-        onward = beyond[np.arange(len(met)) ^ 1]
-        steps = csr_array((np.ones(len(met), dtype=np.int8), onward, np.arange(len(met) + 1)))
-        way = connected_components(steps, directed=False)[1]
-        other = way[np.arange(len(met)) ^ 1]
+        across = np.arange(len(met), dtype=np.int32) ^ 1
+        steps = csr_array((np.ones(len(met)), beyond[across], np.arange(len(met) + 1, dtype=np.int32)))
+        way = connected_components(steps, connection="strong")[1]
+        other = way[across]
         coin = scramble(np.minimum(way, other), seed * DIGITS + digit + 1) >> np.uint64(63) == 1
         rest[by_row] += np.where((way < other) == coin, 1, -1) << digit
     return rest
