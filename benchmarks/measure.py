@@ -106,6 +106,54 @@ def print_coverage(worlds: int, each: int) -> None:
               f"(95 %: {by_world.mean() - 1.96 * error:.1%} to {by_world.mean() + 1.96 * error:.1%}), mean width {own['width'].mean():.4f}")  # fmt: skip
 
 
+def confounded(runs: int) -> None:
+    """Let a marketer choose by what customers did before, weakly and strongly, beside arms that chance drew."""
+    for size in (1_500, 10_000):
+        for strength in (0.0, 0.5, 1.0):
+            printed, naive = 0, []
+            for seed in range(runs):
+                generator = np.random.default_rng([2, seed])
+                habit = generator.normal(size=size)
+                before, year = generator.random(size) < 1 / (1 + np.exp(1 - habit)), habit + generator.normal(size=size)
+                treated = generator.random(size) < 1 / (1 + np.exp(-strength * (before - 0.3 + year)))
+                ordered = generator.random(size) < 1 / (1 + np.exp(1 - habit - 0.25 * treated))
+                rows = pd.DataFrame({"customer_id": np.arange(size), "is_treated": treated, "weight": 1.0, "ordered": ordered.astype(float),
+                                     "ordered_before": before.astype(float), "year_before": year})  # fmt: skip
+                printed += balance(rows, ["ordered_before", "year_before"]) >= 0.001
+                naive.append(difference(rows, "ordered").effect)
+            chosen = "drawn by chance" if strength == 0 else f"chosen by past orders, strength {strength:.1f}"
+            print(
+                f"  {size:>6,} customers, {chosen:<38} effect printed in {printed / runs:.1%} of {runs}, naive effect {np.mean(naive):+.3f}"
+            )
+
+
+def hillstrom() -> None:
+    """Compare the men's and the women's mail with none, beside tea-tasting where it is installed."""
+    try:
+        import tea_tasting
+    except ImportError:
+        tea_tasting = None
+        print("  tea-tasting is not installed here: install it into an environment of its own")
+    raw = pd.read_parquet(DATA / "hillstrom" / "hillstrom.parquet").assign(year=lambda t: np.log1p(t["history"]))
+    for action in ("Mens E-Mail", "Womens E-Mail"):
+        own = raw[raw["segment"].isin([action, "No E-Mail"])].reset_index(drop=True)
+        own = own.assign(customer_id=own.index, is_treated=own["segment"] == action, weight=1.0, chance=0.5)
+        own = own.astype({"visit": float, "spend": float}).assign(variant=own["is_treated"].astype(int))
+        for outcome in ("visit", "spend"):
+            for covariates in ([], ["year"]):
+                found = difference(own, outcome, covariates)
+                told = f"ours {found.effect:.6f} ({found.low:.6f} to {found.high:.6f})"
+                if tea_tasting:
+                    metric = tea_tasting.Mean(outcome, covariate="year" if covariates else None)
+                    theirs = tea_tasting.Experiment(x=metric).analyze(own)["x"]
+                    told += f"; tea-tasting {theirs.effect_size:.6f} ({theirs.effect_size_ci_lower:.6f} to {theirs.effect_size_ci_upper:.6f})"
+                print(f"  {action:<14} {outcome:<6} {'CUPED' if covariates else 'plain'}: {told}")
+        told = f"ours {sample_ratio(own):.4f}"
+        if tea_tasting:
+            told += f"; tea-tasting {tea_tasting.Experiment(x=tea_tasting.SampleRatio()).analyze(own)['x'].pvalue:.4f}"
+        print(f"  {action:<14} p of the arms' sizes: {told}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=1_000)
@@ -113,9 +161,18 @@ def main() -> None:
     print(f"A/A, 90/10, {DAYS} days, a look every day, {asked.runs:,} runs: share with a false alarm")
     for seed, (name, rate) in enumerate(DEMO_RATES.items()):
         found = false_alarms(asked.runs, rate, A_DAY, seed)
-        print(f"  {name:<26} {A_DAY} customers a day: confidence sequence {found['sequence']:.1%}, 95 % interval {found['interval']:.1%}")
+        print(
+            f"  {name:<26} {A_DAY} customers a day: confidence sequence {found['sequence']:.1%}, 95 % interval {found['interval']:.1%}"
+        )
     print("Coverage of the 95 % interval by the truth")
     print_coverage(50, max(1, asked.runs // 50))
+    print("Contacts that a marketer chose, by the balance of what was known before")
+    confounded(max(1, asked.runs // 5))
+    print("Hillstrom: treated less control with the 95 % interval")
+    if (DATA / "hillstrom").is_dir():
+        hillstrom()
+    else:
+        print(f"  not measured: {DATA / 'hillstrom'} does not exist (set TENURE_TEST_DATA)")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,11 @@ def test_a_customer_counts_once_in_a_campaign_and_not_at_all_in_both_arms(tmp_pa
         "ana 2024-07-01 a 1 treated", "ana 2024-07-05 a 2 treated", "bo 2024-07-01 a 1 treated", "bo 2024-07-03 a 0 control",
     )  # fmt: skip
     assert len(found) == 2
-    assert found.loc[("a", "ana"), ["is_in_both", "cost", "assigned_at"]].tolist() == [False, 3.0, pd.Timestamp("2024-07-01")]
+    assert found.loc[("a", "ana"), ["is_in_both", "cost", "assigned_at"]].tolist() == [
+        False,
+        3.0,
+        pd.Timestamp("2024-07-01"),
+    ]
     assert found.loc[("a", "bo"), "is_in_both"]
 
 
@@ -54,7 +58,9 @@ def decision(customer, assigned, **other):
 
 
 def test_decisions_stand_beside_old_campaigns_and_keep_what_else_they_say(tmp_path):
-    decided = pd.DataFrame([decision("ana", "treated", expected_value=3.0), decision("bo", "control", expected_value=2.0)])
+    decided = pd.DataFrame(
+        [decision("ana", "treated", expected_value=3.0), decision("bo", "control", expected_value=2.0)]
+    )
     found = assigned(tmp_path, "customer_id occurred_at campaign_id arm", "cy 2024-07-01 a treated", decided=decided)
     assert found["assigned"].tolist() == ["treated", "treated", "control"]
     assert found.loc["call", "expected_value"].tolist() == [3.0, 2.0]

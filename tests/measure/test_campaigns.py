@@ -3,15 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from campaign_shop import AS_OF, DAY, TRUE_EFFECT, by_chance, by_habit, placed, shop
+
 from tenure.measure.campaigns import measure_campaigns
 from tenure.measure.words import results
 
 
 def main_effect(measured):
     found = measured.effects
-    return found[(found["level"] == "campaign") & (found["outcome"] == "ordered") & (found["window"] == "horizon")].iloc[0]
+    return found[
+        (found["level"] == "campaign") & (found["outcome"] == "ordered") & (found["window"] == "horizon")
+    ].iloc[0]
 
 
 def test_an_effect_is_found_where_chance_drew_the_arms(tmp_path):
@@ -64,6 +66,31 @@ def test_money_is_the_effect_times_the_margin_of_the_treated_less_the_cost(tmp_p
     assert money.margin_low == pytest.approx(money.low * 0.3 * money.treated - cost)
 
 
+def regions(ids, by=None):
+    """What is known of customers without a past: where they live."""
+    north = np.random.default_rng(9).random(len(ids)) < 0.5 if by is None else by
+    return pd.DataFrame(
+        {"customer_id": ids, "occurred_at": DAY - pd.Timedelta(days=90), "region": np.where(north, "north", "south")}
+    )
+
+
+def test_arms_of_which_nothing_was_known_before_are_no_proof_and_an_attribute_is_enough_to_judge_them(tmp_path):
+    ids = np.array([f"c{n:04d}" for n in range(1_000)])
+    treated = np.random.default_rng(1).random(1_000) < 0.5
+    contacts = pd.DataFrame(
+        {"customer_id": ids, "occurred_at": DAY, "campaign_id": "a", "arm": np.where(treated, "treated", "control")}
+    )
+    orders = pd.DataFrame({"customer_id": ids, "order_id": ids, "amount": 10.0, "occurred_at": DAY})[:500]
+    facts = {"order_lines": orders, "contacts": contacts}
+    (unknown,) = measure_campaigns(placed(tmp_path / "a", **facts)).campaigns["reason"]
+    assert unknown == "nothing is known of its customers before it: who was held out may be no accident"
+    assert measure_campaigns(placed(tmp_path / "b", customers=regions(ids), **facts)).campaigns["reason"].item() == ""
+    chosen = (
+        measure_campaigns(placed(tmp_path / "c", customers=regions(ids, treated), **facts)).campaigns["reason"].item()
+    )
+    assert chosen == "the arms differ before the campaign: not randomised"
+
+
 def test_what_is_pulled_forward_shows_at_twice_the_horizon(tmp_path):
     """The treated order on day 5, the others on day 40: proven after a month, nothing after two."""
     ids = np.array([f"c{n:04d}" for n in range(1_000)])
@@ -73,7 +100,7 @@ def test_what_is_pulled_forward_shows_at_twice_the_horizon(tmp_path):
                            "occurred_at": DAY + pd.to_timedelta(np.where(treated, 5, 40), unit="D")})[buys]  # fmt: skip
     contacts = pd.DataFrame({"customer_id": ids, "occurred_at": DAY, "campaign_id": "a", "cost": 0.0,
                              "arm": np.where(treated, "treated", "control")})  # fmt: skip
-    effects = measure_campaigns(placed(tmp_path, order_lines=orders, contacts=contacts)).effects
+    effects = measure_campaigns(placed(tmp_path, order_lines=orders, contacts=contacts, customers=regions(ids))).effects
     found = effects[effects["outcome"] == "ordered"].set_index("window")
     assert found.loc["horizon", "effect"].max() > 0.4
     assert found.loc["twice", "low"].max() < 0 < found.loc["twice", "high"].min()
@@ -84,11 +111,13 @@ def test_each_action_of_a_campaign_is_compared_with_its_one_control(tmp_path):
     ids = np.array([f"c{n:04d}" for n in range(3_000)])
     drawn = generator.integers(0, 3, 3_000)
     moved = np.array([0.3, 0.3, 0.6])[drawn]
-    orders = pd.DataFrame({"customer_id": ids, "order_id": ids, "amount": 10.0, "occurred_at": DAY})[generator.random(3_000) < moved]
+    orders = pd.DataFrame({"customer_id": ids, "order_id": ids, "amount": 10.0, "occurred_at": DAY})[
+        generator.random(3_000) < moved
+    ]
     contacts = pd.DataFrame({"customer_id": ids, "occurred_at": DAY, "campaign_id": "a", "cost": 1.0,
                              "offer": np.array([None, "mug", "discount"], dtype=object)[drawn],
                              "arm": np.where(drawn > 0, "treated", "control")})  # fmt: skip
-    effects = measure_campaigns(placed(tmp_path, order_lines=orders, contacts=contacts)).effects
+    effects = measure_campaigns(placed(tmp_path, order_lines=orders, contacts=contacts, customers=regions(ids))).effects
     arms = effects.query("level == 'arm' and outcome == 'ordered' and window == 'horizon'").set_index("action")
     assert arms["control"].tolist() == [int((drawn == 0).sum())] * 2
     assert arms.loc["discount", "effect"] == pytest.approx(0.3, abs=0.06)
@@ -107,7 +136,9 @@ def decisions(count=2_000, seed=3):
     })  # fmt: skip
     # Every second customer orders anyway: the plain means of the arms would say that the call did it.
     often = generator.random(count) < np.where(np.arange(count) % 2, 0.6, 0.2)
-    orders = pd.DataFrame({"customer_id": table["customer_id"], "order_id": table["customer_id"], "amount": 10.0, "occurred_at": DAY})
+    orders = pd.DataFrame(
+        {"customer_id": table["customer_id"], "order_id": table["customer_id"], "amount": 10.0, "occurred_at": DAY}
+    )
     return table, orders[often]
 
 
@@ -134,7 +165,9 @@ def test_a_campaign_whose_arms_are_not_as_large_as_their_chances_say_is_not_meas
 
 def test_a_label_is_an_outcome_where_the_action_moves_a_target(tmp_path):
     table, orders = decisions()
-    before = table[["customer_id"]].assign(occurred_at=DAY - pd.Timedelta(days=30), order_id=lambda t: t["customer_id"] + "b", amount=10.0)
+    before = table[["customer_id"]].assign(
+        occurred_at=DAY - pd.Timedelta(days=30), order_id=lambda t: t["customer_id"] + "b", amount=10.0
+    )
     toml = "[targets.lapse]\nhorizon_days = 60\neligible_days = 90\n"
     snapshots = placed(tmp_path, toml, order_lines=pd.concat([before, orders]))
     measured = measure_campaigns(snapshots, table.assign(moves="lapse"))
@@ -147,7 +180,9 @@ def test_a_label_is_an_outcome_where_the_action_moves_a_target(tmp_path):
 def test_contacts_without_outcomes_yet_say_when_they_will_have_some(tmp_path):
     table, orders = decisions(200)
     snapshots = placed(tmp_path, order_lines=orders, as_of=(DAY + pd.Timedelta(days=29)).date())
-    assert measure_campaigns(snapshots, table).campaigns["reason"].item() == "the first outcomes are certain on 2024-07-31"
+    assert (
+        measure_campaigns(snapshots, table).campaigns["reason"].item() == "the first outcomes are certain on 2024-07-31"
+    )
 
 
 def test_a_source_without_contacts_has_no_campaign(tmp_path):

@@ -48,7 +48,10 @@ def test_the_adjusted_effect_is_that_of_a_weighted_regression():
     """Oracle: least squares on an intercept, the arm and x, each row weighted by 1 / (n x (n - 1)), n the customers of its arm."""
     rows = drawn(500, effect=0.5)
     count = rows.groupby("is_treated")["y"].transform("size")
-    design, root = np.column_stack([np.ones(500), rows["is_treated"], rows["x"]]), (count * (count - 1)).to_numpy() ** -0.5
+    design, root = (
+        np.column_stack([np.ones(500), rows["is_treated"], rows["x"]]),
+        (count * (count - 1)).to_numpy() ** -0.5,
+    )
     slopes = np.linalg.solve((design * root[:, None] ** 2).T @ design, (design * root[:, None] ** 2).T @ rows["y"])
     residuals = rows["y"] - design @ slopes
     error = np.sqrt(sum((own**2).sum() / len(own) / (len(own) - 2) for _, own in residuals.groupby(rows["is_treated"])))
@@ -77,7 +80,9 @@ def test_unequal_chances_are_weighted_back():
     for chance, rate in groups:
         for treated, share in ((True, chance), (False, 1 - chance)):
             count = round(1_000 * share)
-            parts.append(pd.DataFrame({"is_treated": treated, "weight": 1 / share, "y": np.arange(count) < round(rate * count)}))
+            parts.append(
+                pd.DataFrame({"is_treated": treated, "weight": 1 / share, "y": np.arange(count) < round(rate * count)})
+            )
     rows = pd.concat(parts, ignore_index=True).assign(customer_id=lambda t: t.index).astype({"y": float})
     assert difference(rows, "y").effect == pytest.approx(0.0)
     assert difference(rows.assign(weight=1.0), "y").effect == pytest.approx(0.48)
@@ -99,12 +104,17 @@ def test_daily_looks_raise_false_alarms_by_the_interval_and_hardly_any_by_the_se
         rows = pd.DataFrame({"customer_id": np.arange(1_200), "weight": 1.0, "is_treated": np.arange(1_200) % 10 > 0,
                              "y": (generator.random(1_200) < 0.06).astype(float)})  # fmt: skip
         looks = [difference(rows.iloc[:seen], "y") for seen in range(300, 1_201, 100)]
-        alarms += [any(f.low > 0 or f.high < 0 for f in looks), any(f.always_low > 0 or f.always_high < 0 for f in looks)]
+        alarms += [
+            any(f.low > 0 or f.high < 0 for f in looks),
+            any(f.always_low > 0 or f.always_high < 0 for f in looks),
+        ]
     assert alarms[0] >= 4 and alarms[1] <= 1
 
 
 def test_the_interval_covers_the_truth_in_about_nineteen_of_twenty_campaigns():
-    covered = [(found := difference(drawn(300, seed, effect=0.3), "y", ["x"])).low <= 0.3 <= found.high for seed in range(150)]
+    covered = [
+        (found := difference(drawn(300, seed, effect=0.3), "y", ["x"])).low <= 0.3 <= found.high for seed in range(150)
+    ]
     assert 0.91 <= np.mean(covered) <= 0.99
 
 
@@ -114,7 +124,9 @@ def test_sizes_are_judged_by_the_logged_chances():
         rows = table([0] * treated, [0] * (1_000 - treated))
         rows["chance"] = np.where(rows["is_treated"], 0.7, 0.3)
         assert sample_ratio(rows) == pytest.approx(stats.binomtest(treated, 1_000, 0.7).pvalue, abs=0.03)
-    assert sample_ratio(table([0] * 630, [0] * 370).assign(chance=lambda t: np.where(t["is_treated"], 0.7, 0.3))) < 0.001
+    assert (
+        sample_ratio(table([0] * 630, [0] * 370).assign(chance=lambda t: np.where(t["is_treated"], 0.7, 0.3))) < 0.001
+    )
     assert np.isnan(sample_ratio(drawn(10)))
 
 

@@ -13,14 +13,22 @@ from tenure.measure.rows import covariates_of, with_outcomes
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.facts_at import facts_at
 
-CONTACTS = ("customer_id occurred_at campaign_id arm", "ana 2024-07-01T10:00:00 a treated", "bo 2024-07-01T10:00:00 a control")
+CONTACTS = (
+    "customer_id occurred_at campaign_id arm",
+    "ana 2024-07-01T10:00:00 a treated",
+    "bo 2024-07-01T10:00:00 a control",
+)
 
 
 def rows(tmp_path, *orders, as_of=date(2024, 8, 30), toml="[measure]\nhorizon_days = 10\n"):
-    source = staged(tmp_path, toml, contacts=CONTACTS, order_lines=("customer_id occurred_at known_at order_id amount", *orders))
+    source = staged(
+        tmp_path, toml, contacts=CONTACTS, order_lines=("customer_id occurred_at known_at order_id amount", *orders)
+    )
     with facts_at(source, as_of) as facts:
         table = assigned_customers(facts)
-        return with_outcomes(facts, Snapshots(Workspace(tmp_path), source, as_of), table, outcomes_in(facts.tables)).set_index("customer_id")
+        return with_outcomes(
+            facts, Snapshots(Workspace(tmp_path), source, as_of), table, outcomes_in(facts.tables)
+        ).set_index("customer_id")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +44,9 @@ def test_windows_are_half_open_and_begin_on_the_day_of_the_assignment(tmp_path, 
 
 
 def test_what_became_known_only_later_is_no_covariate_and_still_an_outcome(tmp_path):
-    found = rows(tmp_path, "ana 2024-06-25 2024-07-01 o1 5", "bo 2024-06-25 2024-06-26 o2 5", "ana 2024-07-02 2024-08-01 o3 7")
+    found = rows(
+        tmp_path, "ana 2024-06-25 2024-07-01 o1 5", "bo 2024-06-25 2024-06-26 o2 5", "ana 2024-07-02 2024-08-01 o3 7"
+    )
     assert found["ordered_before"].to_dict() == {"ana": 0, "bo": 1}
     assert found["order_amount"].to_dict() == {"ana": 7, "bo": 0}
 

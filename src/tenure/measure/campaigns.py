@@ -13,7 +13,7 @@ from tenure.measure.assigned import CONTROL, TREATED, assigned_customers
 from tenure.measure.difference import Difference, balance, difference, sample_ratio
 from tenure.measure.outcomes import Outcome, outcomes_in
 from tenure.measure.rows import TWICE, covariates_of, with_outcomes
-from tenure.measure.segments import effects_by_segment, with_segments
+from tenure.measure.segments import SEGMENT, effects_by_segment, with_segments
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.facts_at import facts_at
 
@@ -95,7 +95,6 @@ def _check(campaign: str, rows: pd.DataFrame) -> dict[str, Any]:
         "contaminated": int((held & ~rows["is_in_both"] & rows["is_reached"]).sum()),
         "ratio_p": sample_ratio(known) if len(known) else math.nan,
         "balance_p": math.nan,
-        "cost": float(known.loc[known["is_treated"], "cost"].sum()),
     }
     counts["is_contaminated"] = bool(counts["contaminated"] > CONTAMINATED * held.sum())
     fewest = min(counts["treated"], counts["control"])
@@ -113,6 +112,8 @@ def _check(campaign: str, rows: pd.DataFrame) -> dict[str, Any]:
         reason = "the arms are not as large as their chances say: some customers are missing from one"
     elif counts["balance_p"] < UNLIKELY:
         reason = "the arms differ before the campaign: not randomised"
+    elif math.isnan(counts["balance_p"]) and math.isnan(counts["ratio_p"]):
+        reason = "nothing is known of its customers before it: who was held out may be no accident"
     else:
         reason = ""
     return counts | {"reason": reason}
@@ -120,7 +121,9 @@ def _check(campaign: str, rows: pd.DataFrame) -> dict[str, Any]:
 
 def _balance(rows: pd.DataFrame) -> float:
     """Test each action's arms against each other before the assignment; p for all together (Bonferroni)."""
-    found = [balance(own, covariates_of(rows)) for _, own in _by_action(rows)]
+    groups = pd.get_dummies(rows[[name for name in rows if name.startswith(SEGMENT)]], dtype=float)
+    told = [*covariates_of(rows), *groups]
+    found = [p for _, own in _by_action(rows) if not math.isnan(p := balance(own.join(groups), told))]
     return min(1.0, len(found) * min(found)) if found else math.nan
 
 
