@@ -69,11 +69,16 @@ class Company:
     @property
     def contacts(self) -> pd.DataFrame:
         """All contacts, with ``own``, the decision that each truly came of, and ``usable``, the first day that can know it."""
+        never = pd.Timestamp("2200-01-01")
         back = pd.DataFrame(self.back, columns=[*self.facts["contacts"], "own", "staged_on"])
-        both = pd.concat([self.facts["contacts"].assign(own=None), back], ignore_index=True)
-        both = both.astype({"occurred_at": "datetime64[us]", "known_at": "datetime64[us]"})
-        known = both["known_at"].dt.normalize() + pd.Timedelta(days=1)
-        both["usable"] = np.maximum(known, pd.to_datetime(both["staged_on"]).fillna(known))
+        back["staged_on"] = pd.to_datetime(back["staged_on"]).fillna(never)
+        both = pd.concat(
+            [self.facts["contacts"].assign(own=None, staged_on=pd.Timestamp(self.first)), back], ignore_index=True
+        )
+        both = both.astype(
+            {"occurred_at": "datetime64[us]", "known_at": "datetime64[us]", "staged_on": "datetime64[us]"}
+        )
+        both["usable"] = np.maximum(both["known_at"].dt.normalize() + pd.Timedelta(days=1), both["staged_on"])
         return both.drop(columns="staged_on")
 
     def stage(self, known_before: date | None = None, root: Path | None = None):
