@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,9 @@ class Company:
     reported: set[str] = field(default_factory=set)
     answered: list[dict] = field(default_factory=list)
     failed: dict[date, str] = field(default_factory=dict)
-    rest: int = 1  # every how many days is decided in the second half
+    seconds: float = 0.0  # that deciding took
+    every: int = 10**6  # so many days are decided one by one, then each ``rest``-th
+    rest: int = 1
 
     def __post_init__(self):
         self.today = self.first
@@ -66,11 +69,16 @@ class Company:
     @property
     def contacts(self) -> pd.DataFrame:
         """All contacts, with ``own``, the decision that each truly came of, and ``usable``, the first day that can know it."""
+        never = pd.Timestamp("2200-01-01")
         back = pd.DataFrame(self.back, columns=[*self.facts["contacts"], "own", "staged_on"])
-        both = pd.concat([self.facts["contacts"].assign(own=None), back], ignore_index=True)
-        both = both.astype({"occurred_at": "datetime64[us]", "known_at": "datetime64[us]"})
-        known = both["known_at"].dt.normalize() + pd.Timedelta(days=1)
-        both["usable"] = np.maximum(known, pd.to_datetime(both["staged_on"]).fillna(known))
+        back["staged_on"] = pd.to_datetime(back["staged_on"]).fillna(never)
+        both = pd.concat(
+            [self.facts["contacts"].assign(own=None, staged_on=pd.Timestamp(self.first)), back], ignore_index=True
+        )
+        both = both.astype(
+            {"occurred_at": "datetime64[us]", "known_at": "datetime64[us]", "staged_on": "datetime64[us]"}
+        )
+        both["usable"] = np.maximum(both["known_at"].dt.normalize() + pd.Timedelta(days=1), both["staged_on"])
         return both.drop(columns="staged_on")
 
     def stage(self, known_before: date | None = None, root: Path | None = None):
@@ -184,11 +192,13 @@ class Company:
             day = self.today = self.first + timedelta(days=number)
             if number and number % self.restaged_every == 0:
                 self.stage()
-            if number < self.days // 2 or number % self.rest == 0:
+            if number < self.every or number % self.rest == 0:
+                began = monotonic()
                 try:
                     self.decide(day)
                 except Exception as error:  # a day without decisions; the others can still be judged
                     self.failed[day] = f"{type(error).__name__}: {error}"
+                self.seconds += monotonic() - began
                 yield day
             self.answer(day)
             self.report(day + timedelta(days=1))

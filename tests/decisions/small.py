@@ -15,7 +15,7 @@ from tenure.decisions.ledger import SHORT, append_events, read_decisions
 from tenure.snapshots.engines.facts_at import facts_at
 from tenure.targets.catalogue import targets_of
 
-ORDERS = ("customer_id occurred_at order_id amount", "ana 2026-01-05 1 10", "bo 2026-01-06 2 10", "cy 2026-01-07 3 10")
+ORDERS = ("customer_id occurred_at order_id amount", "ana 2026-01-05 1 10", "bo 2026-01-06 2 10", "cy 2026-03-01 3 10")
 CHANNEL = '[channels.email]\nconsent = "email"\n'
 SAVE = '[actions.save]\nsays = "Stay"\nmoves = "lapse"\nwhen = "lapse_decile <= 5"\nchannels = ["email"]\n'
 
