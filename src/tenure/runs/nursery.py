@@ -38,7 +38,6 @@ def serve(descriptor: int) -> dict[str, Any]:
     os.environ[PARENT] = str(os.getpid())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # Kernels work side by side: a thread of OpenMP that waits by turning round would keep another's from its core.
-    # Fitting on 2 busy cores took 13-17 s of CPU with it, and 1.1-1.4 without.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with Connection(descriptor) as channel:
         while True:
