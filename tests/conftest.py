@@ -8,8 +8,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 # Tests run side by side: threads of linear algebra, in them and in the kernels they start, would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Where cores are fewer than threads, those of OpenMP that wait would keep the others from what they wait for.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from gated_shop import champions, copied
+from gated_shop import champions, copied, hurry
 from servers import postgresql_server
 from shared import copied_stores, made_once
 from shop import quick_run
@@ -64,6 +66,7 @@ def quick_shop(tmp_path_factory, stores) -> Workspace:
 def gated_shop(company, tmp_path, monkeypatch):
     """A copy of that shop."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    hurry(monkeypatch)
     return copied(company, tmp_path)
 
 
