@@ -18,6 +18,7 @@ Tier = Literal["automatic", "sample", "approve"]
 NOTHING = "nothing"
 # A proposal, or a fact that opens an action, that is older than this is counted and not acted on.
 EXPIRES_DAYS = 7
+LAST = time(23, 59, 59)
 DAYS_OF_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -89,6 +90,11 @@ class Action:
     def __post_init__(self) -> None:
         if self.name == NOTHING:
             raise DefinitionError(f"Action {NOTHING!r} is always there. Expected another name.")
+        if self.service and self.tier != "automatic":
+            raise DefinitionError(
+                f"[actions.{self.name}]: service = true and tier = {self.tier!r}. Expected a service message, which goes out "
+                "whatever happens, or an action that a person approves; leave one out."
+            )
         if not (self.service or self.moves or self.worth is not None):
             raise DefinitionError(
                 f"Action {self.name}: it moves no target, so nobody knows what it is worth. Expected moves = "
@@ -127,10 +133,13 @@ class Rules:
         return tuple(DAYS_OF_WEEK.index(given) for given in self.quiet if given in DAYS_OF_WEEK)
 
     @property
-    def open_hours(self) -> tuple[time, time]:
-        """From when until when something may be sent."""
-        spans = [given.split("-") for given in self.quiet if "-" in given]
-        return (time.fromisoformat(spans[0][1]), time.fromisoformat(spans[0][0])) if spans else (time.min, time.max)
+    def open_hours(self) -> tuple[tuple[time, time], ...]:
+        """The spans of a day in which something may be sent, the earliest first."""
+        spans = [tuple(map(time.fromisoformat, given.split("-"))) for given in self.quiet if "-" in given]
+        if not spans:
+            return ((time.min, LAST),)
+        begins, ends = spans[0]
+        return ((ends, begins),) if begins > ends else ((time.min, begins), (ends, LAST))
 
 
 @dataclass(frozen=True)

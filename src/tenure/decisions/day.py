@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tenure.core.atomic_files import replaced_file
-from tenure.core.errors import UsageError
+from tenure.core.errors import NotEnoughDataError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING, Policy
 from tenure.decisions.candidates import Asked, find_candidates, gate_table, refuse_by_history, refuse_unscored
@@ -41,6 +41,7 @@ from tenure.identity.events import identity_before
 from tenure.scoring.ledger import MANUAL, SCHEDULED
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
 from tenure.sources.staged_source import StagedSource
+from tenure.targets.catalogue import missing_tables, targets_of
 from tenure.targets.definition import Target
 
 # How far back contacts are looked for that should not have been sent.
@@ -96,6 +97,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
             f"{source}: decisions stand for {last}, after {as_of}. Expected that day or a later one: "
             "what was sent since is not known at an earlier one."
         )
+    _check_targets(deciding, asked.facts)
     decided = _decided(deciding, as_of, pc.field("action") != NOTHING)
     measured = _of_labels(read_effects(workspace, source, as_of))
     key = policy.fingerprint(models=dict(deciding.models), measured=measured.to_json(orient="records"))
@@ -123,10 +125,28 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
         "value": made.value, "bound": made.bound, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
         "unknown_contacts": history.unknown, "expired": dict(triggered.expired), "measured": sorted(measured["action"]),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
+        "lacking": {a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table not in asked.facts.tables},
         "gates": gate_table(candidates).to_dict("records"), "prices": made.prices.to_dict("records"),
     }  # fmt: skip
     write_decisions(path, made.rows, facts_of_it)
     return path
+
+
+def _check_targets(deciding: Deciding, facts: FactsAt) -> None:
+    """Refuse an action whose target the source cannot answer: no customer could ever get it.
+
+    Raises
+    ------
+    NotEnoughDataError : the table that the target needs.
+    """
+    defined = targets_of(facts.source)
+    for action in deciding.policy.actions.values():
+        if action.moves and action.moves not in deciding.targets:
+            needs = ", ".join(missing_tables(defined[action.moves], facts.tables))
+            raise NotEnoughDataError(
+                f"{facts.source.where} [actions.{action.name}] moves {action.moves!r}, which needs {needs}: the source does "
+                f"not have that as of {facts.as_of}. Expected a target it can answer; take the action out, or bring the table."
+            )
 
 
 def held_out(deciding: Deciding, customers: Sequence[str], day: date) -> set[str]:

@@ -59,7 +59,7 @@ def decide(
     for at, why in (
         (served[:, None], "a service message goes out today"),
         (held[:, None], "held out"),
-        (np.isnan(values.value), "its value at stake is not known"),
+        (~np.isfinite(values.value), "its value at stake is not known"),
         (~(values.value > 0), "costs more than it is worth"),
     ):
         candidates.refuse(at & is_marketing, why)

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from tenure.core.errors import DefinitionError, NotEnoughDataError, UnknownNameError
+from tenure.core.errors import DefinitionError, LeakageError, NotEnoughDataError, UnknownNameError
 from tenure.core.plugins import with_plugins
 from tenure.core.validation import COUNT, NUMBER, checked, expects, refusal, table, tables
 from tenure.decisions.action import DAYS_OF_WEEK, Action, Audience, Channel, Follow, Policy, Rules, Trigger
 from tenure.features.expression import OBSERVED_COLUMNS, check_columns, columns_of, is_aggregate, parse_expression
-from tenure.sources.contract import CONSENT, staged_table
+from tenure.sources.contract import CONSENT, STAGED_TABLES, staged_table
 from tenure.sources.source import Source
 from tenure.targets.catalogue import targets_of
 
@@ -29,6 +29,8 @@ def _quiet(given: list[str]) -> tuple[str, ...]:
     wrong = [each for each in given if each not in DAYS_OF_WEEK and not _HOURS.fullmatch(each)]
     if wrong or sum("-" in each for each in given) > 1:
         raise ValueError(f"expected days ({', '.join(DAYS_OF_WEEK)}) and at most one span of hours, as in 21:00-08:00")
+    if {*DAYS_OF_WEEK} <= {*given}:
+        raise ValueError("expected a day of the week on which something may be sent: all seven are quiet")
     return tuple(given)
 
 
@@ -102,9 +104,10 @@ def read_policy(source: Source) -> Policy:
     channels = {name: Channel(**{"name": name, "consent": name} | values) for name, values in given["channels"].items()}
     audiences = {name: Audience(name, **({"when": "false"} | values)) for name, values in given["audiences"].items()}
     problems += [f"[audiences.{name}]: no when" for name, values in given["audiences"].items() if "when" not in values]
-    problems += [str(UnknownNameError("Channel", name, channels)) for name in sorted(named - channels.keys())]
-    problems += [text for action in actions.values() for text in _problems(source, action, actions)]
-    problems += _conditions(actions.values(), audiences.values()) + _consents(source, channels.values(), named)
+    problems += [text for action in actions.values() for text in _problems(source, action, actions, channels)]
+    for section, group in (("actions", actions.values()), ("audiences", audiences.values())):
+        problems += [text for each in group for text in _condition(f"[{section}.{each.name}] when", each.when)]
+    problems += _consents(source, channels.values(), named)
     rules = Rules(**given["decisions"])
     cheapest = min(
         (a.cost + channels[c].cost for a in actions.values() for c in a.channels if c in channels), default=0
@@ -143,9 +146,14 @@ def _actions(given: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[s
     return found
 
 
-def _problems(source: Source, action: Action, actions: Mapping[str, Action]) -> list[str]:
+def _problems(
+    source: Source, action: Action, actions: Mapping[str, Action], channels: Mapping[str, Channel]
+) -> list[str]:
     """Say what an action names that is not there."""
-    place, found = f"[actions.{action.name}]", []
+    place = f"[actions.{action.name}]"
+    found = [
+        f"{place} channels: {UnknownNameError('Channel', c, channels)}" for c in action.channels if c not in channels
+    ]
     targets, followed = targets_of(source), {each.then.action for each in actions.values() if each.then}
     if action.moves and action.moves not in targets:
         found.append(f"{place} moves: {UnknownNameError('Target', action.moves, targets)}")
@@ -157,12 +165,15 @@ def _problems(source: Source, action: Action, actions: Mapping[str, Action]) -> 
         try:
             if trigger:
                 _check_trigger(source, trigger, f"{place} {key}")
-        except (DefinitionError, UnknownNameError) as error:
+        except (DefinitionError, LeakageError, UnknownNameError) as error:
             found.append(str(error))
     return found
 
 
 def _check_trigger(source: Source, trigger: Trigger, place: str) -> None:
+    dated = {name for name, table in STAGED_TABLES.items() if table.is_dated}
+    if trigger.table not in dated:
+        raise DefinitionError(f"{place}: {UnknownNameError('Table of dated facts', trigger.table, dated)}")
     mapped = source.tables.get(trigger.table)
     own = (*mapped.attributes, *mapped.extra) if mapped else ()
     parsed = parse_expression(trigger.expression, place)
@@ -171,18 +182,14 @@ def _check_trigger(source: Source, trigger: Trigger, place: str) -> None:
         raise DefinitionError(f"{place}: {trigger.expression!r} is no aggregate. Expected one, as in count(*) > 0.")
 
 
-def _conditions(*groups: Collection[Action] | Collection[Audience]) -> list[str]:
-    """Parse every ``when``: one condition on one customer, without a clock, a subquery or an aggregate."""
-    found = []
-    for each in (each for group in groups for each in group if each.when):
-        try:
-            if is_aggregate(parse_expression(each.when, f"{each.name}, when")):
-                found.append(
-                    f"{each.name}, when: {each.when!r} holds an aggregate. Expected a condition on one customer"
-                )
-        except DefinitionError as error:
-            found.append(str(error))
-    return found
+def _condition(place: str, when: str) -> list[str]:
+    """Say what is wrong with a condition: it asks one customer, without a clock, a subquery or an aggregate."""
+    try:
+        if when and is_aggregate(parse_expression(when, place)):
+            return [f"{place}: {when!r} holds an aggregate. Expected a condition on one customer"]
+    except DefinitionError as error:
+        return [str(error)]
+    return []
 
 
 def check_when(policy: Policy, columns: Collection[str], where: str) -> None:

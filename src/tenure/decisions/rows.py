@@ -49,11 +49,13 @@ def sending(policy: Policy, now: datetime) -> tuple[datetime, datetime]:
     >>> [str(when) for when in sending(rules, datetime(2026, 3, 1))]
     ['2026-03-02 08:00:00', '2026-03-02 21:00:00']
     """
-    opens, closes = policy.rules.open_hours
     day = now.date()
-    while day.weekday() in policy.rules.quiet_days or now >= datetime.combine(day, closes):
+    while True:
+        for opens, closes in policy.rules.open_hours:
+            first, last = max(now, datetime.combine(day, opens)), datetime.combine(day, closes)
+            if day.weekday() not in policy.rules.quiet_days and first < last:
+                return first, last
         day += timedelta(days=1)
-    return max(now, datetime.combine(day, opens)), datetime.combine(day, closes).replace(microsecond=0)
 
 
 def marketing_rows(

@@ -54,6 +54,8 @@ def values_of(
             arrays["value"][at, place] = arrays["value_low"][at, place] = float(action.worth or 0) - cost[place]
             continue
         rows, target = candidates.customers[at], targets[action.moves]
+        if f"{target.name}_propensity" not in rows:  # not scored today
+            continue
         worth = value_of_acting(
             _effect(action, target, rows[f"{target.name}_propensity"], known),
             rows[f"{target.name}_at_stake"],

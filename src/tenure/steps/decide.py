@@ -203,6 +203,12 @@ def _problems(policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) 
             "count as contacts; expected the decision_id of a file in actions/.",
             "unknown_decisions",
         )  # fmt: skip
+    for action, table in made["lacking"].items():
+        yield Problem(
+            "warning", action,
+            f"waits for facts of {table}, which the source does not have as of this day: it is open to nobody.",
+            "no_table",
+        )  # fmt: skip
     for action, count in made["expired"].items():
         if count:
             yield Problem(
