@@ -13,9 +13,13 @@ from tenure.steps.decide import DecisionDay, decide_run
 from tenure.steps.opening import Session
 
 
-def decided(shop: Small, day: str, scored=None, **options) -> DecisionDay:
+def session_of(shop: Small, day: str) -> Session:
     source = read_source(shop.workspace, "shop")
-    session = Session(shop.workspace, source, date.fromisoformat(day), run_kind="scheduled")
+    return Session(shop.workspace, source, date.fromisoformat(day), run_kind="scheduled")
+
+
+def decided(shop: Small, day: str, scored=None, **options) -> DecisionDay:
+    session = session_of(shop, day)
     table = pa.Table.from_pandas(shop.scored() if scored is None else scored, preserve_index=False)
     made = {"format_version": FORMAT_VERSION, "targets": {"lapse": {"model_version": "1"}}, "tables": {}}
     session.output.mkdir(parents=True, exist_ok=True)
