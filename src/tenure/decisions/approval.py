@@ -6,7 +6,7 @@ A rejection after the draw would dilute the effect: nobody would know whom of th
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from tenure.core.errors import UnknownNameError
 from tenure.decisions.action import Policy
-from tenure.decisions.ledger import APPROVED, BEST, DRAWN, EVENTS, REJECTED, WITHHELD
+from tenure.decisions.ledger import APPROVED, BEST, DRAWN, EVENTS, REJECTED, WITHHELD, sent
 from tenure.decisions.rows import sending
 
 
@@ -31,7 +31,7 @@ def events_of_answers(
 ) -> pd.DataFrame:
     """Turn answers (decision_id, decision, why) into events; what was answered before is passed over.
 
-    ``consents``: index customer_id, a column per consent, as known today; ``held``: customers held out today; ``at``:
+    ``decisions``: all that act, of whatever day. ``consents``: index customer_id, a column per consent, as known today; ``held``: customers held out today; ``at``:
     when it is answered, in the business's time.
 
     => decision_id, event, at, by, why, arm, chance, send_from, send_until (of what was drawn)
@@ -46,8 +46,12 @@ def events_of_answers(
     own = answers.drop_duplicates("decision_id").set_index("decision_id")
     own = own.join(asked[asked["status"] == "proposed"], how="inner").sort_index()
     why, rejected = own["why"].astype(object), own["decision"] == "reject"
+    # What waits on keeps its place on its day.
+    others = asked[(asked["status"] == "proposed") & ~asked.index.isin(own.index)]
+    slots = _slots(policy, own, pd.concat([sent(decisions), others]), at)
     for reason, gone in (
         ("expired", own["send_until"] < pd.Timestamp(today)),
+        ("no capacity before it lapses", slots["send_from"].isna()),
         ("consent withdrawn since", ~_agree(policy, own, consents)),
         ("held out since", own["customer_id"].isin(held)),
     ):
@@ -61,8 +65,27 @@ def events_of_answers(
     withheld = policy.rules.explore
     drawn["arm"] = np.where(places < withheld, WITHHELD, BEST)
     drawn["chance"] = np.where(places < withheld, withheld, 1.0 - withheld)
-    drawn["send_from"], drawn["send_until"] = sending(policy, at)
+    drawn = drawn.join(slots, on="decision_id")
     return pd.concat([answered, drawn]).assign(at=at).reindex(columns=EVENTS.names)
+
+
+def _slots(policy: Policy, asked: pd.DataFrame, out: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """Give each proposal the first time to send it at which its channel and its action have room; the most valuable first.
+
+    ``out``: what goes out already. => index decision_id: send_from, send_until; empty where it would lapse before
+    """
+    slots = pd.DataFrame(index=asked.index, columns=["send_from", "send_until"], dtype="datetime64[us]")
+    left, instant = asked.sort_values(["expected_value", "customer_id"], ascending=[False, True]), at
+    while len(left := left[left["send_until"] >= (first := sending(policy, instant)[0])]):
+        that_day = out[out["sent_on"] == pd.Timestamp(first.date())]
+        for kind, per_day in (("channel", policy.channels), ("action", policy.actions)):
+            capacity = left[kind].map({name: each.per_day for name, each in per_day.items()}).astype(float)
+            rooms = capacity - left[kind].map(that_day[kind].value_counts()).fillna(0)
+            left = left.assign(**{f"fits_{kind}": ~(left.groupby(kind).cumcount() >= rooms)})
+        goes = left.index[left["fits_channel"] & left["fits_action"]]
+        slots.loc[goes] = list(sending(policy, instant))
+        left, instant = left.drop(index=goes), datetime.combine(first.date(), datetime.min.time()) + timedelta(days=1)
+    return slots
 
 
 def _agree(policy: Policy, proposals: pd.DataFrame, consents: pd.DataFrame) -> pd.Series:

@@ -53,7 +53,7 @@ def decide(
     ``seed`` draws anew. What a person has to approve is proposed, and drawn once it is approved.
     """
     sends = sending(policy, moment.instant)
-    service = service_rows(moment, candidates, values, sends)
+    service = service_rows(moment, policy, candidates, values, sends)
     is_marketing = np.array([not action.service for action, _ in candidates.columns], dtype=bool)
     served = candidates.customers["customer_id"].isin(service["customer_id"]).to_numpy()
     for at, why in (
@@ -87,7 +87,7 @@ def decide(
     charge = sum((made.best.prices[limit.name] * limit.use for limit in limits), np.zeros(len(candidates.columns)))
     table["price_paid"] = np.append(charge, 0.0)[np.where(np.isin(arm, [WITHHELD]), -1, chosen)]
     table.loc[held, ["column", "arm", "chance", "price_paid"]] = [-1, HOLD_OUT, 1.0, 0.0]
-    rows = marketing_rows(moment, candidates, values, table, sends)
+    rows = marketing_rows(moment, policy, candidates, values, table, sends)
     listed = candidate_lists(candidates, values)
     if moment.moment != SCHEDULE:  # only those to whom something has happened
         concerned = (candidates.refused != NO_CANDIDATE).any(axis=1)

@@ -60,6 +60,7 @@ def sending(policy: Policy, now: datetime) -> tuple[datetime, datetime]:
 
 def marketing_rows(
     moment: Moment,
+    policy: Policy,
     candidates: Candidates,
     values: Values,
     chosen: pd.DataFrame,
@@ -73,6 +74,9 @@ def marketing_rows(
     for name, of_column in _of_columns(candidates, sends).items():
         rows[name] = pd.Series(of_column, dtype=object).reindex(place).to_numpy()
     rows["action"] = rows["action"].where(acts, NOTHING)
+    waits = chosen["arm"].isna().to_numpy()
+    lapses = np.array([_lapses(policy, sends[1], action.expires_after) for action, _ in columns], dtype=object)
+    rows.loc[waits, "send_until"] = lapses[place[waits]]
     rows["arm"], rows["chance"], rows["price_paid"] = (
         chosen[name].to_numpy() for name in ("arm", "chance", "price_paid")
     )
@@ -87,6 +91,14 @@ def marketing_rows(
     return rows
 
 
+def _lapses(policy: Policy, until: datetime, days: int) -> datetime:
+    """Say until when a person may answer a proposal, which is then sent the same day: on no quiet one."""
+    last = until + timedelta(days=days)
+    while last.weekday() in policy.rules.quiet_days and last > until:
+        last -= timedelta(days=1)
+    return last
+
+
 def _of_columns(candidates: Candidates, sends: tuple[datetime, datetime]) -> dict[str, list[object]]:
     """Give what a row says because of its column, by column."""
     made: dict[str, list[object]] = {
@@ -94,7 +106,6 @@ def _of_columns(candidates: Candidates, sends: tuple[datetime, datetime]) -> dic
         for name in ("action", "channel", "moves", "content", "tier", "who", "send_from", "send_until", "valid_until")
     }
     for action, channel in candidates.columns:
-        waits = timedelta(days=0 if action.tier == "automatic" else action.expires_after)
         valid = sends[0].date() + timedelta(days=action.valid_days) if action.valid_days else None
         own = (
             action.name,
@@ -104,7 +115,7 @@ def _of_columns(candidates: Candidates, sends: tuple[datetime, datetime]) -> dic
             action.tier,
             action.who or channel.name,
             sends[0],
-            sends[1] + waits,
+            sends[1],
             valid,
         )
         for values, value in zip(made.values(), own, strict=True):
@@ -124,7 +135,7 @@ def _reasons(candidates: Candidates, moves: pd.Series, reason: str) -> pd.Series
 
 
 def service_rows(
-    moment: Moment, candidates: Candidates, values: Values, sends: tuple[datetime, datetime]
+    moment: Moment, policy: Policy, candidates: Candidates, values: Values, sends: tuple[datetime, datetime]
 ) -> pd.DataFrame:
     """Make a row for each service message that is open, by the first channel that its action names."""
     parts = []
@@ -140,7 +151,7 @@ def service_rows(
         )
         zero = np.zeros(own.refused.shape)
         rows = marketing_rows(
-            moment, own, Values(zero, zero, zero, zero, zero, values.cost, values.is_assumed), chosen, sends
+            moment, policy, own, Values(zero, zero, zero, zero, zero, values.cost, values.is_assumed), chosen, sends
         )
         rows["decision_id"] = moment.ids(rows["customer_id"].tolist(), action.name)
         parts.append(rows.assign(is_service=True, is_assumed=False))

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from tenure.core.errors import NotEnoughDataError, UsageError
 from tenure.customers import consent
+from tenure.decisions.action import NOTHING
 from tenure.decisions.approval import events_of_answers
 from tenure.decisions.day import held_out
 from tenure.decisions.document import read_policy
@@ -55,7 +57,8 @@ def listed(source: str, *, as_of: str = "", workspace: str = "", every: bool = F
     """List the decisions of a day that wait for a person, or all that act, the most valuable first."""
     session = open_decided(source, as_of=as_of, workspace=workspace)
     found = _decisions(session)
-    kept = found[(found["action"] != "nothing") if every else (found["status"] == "proposed")]
+    found = found[found["as_of"] == session.as_of]
+    kept = found if every else found[found["status"] == "proposed"]
     return kept.sort_values(["expected_value", "customer_id"], ascending=[False, True], ignore_index=True)
 
 
@@ -84,7 +87,8 @@ def answer(
     policy, decisions = read_policy(session.source), _decisions(session)
     answers = _read_answers(csv) if csv else pd.DataFrame({"decision_id": list(ids), "decision": word, "why": why})
     if every:
-        waiting = decisions.loc[decisions["status"] == "proposed", "decision_id"]
+        is_waiting = (decisions["status"] == "proposed") & (decisions["as_of"] == session.as_of)
+        waiting = decisions.loc[is_waiting, "decision_id"]
         answers = pd.DataFrame({"decision_id": waiting, "decision": word, "why": why})
     elif answers.empty and not csv:
         raise UsageError("No decision is named. Expected ids, --csv queue.csv or --all.")
@@ -102,8 +106,9 @@ def answer(
 
 
 def _decisions(session: Session) -> pd.DataFrame:
-    kind = QUICK if session.quick else SCHEDULED
-    return read_decisions(session.workspace, session.source.name, kind, as_of=session.as_of)
+    """Read all decisions that act, of whatever day."""
+    kind, acts = QUICK if session.quick else SCHEDULED, pc.field("action") != NOTHING
+    return read_decisions(session.workspace, session.source.name, kind, where=acts)
 
 
 def _read_answers(path: str) -> pd.DataFrame:
