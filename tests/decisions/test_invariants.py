@@ -20,10 +20,10 @@ WHOLE = [*SHORT, "candidates"]
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory) -> Lived:
-    """Every day of the first twelve, then every fourth: a scheduler that is asleep now and then."""
+    """Every day of the first nine, then every sixth: a scheduler that is asleep now and then."""
     toml = draw_policy(SEED, CUSTOMERS)
     company = Company(
-        tmp_path_factory.mktemp("company"), SEED, CUSTOMERS, FIRST, DAYS, toml, restaged_every=15, every=12, rest=4
+        tmp_path_factory.mktemp("company"), SEED, CUSTOMERS, FIRST, DAYS, toml, restaged_every=20, every=9, rest=6
     )
     for _ in company.live():
         pass
