@@ -19,8 +19,6 @@ sys.path[:0] = [str(tests), str(tests / "decisions")]
 from broken import Lived, broken  # noqa: E402
 from company import Company, draw_policy  # noqa: E402
 
-from tenure.decisions.ledger import SHORT  # noqa: E402
-
 FIRST = date(2026, 1, 15)
 SHOWN = 3
 
@@ -31,7 +29,7 @@ def lived(seed: int, customers: int, days: int, root: Path) -> tuple[Lived, floa
     for day in company.live():
         if day.day == 1:
             print(f"  {day}: {company.seconds:,.0f} s decided", flush=True)
-    return Lived(company, company.ledger(columns=[*SHORT, "candidates"])), company.seconds
+    return Lived(company, company.ledger()), company.seconds
 
 
 def main() -> int:

@@ -22,10 +22,17 @@ DAY = pd.Timedelta(days=1)
 
 @dataclass(frozen=True)
 class Lived:
-    """A company after some decision days. ``ledger``: as it stands, candidates included."""
+    """A company after some decision days. ``ledger``: as it stands, without the candidates, which are read day by day."""
 
     company: Company
     ledger: pd.DataFrame
+
+    def with_candidates(self) -> Iterator:
+        """Give each customer's decision with its candidates."""
+        columns = ["decision_id", "customer_id", "as_of", "action", "channel", "arm", "is_service", "candidates"]
+        for day in self.days:
+            found = self.company.ledger(as_of=day, columns=columns)
+            yield from found[~found["is_service"].astype(bool)].itertuples()
 
     @property
     def policy(self) -> Policy:
@@ -47,7 +54,7 @@ class Lived:
     @cached_property
     def acting(self) -> pd.DataFrame:
         """Decisions that act, with ``as_of`` and ``on`` (the day of sending) as times, ``was_sent``, ``decided_on``."""
-        rows = self.ledger[self.ledger["action"].ne("nothing")].drop(columns="candidates", errors="ignore").copy()
+        rows = self.ledger[self.ledger["action"].ne("nothing")].copy()
         rows["as_of"] = pd.to_datetime(rows["as_of"])
         drawn = (
             self.events[self.events["event"] == "drawn"]
@@ -112,18 +119,22 @@ def listed(row) -> list[dict]:
 
 
 def contact_caps_hold_in_every_window(lived: Lived) -> Iterator[str]:
-    known = {who: rows for who, rows in lived.history.groupby("customer_id")}
-    for who, own in lived.sends.groupby("customer_id"):
-        past = known.get(who)
-        for row in own.itertuples():
-            for days, most in lived.policy.rules.at_most.items():
-                since = row.on - (days - 1) * DAY
-                count = own["on"].between(since, row.on).sum()
-                if past is not None:
-                    count += (past["on"].between(since, row.on) & (past["usable"] <= row.as_of)).sum()
-                if count > most:
-                    late = f" (approved on {row.drawn_on:%Y-%m-%d})" if row.status == "drawn" else ""
-                    yield f"{count} contacts in {days} days, {most} at most: {told(row)}{late}"
+    sends = lived.sends.reset_index(drop=True)
+    places = pd.factorize(sends["customer_id"])[0].astype(np.int64) * 1_000_000
+    days = (sends["on"] - pd.Timestamp("2020-01-01")).dt.days.to_numpy()
+    ordered = np.sort(places + days)
+    past = sends.reset_index()[["index", "customer_id", "on", "as_of"]].merge(
+        lived.history[["customer_id", "on", "usable"]], on="customer_id", suffixes=("", "_past")
+    )
+    past = past[(past["usable"] <= past["as_of"]) & (past["on_past"] <= past["on"])]
+    for window, most in lived.policy.rules.at_most.items():
+        own = np.searchsorted(ordered, places + days, "right") - np.searchsorted(ordered, places + days - window + 1)
+        within = past.loc[past["on_past"] > past["on"] - window * DAY, "index"].value_counts()
+        count = own + sends.index.map(within).fillna(0).to_numpy().astype(int)
+        for place in np.flatnonzero(count > most):
+            row = next(sends.iloc[[place]].itertuples())
+            late = f" (approved on {row.drawn_on:%Y-%m-%d})" if row.status == "drawn" else ""
+            yield f"{count[place]} contacts in {window} days, {most} at most: {told(row)}{late}"
 
 
 def nobody_is_contacted_without_consent(lived: Lived) -> Iterator[str]:
@@ -141,28 +152,29 @@ def nobody_is_contacted_without_consent(lived: Lived) -> Iterator[str]:
 
 def nobody_is_contacted_after_an_unsubscription(lived: Lived) -> Iterator[str]:
     contacts, words = lived.company.contacts, lived.company.facts["customers"]
-    gone = contacts[contacts["status"] == "unsubscribed"]
-    for row in lived.sends.itertuples():
-        own = gone[
-            (gone["customer_id"] == row.customer_id) & (gone["channel"] == row.channel) & (gone["usable"] <= row.as_of)
-        ]
-        if own.empty:
-            continue
+    gone = contacts.loc[contacts["status"] == "unsubscribed", ["customer_id", "channel", "occurred_at", "usable"]]
+    met = lived.sends.merge(gone, on=["customer_id", "channel"])
+    met = met[met["usable"] <= met["as_of"]].drop_duplicates("decision_id")
+    for row in met.itertuples():
         column = lived.policy.channels[row.channel].consent_column
-        again = words[(words["customer_id"] == row.customer_id) & (words["occurred_at"] >= own["occurred_at"].max())]
+        again = words[(words["customer_id"] == row.customer_id) & (words["occurred_at"] >= row.occurred_at)]
         if not (column and again[column].eq(True).any()):
-            yield f"{told(row)}: unsubscribed on {own['occurred_at'].max():%Y-%m-%d}"
+            yield f"{told(row)}: unsubscribed on {row.occurred_at:%Y-%m-%d}"
 
 
 def who_complained_is_left_to_a_person(lived: Lived) -> Iterator[str]:
     contacts, tickets = lived.company.contacts, lived.company.facts["support_tickets"]
     tickets = tickets[tickets["event"] == "reopened"]
     tickets = tickets.assign(usable=tickets["known_at"].dt.normalize() + DAY)
-    bad = pd.concat([contacts[contacts["status"] == "complained"], tickets])
-    for row in lived.sends.itertuples():
-        own = bad[(bad["customer_id"] == row.customer_id) & (bad["usable"] <= row.as_of)]
-        if own["occurred_at"].between(row.as_of - 6 * DAY, row.as_of, inclusive="left").any():
-            yield f"{told(row)}: complained on {own['occurred_at'].max():%Y-%m-%d}"
+    bad = pd.concat([contacts[contacts["status"] == "complained"], tickets])[["customer_id", "occurred_at", "usable"]]
+    met = lived.sends.merge(bad, on="customer_id")
+    met = met[
+        (met["usable"] <= met["as_of"])
+        & (met["occurred_at"] >= met["as_of"] - 6 * DAY)
+        & (met["occurred_at"] < met["as_of"])
+    ]
+    for row in met.itertuples():
+        yield f"{told(row)}: complained on {row.occurred_at:%Y-%m-%d}"
 
 
 def nobody_held_out_is_contacted(lived: Lived) -> Iterator[str]:
@@ -270,19 +282,21 @@ def nothing_is_sent_in_quiet_times(lived: Lived) -> Iterator[str]:
 
 
 def an_action_rests(lived: Lived) -> Iterator[str]:
-    for (who, action), own in lived.sends.groupby(["customer_id", "action"]):
-        rest = lived.policy.actions[action].rest_days
-        past = lived.history[(lived.history["customer_id"] == who) & (lived.history["campaign_id"] == action)]
-        for row in own.itertuples():
-            seen = past.loc[past["usable"] <= row.as_of, "on"]
-            others = pd.concat([seen, own.loc[own["on"] < row.on, "on"]])
-            gap = (row.on - others.max()).days if len(others) else rest
-            if gap < rest or (rest and (own["on"] == row.on).sum() > 1):
-                yield f"{told(row)}: {gap} days after the last, {rest} expected"
+    rests = {name: action.rest_days for name, action in lived.policy.actions.items()}
+    sends = lived.sends.sort_values(["customer_id", "action", "on"])
+    sends = sends.assign(before=sends.groupby(["customer_id", "action"])["on"].shift())
+    past = lived.history[["customer_id", "campaign_id", "on", "usable"]].rename(
+        columns={"campaign_id": "action", "on": "before"}
+    )
+    met = sends.drop(columns="before").merge(past, on=["customer_id", "action"])
+    met = met[(met["usable"] <= met["as_of"]) & (met["before"] <= met["on"])]
+    for row in pd.concat([sends[sends["before"].notna()], met]).itertuples():
+        if (row.on - row.before).days < rests[row.action]:
+            yield f"{told(row)}: {(row.on - row.before).days} days after the last, {rests[row.action]} expected"
 
 
 def every_refusal_has_a_reason(lived: Lived) -> Iterator[str]:
-    for row in lived.ledger[~lived.ledger["is_service"].astype(bool)].itertuples():
+    for row in lived.with_candidates():
         candidates = listed(row)
         for one in candidates:
             if lived.policy.actions[one["action"]].service:
@@ -347,11 +361,17 @@ def _facts(lived: Lived, action: Action) -> pd.DataFrame:
 def _opened_wrongly(lived: Lived, action: Action, facts: pd.DataFrame) -> Iterator[str]:
     """Judge who was a candidate on each day but the first, by the facts that had become known since the day before."""
     found: dict[date, set[str]] = {}
-    rows = lived.ledger[lived.ledger["is_service"].astype(bool) == action.service]
-    for row in rows.itertuples():
-        names = [row.action] if action.service else [one["action"] for one in listed(row)]
-        if action.name in names:
-            found.setdefault(pd.Timestamp(row.as_of).date(), set()).add(row.customer_id)
+    if action.service:
+        rows = lived.acting[lived.acting["action"] == action.name]
+        asked = zip(rows["as_of"], rows["customer_id"], strict=True)
+    else:
+        asked = (
+            (row.as_of, row.customer_id)
+            for row in lived.with_candidates()
+            if action.name in {one["action"] for one in listed(row)}
+        )
+    for as_of, who in asked:
+        found.setdefault(pd.Timestamp(as_of).date(), set()).add(who)
     for before, day in zip(lived.days, lived.days[1:], strict=False):
         new = facts[
             (facts["known_at"] >= midnight(before))
@@ -368,47 +388,49 @@ def _opened_wrongly(lived: Lived, action: Action, facts: pd.DataFrame) -> Iterat
 
 
 def a_sequence_goes_on_once(lived: Lived) -> Iterator[str]:
+    contacts = lived.company.contacts
+    bounced = {*contacts.loc[contacts["status"] == "bounced", "own"].dropna()}
+    paid = _by_customer(lived.company.facts["payments"].query("status == 'succeeded'"))
+    openings = [(midnight(day), lived.next_open(midnight(day))) for day in lived.days]
     for first in lived.policy.actions.values():
         if not first.then:
             continue
-        after = lived.acting[lived.acting["action"] == first.then.action]
-        paid = lived.company.facts["payments"].query("status == 'succeeded'")
-        for who, begun in lived.acting[(lived.acting["action"] == first.name) & lived.acting["was_sent"]].groupby(
-            "customer_id"
-        ):
+        begun = _by_customer(lived.acting[(lived.acting["action"] == first.name) & lived.acting["was_sent"]])
+        after = _by_customer(lived.acting[lived.acting["action"] == first.then.action])
+        for who in begun.keys() | after.keys():
             yield from _followed_wrongly(
-                lived, first, begun, after[after["customer_id"] == who], paid[paid["customer_id"] == who]
+                first, begun.get(who, []), after.get(who, []), paid.get(who, []), bounced, openings
             )
-        for row in after[
-            ~after["customer_id"].isin(lived.acting.loc[lived.acting["action"] == first.name, "customer_id"])
-        ].itertuples():
-            yield f"{told(row)}: after nothing"
+
+
+def _by_customer(rows: pd.DataFrame) -> dict[str, list]:
+    found: dict[str, list] = {}
+    for row in rows.itertuples():
+        found.setdefault(row.customer_id, []).append(row)
+    return found
 
 
 def _followed_wrongly(
-    lived, first: Action, begun: pd.DataFrame, after: pd.DataFrame, paid: pd.DataFrame
+    first: Action, begun: list, after: list, paid: list, bounced: set, openings: list
 ) -> Iterator[str]:
     wait = first.then.after_days * DAY
     if len(after) > len(begun):
-        yield f"{told(after.iloc[-1])}: {len(after)} after {len(begun)}"
-    for row in after.itertuples():
-        due = begun[begun["on"] + wait <= row.on]
-        if due.empty:
-            yield f"{told(row)}: {first.name} was sent on {begun['on'].min():%Y-%m-%d}"
+        yield f"{told(after[-1])}: {len(after)} after {len(begun)}"
+    for row in after:
+        due = [one.on for one in begun if one.on + wait <= row.on]
+        if not due:
+            yield f"{told(row)}: {first.name} was not sent {first.then.after_days} days before"
+        elif any(max(due) + DAY <= one.occurred_at < row.as_of and one.known_at < row.as_of for one in paid):
+            yield f"{told(row)}: paid since {max(due):%Y-%m-%d}"
+    for row in begun:
+        alone = sum(DAY <= abs(one.on - row.on) <= 12 * DAY for one in begun) == 0
+        due = next((day for day, opens in openings if opens >= row.on + wait), None)
+        if row.decision_id in bounced or not alone or due is None:
             continue
-        since = due["on"].max()
-        if (
-            (paid["occurred_at"] >= since + DAY) & (paid["occurred_at"] < row.as_of) & (paid["known_at"] < row.as_of)
-        ).any():
-            yield f"{told(row)}: paid since {since:%Y-%m-%d}"
-    bounced = lived.company.contacts.query("status == 'bounced'")["own"]
-    for row in begun[~begun["decision_id"].isin(bounced)].itertuples():
-        alone = (begun["on"] - row.on).abs().between(DAY, 12 * DAY).sum() == 0
-        on = [day for day in lived.days if lived.next_open(midnight(day)) >= row.on + wait]
-        if not alone or not on or (paid["occurred_at"].between(row.on - DAY, midnight(on[0]))).any():
+        if any(row.on - DAY <= one.occurred_at <= due for one in paid):
             continue
-        if not (after["as_of"] == midnight(on[0])).any():
-            yield f"{row.customer_id} was sent {first.name} on {row.on:%Y-%m-%d}, and nothing after it as of {on[0]}"
+        if all(one.as_of != due for one in after):
+            yield f"{row.customer_id} was sent {first.name} on {row.on:%Y-%m-%d}, and nothing after it as of {due:%Y-%m-%d}"
 
 
 RULES = (
