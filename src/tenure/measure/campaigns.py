@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tenure.identity.events import identity_before
 from tenure.measure.assigned import CONTROL, TREATED, assigned_customers
 from tenure.measure.difference import Difference, balance, difference, sample_ratio
 from tenure.measure.outcomes import Outcome, outcomes_in
@@ -45,6 +46,9 @@ class Measured:
 
 def measure_campaigns(snapshots: Snapshots, decided: pd.DataFrame | None = None) -> Measured:
     """Measure every campaign of a source, as known at the as-of; ``decided``: Tenure's own assignments."""
+    if decided is not None:  # who has become one person since is one customer here, too
+        persons = identity_before(snapshots.staged.identity_events, snapshots.as_of)
+        decided = decided.assign(customer_id=[persons.get(one, one) for one in decided["customer_id"]])
     with facts_at(snapshots.staged, snapshots.as_of) as facts:
         outcomes, assigned = outcomes_in(facts.tables), assigned_customers(facts, decided)
         table = with_segments(facts, with_outcomes(facts, snapshots, assigned, outcomes))
@@ -189,7 +193,7 @@ def _effects(
 
 def _verdict(found: Difference, *, is_once: bool) -> str:
     """Judge by the interval where all were assigned on one day, so that there is one look; else by the sequence."""
-    low, high = (found.low, found.high) if is_once else (found.always_low, found.always_high)
+    low, high = found.believed(is_once=is_once)
     if low > 0 or high < 0:
         return PROVEN
     return CANNOT_TELL if found.detectable > TELLING * abs(found.control_mean) else NOT_PROVEN
@@ -197,8 +201,7 @@ def _verdict(found: Difference, *, is_once: bool) -> str:
 
 def _margins(found: Difference, treated: int, cost: float, rate: float, *, is_once: bool) -> dict[str, float]:
     """Give what the campaign brought: effect x margin rate x treated - cost, and that over the cost (ROMI)."""
-    ends = (found.low, found.high) if is_once else (found.always_low, found.always_high)
-    margins = [end * rate * treated - cost for end in (found.effect, *ends)]
+    margins = [end * rate * treated - cost for end in (found.effect, *found.believed(is_once=is_once))]
     returns = [margin / cost if cost else math.nan for margin in margins]
     return dict(zip(MARGINS, margins + returns, strict=True))
 

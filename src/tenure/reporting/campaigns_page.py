@@ -86,8 +86,8 @@ def _sections(measured: Measured, margin_rate: float) -> Iterator[Section]:
     unit, table = measured.outcomes[0].unit if measured.outcomes else "share", measured.segments
     yield Section(
         "Whom did it move more?",
-        f"Groups of before the assignment, all campaigns together. {len(table)} were looked at, so p is corrected for that (Benjamini "
-        "and Hochberg). Expect the shrunk effect: the best of many is partly luck.",
+        f"Groups of before the assignment, all campaigns together. {len(table)} were looked at, so p, of one look, is corrected for "
+        "that (Benjamini and Hochberg). Expect the shrunk effect: the best of many is partly luck.",
         ["Group", "Treated", "Control", "Effect (95 %)", "Shrunk", "p, corrected"],
         [
             [f"{row.segment}: {row.group}", count(row.treated), count(row.control),
