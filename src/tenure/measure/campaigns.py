@@ -34,7 +34,7 @@ class Measured:
     ``campaigns``: one row per campaign: counts, checks, the reason where there is no effect.
     ``effects``: one row per ``level`` (campaign; arm: one action of a campaign of several; action: over its campaigns;
     all), outcome and ``window`` (horizon, twice): the difference adjusted by what was known before, ``plain_`` beside
-    it, the verdict. ``segments``, ``policies``: see ``effects_by_segment`` and ``promised_and_realised``.
+    it, ``sure_`` the interval that the verdict rests on. ``segments``, ``policies``: see ``effects_by_segment`` and ``promised_and_realised``.
     """
 
     campaigns: pd.DataFrame
@@ -181,29 +181,32 @@ def _effects(
             found = difference(own, column, covariates_of(own, outcome.name))
             main = main or outcome.name
             cost = float(own.loc[own["is_treated"], "cost"].astype(float).sum())
+            sure = found.believed(is_once=is_once)
+            worth = (
+                _margins((found.effect, *sure), int(counts[True]), cost, margin_rate)
+                if outcome == money
+                else [math.nan] * 6
+            )
             yield {
                 **level, **about, "outcome": outcome.name, "unit": outcome.unit, "window": window, "is_main": outcome.name == main,
                 "treated": int(counts[True]), "control": int(counts[False]), "is_anytime": not is_once,
                 **asdict(found), **{f"plain_{name}": getattr(plain, name) for name in ("effect", "low", "high")},
-                "detectable": found.detectable, "verdict": _verdict(found, is_once=is_once), "cost": cost,
-                **dict.fromkeys(MARGINS, math.nan),
-                **(_margins(found, int(counts[True]), cost, margin_rate, is_once=is_once) if outcome == money else {}),
+                "sure_effect": found.effect, "sure_low": sure[0], "sure_high": sure[1], "detectable": found.detectable,
+                "verdict": _verdict(found, sure), "cost": cost, **dict(zip(MARGINS, worth, strict=True)),
             }  # fmt: skip
 
 
-def _verdict(found: Difference, *, is_once: bool) -> str:
+def _verdict(found: Difference, sure: tuple[float, float]) -> str:
     """Judge by the interval where all were assigned on one day, so that there is one look; else by the sequence."""
-    low, high = found.believed(is_once=is_once)
-    if low > 0 or high < 0:
+    if sure[0] > 0 or sure[1] < 0:
         return PROVEN
     return CANNOT_TELL if found.detectable > TELLING * abs(found.control_mean) else NOT_PROVEN
 
 
-def _margins(found: Difference, treated: int, cost: float, rate: float, *, is_once: bool) -> dict[str, float]:
-    """Give what the campaign brought: effect x margin rate x treated - cost, and that over the cost (ROMI)."""
-    margins = [end * rate * treated - cost for end in (found.effect, *found.believed(is_once=is_once))]
-    returns = [margin / cost if cost else math.nan for margin in margins]
-    return dict(zip(MARGINS, margins + returns, strict=True))
+def _margins(effects: Sequence[float], treated: int, cost: float, rate: float) -> list[float]:
+    """Give what the campaign brought: effect x margin rate x treated - cost, then each over the cost (ROMI)."""
+    margins = [effect * rate * treated - cost for effect in effects]
+    return margins + [margin / cost if cost else math.nan for margin in margins]
 
 
 def promised_and_realised(rows: pd.DataFrame, outcomes: Sequence[Outcome], margin_rate: float) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 from tenure.core.stored import write_stored
 from tenure.decisions.measured import write_effects
 from tenure.measure.campaigns import Measured, measure_campaigns
-from tenure.measure.words import believed, results
+from tenure.measure.words import results
 from tenure.steps.opening import Session, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import CAMPAIGNS_FORMAT, CAMPAIGNS_JSON, is_quick
@@ -38,6 +38,5 @@ def _of_actions(measured: Measured) -> pd.DataFrame:
     if measured.effects.empty:
         return measured.effects
     chosen = measured.effects.query("level == 'action' and window == 'horizon'")
-    intervals = [believed(row) for row in chosen.itertuples()]
-    low, high = [end for end, _ in intervals], [end for _, end in intervals]
-    return chosen.assign(low=low, high=high, customers=chosen["treated"] + chosen["control"])
+    customers = chosen["treated"] + chosen["control"]
+    return chosen.assign(low=chosen["sure_low"], high=chosen["sure_high"], customers=customers)
