@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.workspace import Workspace
-from tenure.decisions.approval import events_of_answers
+from tenure.decisions.approval import answer_proposals
 from tenure.decisions.candidates import Asked
 from tenure.decisions.day import Deciding, decide_moment
 from tenure.decisions.document import read_policy
@@ -156,7 +156,8 @@ class Company:
         if answers.empty:
             return
         at = datetime.combine(day, time(15))
-        events = events_of_answers(self.policy, found, answers, self.consents(day), today=day, at=at, by="ann")
+        deciding = Deciding(self.workspace, self.staged, self.policy, {}, {}, KIND, at)
+        events = answer_proposals(deciding, answers, today=day, at=at, by="ann")
         append_events(self.workspace, NAME, events)
         self.answered += answers.to_dict("records")
 

@@ -80,7 +80,9 @@ class Small:
         today = date.fromisoformat(day)
         at = datetime.combine(today, time(15))
         deciding = Deciding(self.workspace, self.staged, self.policy, {}, {}, "scheduled", at)
-        held = held_out(deciding, self.ids, today)
-        events = events_of_answers(self.policy, found, answers, agreed, today=today, at=at, by="ann", held=held)
+        held = dict.fromkeys(
+            found.loc[found["customer_id"].isin(held_out(deciding, self.ids, today)), "decision_id"], "held out since"
+        )
+        events = events_of_answers(self.policy, found, answers, agreed, today=today, at=at, by="ann", stopped=held)
         append_events(self.workspace, "shop", events)
         return events

@@ -23,6 +23,7 @@ def shop(root, mailed, *, customers=4_000, labelled=True, seed=7):
     treated = mailed(habit, generator)
     chance = habit + TRUE_EFFECT * treated
     parts.append((ids[generator.random(customers) < chance], DAY + pd.Timedelta(days=9), "after"))
+    parts.append((ids[:1], pd.Timestamp("2024-09-14"), "late"))  # outside of all windows: the last day there is
     orders = pd.concat([pd.DataFrame({"customer_id": own, "occurred_at": day, "order_id": [f"{one}-{name}" for one in own]})
                         for own, day, name in parts]).assign(amount=20.0)  # fmt: skip
     contacts = pd.DataFrame({"customer_id": ids, "occurred_at": DAY, "campaign_id": "summer", "offer": "ten off",

@@ -66,7 +66,10 @@ def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
         "04_score",
         "05_report",
         "06_review",
+        "10_measure",
     }
+    assert "All campaigns together" in [one["about"] for one in document["campaigns"]]
+    assert 'href="campaigns.html"' in (result.folder / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_executed_training_notebook_shows_its_figures_and_no_warnings(company):

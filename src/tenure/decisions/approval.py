@@ -5,17 +5,58 @@ A rejection after the draw would dilute the effect: nobody would know whom of th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
-from tenure.core.errors import UnknownNameError
-from tenure.decisions.action import Policy
-from tenure.decisions.ledger import APPROVED, BEST, DRAWN, EVENTS, REJECTED, WITHHELD, sent
+from tenure.core.errors import NotEnoughDataError, UnknownNameError
+from tenure.customers import consent
+from tenure.decisions.action import NOTHING, Policy
+from tenure.decisions.candidates import Asked, capped_customers
+from tenure.decisions.day import Deciding, held_out
+from tenure.decisions.exceptions import find_exceptions
+from tenure.decisions.history import history_of
+from tenure.decisions.ledger import APPROVED, BEST, DRAWN, EVENTS, REJECTED, WITHHELD, read_decisions, sent
 from tenure.decisions.rows import sending
+from tenure.snapshots.engines.facts_at import facts_at
+
+
+def answer_proposals(deciding: Deciding, answers: pd.DataFrame, *, today: date, at: datetime, by: str) -> pd.DataFrame:
+    """Answer proposals by what is known today: consent, the hold-out, contact caps and exceptions as they are now.
+
+    answers: decision_id, decision (approve, reject), why  =>  events, as ``events_of_answers``
+    """
+    acting = pc.field("action") != NOTHING
+    decided = read_decisions(deciding.workspace, deciding.source, deciding.lived, where=acting)
+    waiting = decided[decided["status"] == "proposed"].set_index("decision_id")
+    with facts_at(deciding.staged, today) as facts:
+        history = history_of(facts, decided, deciding.policy.actions)
+        exceptions = find_exceptions(Asked(facts, "", ""))
+        try:
+            words = consent.build(facts, pd.DataFrame())[0].set_index("customer_id")
+        except NotEnoughDataError:  # nobody was asked
+            words = pd.DataFrame()
+    marketing = history.contacts[~history.contacts["is_service"].astype(bool)]
+    back = history.came_back[history.came_back["status"] == "unsubscribed"]
+    gone = pd.MultiIndex.from_frame(back[["customer_id", "channel"]])
+    customers = waiting["customer_id"]
+    stopped: dict[str, str] = {}
+    for why, is_so in (
+        ("held out since", customers.isin(held_out(deciding, customers.tolist(), today))),
+        ("unsubscribed since", pd.MultiIndex.from_frame(waiting[["customer_id", "channel"]]).isin(gone)),
+        ("complained since", customers.isin(exceptions["customer_id"])),
+        (
+            "contact cap reached since",
+            customers.isin(capped_customers(deciding.policy, marketing, pd.Timestamp(today))),
+        ),
+    ):
+        stopped = dict.fromkeys(waiting.index[is_so], why) | stopped
+    return events_of_answers(deciding.policy, decided, answers, words, today=today, at=at, by=by, stopped=stopped)
 
 
 def events_of_answers(
@@ -27,12 +68,12 @@ def events_of_answers(
     today: date,
     at: datetime,
     by: str,
-    held: Collection[str] = (),
+    stopped: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Turn answers (decision_id, decision, why) into events; what was answered before is passed over.
 
-    ``decisions``: all that act, of whatever day. ``consents``: index customer_id, a column per consent, as known today; ``held``: customers held out today; ``at``:
-    when it is answered, in the business's time.
+    ``decisions``: all that act, of whatever day. ``consents``: index customer_id, a column per consent, as known today; ``stopped``: by decision, why it
+    must not be sent any more; ``at``: when it is answered, in the business's time.
 
     => decision_id, event, at, by, why, arm, chance, send_from, send_until (of what was drawn)
 
@@ -46,17 +87,18 @@ def events_of_answers(
     own = answers.drop_duplicates("decision_id").set_index("decision_id")
     own = own.join(asked[asked["status"] == "proposed"], how="inner").sort_index()
     why, rejected = own["why"].astype(object), own["decision"] == "reject"
-    # What waits on keeps its place on its day.
-    others = asked[(asked["status"] == "proposed") & ~asked.index.isin(own.index)]
+    # What waits on, or is rejected now, keeps its place on its day.
+    others = asked[(asked["status"] == "proposed") & ~asked.index.isin(own.index[own["decision"] == "approve"])]
     slots = _slots(policy, own, pd.concat([sent(decisions), others]), at)
     for reason, gone in (
         ("expired", own["send_until"] < pd.Timestamp(today)),
         ("no capacity before it lapses", slots["send_from"].isna()),
         ("consent withdrawn since", ~_agree(policy, own, consents)),
-        ("held out since", own["customer_id"].isin(held)),
     ):
         why = why.mask(gone & ~rejected, reason)
         rejected |= gone
+    stops = own.index.to_series().map(dict(stopped))
+    why, rejected = why.mask(stops.notna() & ~rejected, stops), rejected | stops.notna()
     answered = pd.DataFrame({"decision_id": own.index, "by": by, "why": why.to_numpy()})
     answered["event"] = np.where(rejected, REJECTED, APPROVED)
     drawn = answered.loc[~rejected.to_numpy(), ["decision_id"]].assign(event=DRAWN, by="chance", why="")

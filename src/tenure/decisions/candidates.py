@@ -166,10 +166,7 @@ def refuse_by_history(
     gone = back[back["status"] == "unsubscribed"]
     marketing = past[~past["is_service"].astype(bool)]
     today = marketing.loc[marketing["on"] == day, "customer_id"]
-    capped = np.zeros(len(ids), dtype=bool)
-    for days, most in policy.rules.at_most.items():
-        count = marketing.loc[marketing["on"] > day - timedelta(days=days), "customer_id"].value_counts()
-        capped |= ids.map(count).fillna(0).to_numpy() >= most
+    capped = ids.isin(capped_customers(policy, marketing, day)).to_numpy()
     for place, (action, channel) in enumerate(candidates.columns):
         if action.service:
             continue
@@ -190,6 +187,16 @@ def refuse_by_history(
             _refuse(
                 candidates, ids.isin(rests.loc[again, "customer_id"]).to_numpy(), place, "resting since the last time"
             )
+
+
+def capped_customers(policy: Policy, marketing: pd.DataFrame, day: pd.Timestamp) -> set[str]:
+    """Name those who may not be contacted on a day: some window that it ends is full. ``marketing``: customer_id, on"""
+    full: set[str] = set()
+    for days, most in policy.rules.at_most.items():
+        within = (marketing["on"] > day - timedelta(days=days)) & (marketing["on"] <= day)
+        count = marketing.loc[within, "customer_id"].value_counts()
+        full |= {*count.index[count >= most]}
+    return full
 
 
 def refuse_unscored(candidates: Candidates) -> None:

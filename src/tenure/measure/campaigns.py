@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tenure.identity.events import identity_before
 from tenure.measure.assigned import CONTROL, TREATED, assigned_customers
 from tenure.measure.difference import Difference, balance, difference, sample_ratio
 from tenure.measure.outcomes import Outcome, outcomes_in
@@ -33,7 +34,7 @@ class Measured:
     ``campaigns``: one row per campaign: counts, checks, the reason where there is no effect.
     ``effects``: one row per ``level`` (campaign; arm: one action of a campaign of several; action: over its campaigns;
     all), outcome and ``window`` (horizon, twice): the difference adjusted by what was known before, ``plain_`` beside
-    it, the verdict. ``segments``, ``policies``: see ``effects_by_segment`` and ``promised_and_realised``.
+    it, ``sure_`` the interval that the verdict rests on. ``segments``, ``policies``: see ``effects_by_segment`` and ``promised_and_realised``.
     """
 
     campaigns: pd.DataFrame
@@ -45,6 +46,9 @@ class Measured:
 
 def measure_campaigns(snapshots: Snapshots, decided: pd.DataFrame | None = None) -> Measured:
     """Measure every campaign of a source, as known at the as-of; ``decided``: Tenure's own assignments."""
+    if decided is not None:  # who has become one person since is one customer here, too
+        persons = identity_before(snapshots.staged.identity_events, snapshots.as_of)
+        decided = decided.assign(customer_id=[persons.get(one, one) for one in decided["customer_id"]])
     with facts_at(snapshots.staged, snapshots.as_of) as facts:
         outcomes, assigned = outcomes_in(facts.tables), assigned_customers(facts, decided)
         table = with_segments(facts, with_outcomes(facts, snapshots, assigned, outcomes))
@@ -177,30 +181,32 @@ def _effects(
             found = difference(own, column, covariates_of(own, outcome.name))
             main = main or outcome.name
             cost = float(own.loc[own["is_treated"], "cost"].astype(float).sum())
+            sure = found.believed(is_once=is_once)
+            worth = (
+                _margins((found.effect, *sure), int(counts[True]), cost, margin_rate)
+                if outcome == money
+                else [math.nan] * 6
+            )
             yield {
                 **level, **about, "outcome": outcome.name, "unit": outcome.unit, "window": window, "is_main": outcome.name == main,
                 "treated": int(counts[True]), "control": int(counts[False]), "is_anytime": not is_once,
                 **asdict(found), **{f"plain_{name}": getattr(plain, name) for name in ("effect", "low", "high")},
-                "detectable": found.detectable, "verdict": _verdict(found, is_once=is_once), "cost": cost,
-                **dict.fromkeys(MARGINS, math.nan),
-                **(_margins(found, int(counts[True]), cost, margin_rate, is_once=is_once) if outcome == money else {}),
+                "sure_effect": found.effect, "sure_low": sure[0], "sure_high": sure[1], "detectable": found.detectable,
+                "verdict": _verdict(found, sure), "cost": cost, **dict(zip(MARGINS, worth, strict=True)),
             }  # fmt: skip
 
 
-def _verdict(found: Difference, *, is_once: bool) -> str:
+def _verdict(found: Difference, sure: tuple[float, float]) -> str:
     """Judge by the interval where all were assigned on one day, so that there is one look; else by the sequence."""
-    low, high = (found.low, found.high) if is_once else (found.always_low, found.always_high)
-    if low > 0 or high < 0:
+    if sure[0] > 0 or sure[1] < 0:
         return PROVEN
     return CANNOT_TELL if found.detectable > TELLING * abs(found.control_mean) else NOT_PROVEN
 
 
-def _margins(found: Difference, treated: int, cost: float, rate: float, *, is_once: bool) -> dict[str, float]:
-    """Give what the campaign brought: effect x margin rate x treated - cost, and that over the cost (ROMI)."""
-    ends = (found.low, found.high) if is_once else (found.always_low, found.always_high)
-    margins = [end * rate * treated - cost for end in (found.effect, *ends)]
-    returns = [margin / cost if cost else math.nan for margin in margins]
-    return dict(zip(MARGINS, margins + returns, strict=True))
+def _margins(effects: Sequence[float], treated: int, cost: float, rate: float) -> list[float]:
+    """Give what the campaign brought: effect x margin rate x treated - cost, then each over the cost (ROMI)."""
+    margins = [effect * rate * treated - cost for effect in effects]
+    return margins + [margin / cost if cost else math.nan for margin in margins]
 
 
 def promised_and_realised(rows: pd.DataFrame, outcomes: Sequence[Outcome], margin_rate: float) -> pd.DataFrame:

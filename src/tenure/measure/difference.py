@@ -38,6 +38,10 @@ class Difference:
     relative_high: float
     error: float  # standard error of the effect
 
+    def believed(self, *, is_once: bool) -> tuple[float, float]:
+        """Give the interval for one look, or the one that holds on every look."""
+        return (self.low, self.high) if is_once else (self.always_low, self.always_high)
+
     @property
     def detectable(self) -> float:
         """The smallest true effect that would have shown in four of five such campaigns."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from tenure.measure.campaigns import CANNOT_TELL, NOT_MEASURED, PROVEN, Measured
@@ -22,11 +20,6 @@ def amount(value: float, unit: str) -> str:
 
 def ends(low: float, high: float, unit: str) -> str:
     return f"{amount(low, unit)} to {amount(high, unit)}"
-
-
-def believed(row: Any) -> tuple[float, float]:
-    """Give the interval that the verdict rests on: the sequence's where it is looked at again and again."""
-    return (row.always_low, row.always_high) if row.is_anytime else (row.low, row.high)
 
 
 def results(measured: Measured, currency: str) -> list[dict[str, str]]:
@@ -52,7 +45,7 @@ def _of(effects: pd.DataFrame, measured: Measured, currency: str) -> dict[str, s
     main = next(now[now["is_main"]].itertuples())
     words = next(outcome.words for outcome in measured.outcomes if outcome.name == main.outcome)
     unit = " points" if main.unit == "share" else f" {currency}"
-    text = f"{amount(main.effect, main.unit)}{unit} {words} ({ends(*believed(main), main.unit)})"
+    text = f"{amount(main.effect, main.unit)}{unit} {words} ({ends(main.sure_low, main.sure_high, main.unit)})"
     for money in now[now["margin"].notna()].itertuples():
         text += (
             f", {currency} {money.margin:,.0f} margin after cost ({money.margin_low:,.0f} to {money.margin_high:,.0f})"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tenure.measure.campaigns import NOT_MEASURED, PROVEN, Measured
 from tenure.measure.difference import detectable
-from tenure.measure.words import amount, believed, ends, results
+from tenure.measure.words import amount, ends, results
 from tenure.reporting.pages import count, render_page, share
 from tenure.sources.staged_source import StagedSource
 
@@ -78,7 +78,7 @@ def _sections(measured: Measured, margin_rate: float) -> Iterator[Section]:
         "Does it last?", "At twice the horizon, an effect that was only pulled forward from later days is gone.",
         [*names, "At the horizon (95 %)", "At twice the horizon (95 %)"],
         [
-            [_about(row), words[row.outcome], _believed(row), _believed(later)]
+            [_about(row), words[row.outcome], _interval(row, "sure_"), _interval(later, "sure_")]
             for row in now if row.level in ("all", "action") or (single and row.level == "campaign" and row.is_main)
             if (later := twice.get((row.level, row.campaign, row.action, row.outcome)))
         ], 2,
@@ -86,8 +86,8 @@ def _sections(measured: Measured, margin_rate: float) -> Iterator[Section]:
     unit, table = measured.outcomes[0].unit if measured.outcomes else "share", measured.segments
     yield Section(
         "Whom did it move more?",
-        f"Groups of before the assignment, all campaigns together. {len(table)} were looked at, so p is corrected for that (Benjamini "
-        "and Hochberg). Expect the shrunk effect: the best of many is partly luck.",
+        f"Groups of before the assignment, all campaigns together. {len(table)} were looked at, so p, of one look, is corrected for "
+        "that (Benjamini and Hochberg). Expect the shrunk effect: the best of many is partly luck.",
         ["Group", "Treated", "Control", "Effect (95 %)", "Shrunk", "p, corrected"],
         [
             [f"{row.segment}: {row.group}", count(row.treated), count(row.control),
@@ -135,10 +135,6 @@ def _level(row: Any) -> str:
 def _interval(row: Any, kind: str = "") -> str:
     effect, low, high = (getattr(row, kind + name) for name in ("effect", "low", "high"))
     return f"{amount(effect, row.unit)} ({ends(low, high, row.unit)})"
-
-
-def _believed(row: Any) -> str:
-    return f"{amount(row.effect, row.unit)} ({ends(*believed(row), row.unit)})"
 
 
 def _range(row: Any, name: str, form: str) -> str:

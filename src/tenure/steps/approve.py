@@ -10,16 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.compute as pc
 
-from tenure.core.errors import NotEnoughDataError, UsageError
-from tenure.customers import consent
+from tenure.core.errors import UsageError
 from tenure.decisions.action import NOTHING
-from tenure.decisions.approval import events_of_answers
-from tenure.decisions.day import held_out
+from tenure.decisions.approval import answer_proposals
 from tenure.decisions.document import read_policy
 from tenure.decisions.ledger import append_events, decision_files, read_decisions
 from tenure.scoring.ledger import QUICK, SCHEDULED
-from tenure.snapshots.engines.facts_at import facts_at
-from tenure.sources.contract import CONSENT
 from tenure.sources.staged_source import check_as_of
 from tenure.steps.decide import deciding_of, write_day
 from tenure.steps.opening import Session, open_run
@@ -93,12 +89,10 @@ def answer(
     elif answers.empty and not csv:
         raise UsageError("No decision is named. Expected ids, --csv queue.csv or --all.")
     today = check_as_of(session.staged, None)
-    consents = _consents(session, today)
-    waiting = decisions.loc[decisions["status"] == "proposed", "customer_id"].tolist()
-    held = held_out(deciding_of(session, policy), waiting, today)
+    session.snapshots.build_features([session.as_of])  # facts may have arrived since
     # The business's day, at the hour of the clock: what is approved today goes out today.
     at = datetime.combine(today, datetime.now(UTC).time())
-    events = events_of_answers(policy, decisions, answers, consents, today=today, at=at, by=by, held=held)
+    events = answer_proposals(deciding_of(session, policy), answers, today=today, at=at, by=by)
     with session.writing("answer"):
         append_events(session.workspace, source, events)
         write_day(session, policy)
@@ -123,12 +117,3 @@ def _read_answers(path: str) -> pd.DataFrame:
     if wrong := sorted({*answered["decision"]} - {"approve", "reject"}):
         raise UsageError(f"{path}: decision is {wrong[0]!r}. Expected approve, reject, or nothing.")
     return answered.reindex(columns=["decision_id", "decision", "why"]).fillna("")
-
-
-def _consents(session: Session, today: date) -> pd.DataFrame:
-    """Give each customer's newest word on each channel. => index customer_id: consent_<channel>"""
-    with facts_at(session.staged, today) as facts:
-        try:
-            return consent.build(facts, pd.DataFrame())[0].set_index("customer_id").filter(like=CONSENT)
-        except (NotEnoughDataError, KeyError):
-            return pd.DataFrame()

@@ -8,7 +8,7 @@ from tenure.core.stored import write_stored
 from tenure.decisions.assigned import assigned_by_decisions
 from tenure.decisions.measured import write_effects
 from tenure.measure.campaigns import Measured, measure_campaigns
-from tenure.measure.words import believed, results
+from tenure.measure.words import results
 from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session, writes
 from tenure.steps.report import write_index
@@ -41,6 +41,5 @@ def _of_actions(measured: Measured) -> pd.DataFrame:
     if measured.effects.empty:
         return measured.effects
     chosen = measured.effects.query("level == 'action' and window == 'horizon'")
-    intervals = [believed(row) for row in chosen.itertuples()]
-    low, high = [end for end, _ in intervals], [end for _, end in intervals]
-    return chosen.assign(low=low, high=high, customers=chosen["treated"] + chosen["control"])
+    customers = chosen["treated"] + chosen["control"]
+    return chosen.assign(low=chosen["sure_low"], high=chosen["sure_high"], customers=customers)
