@@ -161,7 +161,7 @@ def refuse_by_history(
 ) -> None:
     """Refuse what contact rules forbid: unsubscribed, an exception, waiting, capped in a sliding window, resting."""
     ids, day = candidates.customers["customer_id"], pd.Timestamp(sends_on)
-    back, past = history.came_back, history.contacts[history.contacts["on"] <= day]
+    back, past = history.came_back, history.contacts
     to_a_person = ids.isin(exceptions["customer_id"]).to_numpy()
     gone = back[back["status"] == "unsubscribed"]
     marketing = past[~past["is_service"].astype(bool)]
@@ -190,11 +190,11 @@ def refuse_by_history(
 
 
 def capped_customers(policy: Policy, marketing: pd.DataFrame, day: pd.Timestamp) -> set[str]:
-    """Name those who may not be contacted on a day: some window that it ends is full. ``marketing``: customer_id, on"""
+    """Name those who may not be contacted on a day: some window that it is in is full. ``marketing``: customer_id, on"""
     full: set[str] = set()
     for days, most in policy.rules.at_most.items():
-        within = (marketing["on"] > day - timedelta(days=days)) & (marketing["on"] <= day)
-        count = marketing.loc[within, "customer_id"].value_counts()
+        # What was approved may go out on a later day still: it counts before and after.
+        count = marketing.loc[marketing["on"] > day - timedelta(days=days), "customer_id"].value_counts()
         full |= {*count.index[count >= most]}
     return full
 
