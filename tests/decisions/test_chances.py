@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tenure.core.errors import UsageError
 from tenure.decisions.allocation import Limit
-from tenure.decisions.chances import assign, draw_approved
+from tenure.decisions.chances import assign
 from tenure.decisions.rounding import ONE, draw_options, round_counts
 
 NAN = float("nan")
@@ -88,20 +88,6 @@ def test_a_wave_gives_all_open_actions_and_nothing_the_same_chance():
     calls = Limit("calls", 3, np.array([1.0, 1.0, 0.0, 0.0, 0.0]))
     full = assign(np.tile(values, (10, 1)), ACTIONS, [calls], hashes(20), explore=0, explore_total=0, uniform=True)
     assert logged(full, 0) == {0: 0.15, 2: 0.3333, -1: 0.5167}, "three calls for twenty customers"
-
-
-def test_an_action_for_a_person_to_approve_is_neither_explored_nor_drawn_before():
-    values = np.array([[9.0, NAN, 5.0, NAN, NAN], [1.0, NAN, 5.0, NAN, 2.0]])
-    for uniform in (False, True):
-        day = assign(values, ACTIONS, [], hashes(2), explore=0.02, explore_total=0.2, uniform=uniform, later=["call"])
-        assert logged(day, 0) == {0: 1.0}
-        assert set(logged(day, 1)) == {2, 4, -1}
-    drawn = draw_approved(np.array([0] * 30 + [1] * 20), hashes(50), explore=0.1, seed=3)
-    assert [(drawn.chosen[part] == -1).sum() for part in (slice(30), slice(30, 50))] == [3, 2]
-    assert set(zip(drawn.arm.tolist(), drawn.chance.round(4).tolist(), strict=True)) == {
-        ("best", 0.9),
-        ("withheld", 0.1),
-    }
 
 
 def test_the_arm_says_whether_the_best_was_drawn():
@@ -218,3 +204,11 @@ def test_counts_are_rounded_without_bias():
     assert rounded.mean(axis=0) == pytest.approx(expected / ONE, abs=0.1)
     assert set(rounded[:, :, 0].sum(axis=1)) == {2, 3}, "2.83 in all"
     assert set(rounded[:, :, 1].sum(axis=1)) == {0, 1}, ".75 in all"
+
+
+def test_an_action_for_a_person_to_approve_is_neither_explored_nor_drawn_before():
+    values = np.array([[9.0, NAN, 5.0, NAN, NAN], [1.0, NAN, 5.0, NAN, 2.0]])
+    for uniform in (False, True):
+        day = assign(values, ACTIONS, [], hashes(2), explore=0.02, explore_total=0.2, uniform=uniform, later=["call"])
+        assert logged(day, 0) == {0: 1.0}
+        assert set(logged(day, 1)) == {2, 4, -1}

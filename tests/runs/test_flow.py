@@ -68,6 +68,7 @@ def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
         "04_score",
         "05_report",
         "06_review",
+        "09_decide",
         "10_measure",
     }
     assert "All campaigns together" in [one["about"] for one in document["campaigns"]]

@@ -63,7 +63,7 @@ def assign(
     actions : each column's action. An action is explored by the customer's most valuable open column of it.
     explore, explore_total : least chance of each alternative; most of all alternatives of a customer together.
     uniform : a wave: all open actions, and nothing, have equal chances within the limits; nothing has the rest.
-    later : actions that a person approves first (``draw_approved``): never explored, and drawn for sure where best.
+    later : actions that a person approves first: never explored, and drawn for sure where best.
 
     Examples
     --------
@@ -104,20 +104,6 @@ def assign(
     chances = np.column_stack([chances, np.where(rest == NOTHING, 0, floor)])
     chances = np.column_stack([chances, ONE - chances.sum(axis=1)])
     return Assignment(best, np.column_stack([alternatives, nobody, rest]), chances, ties)
-
-
-def draw_approved(columns: np.ndarray, ties: np.ndarray, *, explore: float, seed: int) -> Draw:
-    """Draw among approved customers: each has its column by chance 1 - explore, else nothing (withheld).
-
-    Examples
-    --------
-    >>> drawn = draw_approved(np.zeros(100, dtype=int), np.arange(100), explore=0.25, seed=7)
-    >>> int((drawn.arm == "withheld").sum()), float(drawn.chance[drawn.arm == "withheld"][0])
-    (25, 0.25)
-    """
-    withheld = int(explore * ONE + 1e-6)
-    chances = np.tile(np.array([withheld, ONE - withheld]), (len(columns), 1))
-    return _draw(np.column_stack([np.full(len(columns), NOTHING), columns]), chances, columns, ties, seed)
 
 
 def _draw(options: np.ndarray, chances: np.ndarray, best: np.ndarray, ties: np.ndarray, seed: int) -> Draw:

@@ -33,7 +33,7 @@ from tenure.decisions.ledger import (
     read_decisions,
     write_decisions,
 )
-from tenure.decisions.measured import read_effects
+from tenure.decisions.measured import on_labels, read_effects
 from tenure.decisions.rows import Moment, sending
 from tenure.decisions.triggers import find_followed, find_triggered
 from tenure.decisions.values import values_of
@@ -99,7 +99,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
         )
     _check_targets(deciding, asked.facts)
     decided = _decided(deciding, as_of, pc.field("action") != NOTHING)
-    measured = _of_labels(read_effects(workspace, source, as_of))
+    measured = on_labels(read_effects(workspace, source, as_of))
     key = policy.fingerprint(models=dict(deciding.models), measured=measured.to_json(orient="records"))
     moment = Moment(source, as_of, deciding.now, key, _now(deciding) if since_last else SCHEDULE)
     sends_on = sending(policy, moment.instant)[0].date()
@@ -123,7 +123,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
             triggered.seen.to_parquet(fresh)
     facts_of_it = {
         "value": made.value, "bound": made.bound, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
-        "unknown_contacts": history.unknown, "expired": dict(triggered.expired), "measured": sorted(measured["action"]),
+        "unknown_contacts": history.unknown, "expired": dict(triggered.expired), "measured": sorted({a.name for (a, _), is_assumed in zip(policy.columns, values.is_assumed, strict=True) if not is_assumed}),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
         "lacking": {a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table not in asked.facts.tables},
         "gates": gate_table(candidates).to_dict("records"), "prices": made.prices.to_dict("records"),
@@ -180,11 +180,6 @@ def _first_names(deciding: Deciding, as_of: date) -> dict[str, str]:
     persons = identity_before(deciding.staged.identity_events, as_of)
     members = pa.array({*persons, *persons.values()}, pa.string())
     return first_names(_decided(deciding, as_of, pc.field("customer_id").isin(members)), persons) if persons else {}
-
-
-def _of_labels(effects: pd.DataFrame) -> pd.DataFrame:
-    """Take the effects on the target that each action moves: those by which its value is reckoned."""
-    return effects[effects["moves"].notna() & (effects["outcome"] == effects["moves"])]
 
 
 def _now(deciding: Deciding) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from tenure.customers.acting import Effect, assumed_effect, value_of_acting
 from tenure.decisions.action import Action
 from tenure.decisions.candidates import Candidates
+from tenure.decisions.measured import as_won
 from tenure.targets.definition import Target
 
 
@@ -45,7 +46,7 @@ def values_of(
     }
     known = measured.drop_duplicates("action", keep="last").set_index("action")
     cost = np.array([action.cost + channel.cost for action, channel in candidates.columns])
-    assumed = np.array([action.name not in known.index for action, _ in candidates.columns], dtype=bool)
+    assumed = np.ones(len(candidates.columns), dtype=bool)
     for place, (action, _) in enumerate(candidates.columns):
         at = candidates.refused[:, place] != 255
         if action.service:
@@ -56,8 +57,10 @@ def values_of(
         rows, target = candidates.customers[at], targets[action.moves]
         if f"{target.name}_propensity" not in rows:  # not scored today
             continue
+        effect = _effect(action, target, rows[f"{target.name}_propensity"], known)
+        assumed[place] = effect.is_assumed
         worth = value_of_acting(
-            _effect(action, target, rows[f"{target.name}_propensity"], known),
+            effect,
             rows[f"{target.name}_at_stake"],
             cost=cost[place],
             if_taken=action.if_taken,
@@ -76,11 +79,14 @@ def values_of(
 
 
 def _effect(action: Action, target: Target, propensities: pd.Series, measured: pd.DataFrame) -> Effect:
-    """Give the outcomes an action wins: by the arms where they were measured, else as assumed."""
+    """Give the outcomes an action wins: by randomised arms where they tell, else as assumed.
+
+    An interval that holds 0 and is wider than what is assumed says nothing against it.
+    """
+    own = target if action.effect is None else replace(target, save_rate=action.effect)
+    assumed = assumed_effect(own, propensities)
     if action.name not in measured.index:
-        own = target if action.effect is None else replace(target, save_rate=action.effect)
-        return assumed_effect(own, propensities)
-    found = measured.loc[action.name]
-    if target.stake == "saved":  # fewer of whom it was sent to left
-        return Effect(-found["effect"], -found["high"], -found["low"])
-    return Effect(found["effect"], found["low"], found["high"])
+        return assumed
+    found = as_won(measured.loc[action.name].to_dict(), target)
+    tells_nothing = found.low <= 0 <= found.high and found.high - found.low > 2 * pd.Series(assumed.value).mean()
+    return assumed if tells_nothing else found
