@@ -55,8 +55,9 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/spark.py
 
-soak: setup  ## 200 kills, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 times the drawn examples, every real source, every planted leak: hours
+soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 times the drawn examples, every real source, every planted leak: hours
 	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/decision_kills.py
 	$(BIN)/python benchmarks/bad_inputs.py
 	$(BIN)/python benchmarks/door.py
 	$(BIN)/python benchmarks/month.py
