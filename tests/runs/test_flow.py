@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -147,11 +146,10 @@ def contents(folder):
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_repeat_with_nothing_changed_runs_nothing_and_takes_less_than_ten_seconds(company):
+def test_a_repeat_with_nothing_changed_runs_nothing(company):
     workspace, result = company
-    before, started = contents(result.folder) | contents(workspace.scores), time.monotonic()
+    before = contents(result.folder) | contents(workspace.scores)
     again = run_flow("demo", workspace=str(workspace.root), quick=True)
-    assert time.monotonic() - started < 10
     assert again.performed.executed == [] and "03_train_churn" in again.performed.reused
     assert contents(result.folder) | contents(workspace.scores) == before
     assert {t["model_version"] for t in again.run_json["targets"].values() if t["status"] == "trained"} == {"1"}
