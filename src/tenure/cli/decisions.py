@@ -51,13 +51,19 @@ def list_(
     """List what waits for a person."""
     from tenure.steps.approve import listed
 
-    for row in listed(source, as_of=as_of, workspace=workspace, every=every).to_dict("records"):
+    rows = listed(source, as_of=as_of, workspace=workspace, every=every).to_dict("records")
+    typer.echo(
+        f"{'decision':<21} {'status':<9} {'customer':<16} {'what':<32} {'expected':>9}  answer until"
+        if rows
+        else "Nothing waits for a person."
+    )
+    for row in rows:
         typer.echo(_line(row))
 
 
 def _line(row: dict[str, Any]) -> str:
     what = f"{row['action']} by {row['channel']}"
-    return f"{row['decision_id']}  {row['status']:<9} {row['customer_id']:<16} {what:<32} {row['expected_value']:>9.2f}"
+    return f"{row['decision_id']}  {row['status']:<9} {row['customer_id']:<16} {what:<32} {row['expected_value']:>9.2f}  {row['send_until']:%Y-%m-%d}"
 
 
 @decisions.command()

@@ -125,6 +125,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
         "value": made.value, "bound": made.bound, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
         "unknown_contacts": history.unknown, "expired": dict(triggered.expired), "measured": sorted({a.name for (a, _), is_assumed in zip(policy.columns, values.is_assumed, strict=True) if not is_assumed}),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
+        "toml": asked.facts.source.policy,
         "lacking": {a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table not in asked.facts.tables},
         "gates": gate_table(candidates).to_dict("records"), "prices": made.prices.to_dict("records"),
     }  # fmt: skip

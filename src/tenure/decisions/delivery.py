@@ -34,7 +34,7 @@ def deliver(
     out = sent(decisions).sort_values("decision_id")
     tables = {f"{FOLDER}/{channel}.csv": own[SENT] for channel, own in out.groupby("channel")}
     tables |= {f"audiences/{name}.csv": table for name, table in audiences.items()}
-    tables[QUEUE] = queue(decisions, exceptions)
+    tables[QUEUE] = _with_answers(queue(decisions, exceptions), folder / QUEUE)
     paths = []
     for former in [*(folder / FOLDER).glob("*.csv"), *(folder / "audiences").glob("*.csv")]:
         if str(former.relative_to(folder)) not in tables:
@@ -53,5 +53,16 @@ def queue(decisions: pd.DataFrame, exceptions: pd.DataFrame) -> pd.DataFrame:
     to_do = own[own["who"] != own["channel"]].assign(task=SEND)
     looked_at = exceptions.assign(task=EXCEPTION, who="customer_service")
     rows = pd.concat([part for part in (waiting, to_do, looked_at) if len(part)] or [waiting])
-    rows = rows.assign(**dict.fromkeys(FILLED_IN, "")).reindex(columns=QUEUED)
+    rows = rows.assign(**dict.fromkeys(FILLED_IN, "")).reindex(columns=QUEUED).round({"expected_value": 2, "cost": 2})
     return rows.sort_values(["who", "task", "expected_value", "customer_id"], ascending=[True, True, False, True])
+
+
+def _with_answers(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Keep what people have filled in already, and not yet sent off."""
+    if not path.is_file():
+        return rows
+    former = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
+    if not {"decision_id", *FILLED_IN} <= {*former}:
+        return rows
+    answers = former.drop_duplicates("decision_id").set_index("decision_id")
+    return rows.assign(**{name: rows["decision_id"].map(answers[name]).fillna("") for name in FILLED_IN})

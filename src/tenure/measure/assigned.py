@@ -23,8 +23,14 @@ def assigned_customers(facts: FactsAt, decided: pd.DataFrame | None = None) -> p
     ``decided``: Tenure's own decisions, the same columns; further ones are kept. Contacts that name a decision are then
     only what was sent of it.
     """
-    contacts = _contacts(facts)
-    own = contacts[contacts["decision_id"].isna()] if decided is not None else contacts
+    contacts = own = _contacts(facts)
+    if decided is not None:
+        # Contacts of an action of Tenure's own are what was sent of it, whether they name their decision or not.
+        ours = contacts["campaign"].isin(decided["action"]) | contacts["action"].isin(decided["action"])
+        name = contacts["action"].where(contacts["action"].isin(decided["action"]), contacts["campaign"])
+        months = pd.to_datetime(contacts["assigned_at"]).dt.strftime("%Y-%m")
+        contacts = contacts.assign(campaign=(name + " " + months).where(ours, contacts["campaign"]))
+        own = contacts[contacts["decision_id"].isna() & ~ours]
     table = pd.concat([own[list(COLUMNS)], *([] if decided is None else [decided])], ignore_index=True)
     table["assigned_at"] = pd.to_datetime(table["assigned_at"]).dt.normalize()
     table = table.sort_values(["assigned_at", "campaign", "customer_id", "assigned"], na_position="last")

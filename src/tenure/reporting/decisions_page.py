@@ -9,7 +9,7 @@ import pandas as pd
 
 from tenure.core.problems import Problem
 from tenure.decisions.action import Action, Policy
-from tenure.decisions.ledger import sent
+from tenure.decisions.ledger import REJECTED, WITHHELD, sent
 from tenure.reporting.pages import render_page
 from tenure.sources.staged_source import StagedSource
 
@@ -46,7 +46,7 @@ def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: b
         sent=_sums(out),
         waiting=_sums(waiting),
         arms=scheduled["arm"].value_counts().to_dict(),
-        actions=[_action(action, out, waiting, day.made) for action in day.policy.actions.values()],
+        actions=[_action(action, own, out, waiting, day.made) for action in day.policy.actions.values()],
         prices=day.made["prices"],
         exceptions=len(day.exceptions),
         audiences=list(day.policy.audiences.values()),
@@ -66,15 +66,22 @@ def _sums(rows: pd.DataFrame) -> dict[str, float]:
     return sums
 
 
-def _action(action: Action, out: pd.DataFrame, waiting: pd.DataFrame, made: Mapping[str, Any]) -> dict[str, Any]:
+def _action(
+    action: Action, decisions: pd.DataFrame, out: pd.DataFrame, waiting: pd.DataFrame, made: Mapping[str, Any]
+) -> dict[str, Any]:
     gates = pd.DataFrame(made["gates"], columns=["action", "channel", "candidates", "refused_because", "customers"])
     own = gates[(gates["action"] == action.name) & (gates["refused_because"] != "open")]
     refused = own.groupby("refused_because", sort=False)["customers"].sum().sort_values(ascending=False, kind="stable")
+    of_action = decisions[decisions["action"] == action.name]
+    kept = {
+        "withheld by chance": (of_action["arm"] == WITHHELD).sum(),
+        "rejected": (of_action["status"] == REJECTED).sum(),
+    }
     by_channel = gates[gates["action"] == action.name].drop_duplicates("channel")
     return {
         "action": action,
         "open": int(by_channel["candidates"].max()) if len(by_channel) else 0,
-        "refused": refused.to_dict(),
+        "refused": refused.to_dict() | {why: int(count) for why, count in kept.items() if count},
         "sent": _sums(out[out["action"] == action.name]),
         "waiting": int((waiting["action"] == action.name).sum()),
         "is_assumed": action.name not in made["measured"],

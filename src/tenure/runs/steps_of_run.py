@@ -74,7 +74,8 @@ def measuring_step(session: Session) -> Step:
     )  # fmt: skip
 
 
-DECISION_OUTPUTS = ("decisions.*", "queue.csv", "actions/*.csv", "audiences/*.csv")
+# What people fill in, the queue, is none of them: it is never removed.
+DECISION_OUTPUTS = ("decisions.*", "actions/*.csv", "audiences/*.csv")
 
 
 def deciding_step(session: Session, *, since_last: bool = False) -> Step:

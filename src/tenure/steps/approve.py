@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ from tenure.core.errors import UsageError
 from tenure.decisions.action import NOTHING
 from tenure.decisions.approval import answer_proposals
 from tenure.decisions.document import read_policy
-from tenure.decisions.ledger import append_events, decision_files, read_decisions
+from tenure.decisions.ledger import BEST, REJECTED, WITHHELD, append_events, decision_files, read_decisions
 from tenure.scoring.ledger import QUICK, SCHEDULED
 from tenure.sources.staged_source import check_as_of
 from tenure.steps.decide import deciding_of, write_day
@@ -23,14 +24,16 @@ from tenure.steps.opening import Session, open_run
 
 @dataclass(frozen=True)
 class Answered:
-    """What came of some answers: by event, how many; where the files lie."""
+    """What came of some answers: sent, withheld by chance, rejected: how many each; where the files lie."""
 
     counts: dict[str, int]
     folder: Path
 
     @property
     def summary(self) -> str:
-        return ", ".join(f"{count:,} {what}" for what, count in self.counts.items()) or "nothing waits"
+        if not self.counts:
+            return "Nothing new: what was named was answered before, or no row says approve or reject."
+        return ", ".join(f"{count:,} {what}" for what, count in self.counts.items())
 
 
 def open_decided(source: str, *, as_of: str = "", workspace: str = "") -> Session:
@@ -91,12 +94,15 @@ def answer(
     today = check_as_of(session.staged, None)
     session.snapshots.build_features([session.as_of])  # facts may have arrived since
     # The business's day, at the hour of the clock: what is approved today goes out today.
-    at = datetime.combine(today, datetime.now(UTC).time())
+    clock = datetime.now(ZoneInfo(session.source.timezone)).time().replace(microsecond=0)
+    at = datetime.combine(today, clock)
     events = answer_proposals(deciding_of(session, policy), answers, today=today, at=at, by=by)
     with session.writing("answer"):
         append_events(session.workspace, source, events)
         write_day(session, policy)
-    return Answered({str(event): int(count) for event, count in events["event"].value_counts().items()}, session.output)
+    arms = {"sent": int((events["arm"] == BEST).sum()), "withheld by chance": int((events["arm"] == WITHHELD).sum())}
+    counts = arms | {"rejected": int((events["event"] == REJECTED).sum())}
+    return Answered({what: count for what, count in counts.items() if count}, session.output)
 
 
 def _decisions(session: Session) -> pd.DataFrame:
@@ -109,11 +115,13 @@ def _read_answers(path: str) -> pd.DataFrame:
     """Read who approved what. => decision_id, decision (approve, reject), why"""
     if not Path(path).is_file():
         raise UsageError(f"{path} is not there. Expected a queue.csv that was filled in.")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    # Some spreadsheets write semicolons.
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
     if missing := [name for name in ("decision_id", "decision") if name not in table]:
         raise UsageError(f"{path}: no column {' and no '.join(missing)}. Expected the columns of queue.csv.")
     table["decision"] = table["decision"].str.strip().str.lower()
     answered = table[table["decision"] != ""]
     if wrong := sorted({*answered["decision"]} - {"approve", "reject"}):
-        raise UsageError(f"{path}: decision is {wrong[0]!r}. Expected approve, reject, or nothing.")
+        which = answered.loc[answered["decision"] == wrong[0], "decision_id"].iloc[0]
+        raise UsageError(f"{path}, {which}: decision is {wrong[0]!r}. Expected approve or reject, or an empty cell.")
     return answered.reindex(columns=["decision_id", "decision", "why"]).fillna("")

@@ -84,7 +84,8 @@ def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
     scored = session.output / SCORED
     if not scored.is_file():
         raise UsageError(
-            f"{scored} is not there. Expected the customers scored at this as-of; run 'tenure run' or 'tenure score'."
+            f"{session.source.name}: nothing was scored as of {session.as_of}. Expected the scores of that day; run "
+            f"'tenure score {session.source.name} --as-of {session.as_of}', or name a day that was scored with --as-of."
         )
     session.snapshots.build_features([session.as_of])
     deciding = deciding_of(session, policy)
@@ -116,7 +117,7 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     with _asked(session) as asked:
         exceptions = find_exceptions(asked)
         audiences = lists_of(policy, asked)
-    day = DecisionDay(policy, decisions, made, exceptions, [*_problems(policy, made, decisions)])
+    day = DecisionDay(policy, decisions, made, exceptions, [*_problems(session, policy, made, decisions)])
     if kind == MANUAL:  # a draft: nothing leaves the house
         return day
     deliver(session.output, decisions, exceptions, audiences)
@@ -141,8 +142,8 @@ def declares_actions(session: Session) -> bool:
     return not files or files[-1].parent.name <= f"as_of={session.as_of}"
 
 
-def candidates_of(session: Session, customer_id: str) -> pd.DataFrame:
-    """Show the candidates of one customer's decisions of the day, and why each was refused.
+def candidates_of(session: Session, customer_id: str = "") -> pd.DataFrame:
+    """Show the candidates of one customer's decisions of the day, and why each was refused; by default of who has most.
 
     => moment, action (what was decided), arm, chance, candidate, channel, effect, low, high, value, cost, refused_because
     """
@@ -151,6 +152,8 @@ def candidates_of(session: Session, customer_id: str) -> pd.DataFrame:
         ["decision_id", "customer_id", "moment", "action", "arm", "chance", "candidates"],
     )
     found = read_decisions(session.workspace, source, kind_of(session), as_of=session.as_of, columns=columns)
+    most = found["candidates"].map(len).idxmax() if len(found) else None
+    customer_id = customer_id or ("" if most is None else found.loc[most, "customer_id"])
     own = found[found["customer_id"] == customer_id].explode("candidates", ignore_index=True)
     listed = pd.json_normalize(own["candidates"].map(lambda one: one if isinstance(one, dict) else {}).tolist())
     shown = listed.rename(columns={"action": "candidate"}).set_axis(own.index)
@@ -180,7 +183,14 @@ def kind_lived(session: Session) -> str:
     return QUICK if session.quick else SCHEDULED
 
 
-def _problems(policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:
+def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:
+    if made["toml"] != session.source.policy:
+        yield Problem(
+            "warning", "decisions",
+            f"of {session.as_of} stand as they were made, with other actions than {session.source.where} names now: a day is "
+            "decided once. The change counts from the next day on.",
+            "decided_before",
+        )  # fmt: skip
     broken, kept = made["contaminated"]
     if kept and broken / kept > MOST_CONTAMINATED:
         yield Problem(
