@@ -184,7 +184,7 @@ def kind_lived(session: Session) -> str:
 
 
 def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:
-    if made["toml"] != session.source.policy:
+    if made.get("toml", session.source.policy) != session.source.policy:
         yield Problem(
             "warning", "decisions",
             f"of {session.as_of} stand as they were made, with other actions than {session.source.where} names now: a day is "
