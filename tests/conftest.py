@@ -23,7 +23,8 @@ LONGEST = (
     "runs/test_flow.py", "test_team_mlflow.py", "test_gates.py", "steps/test_run_record.py", "test_scheduled_shop.py",
     "scoring/test_scoring_outcomes.py", "snapshots/engines/test_spark_engine.py", "runs/test_plugins_in_a_run.py",
     "runs/test_backfill.py", "door/test_generated.py", "runs/test_server_run.py", "runs/test_way_to_a_fit.py",
-    "models/test_estimators.py", "identity/test_matching.py", "demo/test_demo.py", "audit/test_full.py",
+    "models/test_estimators.py", "decisions/test_invariants.py", "identity/test_matching.py", "demo/test_demo.py",
+    "audit/test_full.py",
 )  # fmt: skip
 
 

@@ -25,12 +25,8 @@ def assigned_customers(facts: FactsAt, decided: pd.DataFrame | None = None) -> p
     """
     contacts = own = _contacts(facts)
     if decided is not None:
-        # Contacts of an action of Tenure's own are what was sent of it, whether they name their decision or not.
-        ours = contacts["campaign"].isin(decided["action"]) | contacts["action"].isin(decided["action"])
-        name = contacts["action"].where(contacts["action"].isin(decided["action"]), contacts["campaign"])
-        months = pd.to_datetime(contacts["assigned_at"]).dt.strftime("%Y-%m")
-        contacts = contacts.assign(campaign=(name + " " + months).where(ours, contacts["campaign"]))
-        own = contacts[contacts["decision_id"].isna() & ~ours]
+        contacts, is_ours = _of_decisions(contacts, decided)
+        own = contacts[contacts["decision_id"].isna() & ~is_ours]
     table = pd.concat([own[list(COLUMNS)], *([] if decided is None else [decided])], ignore_index=True)
     table["assigned_at"] = pd.to_datetime(table["assigned_at"]).dt.normalize()
     table = table.sort_values(["assigned_at", "campaign", "customer_id", "assigned"], na_position="last")
@@ -40,6 +36,23 @@ def assigned_customers(facts: FactsAt, decided: pd.DataFrame | None = None) -> p
     reached = table[person].merge(sent, how="left")["is_reached"].fillna(False)
     table["is_reached"] = reached.to_numpy(bool)
     return table.drop_duplicates(person).reset_index(drop=True)
+
+
+def _of_decisions(contacts: pd.DataFrame, decided: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Give contacts of Tenure's own actions the campaign of their customer's decision, whether they name it or not.
+
+    => the contacts, those of the held out also as contacts of all of Tenure; which are of an action of Tenure's
+    """
+    actions = decided["action"].dropna().unique()
+    named = contacts["action"].where(contacts["action"].isin(actions), contacts["campaign"])
+    is_ours = named.isin(actions)
+    campaigns = {(row.customer_id, row.action): row.campaign for row in decided.itertuples() if pd.notna(row.action)}
+    pairs = zip(contacts["customer_id"], named, contacts["campaign"], strict=True)
+    contacts = contacts.assign(campaign=[campaigns.get((customer, name), found) for customer, name, found in pairs])
+    all_of_it = decided.loc[decided["action"].isna(), ["customer_id", "campaign"]].drop_duplicates()
+    further = contacts[is_ours].drop(columns="campaign").merge(all_of_it, on="customer_id")
+    both = pd.concat([contacts, further], ignore_index=True) if len(further) else contacts.reset_index(drop=True)
+    return both, pd.Series([*is_ours, *[True] * len(further)])
 
 
 def _contacts(facts: FactsAt) -> pd.DataFrame:
