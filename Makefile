@@ -46,21 +46,25 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/value.py
+	$(BIN)/python benchmarks/measure.py
 	$(BIN)/python benchmarks/restock.py
+	$(BIN)/python benchmarks/decisions.py
 	$(BIN)/python benchmarks/identity.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/features.py --growth
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/spark.py
 
-soak: setup  ## 200 kills, 1,000 bad inputs, 1,000 odd files, a month of daily runs, 20 times the drawn examples, every planted leak: hours
+soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 times the drawn examples, every real source, every planted leak: hours
 	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/decision_kills.py
 	$(BIN)/python benchmarks/bad_inputs.py
 	$(BIN)/python benchmarks/door.py
 	$(BIN)/python benchmarks/month.py
 	$(BIN)/python benchmarks/states.py
+	$(BIN)/python benchmarks/decision_days.py
 	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py tests/audit/test_deliveries.py \
-		tests/snapshots/engines/test_spark_engine.py
+		tests/audit/test_full.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache

@@ -106,6 +106,8 @@ class TeamMlflow:
         settings.write_text(
             f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {self.database('mlflow_users')}\nadmin_username = {ADMIN}\n"
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            # A password is hashed slowly by design; a request in hundreds need not wait for it.
+            "auth_cache_ttl_seconds = 600\n"
         )
         environment = {
             "MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD, "MLFLOW_FLASK_SERVER_SECRET_KEY": "of a test",

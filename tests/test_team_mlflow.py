@@ -19,7 +19,8 @@ from tenure.models.registry.registry import Registry
 from tenure.privacy.forget import forget_customer
 from tenure.runs.score import score_flow
 from tenure.sources.identity_key import KEY
-from tenure.steps.run_record import RunRecord
+from tenure.steps.opening import open_run
+from tenure.steps.training import train
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +54,9 @@ def test_versions_verdicts_aliases_and_artefacts_are_on_the_server_alone(server,
 
 
 def test_training_the_same_again_registers_nothing_new(shop):
-    workspace, result = shop
-    RunRecord.open(result.folder).set_step("03_train_lapse", None)
-    again = run_lapse(workspace)
-    assert "03_train_lapse" in {timing.name for timing in again.performed.executed}
+    workspace, _ = shop
+    again = train(open_run("shop", workspace=str(workspace.root), quick=True), "lapse").record
+    assert (again.status, again.model.version) == ("trained", "1")
     assert [found.version for found in Registry(workspace).versions("shop-lapse")] == ["1"]
 
 

@@ -22,6 +22,11 @@ def clean(root):
     return shop(root, MAPPED + DECLARED.format("known_at") + LAPSE, rows)
 
 
+def with_attributes(monkeypatch, *attributes):
+    """Let these be all there are: another test replays every one."""
+    monkeypatch.setattr(view, "all_attributes", lambda source: MappingProxyType({one.name: one for one in attributes}))
+
+
 def test_value_and_timing_of_an_old_day_are_the_same_after_later_facts(tmp_path):
     found = replay_customers(clean(tmp_path), CUTOFF)
     assert found.left_out > 100 and found.customers > 50 and found.features > 5
@@ -30,6 +35,7 @@ def test_value_and_timing_of_an_old_day_are_the_same_after_later_facts(tmp_path)
 
 def test_who_was_forgotten_or_found_to_be_one_person_is_so_in_the_replay_too(tmp_path, monkeypatch):
     monkeypatch.setenv(KEY, "a key of the tests' own")
+    with_attributes(monkeypatch, *(catalogue.all_attributes()[name] for name in ("rfm", "next_purchase")))
     snapshots = clean(tmp_path)
     workspace, source = snapshots.workspace, snapshots.staged.source
     Identities.of(workspace, source).forget("c003")
@@ -38,7 +44,7 @@ def test_who_was_forgotten_or_found_to_be_one_person_is_so_in_the_replay_too(tmp
     ledger.append([Event(datetime(2023, 5, 1), "c005", "c004", "joined", "same phone")])
     snapshots = Snapshots(workspace, stage_source(workspace, source), snapshots.as_of)
     found = replay_customers(snapshots, CUTOFF)
-    assert found.differing.empty
+    assert found.differing.empty and found.features > 5
 
 
 def test_a_facet_that_looks_past_the_as_of_is_an_error(tmp_path, monkeypatch):
@@ -59,9 +65,7 @@ def test_a_facet_that_looks_past_the_as_of_is_an_error(tmp_path, monkeypatch):
         view_of["staged"] = staged
         return told(staged, as_of, customers)
 
-    monkeypatch.setattr(
-        view, "all_attributes", lambda source: MappingProxyType({**catalogue.all_attributes(), "peeking": peeking})
-    )
+    with_attributes(monkeypatch, peeking)
     monkeypatch.setattr("tenure.audit.customer_replay.customer_view", remembered)
     (problem,) = replay_customers(snapshots, CUTOFF).problems()
     assert problem.level == "error" and problem.subject == "peeked"

@@ -110,13 +110,15 @@ def test_what_a_killed_kernel_left_goes_with_the_run_that_started_it(tmp_path):
         "data/snapshots/shop/tenure-x",
         "reports/shop/.2025-01-01.x.new",
         "data/identities/shop/events/.seen.parquet.x.new",
+        "data/decisions/source=shop/as_of=2025-01-01/.scheduled-000001.parquet.x.new",
     )
-    scratch, others, spilled, half, seen = (tmp_path / name for name in names)
+    scratch, others, spilled, half, seen, decided = (tmp_path / name for name in names)
     with pytest.raises(RuntimeError), sole_writer(workspace, "shop", "tenure run shop"):
-        for folder in (scratch, others, spilled, half, seen):
+        for folder in (scratch, others, spilled, half, seen, decided):
             folder.mkdir(parents=True)
         raise RuntimeError("a kernel was killed")
-    assert [path.exists() for path in (scratch, others, spilled, half, seen)] == [False, True, False, False, False]
+    left = [path.exists() for path in (scratch, others, spilled, half, seen, decided)]
+    assert left == [False, True, False, False, False, False]
 
 
 def test_a_kernel_that_outlives_its_killed_run_is_ended(tmp_path, holder):

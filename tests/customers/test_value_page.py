@@ -23,10 +23,14 @@ def test_the_page_shows_who_brings_the_value_and_every_model_and_escapes_what_th
     pd.DataFrame([{"customer_id": "ana", "category": "<b>tea</b>", "purchases": 3, **row}]).to_csv(
         tmp_path / "restock.csv", index=False
     )
+    agreed = pd.DataFrame({"customer_id": ["ana"], "consent_email": [True]})
+    agreed.to_parquet(tmp_path / "scored_customers.parquet")
     page = value_page(tmp_path, source(tmp_path / "source"), AS_OF)
     for said in (*details["value_models"]["model"], "The best 1%", "1 reminder is due", "&lt;b&gt;tea&lt;/b&gt;"):
         assert said in page
     assert page.count("data:image/svg+xml") == 3 and "http" not in page
+    agreed.assign(consent_email=False).to_parquet(tmp_path / "scored_customers.parquet")
+    assert "reminder" not in value_page(tmp_path, source(tmp_path / "source"), AS_OF)
 
 
 def test_no_value_no_page(tmp_path):

@@ -288,3 +288,19 @@ def test_a_file_that_cannot_be_read_is_left_out_with_what_its_reader_says(draft,
 def test_a_line_break_in_a_name_ends_no_comment(draft):
     text = draft(orders__csv=ORDERS.replace("Total Spent", '"Total\nSpent"')).text
     assert "known only later, or the state at the export: Total Spent, Updated At" in text
+
+
+def test_what_a_channel_reports_of_decisions_becomes_contacts_by_its_own_words_for_them(draft, facts):
+    report = "decision_id,customer_id,sent_at,channel,assigned,status\n" + "".join(
+        f"d{n},C{n % 3},2025-01-0{n + 1} 09:00:00,email,{who},{status}\n"
+        for n, (who, status) in enumerate(
+            [("treated", "Delivered"), ("treated", "Hard bounce"), ("control", ""), ("treated", "lost in space")]
+        )
+    )
+    draft(orders__csv=ORDERS, report__csv=report)
+    found = facts("contacts", "decision_id, customer_id, channel, assigned, status")
+    assert found == [
+        ("d0", "C0", "email", "treated", "sent"),
+        ("d1", "C1", "email", "treated", "bounced"),
+        ("d2", "C2", "email", "control", None),
+    ], "a word that is none of ours is rejected, not taken for sent"

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from gated_shop import opened
+from gated_shop import hurry, opened
 from registered import artefacts
 from shop import place_built
 from tenure.core.errors import DefinitionError, RegistryError, StoredFormatError
@@ -62,6 +62,7 @@ def test_an_estimator_in_one_file_of_a_source_is_trained_judged_explained_stored
 ):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("TENURE_WORKSPACE", str(tmp_path))
+    hurry(monkeypatch)
     workspace = Workspace(tmp_path)
     place_built(workspace, company)
     place(workspace.raw("shop"))

@@ -49,9 +49,8 @@ def test_lift_is_the_decile_rate_over_the_base_rate():
 
 
 def test_value_counts_realised_positives_and_the_cost_of_contacts():
-    curve = value_curve(
-        np.array([1, 0, 1]), np.array([3, 2, 1]), np.array([100, 100, 50]), save_rate=0.1, contact_cost=1.0, points=4
-    )
+    # Of labels 1, 0, 1 with 100, 100 and 50 at stake, at a rate of a tenth and a cost of 1.
+    curve = value_curve(np.array([3, 2, 1]), np.array([9.0, -1.0, 4.0]), points=4)
     assert list(curve["value"]) == pytest.approx([0, 9, 8, 12])
 
 

@@ -62,7 +62,8 @@ def ranked(*values: float) -> pd.DataFrame:
     rows = [
         {
             "customer_id": f"c{place}", "propensity": 0.9 - 0.1 * place, "decile": place + 1, "reason_1": "", "reason_2": "", "reason_3": "",
-            "margin_12_months": 10.0, "assumed_value_of_acting": value,
+            "effect_low": 0.0, "effect_high": 0.1, "stake": 100.0, "stake_is": "margin", "cost": 1.0, "value_of_acting": value,
+            "is_assumed": True, "may_be_contacted": True,
         }
         for place, value in enumerate(values)
     ]  # fmt: skip
@@ -79,23 +80,45 @@ def lapse_page(shop, listed, record=RECORD):
 
 
 def test_a_list_is_summed_up_by_who_is_worth_more_than_a_contact_costs():
-    assert decide(ranked(-1.0, 4.0, 0.0, 3.5)) == Decision(asked=4, worth=2, chosen=2, value=7.5, first=1, expected=0.9)
+    assert decide(ranked(-1.0, 4.0, 0.0, 3.5)) == Decision(
+        asked=4, worth=2, chosen=2, value=7.5, first=1, expected=0.9, low=-2.0, high=18.0
+    )
 
 
 def test_no_more_are_chosen_than_can_be_contacted_and_those_worth_most_come_first():
     assert decide(ranked(3.5, 4.0, 1.0), capacity=2) == Decision(
-        asked=3, worth=3, chosen=2, value=7.5, first=1, expected=0.9
+        asked=3, worth=3, chosen=2, value=7.5, first=1, expected=0.9, low=-2.0, high=18.0
     )
 
 
 def test_a_value_that_is_not_known_is_not_worth_a_contact():
-    assert decide(ranked(float("nan"), 2.0)) == Decision(asked=2, worth=1, chosen=1, value=2.0, first=1, expected=0.9)
+    assert decide(ranked(float("nan"), 2.0)) == Decision(
+        asked=2, worth=1, chosen=1, value=2.0, first=1, expected=0.9, low=-1.0, high=9.0
+    )
+
+
+def test_who_may_be_contacted_by_no_channel_is_counted_apart_and_on_no_list_to_contact(shop):
+    listed = ranked(4.0, 2.0, 8.0).assign(may_be_contacted=[True, True, False])
+    assert decide(listed) == Decision(
+        asked=3, worth=2, chosen=2, value=6.0, first=1, expected=0.9, barred=1, low=-2.0, high=18.0
+    )
+    page = lapse_page(shop, listed)
+    first = page[page.index("Whom to contact first") : page.index("The highest propensities")]
+    assert ">c0<" in first and ">c2<" not in first
+    assert "1 may be contacted by no channel and are not counted." in page
+
+
+def test_a_measured_effect_is_called_measured_and_an_assumed_one_assumed(shop):
+    page = lapse_page(shop, ranked(4.0).assign(is_assumed=False))
+    assert "acting is measured to bring EUR 4 more than it costs (measured, EUR -1 to 9);" in page
+    assert "at a rate of" not in page and "assumed" not in page[page.index("Value of acting, in") :][:600]
+    assert "(assumed, EUR -1 to 9), at a rate of 10%;" in lapse_page(shop, ranked(4.0))
 
 
 def test_the_target_page_opens_with_whom_to_contact_and_what_it_is_assumed_to_bring(shop):
     page = lapse_page(shop, ranked(-1.0, 4.0, 0.0, 3.5))
     assert "<b>Contact 2 of the 4 customers asked as of 2024-07-01:</b>" in page
-    assert "assumed to bring EUR 8 more than it costs, at a save rate of 10%;" in page
+    assert "assumed to bring EUR 8 more than it costs (assumed, EUR -2 to 18), at a rate of 10%;" in page
     assert "about 1 are expected to have lapsed 90 days later" in page
     assert page.index("Contact 2 of the 4") < page.index("Protocol:") < page.index("Whom to contact first")
 

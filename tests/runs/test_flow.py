@@ -1,10 +1,9 @@
-"""The whole flow through Papermill, on a small demo and on real data where it is present."""
+"""The whole flow through Papermill on a small demo, and training on real data where it is present."""
 
 import json
 import re
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -17,15 +16,17 @@ from tenure.models.registry.registry import Registry
 from tenure.runs.run import run_flow
 from tenure.runs.score import score_flow
 from tenure.sources.fetch import fetch_source
+from tenure.steps.opening import open_run
 from tenure.steps.parameters import complete
 from tenure.steps.run_record import sealed_runs
+from tenure.steps.training import train
 
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory):
-    """A quick run of the demo with 2,000 customers: everything a user gets, once."""
+    """A quick run of the demo with 1,200 customers: everything a user gets, once."""
     workspace = Workspace(tmp_path_factory.mktemp("company"))
-    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=2000)
+    generate_demo(workspace.raw("demo"), workspace.truth("demo"), customers=1200)
     return workspace, run_flow("demo", workspace=str(workspace.root), quick=True)
 
 
@@ -66,7 +67,11 @@ def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
         "04_score",
         "05_report",
         "06_review",
+        "09_decide",
+        "10_measure",
     }
+    assert "All campaigns together" in [one["about"] for one in document["campaigns"]]
+    assert 'href="campaigns.html"' in (result.folder / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_executed_training_notebook_shows_its_figures_and_no_warnings(company):
@@ -141,11 +146,10 @@ def contents(folder):
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_repeat_with_nothing_changed_runs_nothing_and_takes_less_than_ten_seconds(company):
+def test_a_repeat_with_nothing_changed_runs_nothing(company):
     workspace, result = company
-    before, started = contents(result.folder) | contents(workspace.scores), time.monotonic()
+    before = contents(result.folder) | contents(workspace.scores)
     again = run_flow("demo", workspace=str(workspace.root), quick=True)
-    assert time.monotonic() - started < 10
     assert again.performed.executed == [] and "03_train_churn" in again.performed.reused
     assert contents(result.folder) | contents(workspace.scores) == before
     assert {t["model_version"] for t in again.run_json["targets"].values() if t["status"] == "trained"} == {"1"}
@@ -237,19 +241,16 @@ def test_the_command_line_answers_bad_usage_with_one_message_and_exit_code_2(tmp
 
 
 def test_the_web_shop_reaches_a_champion_from_the_files_of_the_provider(tmp_path, test_data):
-    workspace = Workspace(tmp_path)
-    fetch_source(workspace, "online_retail", test_data / "online_retail")
-    document = run_flow("online_retail", targets=["lapse"], quick=True, workspace=str(tmp_path)).run_json
-    assert document["rows"]["order_lines"] == {
-        "read": 541_909,
-        "staged": 406_829,
-        "rejected": 135_080,
-        "rules": {"no customer": 135_080},
-        "said": (),
-    }
-    lapse = document["targets"]["lapse"]
-    assert (lapse["test_cutoff"], lapse["eligible"], lapse["positives"]) == ("2011-09-05", 2779, 1074)
-    assert lapse["promoted"] and lapse["metrics"]["auc_low"] > lapse["metrics"]["auc_heuristic"]
+    fetch_source(Workspace(tmp_path), "online_retail", test_data / "online_retail")
+    shop = open_run("online_retail", workspace=str(tmp_path), quick=True)
+    lines = shop.staged.tables["order_lines"]
+    assert (lines.read, lines.staged, lines.rejected, lines.rules) == (
+        541_909, 406_829, 135_080, {"no customer": 135_080},
+    )  # fmt: skip
+    lapse = train(shop, "lapse").record
+    assert lapse.data.test_cutoff == "2011-09-05"
+    assert (lapse.data.counts["eligible"], lapse.data.counts["positives"]) == (2779, 1074)
+    assert lapse.status == "trained" and lapse.results.metrics["auc_low"] > lapse.results.metrics["auc_heuristic"]
 
 
 def test_an_mlflow_server_that_does_not_answer_ends_the_run_with_one_message(tmp_path, monkeypatch):

@@ -42,7 +42,12 @@ VALUES = {
     "retention": st.dictionaries(st.sampled_from(NAMES), st.integers(1, 4000), max_size=3),
     "targets": st.just({"lapse": {"horizon_days": 28}}),
     "attributes": st.just({"rfm": {"window_days": 90}}),
+    "measure": st.just({"horizon_days": 14}),
     "features": st.just([{"name": "gifts"}]),
+    "decisions": st.just({"hold_out": 0.05}),
+    "channels": st.just({"email": {"cost": 0.02}}),
+    "actions": st.just({"save_call": {"moves": "churn", "channels": ["email"]}}),
+    "audiences": st.just({"silent": {"when": "churn_decile = 1"}}),
     "name": st.just("shop"),
 }
 

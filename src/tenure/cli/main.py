@@ -14,12 +14,13 @@ import typer
 import tenure
 from tenure.cli.champions import promote, rollback, status
 from tenure.cli.check import check
+from tenure.cli.decisions import decide, decisions
 from tenure.cli.identity import identity
 from tenure.cli.intake import draft
 from tenure.cli.looking import customer, explain, help_, schedule
 from tenure.cli.people import export, forget
 from tenure.cli.raw_data import demo, fetch, schema, sources
-from tenure.cli.runs import audit, backfill, run, score
+from tenure.cli.runs import audit, backfill, measure, run, score
 from tenure.core.errors import Stopped, TenureError, describe_unforeseen
 from tenure.core.logs import Log
 from tenure.core.plain_text import plain_lines
@@ -33,7 +34,7 @@ app = typer.Typer(
     help="Which customers will churn, are ready for an upsell, or will lapse, and why. With --debug an error brings its trace.",
 )
 for command in (
-    run, score, backfill, audit,
+    run, score, decide, measure, backfill, audit,
     explain, customer, schedule,
     sources, schema, fetch, draft, check, demo, export, forget,
     status, promote, rollback,
@@ -58,6 +59,7 @@ def _options(
 
 
 app.add_typer(identity, name="identity")
+app.add_typer(decisions, name="decisions")
 
 
 class _Plain(TextIOWrapper):

@@ -1,4 +1,4 @@
-"""The commands that run notebooks: run, score, backfill, audit."""
+"""The commands that run notebooks: run, score, backfill, audit, measure."""
 
 from __future__ import annotations
 
@@ -219,6 +219,28 @@ def audit(
     said.say("end", shown, folder=folder, errors=len(errors))
     if errors:
         raise typer.Exit(1)
+
+
+def measure(
+    source: SourceArgument,
+    as_of: AsOfOption = "",
+    wait: WaitOption = 0,
+    log: LogOption = "text",
+    workspace: WorkspaceOption = "",
+) -> None:
+    """Say what each campaign changed and brought, against those held out of it at random."""
+    from tenure.runs.beginning import look_before
+
+    said = Log(log)
+    look_before(f"tenure measure {source}", source, workspace, as_of=as_of)
+    from tenure.runs.measure import measure_flow
+
+    with progress_on(said) as progress:
+        folder, results = measure_flow(source, as_of=as_of, workspace=workspace, wait_minutes=wait, progress=progress)
+    for result in results:
+        said.say("campaign", f"  {result['about']}: {result['text']}", result=result)
+    shown = f"Open {folder / 'campaigns.html'}" if results else f"{source}: no campaign in its contacts."
+    said.say("end", shown, folder=folder)
 
 
 def conclude(log: Log, document: dict[str, Any], fail_on: str) -> None:

@@ -27,13 +27,14 @@ class _Named(Protocol):
 
 
 Named = TypeVar("Named", bound=_Named)
-Kind = Literal["readers", "estimators", "targets", "attributes"]
+Kind = Literal["readers", "estimators", "targets", "attributes", "actions"]
 # What a file of each kind holds.
 HOLDS: dict[Kind, str] = {
     "readers": "READER",
     "estimators": "ESTIMATOR",
     "targets": "TARGET",
     "attributes": "ATTRIBUTE",
+    "actions": "ACTION",
 }
 
 

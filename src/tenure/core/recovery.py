@@ -70,6 +70,7 @@ def bring_back(workspace: Workspace, source: str) -> None:
         rmtree(scratch, ignore_errors=True)
     for spilled in workspace.snapshots(source).rglob("tenure-*"):
         rmtree(spilled, ignore_errors=True)
-    for folder in (workspace.reports_of(source), workspace.snapshots(source), workspace.scores_of(source)):
+    ledgers = (workspace.scores_of(source), workspace.decisions_of(source))
+    for folder in (workspace.reports_of(source), workspace.snapshots(source), *ledgers):
         for inner in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
             finish_replacements(inner)

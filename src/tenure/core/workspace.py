@@ -134,6 +134,10 @@ class Workspace:
         """Where the ledger of a source's scores lies."""
         return self.scores / f"source={check_name('Source', source)}"
 
+    def decisions_of(self, source: str) -> Path:
+        """Where the ledger of a source's decisions lies."""
+        return self.data / "decisions" / f"source={check_name('Source', source)}"
+
     @property
     def mlruns(self) -> Path:
         return self.root / "mlruns"

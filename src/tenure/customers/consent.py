@@ -42,6 +42,16 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     return table, {}
 
 
+def may_be_contacted(customers: pd.DataFrame) -> pd.Series:
+    """Say who agrees to some channel: whoever was never asked does not; everybody where the source declares no consent.
+
+    >>> may_be_contacted(pd.DataFrame({"consent_email": [True, None], "consent_sms": [False, False]})).tolist()
+    [True, False]
+    """
+    channels = customers[[name for name in customers if name.startswith(CONSENT)]]
+    return channels.eq(True).any(axis=1) | channels.empty
+
+
 def _flags(channels: list[str]) -> str:
     # A source may keep them as yes and no, or 1 and 0.
     return ", ".join(f"TRY_CAST({name} AS BOOLEAN) AS {name}" for name in map(quoted, channels))

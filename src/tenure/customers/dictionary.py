@@ -35,4 +35,9 @@ def _columns_of(target: Target) -> list[AttributeColumn]:
             for rank in (1, 2, 3)
         ),
         AttributeColumn(f"{name}_model_version", "", f"Version of the registered {name} model that scored."),
+        AttributeColumn(
+            f"{name}_at_stake",
+            "currency",
+            f"Margin at stake in {name}; how it is known: stake_is of {name}.csv. Empty where not eligible or not known.",
+        ),
     ]

@@ -163,7 +163,7 @@ def _contact_answers(facts: FactsAt, segments_before: pd.Series, since: date, da
         f"""
         SELECT
             customer_id,
-            coalesce(arm = 'control', false) AS is_held_out,
+            coalesce(assigned = 'control', false) AS is_held_out,
             EXISTS (
                 SELECT 1
                 FROM ({purchases(facts)}) bought
@@ -173,7 +173,7 @@ def _contact_answers(facts: FactsAt, segments_before: pd.Series, since: date, da
                     AND bought.occurred_at < contacts.occurred_at + INTERVAL {days} DAY
             ) AS has_bought
         FROM contacts
-        WHERE occurred_at >= DATE '{since}' AND age_days > {days}"""
+        WHERE occurred_at >= DATE '{since}' AND age_days > {days} AND coalesce(status, 'sent') = 'sent'"""
     )
     joined = contacts.merge(segments_before.reset_index(), on="customer_id")
     rows = []

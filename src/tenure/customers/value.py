@@ -135,8 +135,10 @@ def shop_part(facts: FactsAt) -> Part:
     return Part("orders", Numbered.of(purchases, "customer_id"), shop.FORECASTERS, outcome)
 
 
-def subscription_part(facts: FactsAt) -> Part:
-    """Open the subscription events known at the as-of, each with its price a month.
+def priced_events(facts: FactsAt) -> pd.DataFrame:
+    """Read the subscription events known at the as-of, each with its price a month.
+
+    => customer_id, subscription_id, occurred_at, known_at, day (since ``EPOCH``), event, plan, monthly_price, term_days
 
     Raises
     ------
@@ -179,6 +181,17 @@ def subscription_part(facts: FactsAt) -> Part:
     )
     if not (events["monthly_price"] > 0).any():
         raise NotEnoughDataError("subscription_events: no event says a monthly_price, nor does a payment of its day.")
+    return events
+
+
+def subscription_part(facts: FactsAt) -> Part:
+    """Open the priced events of subscriptions.
+
+    Raises
+    ------
+    NotEnoughDataError : there are none.
+    """
+    events = priced_events(facts)
     numbered = Numbered.of(events, "customer_id")
     held = subscriptions.Subscriptions(numbered.table, state_rules(facts.source))
 

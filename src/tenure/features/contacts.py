@@ -2,7 +2,9 @@
 
 from tenure.features.definition import Feature, FeatureView
 
-SENT = "filter (where arm is null or arm = 'treated')"
+# Assigned to be sent, and sent: an answer or a bounce is a row of its own.
+IS_SENT = "(assigned is null or assigned = 'treated') and (status is null or status = 'sent')"
+SENT = f"filter (where {IS_SENT})"
 
 VIEW = FeatureView(
     table="contacts",

@@ -268,6 +268,19 @@ def loyalty(raw: Raw) -> TableDraft | None:
 answers = _dated("declared", "event", {"key": ("question", "text"), "value": ("answer", "text", "number", "flag")}, {})
 
 
+def contacts(raw: Raw) -> TableDraft | None:
+    """Draft what a channel reports of decisions: each status a row; one of no known name is kept, and rejected."""
+    more = {"campaign_id": "campaign"} | {name: name for name in ("channel", "offer", "arm", "assigned")}
+    draft = _dated("contacts", "event", {"decision_id": ("decision", "text", "number")}, more)(raw)
+    if draft and (status := raw.find("contact_status", "text", without=draft.used.values())):
+        draft.use(status)
+        known = {value: meant for value in status.values if (meant := among(value, "statuses", "contacts"))}
+        draft.branches[0].columns["status"] = cases(status, known, status.sql) if known else status.sql
+    if draft and (cost := raw.find("cost", "number", without=draft.used.values())):
+        draft.branches[0].columns["cost"] = draft.number(cost)
+    return draft
+
+
 def usage(raw: Raw) -> TableDraft | None:
     """Draft what customers used: a metric named in the file, else by the column that counts it."""
     amount = raw.find("usage_amount", "number")

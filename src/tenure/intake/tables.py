@@ -73,6 +73,8 @@ def _drafts_of(raw: Raw, history: Raw | None) -> tuple[list[TableDraft], str]:
         return _bank(raw)
     if not customer_of(raw, 0.2) and not _own_id(raw):
         return _without_customer(raw)
+    if draft := acts.contacts(raw):
+        return [draft], ""
     if raw.count("tickets") >= 3 and (draft := acts.tickets(raw, history)):
         return [draft], ""
     if draft := subscription_log(raw):

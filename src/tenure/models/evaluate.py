@@ -124,17 +124,20 @@ def _of_ranking(labels: np.ndarray, scores: np.ndarray, of: str = "") -> dict[st
     }
 
 
-def calibration_line(labels: np.ndarray, propensities: np.ndarray) -> dict[str, float]:
+def calibration_line(
+    labels: np.ndarray, propensities: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, float]:
     """Return slope and intercept of the label's log-odds on the propensity's: 1 and 0 when every promise is kept.
 
     => calibration_slope, calibration_intercept, each with _low and _high (95 %, Wald).
-    Source: Cox (1958). A slope below 1 promises too extremely, above 1 too timidly.
+    Source: Cox (1958). A slope below 1 promises too extremely, above 1 too timidly. With ``weights`` (how many
+    customers each row stands for) the ends say too little: they are those of rows that count once.
     """
     from scipy.special import expit, logit
     from sklearn.linear_model import LogisticRegression
 
     odds = logit(propensities)
-    fitted = LogisticRegression(C=1e6, max_iter=1000).fit(odds.reshape(-1, 1), labels)
+    fitted = LogisticRegression(C=1e6, max_iter=1000).fit(odds.reshape(-1, 1), labels, weights)
     slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     design = np.column_stack([odds, np.ones(len(odds))])
     expected = expit(slope * odds + intercept)
@@ -210,21 +213,9 @@ def gain_curve(labels: np.ndarray, scores: np.ndarray, points: int = 101) -> pd.
     )
 
 
-def value_curve(
-    labels: np.ndarray,
-    ranking: np.ndarray,
-    margins: np.ndarray,
-    *,
-    save_rate: float,
-    contact_cost: float,
-    points: int = 101,
-) -> pd.DataFrame:
-    """Assumed value of contacting the first n of a ranking: realised positives x save rate x margin - contact cost.
-
-    => contacts, value (currency). The save rate is an assumption, the labels are real.
-    """
+def value_curve(ranking: np.ndarray, gains: np.ndarray, *, points: int = 101) -> pd.DataFrame:
+    """Add up what contacting the first n of a ranking brings; ``gains``: what each contact does. => contacts, value"""
     order = np.argsort(-np.asarray(ranking, dtype=float), kind="stable")
-    gains = np.asarray(labels)[order] * save_rate * np.asarray(margins, dtype=float)[order] - contact_cost
-    total = np.concatenate([[0.0], np.cumsum(gains)])
+    total = np.concatenate([[0.0], np.cumsum(np.asarray(gains, dtype=float)[order])])
     contacts = np.unique(np.round(np.linspace(0, len(order), points)).astype(int))
     return pd.DataFrame({"contacts": contacts, "value": total[contacts]})

@@ -17,6 +17,7 @@ from tenure.core.memory import rows_that_fit
 from tenure.core.plugins import Plugin
 from tenure.core.time_windows import CutoffPlan
 from tenure.features.definition import FeatureColumn, column_name
+from tenure.models.acted import without_acted
 from tenure.models.best_feature import train_best_feature
 from tenure.models.choice import Choice, choose_model
 from tenure.models.estimators.catalogue import LOGISTIC
@@ -37,7 +38,8 @@ class Fit:
 
     ``choice``: what was taken, and why. ``monotone_cost``: its out-of-fold AUC less that without the
     target's monotone constraints, on a few folds; None where there are none, or nobody asked. ``fitting_texts``:
-    cutoff, label and the text features of the fitting rows.
+    cutoff, label and the text features of the fitting rows. ``fitting_acted``: rows that left because an action may have
+    changed their outcome; None where the source has no actions.
     """
 
     choice: Choice
@@ -48,6 +50,7 @@ class Fit:
     fitting_rows: int
     fitting_customers: int
     fitting_positives: int
+    fitting_acted: int | None
 
 
 def fit_target(
@@ -58,8 +61,11 @@ def fit_target(
     estimator: Plugin,
     *,
     with_monotone_cost: bool,
+    acted: pd.DataFrame | None = None,
 ) -> Fit:
     """Fit an estimator and the baselines on the stacked fitting cutoffs, and choose one out of fold.
+
+    Rows of who was ``acted`` on (customer_id, acted_at) before their outcome leave.
 
     Raises
     ------
@@ -76,6 +82,7 @@ def fit_target(
         max_rows=most,
         seed=settings.seed,
     )
+    fitting, left = without_acted(fitting, acted, target)
     labels, customers = fitting["label"].to_numpy(dtype=int), fitting["customer_id"].to_numpy()
     useful = [column for column in columns if fitting[column.name].nunique(dropna=False) > 1]
     if not useful:
@@ -100,6 +107,7 @@ def fit_target(
         fitting_rows=len(fitting),
         fitting_customers=int(fitting["customer_id"].nunique()),
         fitting_positives=int(labels.sum()),
+        fitting_acted=left,
     )
 
 

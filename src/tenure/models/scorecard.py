@@ -103,6 +103,7 @@ def walk(
     *,
     cutoffs: int = WALK_CUTOFFS,
     champion: PropensityModel | None = None,
+    acted: pd.DataFrame | None = None,
 ) -> Scorecard:
     """Fit and test the recipe at up to ``cutoffs`` cutoffs; ``last`` is the study at T, which counts as one.
 
@@ -118,7 +119,7 @@ def walk(
                 learning_rate=settings.learning_rate * WALK_STEP,
                 early_stopping_trees=settings.early_stopping_trees // WALK_STEP,
             )
-            results.insert(0, train_target(snapshots, target, quicker, test_cutoff=cutoff))
+            results.insert(0, train_target(snapshots, target, quicker, test_cutoff=cutoff, acted=acted))
         except NotEnoughDataError as error:
             remarks.append(f"Left out of the earlier cutoffs, {cutoff}: {error}")
     silent = "" if champion is None else why_silent(champion, last)

@@ -15,6 +15,7 @@ from tenure.core.memory import rows_that_fit
 from tenure.core.plugins import Plugin
 from tenure.core.time_windows import CutoffPlan
 from tenure.features.definition import FeatureColumn
+from tenure.models.acted import without_acted
 from tenure.models.estimators.catalogue import TREES, find_estimator
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.evaluate import BASELINES, FEATURE, HEURISTIC, LOGISTIC, Evaluation, as_ranking, evaluate
@@ -40,8 +41,8 @@ class TrainingResult(Fit):
 
     ``test``: customer_id, cutoff, label, propensity, feature_propensity, logistic_propensity, heuristic_score, revenue
     and the features, one row per eligible customer at the test cutoff. ``funnel``: cutoff, known, eligible, positives, base_rate.
-    ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was drawn from. ``slices`` as
-    ``evaluate_slices`` gives them.
+    ``fitting_eligible`` and ``test_eligible`` count the rows that a seeded sample was drawn from, ``test_acted`` those that
+    left the test as ``fitting_acted`` left the fit. ``slices`` as ``evaluate_slices`` gives them.
     """
 
     target: Target
@@ -52,6 +53,7 @@ class TrainingResult(Fit):
     slices: pd.DataFrame
     fitting_eligible: int
     test_eligible: int
+    test_acted: int | None = None
 
     def __repr__(self) -> str:
         fitted = f"fitted on {self.fitting_rows:,} rows, tested on {len(self.test):,} at {self.plan.test}"
@@ -98,8 +100,12 @@ def train_target(
     *,
     test_cutoff: date | None = None,
     with_monotone_cost: bool = False,
+    acted: pd.DataFrame | None = None,
 ) -> TrainingResult:
     """Fit on the fitting cutoffs, choose model and baseline out of fold, test once at the test cutoff.
+
+    ``acted``: customer_id, acted_at, of all to whom an action was sent; None where the source has no actions. Their rows
+    leave fit and test where it was sent before the outcome.
 
     Raises
     ------
@@ -113,9 +119,10 @@ def train_target(
     fitting_counts, test_counts = _counts(funnel, plan.fitting), _counts(funnel, [plan.test])
     check_positives(target, fitting_counts, test_counts)
     target = replace(target, heuristic=telling_heuristics(snapshots, target, plan.fitting)[:1])
-    fit = fit_target(snapshots, target, plan, settings, estimator, with_monotone_cost=with_monotone_cost)
+    fit = fit_target(snapshots, target, plan, settings, estimator, with_monotone_cost=with_monotone_cost, acted=acted)
     most = rows_that_fit(len(snapshots.columns), snapshots.memory)
     test = read_rows(snapshots, target, [plan.test], snapshots.columns, max_rows=most, seed=settings.seed)
+    test, left = without_acted(test, acted, target)
     scores = {name: trained.model.propensities(test) for name, trained in fit.choice.fits.items()}
     scores[HEURISTIC] = as_ranking(test["heuristic_score"])
     labels = test["label"].to_numpy()
@@ -134,8 +141,9 @@ def train_target(
         test=test,
         funnel=funnel,
         slices=evaluate_slices(test, _slice_columns(fit.columns)),
-        fitting_eligible=fitting_counts["rows"],
-        test_eligible=test_counts["rows"],
+        fitting_eligible=fitting_counts["rows"] - (fit.fitting_acted or 0),
+        test_eligible=test_counts["rows"] - (left or 0),
+        test_acted=left,
     )
 
 

@@ -54,7 +54,10 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
         folder = workspace.exports(source_name) / (f"{day}-revealed" if reveal else day)
         with replaced_folder(folder) as fresh:
             fresh.chmod(0o700)
-            for path in sorted(scored[day].glob("*.csv")):
+            tables = [
+                path for pattern in ("*.csv", "actions/*.csv", "audiences/*.csv") for path in scored[day].glob(pattern)
+            ]
+            for path in sorted(tables):
                 table = pd.read_csv(path, dtype=str, keep_default_na=False)
                 if "customer_id" not in table:
                     continue
@@ -63,11 +66,11 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
                         f"{path} was written before pseudonymise was set, and names customers as the raw files do. Expected pseudonyms: "
                         f"run 'tenure run {source_name} --as-of {day}' anew, or take the real ids with --reveal."
                     )
-                _write(table, fresh / path.name, names if reveal else {})
+                _write(table, fresh / path.relative_to(scored[day]), names if reveal else {})
             write_stored(
                 fresh / EXPORT_JSON, {"as_of": day, "exported_at": datetime.now(UTC).isoformat()}, FORMAT_VERSION
             )
-    return sorted(folder.glob("*.csv"))
+    return sorted(folder.rglob("*.csv"))
 
 
 def exported_on(folder: Path) -> date:
@@ -81,5 +84,6 @@ def _write(table: pd.DataFrame, copy: Path, real: dict[str, str]) -> None:
     """Write a table of customers, with their real ids where they are given."""
     for column in filter(holds_ids, table.columns):
         table[column] = table[column].map(lambda name: real.get(name, name))
+    copy.parent.mkdir(mode=0o700, exist_ok=True)
     copy.touch(mode=0o600)
     write_safe_csv(table, copy)

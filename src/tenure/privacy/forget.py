@@ -13,6 +13,7 @@ from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError, RunError, UsageError
 from tenure.core.lock import sole_writer
 from tenure.core.workspace import Workspace
+from tenure.decisions.ledger import drop_decisions_of
 from tenure.identity.events import Ledger
 from tenure.identity.forgetting import drop_customer, drop_seen
 from tenure.identity.resolve import SEEN
@@ -83,6 +84,7 @@ def forget_customer(workspace: Workspace, source_name: str, customer: str) -> Fo
             + drop_seen(events / SEEN, _whole_records(workspace, source)),
         }
         changed["scores"] = drop_scores_of(workspace, source_name, person.names)
+        changed["decisions"] = drop_decisions_of(workspace, source_name, person.names)
         changed["reports and notebooks"] = sum(
             _take_out(person, path) + _note_in_card(path) for path in _written(workspace, source_name)
         )
@@ -241,6 +243,7 @@ def _everything(workspace: Workspace, source: str) -> Iterator[Path]:
         workspace.snapshots(source),
         workspace.identities(source),
         workspace.scores_of(source),
+        workspace.decisions_of(source),
     ):
         yield from _files(folder)
     for scratch in workspace.data.glob(f"{workspace.scratch_prefix(source)}*"):

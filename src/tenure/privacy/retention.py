@@ -10,10 +10,11 @@ from pathlib import Path
 from shutil import rmtree
 
 from tenure.core.workspace import Workspace
+from tenure.decisions.ledger import drop_decided_before
 from tenure.privacy.export import exported_on
 from tenure.scoring.ledger import drop_scored_before
 from tenure.scoring.review.failures import drop_failures
-from tenure.sources.retention import REPORTS, SCORES, first_days_kept
+from tenure.sources.retention import DECISIONS, REPORTS, SCORES, first_days_kept
 from tenure.sources.source import Source
 from tenure.steps.run_record import RUN_JSON, RunRecord
 
@@ -26,7 +27,7 @@ def apply_retention(workspace: Workspace, source: Source, today: date | None = N
     """
     today = today or datetime.now(UTC).date()
     removed = [f"{table} before {day} not staged" for table, day in first_days_kept(source.retention, today).items()]
-    for what, remove in ((SCORES, drop_scored_before), (REPORTS, _old_reports)):
+    for what, remove in ((SCORES, drop_scored_before), (DECISIONS, drop_decided_before), (REPORTS, _old_reports)):
         if days := source.retention.get(what):
             oldest = today - timedelta(days=days)
             removed.append(f"{remove(workspace, source.name, oldest)} {what} from before {oldest} removed")

@@ -106,6 +106,7 @@ def _targets(row: Mapping[str, Any]) -> list[dict[str, Any]]:
             "propensity": row[f"{name}_propensity"],
             "decile": row[f"{name}_decile"],
             "version": row.get(f"{name}_model_version"),
+            "stake": row.get(f"{name}_at_stake"),
             "reasons": [reason for rank in (1, 2, 3) if (reason := row.get(f"{name}_reason_{rank}"))],
         }
         for name in names
@@ -113,5 +114,5 @@ def _targets(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_rest(name: str) -> bool:
-    scored = ("_propensity", "_decile", "_reason_1", "_reason_2", "_reason_3", "_model_version")
+    scored = ("_propensity", "_decile", "_reason_1", "_reason_2", "_reason_3", "_model_version", "_at_stake")
     return not name.endswith(scored) and name not in (*CARDS, "customer_id", "as_of")

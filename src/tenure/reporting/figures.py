@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.plain_text import for_figure
+from tenure.customers.acting import assumed_effect, value_of_acting
 from tenure.models.evaluate import gain_curve, value_curve
 from tenure.models.training_result import TrainingResult
 
@@ -127,23 +128,25 @@ def reliability(result: TrainingResult) -> Figure:
     return figure
 
 
-def value_by_contacts(result: TrainingResult, margin_rate: float) -> Figure:
-    """Draw the assumed value of contacting the first n, by the model's ranking and by the baseline's."""
+def value_by_contacts(result: TrainingResult, stake: pd.Series) -> Figure:
+    """Draw the assumed value of contacting the first n, by the model's ranking and by the baseline's.
+
+    ``stake``: what is at stake of each customer of the test; the rate is assumed, the labels are real.
+    """
     test, target = result.test, result.target
-    margins = test["revenue"].to_numpy() * margin_rate
+    effect = assumed_effect(target, test["label"])
+    gains = value_of_acting(effect, stake.fillna(0.0), cost=target.contact_cost)["value_of_acting"].to_numpy()
     figure, axes = new_axes(
         "Assumed value of acting",
         "customers contacted",
         f"value in {result.model.about['currency'] or 'currency'} (assumed)",
     )
     rankings = {
-        "model, by expected value": (test["propensity"].to_numpy() * margins, MODEL),
+        "model, by expected value": ((test["propensity"] * stake.fillna(0.0)).to_numpy(), MODEL),
         result.choice.words[result.rival].split(" “")[0]: (result.rival_scores, HEURISTIC),
     }
     for name, (ranking, colour) in rankings.items():
-        curve = value_curve(
-            test["label"].to_numpy(), ranking, margins, save_rate=target.save_rate, contact_cost=target.contact_cost
-        )
+        curve = value_curve(ranking, gains)
         axes.plot(curve["contacts"], curve["value"], color=colour, linewidth=2, label=name)
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.yaxis.set_major_formatter("{x:,.0f}")

@@ -38,7 +38,8 @@ class Definition:
 class Data:
     """What was fitted and tested on.
 
-    ``counts``: eligible and positives at the test cutoff; fitting_rows, fitting_customers, fitting_positives.
+    ``counts``: eligible and positives at the test cutoff; fitting_rows, fitting_customers, fitting_positives; where the
+    source has actions fitting_acted and test_acted: rows of who was sent one, which left.
     ``funnel``: cutoff, known, eligible, positives, base_rate.
     """
 

@@ -12,7 +12,7 @@ import pandas as pd
 from tenure.audit.full import SourceAudit
 from tenure.core.plain_text import for_markdown
 from tenure.core.problems import Problem, worst_first
-from tenure.reporting.decision import Decision, decide
+from tenure.reporting.decision import Decision, decide, worth_a_contact
 from tenure.reporting.pages import data_uri, render_page
 from tenure.reporting.record import TrainingRecord
 from tenure.sources.staged_source import StagedSource
@@ -44,14 +44,9 @@ def target_page(
         figures={path.stem: data_uri(path.read_bytes()) for path in sorted(figures.glob("*.svg"))},
         decision=None if ranked is None else decide(ranked, record.definition.contact_capacity),
         ranked=[] if ranked is None else ranked.head(SHOWN_BY_PROPENSITY).to_dict("records"),
-        worth_most=[] if ranked is None else _worth_most(ranked).to_dict("records"),
+        worth_most=[] if ranked is None else worth_a_contact(ranked).head(SHOWN_BY_VALUE).to_dict("records"),
+        stakes={} if ranked is None else ranked["stake_is"].value_counts().to_dict(),
     )
-
-
-def _worth_most(ranked: pd.DataFrame) -> pd.DataFrame:
-    """Choose the customers on whom acting is worth most; nobody on whom it costs more than it is assumed to bring."""
-    worth = ranked[ranked["assumed_value_of_acting"] > 0]
-    return worth.sort_values(["assumed_value_of_acting", "customer_id"], ascending=[False, True]).head(SHOWN_BY_VALUE)
 
 
 def index_page(

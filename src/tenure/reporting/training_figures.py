@@ -9,10 +9,11 @@ from tenure.models.training_result import TrainingResult
 from tenure.reporting import figures, shap_figures
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
-def draw_training(result: TrainingResult, margin_rate: float) -> dict[str, Figure]:
+def draw_training(result: TrainingResult, stake: pd.Series) -> dict[str, Figure]:
     """Draw a training: how good it is at the test cutoff, and what drives it."""
     by_driver = driver_contributions(result.model, result.contributions)
     explained = shap_figures.Explained(result.model, result.sample, result.contributions)
@@ -22,7 +23,7 @@ def draw_training(result: TrainingResult, margin_rate: float) -> dict[str, Figur
         "gain": figures.gain(result),
         "lift": figures.lift(result),
         "reliability": figures.reliability(result),
-        "value": figures.value_by_contacts(result, margin_rate),
+        "value": figures.value_by_contacts(result, stake),
         "drivers": figures.drivers(by_driver),
         "beeswarm": shap_figures.beeswarm(explained),
         "bar": shap_figures.bar(explained),

@@ -6,10 +6,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
+from pyarrow.parquet import read_schema
 
+from tenure.customers.consent import may_be_contacted
 from tenure.reporting.customers_page import records_of
 from tenure.reporting.pages import picture, render_page
 from tenure.reporting.value_figures import model_errors, share_of_value
+from tenure.sources.contract import CONSENT
 from tenure.sources.staged_source import StagedSource
 
 SHOWN_REMINDERS = 10
@@ -23,7 +26,7 @@ def value_page(folder: Path, staged: StagedSource, as_of: date, *, is_quick: boo
     models, best = pd.read_csv(folder / "value_models.csv"), pd.read_csv(folder / "best_customers.csv")
     asked = models[["part", "horizon_days"]].drop_duplicates().itertuples(index=False, name=None)
     errors = [model_errors(models, part, days, staged.source.currency) for part, days in asked]
-    soon = _due_soon(folder / "restock.csv", as_of)
+    soon = _due_soon(folder, as_of)
     return render_page(
         "value.html",
         staged,
@@ -39,10 +42,14 @@ def value_page(folder: Path, staged: StagedSource, as_of: date, *, is_quick: boo
     )
 
 
-def _due_soon(path: Path, as_of: date) -> pd.DataFrame:
-    """Read the reminders of the next days, the first one first; none where the source has no orders."""
-    if not path.is_file():
+def _due_soon(folder: Path, as_of: date) -> pd.DataFrame:
+    """Read the reminders of the next days to who may be contacted, the first one first; none without orders."""
+    if not (folder / "restock.csv").is_file():
         return pd.DataFrame()
-    restock = pd.read_csv(path, dtype={"customer_id": str, "category": str})
+    restock = pd.read_csv(folder / "restock.csv", dtype={"customer_id": str, "category": str})
     soon = restock[restock["remind_on"] < str(as_of + timedelta(days=REMINDER_DAYS))]
+    scored = folder / "scored_customers.parquet"
+    channels = [name for name in read_schema(scored).names if name.startswith(CONSENT)]
+    customers = pd.read_parquet(scored, columns=["customer_id", *channels])
+    soon = soon[soon["customer_id"].isin(customers.loc[may_be_contacted(customers), "customer_id"])]
     return soon.sort_values(["remind_on", "customer_id", "category"])

@@ -37,6 +37,8 @@ def serve(descriptor: int) -> dict[str, Any]:
     # A kernel looks whether its own parent, this process, is still there.
     os.environ[PARENT] = str(os.getpid())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Kernels work side by side: a thread of OpenMP that waits by turning round would keep another's from its core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with Connection(descriptor) as channel:
         while True:
             _preload_until_asked(channel)

@@ -12,9 +12,17 @@ from tenure.core.hashing import fingerprint_file
 from tenure.reporting.record import TrainingRecord, refused
 from tenure.runs.progress import Progress, RunResult, say_nothing
 from tenure.runs.step_cache import Step
-from tenure.runs.steps_of_run import features_step, scoring_step, telling_steps, trained_steps, training_steps
+from tenure.runs.steps_of_run import (
+    deciding_step,
+    features_step,
+    scoring_step,
+    telling_steps,
+    trained_steps,
+    training_steps,
+)
 from tenure.runs.work import Work
 from tenure.runs.writer import writing
+from tenure.steps.decide import declares_actions
 from tenure.steps.opening import Session
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records
@@ -74,6 +82,8 @@ def build(
     trained = trained_steps(work)
     work.perform(scoring_step(session, trained))
     work.perform(*telling_steps(session, trained))
+    if declares_actions(session) and (session.output / "scored_customers.parquet").is_file():
+        work.perform(deciding_step(session))
     made = _made_since(work, final)
     if not (made or work.restyled) and (final / INDEX).is_file() and (document := read_sealed(final)):
         rmtree(folder)

@@ -14,7 +14,7 @@ from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import code_of
 from tenure.steps.opening import Session
 from tenure.steps.report import write_index
-from tenure.steps.results import review_problems, saved_records, scoring_outcomes
+from tenure.steps.results import campaign_results, review_problems, saved_records, scoring_outcomes
 from tenure.steps.run_record import RunRecord, outputs_of
 
 METRICS = (
@@ -62,7 +62,7 @@ def seal(session: Session, record: RunRecord, facts: Mapping[str, Any], asked: S
             "targets": {
                 name: _target_document(found) | {"trained_by_run": trained_by[name]} for name, found in by_name.items()
             },
-            "scoring": scoring,
+            "scoring": scoring, "campaigns": campaign_results(folder),
         }
     )  # fmt: skip
 

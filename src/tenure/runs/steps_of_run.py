@@ -11,6 +11,7 @@ from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import Step
 from tenure.runs.work import Work
 from tenure.snapshots.rows import count_eligible
+from tenure.steps.decide import decided_state
 from tenure.steps.opening import Session
 from tenure.steps.results import saved_records, trained_in
 from tenure.steps.review import ledger_state
@@ -49,14 +50,41 @@ def champions(session: Session) -> dict[str, str | None]:
 
 
 def telling_steps(session: Session, trained: Sequence[str]) -> list[Step]:
-    """Give the steps that write the pages of what was trained and scored, and the review; the longer one first."""
+    """Give the steps that write the pages of what was trained and scored, the review and the campaigns; the longest first."""
     targets = {*all_targets(session.source), *trained_in(session.output)}
     pages = ("customers.html", "value.html", *(f"{name}.html" for name in sorted(targets)))
     report = Step("05_report", "05_report", pages, after=("01_ingest", "04_score", *trained))
     review = Step(
         "06_review", "06_review", ("review.*",), after=("01_ingest", "04_score"), state=lambda: ledger_state(session)
     )
-    return [review, report] if trained else [review]
+    measure = [measuring_step(session)] if has_campaigns(session) else []
+    return [review, report, *measure] if trained else [review, *measure]
+
+
+def has_campaigns(session: Session) -> bool:
+    """Say whether the source tells whom it contacted."""
+    contacts = session.staged.tables.get("contacts")
+    return contacts is not None and contacts.staged > 0
+
+
+def measuring_step(session: Session) -> Step:
+    return Step(
+        "10_measure", "10_measure", ("campaigns.*",), after=("01_ingest",),
+        state=lambda: ledger_state(session) + decided_state(session, earlier=True),
+    )  # fmt: skip
+
+
+# What people fill in, the queue, is none of them: it is never removed.
+DECISION_OUTPUTS = ("decisions.*", "actions/*.csv", "audiences/*.csv")
+
+
+def deciding_step(session: Session, *, since_last: bool = False) -> Step:
+    """Give the step that decides: it depends on the actions, and on what was decided and answered before."""
+    return Step(
+        "09_decide", "09_decide", DECISION_OUTPUTS, {"since_last": since_last}, ("01_ingest", "04_score"),
+        lambda: decided_state(session) + (session.run_id if since_last else ""),
+        lambda: decided_state(session),
+    )  # fmt: skip
 
 
 def trained_steps(work: Work) -> list[str]:

@@ -13,6 +13,7 @@ from tenure.core.lock import sole_writer
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_attribute_settings
+from tenure.decisions.document import check_policy
 from tenure.identity.resolve import resolve
 from tenure.privacy.retention import apply_retention
 from tenure.runs.beginning import SCHEDULED, noting_failures
@@ -69,6 +70,7 @@ def writing(
             ensure_demo(located, customers=QUICK_DEMO_CUSTOMERS if quick else None)
         described = read_source(located, source)
         check_attribute_settings(described)
+        check_policy(described)
         targets_of(described)  # what is wrong with its targets is said before anything is staged
         given = parse_date(as_of) if as_of else None
         run = Session(located, described, given, quick, check_engine(engine), run_kind)

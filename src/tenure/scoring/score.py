@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,8 @@ from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import DataContractError, DefinitionError, DefinitionMismatchError, LeakageError
 from tenure.core.safe_csv import write_safe_csv
 from tenure.core.stored import FORMAT, parse_stored
+from tenure.customers.acting import Effect, assumed_effect, at_stake, value_of_acting
+from tenure.customers.consent import may_be_contacted
 from tenure.customers.dictionary import data_dictionary
 from tenure.customers.view import customer_view
 from tenure.models.evaluate import decile_of
@@ -32,7 +35,7 @@ from tenure.targets.definition import WINDOW, Target, answers
 
 # Rows explained at a time: contributions of all features of all customers need not fit into memory.
 CHUNK_ROWS = 20_000
-
+NO_EFFECTS: Mapping[str, Effect] = MappingProxyType({})
 
 # Under this key a Parquet file says, as JSON, what it is.
 STORED_AS = b"tenure"
@@ -93,19 +96,40 @@ def score_customers(
     return Scores(wide, ranked, targets=targets, models=dict(models))
 
 
-def with_attributes(snapshots: Snapshots, scores: Scores) -> Scores:
-    """Add the attributes the source can have to each customer, consent to the ranked, and the data dictionary."""
+def with_attributes(snapshots: Snapshots, scores: Scores, effects: Mapping[str, Effect] = NO_EFFECTS) -> Scores:
+    """Add the attributes the source can have to each customer, money and consent to the ranked, the data dictionary.
+
+    ``effects``: what acting changes, by target, where it was measured; of the others it is assumed.
+    """
     view = customer_view(snapshots.staged, snapshots.as_of, scores.customers)
     dictionary = data_dictionary(scores.targets.values(), view.columns, snapshots.as_of)
+    customers = view.customers
+    consent = [name for name in customers if name.startswith(CONSENT)]
     # A ranked list is what people act on: whom they may not contact stands in it.
-    consent = view.customers[["customer_id", *(name for name in view.customers if name.startswith(CONSENT))]]
-    ranked = {name: table.merge(consent, on="customer_id", how="left") for name, table in scores.ranked.items()}
+    beside = customers[["customer_id", *consent]].assign(may_be_contacted=may_be_contacted(customers))
+    ranked = {name: table.merge(beside, on="customer_id", how="left") for name, table in scores.ranked.items()}
+    for name, target in scores.targets.items():
+        known = scores.ranked[name].merge(customers.filter(["customer_id", "value_12m"]), on="customer_id", how="left")
+        money = _money(snapshots, target, known, effects.get(name))
+        ranked[name] = pd.concat([ranked[name], money], axis=1)
+        stakes = customers["customer_id"].map(money["stake"].set_axis(known["customer_id"]))
+        customers.insert(customers.columns.get_loc(f"{name}_model_version") + 1, f"{name}_at_stake", stakes)
     if taken := sorted({*view.tables} & {*ranked, "data_dictionary", "scored_customers"}):
         raise DefinitionError(
             f"A customer attribute's table is named {taken[0]!r}, as another file beside the scores. Rename the table."
         )
     details = {**view.tables, "data_dictionary": dictionary}
-    return replace(scores, customers=view.customers, ranked=ranked, details=details, tables=list(view.tables))
+    return replace(scores, customers=customers, ranked=ranked, details=details, tables=list(view.tables))
+
+
+def _money(snapshots: Snapshots, target: Target, known: pd.DataFrame, effect: Effect | None) -> pd.DataFrame:
+    """Say what acting is worth, row by row of a ranked list."""
+    stake = at_stake(target, known, snapshots.staged, snapshots.as_of)
+    effect = effect or assumed_effect(target, known["propensity"])
+    money = value_of_acting(effect, stake["stake"], cost=target.contact_cost)
+    money.insert(4, "stake_is", stake["stake_is"])
+    # The value under its former name, too, for one more version.
+    return money.assign(assumed_value_of_acting=money["value_of_acting"])
 
 
 def check_scorable(snapshots: Snapshots, name: str, chosen: ScoringModel, *, allow_hindsight: bool = False) -> None:
@@ -147,10 +171,7 @@ def _score_target(snapshots: Snapshots, target: Target, chosen: ScoringModel) ->
     # Ties break by customer, so that a repeat gives the same ranking.
     scored = scored.sort_values(["propensity", "customer_id"], ascending=[False, True], ignore_index=True)
     scored.insert(2, "decile", decile_of(scored["propensity"].to_numpy()))
-    margin = scored["revenue"] * snapshots.staged.source.margin_rate
-    scored["margin_12_months"] = margin.round(2)
-    value = scored["propensity"] * target.save_rate * margin - target.contact_cost
-    scored["assumed_value_of_acting"] = value.round(2)
+    scored["margin_12_months"] = (scored["revenue"] * snapshots.staged.source.margin_rate).round(2)
     scored["model_version"] = chosen.version
     return scored.drop(columns="revenue")
 

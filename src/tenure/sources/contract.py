@@ -63,8 +63,8 @@ class StagedTable:
         raise UnknownNameError(f"Column of {self.name}", name, self.column_names)
 
 
-def _text(name: str, meaning: str, *allowed: str, required: bool = False) -> Column:
-    return Column(name, "text", meaning, allowed, required)
+def _text(name: str, meaning: str, *allowed: str, required: bool = False, absent: str = "") -> Column:
+    return Column(name, "text", meaning, allowed, required, absent)
 
 
 def _decimal(name: str, meaning: str, *, required: bool = False, absent: str = "", decimals: int = 4) -> Column:
@@ -75,6 +75,9 @@ SUBSCRIPTION_EVENTS = (
     "trial_started", "started", "renewed", "upgraded", "downgraded",
     "addon_bought", "paused", "resumed", "cancel_requested", "ended",
 )  # fmt: skip
+
+# What a channel reports of a contact, each at its own moment.
+STATUSES = ("sent", "bounced", "opened", "clicked", "replied", "taken", "complained", "unsubscribed")
 
 # The table that describes persons: matched where it is whole, kept apart under pseudonyms.
 RECORDS = "records"
@@ -153,6 +156,11 @@ STAGED_TABLES: dict[str, StagedTable] = {
                 _text("offer", "what was offered"),
                 _decimal("cost", "of this contact, in the source's currency"),
                 _text("arm", "of the test", "treated", "control"),
+                _text("decision_id", "the decision it carries out"),
+                _text(
+                    "assigned", "what chance and plan said; by default the arm", "treated", "control", absent="{arm}"
+                ),
+                _text("status", "what the channel reports, each in a row of its own; empty means sent", *STATUSES),
             ),
         ),
         StagedTable(
@@ -222,7 +230,7 @@ def staged_table(name: str) -> StagedTable:
 
 
 # Columns, extra ones too, that name one fact of a person; under pseudonyms they are hashed. Products and campaigns are
-# shared.
+# shared; a decision's id is made here, of the customer's name as it is here, and is what the ledger is matched by.
 FACT_IDS = ("subscription_id", "payment_id", "order_id", "ticket_id")
 # How the attributes of a customer that are consent begin; they are no features.
 CONSENT = "consent_"

@@ -29,6 +29,7 @@ NUMBER = Annotated[int | float, expects("a number")]
 DAYS = Annotated[int, Field(ge=1), expects("days, 1 or more")]
 HISTORY = Annotated[int, expects("a number of days")]
 FEATURES = Annotated[list[dict[str, Any]], expects("an array of tables, as in [[features]]")]
+RULES = Annotated[dict[str, Any], expects("a table, as in [decisions]")]
 QUERY = Annotated[str, expects("one SELECT statement as text")]
 CHANNEL = Annotated[str, Field(pattern="^[a-z0-9_]+$"), expects("a channel: lower-case letters, digits and '_'")]
 TABLE_SETTINGS = {
@@ -85,7 +86,12 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "retention": (table("retention", dict.fromkeys(NAMES, DAYS)), "days for which facts, scores and reports are kept"),
     "targets": (tables(dict[str, Any], "[targets.lapse]"), "a target's own numbers"),
     "attributes": (tables(dict[str, Any], "[attributes.rfm]"), "a customer attribute's own settings"),
+    "measure": (table("measure", {"horizon_days": DAYS}), "days after a contact in which an old campaign is measured"),
     "features": (FEATURES, "features on extra columns"),
+    "decisions": (RULES, "the rules by which it is decided who gets which action"),
+    "channels": (tables(dict[str, Any], "[channels.email]"), "by which ways customers are reached, and at what cost"),
+    "actions": (tables(dict[str, Any], "[actions.save_call]"), "what the company can do to a customer"),
+    "audiences": (tables(dict[str, Any], "[audiences.vip_silent]"), "lists of customers without an action"),
 }  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from tenure.core.time_windows import next_month
 from tenure.sources.contract import STAGED_TABLES
 
-SCORES, REPORTS = "scores", "reports"
-NAMES = (*(name for name, table in STAGED_TABLES.items() if table.is_dated), SCORES, REPORTS)
+SCORES, REPORTS, DECISIONS = "scores", "reports", "decisions"
+NAMES = (*(name for name, table in STAGED_TABLES.items() if table.is_dated), SCORES, REPORTS, DECISIONS)
 
 
 def first_days_kept(retention: dict[str, int], today: date) -> dict[str, date]:

@@ -43,8 +43,14 @@ class Source:
     tables: dict[str, TableMapping] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measure: dict[str, Any] = field(default_factory=dict)  # how campaigns are measured
     raw: dict[str, RawFile] = field(default_factory=dict)
     features: tuple[dict[str, Any], ...] = ()
+    # What is done with scores, and so no part of what the source means: a changed action trains nothing anew.
+    decisions: dict[str, Any] = field(default_factory=dict, repr=False)
+    channels: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    actions: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    audiences: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)  # of its TOML, one line each
     # Where its raw files lie, and what it brings of targets, attributes, estimators and readers.
     folder: Path | None = field(default=None, repr=False, compare=False)
@@ -53,6 +59,11 @@ class Source:
     def meaning(self) -> str:
         """Digest of all that is said of the source: comments, white space and the place of the file are none of it."""
         return digest(repr(replace(self, where="")))
+
+    @property
+    def policy(self) -> str:
+        """Digest of how it is decided who gets which action; none of it is part of ``meaning``."""
+        return digest(repr((self.decisions, self.channels, self.actions, self.audiences)))
 
 
 def bundled_source_names() -> tuple[str, ...]:

@@ -37,7 +37,7 @@ TIMELINE = {
     ),
     "contacts": (
         "day",
-        "CASE WHEN arm = 'control' THEN 'held out of ' ELSE 'sent ' END"
+        "CASE WHEN assigned = 'control' THEN 'held out of ' ELSE coalesce(status, 'sent') || ' ' END"
         " || coalesce(offer, campaign_id, channel, 'a message')",
     ),
     "support_tickets": ("day", "'ticket ' || event || coalesce(', ' || topic, '')"),

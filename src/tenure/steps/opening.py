@@ -17,6 +17,7 @@ from tenure.core.memory import memory_budget
 from tenure.core.time_windows import parse_date
 from tenure.core.workspace import Workspace
 from tenure.customers.catalogue import check_attribute_settings
+from tenure.decisions.document import check_policy
 from tenure.models.registry.registry import Registry, model_name
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engine_choice import DUCKDB, check_engine
@@ -212,6 +213,7 @@ def open_run(
     given = parse_date(as_of) if as_of else None
     described = read_source(located, source)
     check_attribute_settings(described)
+    check_policy(described)
     targets_of(described)  # what is wrong with its targets is said before anything is staged
     return Session(located, described, given, quick, check_engine(engine))
 

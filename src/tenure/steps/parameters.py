@@ -128,7 +128,12 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "05_report": COMMON,
     "06_review": COMMON,
     "07_audit": (*COMMON, TARGETS),
+    "09_decide": (
+        *COMMON,
+        Parameter("since_last", "flag", False, "only on facts that have arrived since the last decision"),
+    ),
     "08_customer": (*COMMON, Parameter("customer_id", "text", "", "whose page; empty: the first of scored_customers")),
+    "10_measure": COMMON,
 }  # fmt: skip
 
 

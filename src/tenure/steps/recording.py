@@ -81,7 +81,9 @@ def _data(result: TrainingResult, unproven: list[str], renewals: str) -> Data:
             "fitting_rows": result.fitting_rows,
             "fitting_customers": result.fitting_customers,
             "fitting_positives": result.fitting_positives,
-        },
+        }
+        | ({} if result.fitting_acted is None else {"fitting_acted": result.fitting_acted})
+        | ({} if result.test_acted is None else {"test_acted": result.test_acted}),
         funnel=_rows(result.funnel),
         was_sampled=result.was_sampled,
         dropped_features=result.dropped_features,

@@ -14,8 +14,10 @@ from tenure.steps.opening import Session
 from tenure.targets.catalogue import all_targets
 
 REVIEW_PROBLEMS = "review.problems.json"
+DECISION_PROBLEMS = "decisions.problems.json"
 FORMER_REVIEW_PROBLEMS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
+CAMPAIGNS_JSON, CAMPAIGNS_FORMAT = "campaigns.json", 1
 
 
 def saved_records(session: Session) -> list[TrainingRecord]:
@@ -49,9 +51,10 @@ def records(session: Session) -> list[TrainingRecord]:
 
 
 def review_problems(folder: Path) -> list[Problem]:
-    """Read the problems a review left in an output folder."""
+    """Read the problems that a review and a decision left in an output folder."""
     former, path = folder / FORMER_REVIEW_PROBLEMS, folder / REVIEW_PROBLEMS
-    return load_problems(former if former.is_file() and not path.is_file() else path)
+    reviewed = load_problems(former if former.is_file() and not path.is_file() else path)
+    return [*reviewed, *load_problems(folder / DECISION_PROBLEMS)]
 
 
 def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
@@ -61,6 +64,12 @@ def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / SCORING_JSON
     return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}
+
+
+def campaign_results(folder: Path) -> list[dict[str, str]]:
+    """Read what campaigns changed, in words, as an output folder has it. => about, verdict, text"""
+    path = folder / CAMPAIGNS_JSON
+    return list(read_stored(path, CAMPAIGNS_FORMAT)["campaigns"]) if path.is_file() else []
 
 
 def is_quick(session: Session) -> bool:

@@ -12,6 +12,8 @@ import pandas as pd
 
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.problems import Problem, problems_of, save_problems, worst_first
+from tenure.decisions.action import Rules
+from tenure.decisions.assigned import unacted
 from tenure.models.explain import labels_of
 from tenure.models.model import PropensityModel
 from tenure.models.registry.history import PROMOTED, changes_of
@@ -26,6 +28,7 @@ from tenure.scoring.review.review import Review
 from tenure.snapshots.engines.known_customers import rows_per_day
 from tenure.snapshots.rows import read_rows
 from tenure.steps.chosen import choose_models
+from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import (
@@ -48,7 +51,7 @@ def review_run(session: Session) -> Review:
     from tenure.reporting.pages import write_page
     from tenure.reporting.review_page import review_page
 
-    outcomes, problems = find_outcomes(session.snapshots, partial(_about, session))
+    outcomes, problems = find_outcomes(session.snapshots, partial(_about, session), partial(_untouched, session))
     former = _former_runs(session)
     freshness = freshness_table(rows_per_day(session.staged, session.as_of), session.as_of)
     vital = {table for target in session.snapshots.targets.values() for table in target.tables}
@@ -181,6 +184,13 @@ def _why(session: Session) -> list[Reason]:
         for target in session.snapshots.targets
         for change in session.registry.changes(session.model_name(target))
     ]
+
+
+def _untouched(session: Session, first: date, end: date) -> pd.DataFrame | None:
+    rules = session.source.decisions
+    return unacted(
+        session.workspace, session.source.name, kind_lived(session), first, end, rules.get("explore", Rules.explore)
+    )
 
 
 def _about(session: Session, target: str, version: str, run_kind: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyarrow.parquet import read_schema
 
 from tenure.core.stored import write_stored
+from tenure.decisions.measured import proven_effects, read_effects
 from tenure.scoring.ledger import BACKFILL, QUICK, SCHEDULED, append_to_ledger, last_days
 from tenure.scoring.score import Scores, score_customers, with_attributes, write_scores
 from tenure.steps.chosen import Chosen, NotScored, choose_models, no_champion
@@ -44,7 +45,8 @@ def score(
         raise others[0].error if others else no_champion(session, "no target")
     session.snapshots.build_features([session.as_of])
     scored = score_customers(session.snapshots, models, allow_hindsight=allow_hindsight)
-    scores = with_attributes(session.snapshots, scored)
+    measured = read_effects(session.workspace, session.source.name, session.as_of)
+    scores = with_attributes(session.snapshots, scored, proven_effects(measured, session.snapshots.targets))
     source, as_of, kind = session.source.name, session.as_of, QUICK if session.quick else session.run_kind
     write_scores(scores, session.output, source=source, as_of=as_of, run_kind=kind, is_hindsight=allow_hindsight)
     for one in found:

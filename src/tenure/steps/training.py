@@ -12,6 +12,8 @@ import pandas as pd
 from tenure.audit.audit import audit_training
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.time_windows import parse_date
+from tenure.customers.acting import at_stake
+from tenure.decisions.assigned import acted_on
 from tenure.features.catalogue import describe
 from tenure.models.estimators.settings import TrainingSettings
 from tenure.models.model import PropensityModel
@@ -21,6 +23,7 @@ from tenure.models.verdict import Challenger, Verdict, against_champion, judge, 
 from tenure.models.version import Version
 from tenure.reporting.record import TrainingRecord, refused
 from tenure.steps.audited import Audited, Champion
+from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session
 from tenure.steps.recording import record_training
 from tenure.targets.catalogue import find_target
@@ -64,11 +67,18 @@ class Training:
 
 
 def train(
-    session: Session, target: str, *, tune_trials: int = 0, test_cutoff: str = "", seed: int = 7, walk_cutoffs: int = 3
+    session: Session,
+    target: str,
+    *,
+    tune_trials: int = 0,
+    test_cutoff: str = "",
+    seed: int = 7,
+    walk_cutoffs: int = 3,
 ) -> Training:
     """Train one target, audit and judge the model, register it as a version and record all of it.
 
-    Too little data is a refusal that is recorded, not an error.
+    Customers to whom an action was sent leave the rows whose outcome it may have changed. Too little data is a refusal
+    that is recorded, not an error.
 
     Raises
     ------
@@ -79,6 +89,7 @@ def train(
     session.registry.check_loggable(session.model_name(target))
     settings = TrainingSettings(seed=seed, tune_trials=tune_trials)
     settings = settings.quick() if session.quick else settings
+    acted = acted_on(session.workspace, session.source.name, kind_lived(session), session.as_of)
     given = parse_date(test_cutoff, "test cutoff") if test_cutoff else None
     with session.writing("train"):
         try:
@@ -88,10 +99,11 @@ def train(
                 settings,
                 test_cutoff=given,
                 with_monotone_cost=not session.quick,
+                acted=acted,
             )
         except NotEnoughDataError as error:
             return _refused(session, target, error)
-        audited = _audit(session, result, walk_cutoffs)
+        audited = _audit(session, result, walk_cutoffs, acted)
         verdict = _judge(session, audited)
         version, figures = _register(session, result, verdict)
         return Training(record_training(session, audited, verdict, version), result, figures)
@@ -110,7 +122,7 @@ def _refused(session: Session, target: str, error: NotEnoughDataError) -> Traini
     return Training(record, None, {})
 
 
-def _audit(session: Session, result: TrainingResult, walk_cutoffs: int) -> Audited:
+def _audit(session: Session, result: TrainingResult, walk_cutoffs: int, acted: pd.DataFrame | None) -> Audited:
     """Audit a result, and walk it over earlier cutoffs beside the champion."""
     champion = Champion.of(session, result)
     card = walk(
@@ -120,6 +132,7 @@ def _audit(session: Session, result: TrainingResult, walk_cutoffs: int) -> Audit
         result,
         cutoffs=1 if session.quick else walk_cutoffs,
         champion=champion.comparable,
+        acted=acted,
     )
     return Audited(result, champion, card, audit_training(session.snapshots, result))
 
@@ -164,7 +177,8 @@ def _register(session: Session, result: TrainingResult, verdict: Verdict) -> tup
     from tenure.reporting.training_figures import draw_training
 
     folder = session.training_folder(result.target.name) / "figures"
-    figures = draw_training(result, session.source.margin_rate)
+    test = result.test.assign(margin_12_months=result.test["revenue"] * session.source.margin_rate)
+    figures = draw_training(result, at_stake(result.target, test, session.staged, result.plan.test)["stake"])
     used = set(result.model.feature_names)
     version = session.registry.log_training(
         result,

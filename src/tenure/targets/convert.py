@@ -23,6 +23,7 @@ TARGET = Target(
     horizon_days=30,
     eligible_days=90,
     contact_cost=0.5,
+    stake="first_year",
     heuristic=(
         Heuristic("coalesce(usage_30d, 0)", "usage in the last 30 days"),
         Heuristic("coalesce(count_acts_30d, 0)", "activities on any channel in the last 30 days"),

@@ -64,8 +64,8 @@ class Heuristic:
 class Target:
     """One question that is asked of every eligible customer at a cutoff. All ``_days`` are days.
 
-    ``save_rate`` is an assumption: the share of contacted positives whom acting wins; ``contact_cost`` is in the
-    source's currency.
+    ``save_rate`` is an assumption: the share of contacted positives whom acting wins; a source may write it ``take_rate``
+    where acting adds. ``contact_cost`` is in the source's currency.
     """
 
     name: str
@@ -87,6 +87,8 @@ class Target:
     # Features (over any window) that may only raise (1) or only lower (-1) the propensity: what is known for sure.
     monotone: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, int | str] = field(default_factory=dict)
+    # What one outcome is worth: the margin that stays, what a higher plan adds, or a first year's margin.
+    stake: Literal["saved", "added", "first_year"] = "saved"
     # The feature column whose amount is the revenue at stake: what the customer brought in 12 months.
     revenue: str = ""
     # Name of the estimator that a source asks for; empty: trees, or the logistic regression where they are no better.
@@ -192,6 +194,12 @@ class Target:
         from tenure.core.validation import checked
 
         given = checked(self.settings_type, settings, where, at=("targets", self.name)) if settings else {}
+        if "take_rate" in given:
+            if "save_rate" in given:
+                raise DefinitionError(
+                    f"{where}: [targets.{self.name}] says both save_rate and take_rate, which are one. Leave one out."
+                )
+            given["save_rate"] = given.pop("take_rate")
         options = {key: given.pop(key, value) for key, value in self.options.items()}
         own = replace(self, **given, options=options)
         # An end may come by the grace after the window, and a return by the grace after it.
@@ -206,7 +214,7 @@ class Target:
         own = {name: getattr(self, name) for name in (*DAYS, *ECONOMICS)} | dict(self.options)
         way = Annotated[Literal[1, -1], expects("1 (only raises) or -1 (only lowers)")]
         monotone = tables(way, f"[targets.{self.name}.monotone]")
-        further = {"monotone": monotone, "estimator": str}
+        further = {"monotone": monotone, "estimator": str} | ({} if self.stake == "saved" else {"take_rate": NUMBER})
         return table(self.name, {name: kinds[type(value)] for name, value in own.items()} | further)
 
 

@@ -24,4 +24,5 @@ TARGET = Target(
         Heuristic("-subscription_tenure_days", "the fewest days since the subscription began"),
     ),
     revenue="paid_amount_365d",
+    stake="added",
 )

@@ -7,6 +7,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from drawn import soaked
 from tables import staged
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
@@ -208,7 +209,7 @@ def test_every_feature_of_the_demo_comes_to_the_same_bits(tmp_path, monkeypatch)
     assert_same_bits(snapshots, tmp_path / "built", [date(2025, 1, 1), date(2025, 2, 1), snapshots.as_of], monkeypatch)
 
 
-@pytest.mark.parametrize("source", ["complete_journey", "365_learning", "cdnow", "online_retail"])
+@pytest.mark.parametrize("source", ["online_retail", *soaked("complete_journey", "365_learning", "cdnow")])
 def test_every_feature_of_real_data_comes_to_the_same_bits(tmp_path, test_data, monkeypatch, source):
     workspace = Workspace(tmp_path)
     fetch_source(workspace, source, test_data / source)

@@ -1,6 +1,5 @@
 """Spark comes to DuckDB's numbers: every feature and target of the demo, hand-made edges, and real data where it is present."""
 
-import os
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 
 import local_spark  # noqa: F401 -- a Spark, or a skip
+from drawn import soaked
 from spark_client import few_columns
 from tables import staged
 from tenure.core.errors import RunError, UsageError
@@ -215,11 +215,7 @@ def test_a_spark_that_reads_times_as_instants_is_refused(tmp_path):
         engine.observed("order_lines", None, ())
 
 
-# The grocer, the largest, in make soak alone.
-GROCER = ["complete_journey"] if os.environ.get("TENURE_SOAK") else []
-
-
-@pytest.mark.parametrize("source", [*GROCER, "365_learning", "cdnow", "online_retail"])
+@pytest.mark.parametrize("source", ["online_retail", *soaked("complete_journey", "365_learning", "cdnow")])
 def test_a_sample_of_real_customers_is_the_same_on_both_engines(tmp_path, test_data, source):
     workspace = Workspace(tmp_path)
     fetch_source(workspace, source, test_data / source)

@@ -25,6 +25,7 @@ from tenure.scoring.ledger import (
     read_definition,
     scored_targets,
 )
+from tenure.scoring.review.expected import by_decile, expected_interval
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engines.known_customers import contacted_customers
 from tenure.snapshots.engines.staged_facts import tables_with_rows
@@ -43,13 +44,18 @@ SHOWN = [
 ]  # fmt: skip
 # What is known of the model of a target, by its version and the kind of run it scored in: its ``about``, or None.
 AboutOf = Callable[[str, str, str], Mapping[str, Any] | None]
+# Of an as-of whose customers were decided on here, until the end of an outcome window: those to whom nothing was sent by
+# chance, by hold-out or because nothing was open (customer_id, weight = 1 / chance); None where nobody was decided on.
+UntouchedOf = Callable[[date, date], pd.DataFrame | None]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """One target's matured scores of one as-of, next to what came true.
 
-    ``contacted`` customers are left out; None where the source does not say who was. ``auc`` and ``to_heuristic`` (AUC
+    ``contacted`` customers are left out; None where the source does not say who was. Where it was decided here who was,
+    the others are weighted by 1 / chance, and counts are of all who were scored; ``effective``: how many drawn at random
+    would say as much, None without weights. ``auc`` and ``to_heuristic`` (AUC
     minus the heuristic's, paired) are None with fewer than two of either label,
     the latter also where the heuristic is none. ``is_current``: the target still has
     the ``definition`` it had then. ``deciles``: decile, customers, expected, low, high, realised, lift.
@@ -64,7 +70,7 @@ class Outcome:
     expected: float
     expected_low: float
     expected_high: float
-    realised: int
+    realised: float
     realised_low: float
     realised_high: float
     auc: Auc | None
@@ -74,6 +80,7 @@ class Outcome:
     definition: str
     horizon_days: int
     is_current: bool
+    effective: float | None = None
 
     @property
     def is_as_expected(self) -> bool:
@@ -88,11 +95,14 @@ class Outcome:
         return "too low" if self.realised > self.expected_high else ""
 
 
-def find_outcomes(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Outcome], list[Problem]]:
+def find_outcomes(
+    snapshots: Snapshots, about_of: AboutOf, untouched_of: UntouchedOf = lambda as_of, end: None
+) -> tuple[list[Outcome], list[Problem]]:
     """Compare each matured as-of's first scheduled scores with its outcomes; warn of those that cannot be compared.
 
     Scores are held to the definition they were made under: its window, its outcome, the customers it asked. Scores
-    older than definitions are held to what ``about_of`` knows of their model.
+    older than definitions are held to what ``about_of`` knows of their model. Whom an action may have moved stands aside:
+    where ``untouched_of`` knows by which chance, the others stand for them too.
     => outcomes target by target, oldest first; problems
     """
     found, problems = [], []
@@ -108,7 +118,9 @@ def find_outcomes(snapshots: Snapshots, about_of: AboutOf) -> tuple[list[Outcome
             else:
                 unknown.append(entry)
         own = [
-            o for then, group in scored.values() for o in _outcomes(snapshots, then, group, is_current=then is target)
+            o
+            for then, group in scored.values()
+            for o in _outcomes(snapshots, then, group, untouched_of, is_current=then is target)
         ]
         found += sorted(own, key=lambda outcome: (outcome.as_of, outcome.is_current))
         problems += [_not_comparable(name, unknown)] if unknown else []
@@ -159,90 +171,83 @@ def _not_comparable(target: str, unknown: Sequence[Entry]) -> Problem:
     return Problem("warning", target, text, "not_comparable")
 
 
-def _outcomes(snapshots: Snapshots, asked: Target, scored: Sequence[Entry], *, is_current: bool) -> Iterator[Outcome]:
+def _outcomes(
+    snapshots: Snapshots, asked: Target, scored: Sequence[Entry], untouched_of: UntouchedOf, *, is_current: bool
+) -> Iterator[Outcome]:
     """Compare the first scores of each as-of with their outcomes: later ones may know more, or were never acted on."""
     first = {e.as_of: e for e in of_each_day(scored, COUNTED, 0) if asked.window.is_matured(e.as_of, snapshots.as_of)}
     # Thousands of probabilities are multiplied: the ledger's short numbers would not do.
     scores = {day: entry.read().astype(dict.fromkeys(TYPES, "float64")) for day, entry in first.items()}
     for day, labels in snapshots.label(asked, {day: table["customer_id"] for day, table in scores.items()}):
-        if outcome := _compare(snapshots, asked, day, scores[day], labels, is_current=is_current):
+        kept, left_out, is_weighted = _not_moved(snapshots, asked, day, scores[day], untouched_of)
+        if outcome := _compare(
+            asked, day, kept, labels, left_out=left_out, is_weighted=is_weighted, is_current=is_current
+        ):
             yield outcome
 
 
+def _not_moved(
+    snapshots: Snapshots, target: Target, scored_at: date, scores: pd.DataFrame, untouched_of: UntouchedOf
+) -> tuple[pd.DataFrame, int | None, bool]:
+    """Keep the scores of who was not acted on. => the scores with a weight, how many are left out, are they weighted"""
+    end = target.window.end(scored_at)
+    if (untouched := untouched_of(scored_at, end)) is not None:
+        kept = scores.merge(untouched[["customer_id", "weight"]], on="customer_id")
+        return kept, len(scores) - len(kept), True
+    treated = contacted_customers(snapshots.staged, snapshots.as_of, scored_at, end)
+    kept = scores[~scores["customer_id"].isin(treated or ())].assign(weight=1.0)
+    return kept, None if treated is None else len(scores) - len(kept), False
+
+
 def _compare(
-    snapshots: Snapshots,
     target: Target,
     scored_at: date,
-    scores: pd.DataFrame,
+    kept: pd.DataFrame,
     labels: pd.DataFrame,
     *,
+    left_out: int | None,
+    is_weighted: bool,
     is_current: bool,
 ) -> Outcome | None:
     from scipy.stats import binomtest
 
-    joined = scores.merge(labels, on="customer_id")
-    treated = contacted_customers(snapshots.staged, snapshots.as_of, scored_at, target.window.end(scored_at))
-    if treated is not None:
-        joined = joined[~joined["customer_id"].isin(treated)]
+    joined = kept.merge(labels, on="customer_id")
     if len(joined) < FEWEST:
         return None
     labels_seen, propensities = joined["label"].to_numpy(), joined["propensity"].to_numpy()
-    ranking, realised = as_ranking(joined["heuristic_score"]), int(labels_seen.sum())
-    low, high = expected_interval(propensities)
-    share = binomtest(realised, len(joined)).proportion_ci(0.95, method="wilson")
-    has_both = 2 <= realised <= len(joined) - 2
+    ranking, weights = as_ranking(joined["heuristic_score"]), joined["weight"].to_numpy(dtype=float)
+    low, high = expected_interval(propensities, weights)
+    # Source: Kish (1965), the effective size of a weighted sample.
+    realised, effective = float(weights @ labels_seen), float(weights.sum() ** 2 / (weights**2).sum())
+    share = binomtest(round(effective * realised / weights.sum()), round(effective)).proportion_ci(0.95, "wilson")
+    has_both = 2 <= labels_seen.sum() <= len(joined) - 2
     return Outcome(
         target=target.name,
         as_of=scored_at,
         run_kind=str(joined["run_kind"].iloc[0]),
         version=str(joined["model_version"].iloc[0]),
         customers=len(joined),
-        contacted=None if treated is None else int(scores["customer_id"].isin(treated).sum()),
-        expected=float(propensities.sum()),
+        contacted=left_out,
+        expected=float(weights @ propensities),
         expected_low=low,
         expected_high=high,
         realised=realised,
         realised_low=float(share.low),
         realised_high=float(share.high),
-        auc=auc_with_interval(labels_seen, propensities) if has_both else None,
+        auc=auc_with_interval(labels_seen, propensities, weights) if has_both else None,
         # A heuristic that tells nobody apart is none.
-        to_heuristic=auc_difference(labels_seen, propensities, ranking) if has_both and np.ptp(ranking) else None,
-        calibration_slope=calibration_line(labels_seen, propensities)["calibration_slope"] if has_both else None,
-        deciles=_by_decile(joined),
+        to_heuristic=auc_difference(labels_seen, propensities, ranking, weights=weights)
+        if has_both and np.ptp(ranking)
+        else None,
+        calibration_slope=calibration_line(labels_seen, propensities, weights)["calibration_slope"]
+        if has_both
+        else None,
+        deciles=by_decile(joined),
         definition=target.fingerprint,
         horizon_days=target.horizon_days,
         is_current=is_current,
+        effective=effective if is_weighted else None,
     )
-
-
-def expected_interval(propensities: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of the count that comes true if every propensity is right.
-
-    The count is Poisson binomial: customers are taken as independent.
-
-    >>> expected_interval(np.full(100, 0.5))
-    (40.0, 60.0)
-    """
-    from scipy.signal import convolve
-
-    parts = [np.array([1 - p, p]) for p in propensities] or [np.ones(1)]
-    while len(parts) > 1:
-        # Adding two independent counts convolves their distributions; by pairs, so that long ones are few.
-        odd = parts[len(parts) // 2 * 2 :]
-        parts = [convolve(one, other) for one, other in zip(parts[::2], parts[1::2], strict=False)] + odd
-    low, high = np.searchsorted(parts[0].cumsum(), [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _by_decile(joined: pd.DataFrame) -> pd.DataFrame:
-    rate = joined["label"].mean()
-    rows = []
-    for decile, group in joined.groupby("decile"):
-        realised = int(group["label"].sum())
-        lift = group["label"].mean() / rate if rate else float("nan")
-        interval = expected_interval(group["propensity"].to_numpy())
-        rows.append((int(str(decile)), len(group), group["propensity"].sum(), *interval, realised, lift))
-    return pd.DataFrame(rows, columns=["decile", "customers", "expected", "low", "high", "realised", "lift"])
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -255,7 +260,8 @@ def outcome_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {name: getattr(outcome, name) for name in SHOWN}
-            | {"expected": round(outcome.expected, 1), "as_expected": outcome.is_as_expected}
+            | {name: round(getattr(outcome, name), 1) for name in ("expected", "realised")}
+            | {"as_expected": outcome.is_as_expected}
             | {name: getattr(outcome.auc, end, None) for name, end in of_auc.items()}
             for outcome in outcomes
         ]
@@ -281,7 +287,7 @@ def _problems_of(target: str, own: Sequence[Outcome]) -> Iterator[Problem]:
             target,
             f"the forecasts of {independent[-1].as_of} and {last.as_of} were {last.missed}: "
             f"{last.expected:.0f} expected ({last.expected_low:.0f}-{last.expected_high:.0f}), "
-            f"{last.realised} came true. Retrain with 'tenure run'.",
+            f"{last.realised:.0f} came true. Retrain with 'tenure run'.",
             f"forecast_{last.missed.replace(' ', '_')}",
         )
     if (difference := last.to_heuristic) and difference.high < 0:

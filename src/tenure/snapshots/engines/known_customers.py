@@ -8,6 +8,7 @@ from datetime import date
 import pandas as pd
 
 from tenure.core.sql import parquet
+from tenure.features.contacts import IS_SENT
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.duckdb_session import connect
 from tenure.snapshots.engines.staged_facts import tables_with_rows
@@ -31,11 +32,8 @@ def known_customers(staged: StagedSource, as_of: date) -> pd.DataFrame:
 
 def contacted_customers(staged: StagedSource, as_of: date, first: date, end: date) -> set[str] | None:
     """Name the customers treated in ``[first, end)``, as known at the as-of; None where the source has no contacts."""
-    tables = tables_with_rows(staged, as_of)
-    if "contacts" not in tables:
+    if "contacts" not in tables_with_rows(staged, as_of):
         return None
-    # Without an arm, whoever is in the table was contacted.
-    treated = "AND arm IS DISTINCT FROM 'control'" if "arm" in tables["contacts"] else ""
     with connect() as connection:
         rows = connection.execute(
             f"""
@@ -44,7 +42,7 @@ def contacted_customers(staged: StagedSource, as_of: date, first: date, end: dat
             WHERE occurred_at >= DATE '{first}'
                 AND occurred_at < DATE '{end}'
                 AND known_at < DATE '{as_of}'
-                {treated}
+                AND {IS_SENT}
             """
         ).fetchall()
     return {row[0] for row in rows}

@@ -1,0 +1,239 @@
+"""Scores to decisions: what 09_decide and ``tenure decide`` call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tenure.core.errors import UsageError
+from tenure.core.plugins import plugins
+from tenure.core.problems import Problem, save_problems
+from tenure.core.sql import parquet
+from tenure.decisions.action import Policy
+from tenure.decisions.candidates import Asked, lists_of
+from tenure.decisions.day import Deciding, decide_moment
+from tenure.decisions.delivery import deliver
+from tenure.decisions.document import check_when, read_policy
+from tenure.decisions.exceptions import find_exceptions
+from tenure.decisions.ledger import decision_files, read_decisions, read_made
+from tenure.measure.difference import detectable
+from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
+from tenure.scoring.score import read_scores_metadata
+from tenure.snapshots.engines.facts_at import facts_at
+from tenure.steps.opening import Session, writes
+from tenure.steps.results import DECISION_PROBLEMS, is_quick
+
+SCORED = "scored_customers.parquet"
+MOST_CONTAMINATED = 0.01
+# For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
+USUAL_RATE = 0.05
+
+
+@dataclass(frozen=True)
+class DecisionDay:
+    """What one decision day came to.
+
+    ``decisions``: of the day, as they stand, without their candidates. ``made``: how its first moment was decided:
+    value and bound (currency), is_wave, held_share, matched_share, expired (by action), gates, prices, policy.
+    """
+
+    policy: Policy
+    decisions: pd.DataFrame
+    made: Mapping[str, Any]
+    exceptions: pd.DataFrame
+    problems: list[Problem]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Count what was decided. => action, channel, arm, status, customers, cost, expected_value"""
+        keys = ["action", "channel", "arm", "status"]
+        grouped = self.decisions.groupby(keys, dropna=False, observed=True)
+        counts = grouped.agg(
+            customers=("decision_id", "size"), cost=("cost", "sum"), expected_value=("expected_value", "sum")
+        )
+        return counts.reset_index()
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """Say who fell out at which gate. => action, channel, candidates, refused_because, customers"""
+        return pd.DataFrame(self.made["gates"])
+
+    @property
+    def prices(self) -> pd.DataFrame:
+        """Say what one more unit would bring. => limit, amount, used, price (currency for each)"""
+        return pd.DataFrame(self.made["prices"], columns=["limit", "amount", "used", "price"])
+
+
+@writes
+def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
+    """Decide for every customer scored at the as-of, append to the ledger, write what leaves the house and the page.
+
+    A day is decided once: a repeat writes the files of what stands. ``since_last``: only on facts that have arrived
+    since the last decision.
+
+    Raises
+    ------
+    NotEnoughDataError : the source declares no action. UsageError : nothing was scored, or a later day was decided.
+    """
+    policy, kind = read_policy(session.source), kind_of(session)
+    scored = session.output / SCORED
+    if not scored.is_file():
+        raise UsageError(
+            f"{session.source.name}: nothing was scored as of {session.as_of}. Expected the scores of that day; run "
+            f"'tenure score {session.source.name} --as-of {session.as_of}', or name a day that was scored with --as-of."
+        )
+    session.snapshots.build_features([session.as_of])
+    deciding = deciding_of(session, policy)
+    stands = [] if kind == MANUAL else decision_files(session.workspace, session.source.name, kind, session.as_of)
+    if since_last or not stands:
+        with _asked(session) as asked:
+            check_when(policy, asked.columns, session.source.where)
+            decide_moment(deciding, asked, since_last=since_last)
+    return write_day(session, policy)
+
+
+def deciding_of(session: Session, policy: Policy) -> Deciding:
+    """Say where and how a session decides, on the scores of its folder."""
+    scored = read_scores_metadata(session.output / SCORED).get("targets", {})
+    models = {name: made["model_version"] for name, made in scored.items()}
+    now = session.started_at.replace(tzinfo=None)
+    targets = session.snapshots.targets
+    return Deciding(session.workspace, session.staged, policy, targets, models, kind_of(session), now)
+
+
+def write_day(session: Session, policy: Policy) -> DecisionDay:
+    """Write what leaves the house, and the page, of a day as its decisions stand."""
+    from tenure.reporting.decisions_page import decisions_page
+    from tenure.reporting.pages import write_page
+
+    source, kind = session.source.name, kind_of(session)
+    decisions = read_decisions(session.workspace, source, kind, as_of=session.as_of)
+    made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
+    with _asked(session) as asked:
+        exceptions = find_exceptions(asked)
+        audiences = lists_of(policy, asked)
+    day = DecisionDay(policy, decisions, made, exceptions, [*_problems(session, policy, made, decisions)])
+    if kind == MANUAL:  # a draft: nothing leaves the house
+        return day
+    deliver(session.output, decisions, exceptions, audiences)
+    save_problems(day.problems, session.output / DECISION_PROBLEMS)
+    page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
+    write_page(session.output / "decisions.html", page)
+    return day
+
+
+@contextmanager
+def _asked(session: Session) -> Iterator[Asked]:
+    features = parquet(session.snapshots.features_path(session.as_of))
+    with facts_at(session.staged, session.as_of) as facts:
+        yield Asked(facts, f"SELECT * FROM {parquet(session.output / SCORED)}", f"SELECT * FROM {features}")
+
+
+def declares_actions(session: Session) -> bool:
+    """Say whether a run decides, too: on what nobody decided on later, and not on a day that is run anew as it was."""
+    if session.run_kind == BACKFILL or not (session.source.actions or plugins("actions", session.source.folder)):
+        return False
+    files = decision_files(session.workspace, session.source.name, kind_of(session))
+    return not files or files[-1].parent.name <= f"as_of={session.as_of}"
+
+
+def candidates_of(session: Session, customer_id: str = "") -> pd.DataFrame:
+    """Show the candidates of one customer's decisions of the day, and why each was refused; by default of who has most.
+
+    => moment, action (what was decided), arm, chance, candidate, channel, effect, low, high, value, cost, refused_because
+    """
+    source, columns = (
+        session.source.name,
+        ["decision_id", "customer_id", "moment", "action", "arm", "chance", "candidates"],
+    )
+    found = read_decisions(session.workspace, source, kind_of(session), as_of=session.as_of, columns=columns)
+    most = found["candidates"].map(len).idxmax() if len(found) else None
+    customer_id = customer_id or ("" if most is None else found.loc[most, "customer_id"])
+    own = found[found["customer_id"] == customer_id].explode("candidates", ignore_index=True)
+    listed = pd.json_normalize(own["candidates"].map(lambda one: one if isinstance(one, dict) else {}).tolist())
+    shown = listed.rename(columns={"action": "candidate"}).set_axis(own.index)
+    return own[["moment", "action", "arm", "chance"]].join(shown)
+
+
+def decided_state(session: Session, *, earlier: bool = False) -> str:
+    """Identify what a decision day depends on beside its scores: actions, decisions, answers, effects.
+
+    ``earlier``: what was decided on earlier days, and answered.
+    """
+    folder = session.workspace.decisions_of(session.source.name)
+    paths = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.parquet"))
+    if earlier:
+        today = f"as_of={session.as_of}"
+        return json.dumps([path for path in paths if path < today or path.startswith("events")])
+    brought = [plugin.code for plugin in plugins("actions", session.source.folder).values()]
+    return json.dumps([session.source.policy, brought, paths])
+
+
+def kind_of(session: Session) -> str:
+    return QUICK if session.quick else session.run_kind
+
+
+def kind_lived(session: Session) -> str:
+    """Name the kind of run whose decisions were acted on: a notebook opened by hand looks at the scheduled ones."""
+    return QUICK if session.quick else SCHEDULED
+
+
+def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:
+    if made.get("toml", session.source.policy) != session.source.policy:
+        yield Problem(
+            "warning", "decisions",
+            f"of {session.as_of} stand as they were made, with other actions than {session.source.where} names now: a day is "
+            "decided once. The change counts from the next day on.",
+            "decided_before",
+        )  # fmt: skip
+    broken, kept = made["contaminated"]
+    if kept and broken / kept > MOST_CONTAMINATED:
+        yield Problem(
+            "warning", "hold_out",
+            f"{broken:,} of {kept:,} decisions to send nothing were not kept: the company's contacts show something sent. "
+            "Effects come out too small; find out who sends beside Tenure.",
+            "contaminated",
+        )  # fmt: skip
+    if abs(made["held_share"] - policy.rules.hold_out) > 1e-9:
+        yield Problem(
+            "warning", "hold_out",
+            f"is {policy.rules.hold_out:.1%} in the source's TOML, and {made['held_share']:.1%} of the customers are held out: "
+            "a changed share holds for those who join; nobody leaves before their twelve months are over.",
+            "hold_out_changed",
+        )  # fmt: skip
+    if made["unknown_contacts"]:
+        yield Problem(
+            "warning", "contacts",
+            f"{made['unknown_contacts']:,} name a decision that nobody took for that customer. They are kept, and "
+            "count as contacts; expected the decision_id of a file in actions/.",
+            "unknown_decisions",
+        )  # fmt: skip
+    for action, table in made["lacking"].items():
+        yield Problem(
+            "warning", action,
+            f"waits for facts of {table}, which the source does not have as of this day: it is open to nobody.",
+            "no_table",
+        )  # fmt: skip
+    for action, count in made["expired"].items():
+        if count:
+            yield Problem(
+                "warning", action,
+                f"the facts of {count:,} customers arrived after more than {policy.actions[action].expires_after} days: "
+                "they were counted, not acted on.",
+                "arrived_late",
+            )  # fmt: skip
+    customers = int((~decisions["is_service"].astype(bool)).sum())
+    share = policy.rules.hold_out
+    if customers and share and (least := detectable(customers, share, USUAL_RATE)) > USUAL_RATE:
+        yield Problem(
+            "warning", "hold_out",
+            f"whether all of it helps cannot be told: of {customers:,} customers with {share:.0%} held out, only a difference "
+            f"of {100 * least:.1f} points of a rate of {USUAL_RATE:.0%} would show, 80 times in 100. Hold out more, or wait: "
+            "decisions of several months are pooled.",
+            "few_customers",
+        )  # fmt: skip
