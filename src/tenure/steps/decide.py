@@ -169,7 +169,7 @@ def decided_state(session: Session, *, earlier: bool = False) -> str:
     paths = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.parquet"))
     if earlier:
         today = f"as_of={session.as_of}"
-        return json.dumps([path for path in paths if path < today or path.startswith("events")])
+        return json.dumps([p for p in paths if (p.startswith("as_of=") and p < today) or p.startswith("events")])
     brought = [plugin.code for plugin in plugins("actions", session.source.folder).values()]
     return json.dumps([session.source.policy, brought, paths])
 
