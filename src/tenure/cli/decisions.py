@@ -66,41 +66,29 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['decision_id']}  {row['status']:<9} {row['customer_id']:<16} {what:<32} {row['expected_value']:>9.2f}  {row['send_until']:%Y-%m-%d}"
 
 
-@decisions.command()
-def approve(
-    source: SourceArgument,
-    ids: IdsArgument = None,
-    csv: CsvOption = "",
-    every: AllOption = False,
-    why: WhyOption = "",
-    as_of: AsOfOption = "",
-    workspace: WorkspaceOption = "",
-) -> None:
-    """Approve proposals, then draw: most are sent, a few withheld by chance. With --csv, as its column says."""
-    _decided("approve", source, ids, csv, every, why, as_of, workspace)
+def _answering(word: str, meaning: str) -> None:
+    """Add a command that answers proposals with a word."""
+
+    def command(
+        source: SourceArgument,
+        ids: IdsArgument = None,
+        csv: CsvOption = "",
+        every: AllOption = False,
+        why: WhyOption = "",
+        as_of: AsOfOption = "",
+        workspace: WorkspaceOption = "",
+    ) -> None:
+        from tenure.steps.approve import answer
+
+        by = getpass.getuser()
+        came = answer(source, word, ids or (), csv=csv, every=every, why=why, by=by, as_of=as_of, workspace=workspace)
+        typer.echo(came.summary)
+        typer.echo(f"Open {came.folder / 'decisions.html'}")
+
+    decisions.command(word, help=meaning)(command)
 
 
-@decisions.command()
-def reject(
-    source: SourceArgument,
-    ids: IdsArgument = None,
-    csv: CsvOption = "",
-    every: AllOption = False,
-    why: WhyOption = "",
-    as_of: AsOfOption = "",
-    workspace: WorkspaceOption = "",
-) -> None:
-    """Reject proposals: nothing is sent, and no effect is diluted by them."""
-    _decided("reject", source, ids, csv, every, why, as_of, workspace)
-
-
-def _decided(
-    word: str, source: str, ids: list[str] | None, csv: str, every: bool, why: str, as_of: str, workspace: str
-) -> None:
-    from tenure.steps.approve import answer
-
-    came = answer(
-        source, word, ids or (), csv=csv, every=every, why=why, by=getpass.getuser(), as_of=as_of, workspace=workspace
-    )
-    typer.echo(came.summary)
-    typer.echo(f"Open {came.folder / 'decisions.html'}")
+_answering(
+    "approve", "Approve proposals, then draw: most are sent, a few withheld by chance. With --csv, as its column says."
+)
+_answering("reject", "Reject proposals: nothing is sent, and no effect is diluted by them.")

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from tenure.core.errors import NotEnoughDataError, UnknownNameError
 from tenure.customers import consent
 from tenure.decisions.action import NOTHING, Policy
-from tenure.decisions.candidates import Asked, capped_customers
+from tenure.decisions.candidates import capped_customers
 from tenure.decisions.day import Deciding, held_out
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.history import history_of
@@ -36,7 +36,7 @@ def answer_proposals(deciding: Deciding, answers: pd.DataFrame, *, today: date, 
     waiting = decided[decided["status"] == "proposed"].set_index("decision_id")
     with facts_at(deciding.staged, today) as facts:
         history = history_of(facts, decided, deciding.policy.actions)
-        exceptions = find_exceptions(Asked(facts, "", ""))
+        exceptions = find_exceptions(facts)
         try:
             words = consent.build(facts, pd.DataFrame())[0].set_index("customer_id")
         except NotEnoughDataError:  # nobody was asked
@@ -72,8 +72,8 @@ def events_of_answers(
 ) -> pd.DataFrame:
     """Turn answers (decision_id, decision, why) into events; what was answered before is passed over.
 
-    ``decisions``: all that act, of whatever day. ``consents``: index customer_id, a column per consent, as known today; ``stopped``: by decision, why it
-    must not be sent any more; ``at``: when it is answered, in the business's time.
+    ``decisions``: all that act, of whatever day. ``consents``: index customer_id, a column per consent, as known today;
+    ``stopped``: by decision, why it must not be sent any more; ``at``: when it is answered, in the business's time.
 
     => decision_id, event, at, by, why, arm, chance, send_from, send_until (of what was drawn)
 

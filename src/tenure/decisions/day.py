@@ -108,7 +108,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
         triggered = find_triggered(facts, policy, deciding.seen(files[-1]) if files else None)
     opened = {**find_followed(asked.facts, policy, history, sends_on), **triggered.opened}
     candidates = find_candidates(asked, policy, opened, all_open=not since_last)
-    refuse_by_history(candidates, policy, history, find_exceptions(asked), sends_on)
+    refuse_by_history(candidates, policy, history, find_exceptions(asked.facts), sends_on)
     refuse_unscored(candidates)
     values = values_of(candidates, deciding.targets, measured, taken_up(history, decided))
     hold_out = hold_out_of(deciding, as_of)
@@ -121,9 +121,11 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
         hold_out.write(_hold_out_path(deciding))
         with replaced_file(deciding.seen(path)) as fresh:
             triggered.seen.to_parquet(fresh)
+    columns = zip(policy.columns, values.is_assumed, strict=True)
     facts_of_it = {
         "value": made.value, "bound": made.bound, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
-        "unknown_contacts": history.unknown, "expired": dict(triggered.expired), "measured": sorted({a.name for (a, _), is_assumed in zip(policy.columns, values.is_assumed, strict=True) if not is_assumed}),
+        "unknown_contacts": history.unknown, "expired": dict(triggered.expired),
+        "measured": sorted({action.name for (action, _), is_assumed in columns if not is_assumed}),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
         "toml": asked.facts.source.policy,
         "lacking": {a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table not in asked.facts.tables},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tenure.decisions.candidates import Asked
+from tenure.snapshots.engines.facts_at import FactsAt
 
 COMPLAINT_DAYS = 7
 # By staged table: which of its rows of the last days are for a person, and in which words.
@@ -14,7 +14,7 @@ LOOKED_AT = {
 }
 
 
-def find_exceptions(asked: Asked) -> pd.DataFrame:
+def find_exceptions(facts: FactsAt) -> pd.DataFrame:
     """Find whom a person looks at: after a complaint, a reopened ticket, two tickets on one topic within a week.
 
     => customer_id, content; ordered by customer
@@ -22,9 +22,9 @@ def find_exceptions(asked: Asked) -> pd.DataFrame:
     parts = [
         f"SELECT customer_id, '{words}' AS content FROM {table} WHERE {condition} AND age_days <= {COMPLAINT_DAYS}"
         for table, (needed, condition, words) in LOOKED_AT.items()
-        if table in asked.facts.tables and {*needed} <= {*asked.facts.tables[table]}
+        if table in facts.tables and {*needed} <= {*facts.tables[table]}
     ]
-    if {"topic", "event"} <= {*asked.facts.tables.get("support_tickets", ())}:
+    if {"topic", "event"} <= {*facts.tables.get("support_tickets", ())}:
         parts.append(
             "SELECT customer_id, 'wrote twice about ' || topic AS content FROM support_tickets "
             f"WHERE event = 'opened' AND age_days <= {COMPLAINT_DAYS} GROUP BY customer_id, topic HAVING count(*) > 1"
@@ -32,7 +32,7 @@ def find_exceptions(asked: Asked) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame({"customer_id": pd.Series(dtype=str), "content": pd.Series(dtype=str)})
     union = " UNION ALL ".join(parts)
-    return asked.facts.query(
+    return facts.query(
         f"SELECT customer_id, string_agg(DISTINCT content, '; ' ORDER BY content) AS content FROM ({union}) "
         "GROUP BY customer_id ORDER BY customer_id"
     )

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from tenure.core.atomic_files import replaced_file
 from tenure.core.stored import FORMAT, parse_stored
 from tenure.core.workspace import Workspace
+from tenure.decisions.action import NOTHING
 from tenure.scoring.ledger import MANUAL
 from tenure.scoring.score import STORED_AS
 
@@ -140,7 +141,7 @@ def append_events(workspace: Workspace, source: str, events: pd.DataFrame) -> Pa
 
 
 def read_events(workspace: Workspace, source: str) -> pd.DataFrame:
-    """Read all events, in the order in which they came. => decision_id, event, at, by, why, arm, chance"""
+    """Read all events, in the order in which they came. => the columns of ``EVENTS``"""
     paths = sorted((workspace.decisions_of(source) / "events").glob("*.parquet"))
     parts = [pq.ParquetFile(path).read().to_pandas() for path in paths]
     return pd.concat(parts, ignore_index=True) if parts else EVENTS.empty_table().to_pandas()
@@ -148,7 +149,7 @@ def read_events(workspace: Workspace, source: str) -> pd.DataFrame:
 
 def sent(decisions: pd.DataFrame) -> pd.DataFrame:
     """Take those that went out: an action, drawn, and not proposed, held out or withheld."""
-    return decisions[decisions["arm"].isin(SENT_ARMS) & (decisions["action"] != "nothing")]
+    return decisions[decisions["arm"].isin(SENT_ARMS) & (decisions["action"] != NOTHING)]
 
 
 def drop_decisions_of(workspace: Workspace, source: str, names: Collection[str]) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tenure.customers.acting import Effect, assumed_effect, value_of_acting
 from tenure.decisions.action import Action
-from tenure.decisions.candidates import Candidates
+from tenure.decisions.candidates import NO_CANDIDATE, Candidates
 from tenure.decisions.measured import as_won
 from tenure.targets.definition import Target
 
@@ -48,7 +48,7 @@ def values_of(
     cost = np.array([action.cost + channel.cost for action, channel in candidates.columns])
     assumed = np.ones(len(candidates.columns), dtype=bool)
     for place, (action, _) in enumerate(candidates.columns):
-        at = candidates.refused[:, place] != 255
+        at = candidates.refused[:, place] != NO_CANDIDATE
         if action.service:
             continue
         if not action.moves:

@@ -115,7 +115,7 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     decisions = read_decisions(session.workspace, source, kind, as_of=session.as_of)
     made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
     with _asked(session) as asked:
-        exceptions = find_exceptions(asked)
+        exceptions = find_exceptions(asked.facts)
         audiences = lists_of(policy, asked)
     day = DecisionDay(policy, decisions, made, exceptions, [*_problems(session, policy, made, decisions)])
     if kind == MANUAL:  # a draft: nothing leaves the house
