@@ -14,7 +14,7 @@ import pandas as pd
 from tenure.core.atomic_files import replaced_folder
 from tenure.core.errors import UsageError
 from tenure.core.time_windows import next_month
-from tenure.demo.facts import FactWriter, record_day, record_people
+from tenure.demo.facts import FactWriter, campaign, record_day, record_people
 from tenure.demo.simulator import State, advance, begin
 from tenure.demo.world import PRODUCTS, World
 
@@ -99,13 +99,14 @@ def _cohorts(world: World, customers: int, days: int) -> Iterator[Cohort]:
 def _simulate(writer: FactWriter, world: World, cohort: Cohort, chunk: int, end: date, seed: int) -> pd.DataFrame:
     generator = np.random.default_rng([seed, chunk, 0])
     ids, state = cohort.ids, begin(world, cohort.arrivals(world, generator), generator)
-    record_people(writer, ids, state, generator)
+    record_people(writer, world, ids, state, generator)
     kept = []
     for day in range((end - world.start).days):
         today = world.start + timedelta(days=day)
         if today.day == 1:
             kept.append(_frame(state, ids, today))
         # Each day has generators of its own: a longer history begins with the same days.
+        campaign(writer, world, ids, state, day, np.random.default_rng([seed, chunk, 3, day]))
         happened = advance(world, state, day, np.random.default_rng([seed, chunk, 1, day]))
         record_day(writer, world, ids, state, day, happened, np.random.default_rng([seed, chunk, 2, day]))
     return pd.concat([*kept, _frame(state, ids, end)], ignore_index=True)
