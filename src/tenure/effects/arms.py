@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,17 @@ class TiedArms:
             found += sign * _per_unit(design @ side[1:], float(side[0]), self.unit)[:, None] * design * side[1:]
         return found
 
+    def document(self) -> dict[str, Any]:
+        """Write it as plain values, from which ``of`` makes it again."""
+        return {"treated": self.treated.tolist(), "control": self.control.tolist(), "unit": self.unit}
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> TiedArms:
+        return cls(np.array(document["treated"]), np.array(document["control"]), document["unit"])
+
+    def describe(self) -> str:
+        return "two regressions tied to each other"
+
 
 @dataclass(frozen=True)
 class LightTrees:
@@ -128,6 +139,19 @@ class LightTrees:
             own, rest = shap[:, :-2], float(shap[:, -2:].sum(axis=1).mean())
             found += sign * _per_unit(own.sum(axis=1), rest, self.unit)[:, None] * own
         return found
+
+    def document(self) -> dict[str, Any]:
+        """Write it as plain values, from which ``of`` makes it again."""
+        return {"booster": self.booster.model_to_string(), "unit": self.unit}
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> LightTrees:
+        import lightgbm as lgb
+
+        return cls(lgb.Booster(model_str=document["booster"]), document["unit"])
+
+    def describe(self) -> str:
+        return "light trees"
 
 
 def _with_arm(design: Matrix, arm: int | NDArray[np.bool_]) -> Matrix:

@@ -38,6 +38,14 @@ class Regressor:
         return np.asarray((raw - self.mean) / self.spread)
 
 
+def regress(regressors: Sequence[Regressor], values: NDArray[np.float64]) -> Matrix:
+    """Turn encoded features, rows x features, into regressors."""
+    design = np.empty((len(values), len(regressors)), dtype=np.float32)
+    for place, regressor in enumerate(regressors):
+        design[:, place] = regressor.of(values[:, regressor.feature])
+    return design
+
+
 @dataclass(frozen=True)
 class Design:
     """How a table of features becomes regressors of mean 0 and spread 1, the same for fitting and predicting."""
@@ -78,8 +86,7 @@ class Design:
         design = np.empty((len(table), len(self.regressors)), dtype=np.float32)
         for start in range(0, max(len(table), 1), CHUNK):
             values = self.encoding.transform(table.iloc[start : start + CHUNK])
-            for place, regressor in enumerate(self.regressors):
-                design[start : start + CHUNK, place] = regressor.of(values[:, regressor.feature])
+            design[start : start + CHUNK] = regress(self.regressors, values)
         return design
 
     def by_feature(self, parts: NDArray[np.float64]) -> pd.DataFrame:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -26,9 +27,9 @@ from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
 from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.facts_at import facts_at
 from tenure.steps.opening import Session, writes
-from tenure.steps.results import DECISION_PROBLEMS, is_quick
+from tenure.steps.personal import effect_versions, personal_effects
+from tenure.steps.results import DECISION_PROBLEMS, SCORED, is_quick
 
-SCORED = "scored_customers.parquet"
 MOST_CONTAMINATED = 0.01
 # For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
 USUAL_RATE = 0.05
@@ -88,19 +89,22 @@ def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
             f"'tenure score {session.source.name} --as-of {session.as_of}', or name a day that was scored with --as-of."
         )
     session.snapshots.build_features([session.as_of])
-    deciding = deciding_of(session, policy)
+    versions = effect_versions(session, policy)
+    deciding = deciding_of(session, policy, versions)
     stands = [] if kind == MANUAL else decision_files(session.workspace, session.source.name, kind, session.as_of)
     if since_last or not stands:
+        deciding = replace(deciding, personal=personal_effects(session, policy, versions))
         with _asked(session) as asked:
             check_when(policy, asked.columns, session.source.where)
             decide_moment(deciding, asked, since_last=since_last)
     return write_day(session, policy)
 
 
-def deciding_of(session: Session, policy: Policy) -> Deciding:
-    """Say where and how a session decides, on the scores of its folder."""
+def deciding_of(session: Session, policy: Policy, effects: Mapping[str, str] = MappingProxyType({})) -> Deciding:
+    """Say where and how a session decides, on the scores of its folder; ``effects``: by action, its model's version."""
     scored = read_scores_metadata(session.output / SCORED).get("targets", {})
     models = {name: made["model_version"] for name, made in scored.items()}
+    models |= {f"{action}-effect": version for action, version in effects.items()}
     now = session.started_at.replace(tzinfo=None)
     targets = session.snapshots.targets
     return Deciding(session.workspace, session.staged, policy, targets, models, kind_of(session), now)
