@@ -22,14 +22,14 @@ from tenure.steps.opening import Session, ingest, open_run
 from tenure.steps.score import score
 from tenure.steps.training import train
 
-SENT = ["decision_id", "customer_id", "action", "channel", "sent_on"]
+SENT = ["decision_id", "customer_id", "action", "channel", "sent_on", "assigned"]
 
 
 class Company(Protocol):
     """Who lives on in days, and writes what happens to the raw files of a source."""
 
     def live(self, until: date, sent: pd.DataFrame) -> None:
-        """Live until a day; ``sent``: decision_id, customer_id, action, channel, sent_on (what reaches whom, and when)."""
+        """Live until a day; ``sent``: ``SENT``, what reaches whom, and when."""
 
 
 @dataclass(frozen=True)
