@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+WAYS = {1.0: "larger with", -1.0: "smaller with"}
+
+
 class Effects(Protocol):
     """What the page reads of the effects of a day."""
 
@@ -62,7 +65,7 @@ def _action(one: Learnt, gates: Sequence[Gate], version: str) -> dict[str, Any]:
             [str(row.group), f"{row.rows:,}", amount(row.promised, one.unit), f"{amount(row.realised, one.unit)} ({ends(row.low, row.high, one.unit)})"]
             for row in one.groups.itertuples()
         ],
-        "drivers": [f"{'more' if row.rises > 0 else 'less'} with {row.words}" for row in one.drivers.itertuples() if row.rises],
+        "drivers": [f"{WAYS.get(row.rises, 'differs by')} {row.words}" for row in one.drivers.itertuples()],
         "figure": picture(promised_and_came(one)),
     }  # fmt: skip
 

@@ -81,6 +81,7 @@ class Registry(Champions, Search):
         ``figures``: by name, as the run's metrics.
         """
         own = {f"tenure.{key}": tags[key] for key in FROM_RUN if key in tags} | verdict_tags(gates)
+        own |= {"tenure.slope": f"{figures['slope']:.2f} ({figures['slope_low']:.2f} to {figures['slope_high']:.2f})"}
         log = partial(log_effect, model, gates, name=name, figures=figures, tags=tags)
         return self._register(name, model, log, own, is_news=True)
 
