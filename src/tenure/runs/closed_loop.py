@@ -67,9 +67,8 @@ def closed_loop(
             effects = effects_run(session)
             promote_effects(session, session.output)
         decide_run(session)
-        out = sent(read_decisions(session.workspace, source, kind_lived(session), as_of=day))[SENT].reset_index(
-            drop=True
-        )
+        drawn = sent(read_decisions(session.workspace, source, kind_lived(session), as_of=day))
+        out = drawn.assign(assigned="treated")[SENT].reset_index(drop=True)
         yield Round(session, effects, out)
         company.live(until, out)
 
