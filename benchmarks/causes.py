@@ -22,7 +22,7 @@ from sklearn.preprocessing import QuantileTransformer
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.demo.actions import MOST, chance_of_silence, lever_push
-from tenure.demo.simulator import State
+from tenure.demo.state import State
 from tenure.demo.world import World
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows

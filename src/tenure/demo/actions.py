@@ -6,13 +6,14 @@ import numpy as np
 
 from tenure.core.errors import UnknownNameError
 from tenure.demo.causes import CAUSES, REACHES, SERVICE
-from tenure.demo.simulator import Array, State, order_hazard
+from tenure.demo.simulator import order_hazard
+from tenure.demo.state import Array, State
 from tenure.demo.world import World
 
 # The days over which the lever ``order`` is stated; after them pulled orders begin to be missing.
 STATED_DAYS = 30
 # No contact makes more than this share of silent customers order, or of orders fail to come.
-MOST = 0.85
+MOST = 0.7
 
 
 def act(world: World, state: State, action: str, channel: str, at: Array) -> None:
@@ -40,16 +41,15 @@ def act(world: World, state: State, action: str, channel: str, at: Array) -> Non
         state.promoted[at] = world.offer_days
     if action in SERVICE:
         return
-    state.calm[at] -= (
-        world.effect_slope * world.reminder * (sleeping_dogs(world, met) - world.dog_share) * (channel == "email")
-    )
+    if channel == "email":
+        state.calm[at] -= world.effect_slope * world.reminder * (sleeping_dogs(world, met) - world.dog_share)
     state.satisfaction[at] -= world.effect_slope * world.irritation * met.tired
     state.tired[at] += 1
 
 
 def chance_of_silence(world: World, state: State) -> Array:
     """Return the chance of no order within the days that the lever ``order`` is stated over."""
-    return np.asarray(np.exp(-STATED_DAYS * order_hazard(world, state) - state.push))
+    return np.asarray(np.exp(-np.maximum(STATED_DAYS * order_hazard(world, state) + state.push, 0.01)))
 
 
 def lever_push(world: World, state: State, action: str, channel: str) -> Array:

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenure.demo.actions import act
-from tenure.demo.simulator import Array, Day, State, cups
+from tenure.demo.simulator import cups
+from tenure.demo.state import Array, Day, State
 from tenure.demo.world import AGE_BANDS, CATEGORIES, CHANNELS, PRODUCTS, REASONS, REGIONS, TOPICS, World
 
 # Events of the first and of the second subscription; what is written in the night, at which second.
@@ -31,6 +31,7 @@ class FactWriter:
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world, self._folder = world, folder
+        self.ending = ""  # of the files' names
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._pending: dict[str, list[dict[str, Array]]] = {}
         self.rows: dict[str, int] = {}
@@ -48,23 +49,37 @@ class FactWriter:
         self._pending.setdefault(table, []).append({name: _filled(values, len(who)) for name, values in rows.items()})
 
     def flush(self, until: datetime) -> None:
-        """Write what was collected; facts not known before ``until`` do not exist yet."""
+        """Write what was collected; facts not known before ``until`` do not exist yet, and stay."""
         for table, parts in self._pending.items():
             # One frame per table: thousands of small ones would take most of the time.
             frame = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-            self.write(table, frame[frame["known_at"] < until])
+            known = frame["known_at"] < until
+            self.write(table, frame[known])
+            later = frame[~known]
+            self._pending[table] = [{name: later[name].to_numpy() for name in later}] if len(later) else []
+        self._pending = {table: parts for table, parts in self._pending.items() if parts}
+
+    def drop(self) -> None:
+        """Forget what is not known yet."""
         self._pending = {}
 
     def write(self, table: str, frame: pd.DataFrame) -> None:
         arrow = pa.Table.from_pandas(frame, preserve_index=False)
         if table not in self._writers:
-            self._writers[table] = pq.ParquetWriter(self._folder / f"{table}.parquet", arrow.schema, compression="zstd")
+            # A column without a value in the first rows is text in later ones.
+            kinds = [
+                column.with_type(pa.string()) if pa.types.is_null(column.type) else column for column in arrow.schema
+            ]
+            path = self._folder / f"{table}{self.ending}.parquet"
+            self._writers[table] = pq.ParquetWriter(path, pa.schema(kinds), compression="zstd")
         self._writers[table].write_table(arrow.cast(self._writers[table].schema))
         self.rows[table] = self.rows.get(table, 0) + len(frame)
 
     def close(self) -> None:
+        """End the files; what is written later goes into the files of ``ending``."""
         for writer in self._writers.values():
             writer.close()
+        self._writers = {}
 
 
 def _filled(values: object, rows: int) -> Array:
@@ -238,22 +253,3 @@ def _orders(
 def hash_of(customer: str) -> int:
     """Say which of fifty groups a customer is in, the same in every run."""
     return sum(map(ord, customer)) * 7919 % 50
-
-
-def campaign(
-    writer: FactWriter, world: World, ids: Array, state: State, day: int, generator: np.random.Generator
-) -> None:
-    """Contact customers in the morning of a day, and withhold it from a control group, both drawn."""
-    number, is_due = divmod(day + 1, world.campaign_days)
-    if is_due:
-        return
-    is_sized = number == world.sized_campaign
-    share, treated_share = (1, world.sized_treated_share) if is_sized else (world.asked_share, world.treated_share)
-    asked = np.flatnonzero((state.arrival < day) & (generator.random(len(ids)) < share))
-    treated = generator.random(len(asked)) < treated_share
-    act(world, state, "win_back", "email", asked[treated])
-    writer.add(
-        "contacts", ids[asked], day, np.full(len(asked), 36000),
-        campaign_id=f"C{number:03d}", channel="email", offer="win_back",
-        cost=np.where(treated, 0.05, 0.0), arm=np.where(treated, "treated", "control"),
-    )  # fmt: skip

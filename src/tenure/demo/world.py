@@ -89,7 +89,7 @@ class World:
     fatigue: float = 0.35  # how fast effects weaken with recent contacts
     fatigue_days: float = 21.0  # a contact is forgotten
     irritation: float = 0.03  # satisfaction lost by a contact, for each recent one
-    reminder: float = 0.5  # an e-mail makes sleeping dogs want to leave: log rate a day, fading
+    reminder: float = 0.8  # an e-mail makes sleeping dogs want to leave: log rate a day, fading
     fading_days: float = 30.0
     trouble_days: float = 45.0  # a ticket is forgotten
     trouble_mean: float = 0.13
@@ -116,7 +116,7 @@ REGIONS = ("north", "south", "east", "west")
 CHANNELS = ("search", "friend", "advertisement", "partner")
 AGE_BANDS = ("18-29", "30-44", "45-59", "60+")
 TOPICS = ("delivery", "machine", "billing", "taste")
-# Category: share of the lines, price of the smallest size in EUR, by how much each of five sizes is dearer, pieces at most.
+# Category: share of the lines, price of the smallest of five sizes in EUR, by how much the next is dearer, most pieces.
 CATEGORIES = {
     "beans": (0.48, 14.0, 4.0, 2),
     "capsules": (0.44, 18.0, 3.0, 2),
