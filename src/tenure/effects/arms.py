@@ -26,7 +26,7 @@ APART = (6400.0, 1600.0, 400.0, 100.0, 25.0)
 NEWTON_STEPS, NEAR = 12, 1e-5
 CHUNK = 200_000  # rows at a time
 TREES, STEP = 80, 0.08
-BINS = {"max_bin": 63, "feature_pre_filter": False, "verbosity": -1}
+BINS = {"max_bin": 63, "feature_pre_filter": False, "verbosity": -1, "num_threads": 1}
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class LightTrees:
 
     def arms(self, design: Matrix) -> tuple[Array, Array]:
         """Return the expected outcome of each row, treated and not."""
-        treated, control = (np.asarray(self.booster.predict(_with_arm(design, arm))) for arm in (1, 0))
+        treated, control = (np.asarray(self.booster.predict(_with_arm(design, arm), num_threads=1)) for arm in (1, 0))
         return treated, control
 
     def parts(self, design: Matrix) -> Array:

@@ -14,7 +14,7 @@ from tenure.core.errors import DataContractError, NotEnoughDataError
 from tenure.effects.arms import APART, ArmRows, Array, LightTrees, TiedArms, Unit
 from tenure.effects.design import Design
 from tenure.effects.estimate import Estimate, mean_of
-from tenure.effects.slope import pseudo_outcomes, slope_of
+from tenure.effects.slope import centred, overlap, pseudo_outcomes, slope_of
 
 FOLDS = 4
 FEWEST = 200  # customers of each arm
@@ -98,7 +98,7 @@ def fit_effect(rows: pd.DataFrame, features: Sequence[str], *, unit: Unit, seed:
     treated, control = learner.arms(data.design)
     return EffectFit(
         "light trees" if overall == TREES else "tied regressions", learner, design, unit,
-        mean_of(pseudo, rows["customer_id"]), slope_of(raw, pseudo, rows["customer_id"], folds), raw, pseudo,
+        mean_of(pseudo, rows["customer_id"]), slope_of(raw, pseudo, data.chance, rows["customer_id"], folds), raw, pseudo,
         (expected[0], expected[1]), float((treated - control).mean()),
     )  # fmt: skip
 
@@ -143,8 +143,9 @@ def _choose(data: ArmRows, folds: NDArray[np.intp], unit: Unit, seed: int) -> tu
 def _gain(data: ArmRows, expected: Array, mine: NDArray[np.bool_]) -> Array:
     """Say by row how much nearer the predicted differences are to the pseudo-outcomes than none would be."""
     raw, pseudo = expected[0] - expected[1], _pseudo(data, expected, mine)
-    raw, pseudo = raw - raw.mean(), pseudo - pseudo.mean()
-    return np.asarray(pseudo * raw - raw**2 / 2)
+    chance, one = data.chance[mine], np.zeros(len(raw), dtype=np.intp)
+    raw, pseudo = centred(raw, chance, one), centred(pseudo, chance, one)
+    return overlap(chance) * (pseudo * raw - raw**2 / 2)
 
 
 def _pseudo(data: ArmRows, expected: Array, mine: NDArray[np.bool_]) -> Array:
@@ -171,13 +172,13 @@ def _check(rows: pd.DataFrame, features: Sequence[str], unit: Unit) -> None:
         raise DataContractError(
             f"Assigned contacts: no column {', '.join(sorted(missing))}. Expected one row per contact with customer_id, is_treated, chance, outcome and the features."
         )
-    bad = ~rows["chance"].between(0, 1, inclusive="right") | ~np.isfinite(rows["outcome"].astype(float))
+    bad = ~rows["chance"].between(0, 1, inclusive="neither") | ~np.isfinite(rows["outcome"].astype(float))
     if unit == "share":
         bad |= ~rows["outcome"].isin([0, 1])
     if bad.any():
         first = rows.loc[bad, ["customer_id", "chance", "outcome"]].iloc[0].to_dict()
         raise DataContractError(
-            f"Assigned contacts: {int(bad.sum()):,} of {len(rows):,} rows are unusable (first: {first}). Expected a chance above 0 and at most 1, and an outcome of {'0 or 1' if unit == 'share' else 'a finite amount'}."
+            f"Assigned contacts: {int(bad.sum()):,} of {len(rows):,} rows are unusable (first: {first}). Expected a chance above 0 and below 1 (leave out contacts that were not drawn), and an outcome of {'0 or 1' if unit == 'share' else 'a finite amount'}."
         )
     arms = rows.groupby(rows["is_treated"].astype(bool))["customer_id"].nunique()
     counts = [int(arms.get(arm, 0)) for arm in (True, False)]
