@@ -1,180 +1,37 @@
 """Effects by customer: do they rank, does the gate open when it should, is the promise kept, do intervals cover.
 
 Usage: python benchmarks/effects.py [--draws N] [--redraws N] [--processes N] [--kept FILE] [--print]
-(data: TENURE_TEST_DATA). Each measurement is kept in FILE as it ends: the same command goes on from there; --print writes
-no section of RESULTS.md.
-
-Hillstrom: 5 x 2 folds by customer, what is learnt on one half is judged on the other. Qini: area between the curve of additional visits
-and the same number of customers at random, per 1,000 customers, by outcomes weighted by 1/chance; intervals by drawing customers
-(each customer's influence over all folds). The response model ranks by the probability of a visit when mailed. econml's causal forest, where it
-is installed: 500 trees, leaves of 100, propensity 1/2 as a constant, both nuisances by logistic regression.
+(data: TENURE_TEST_DATA). Each measurement is kept in FILE as it ends: the same command goes on from there; --print
+writes no section of RESULTS.md. On Hillstrom's mails by ``effects_hillstrom.py``; Qini: area between the curve of
+additional visits and as many customers at random, per 1,000 customers, by outcomes weighted by 1/chance. The response
+model ranks by the probability of a visit when mailed. econml's causal forest, where it is installed: 500 trees, leaves
+of 100, the chance of a mail known, visits less those a logistic regression expects.
 """
 
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from effects_hillstrom import COSTS, MAILS, OUTCOMES, gates, promise, rank_mail, three_actions
 from results import machine, table, write_section
 
 from measure import DATA
-from tenure.effects.estimate import Estimate, from_influence
 from tenure.effects.gate import judge
-from tenure.effects.learner import EffectFit, fit_effect
+from tenure.effects.learner import fit_effect
 from tenure.effects.off_policy import value_of_policy
-from tenure.effects.policy_value import area
-from tenure.effects.slope import pseudo_outcomes
 
-FEATURES = ["recency", "history", "mens", "womens", "zip_code", "newbie", "channel"]
-MAILS = ("Womens E-Mail", "Mens E-Mail")
-OUTCOMES = {"visit": "share", "spend": "currency"}
-COSTS = {"visit": 0.08, "spend": 0.5}  # of a contact, in the outcome's unit: those of the reference
-REPEATS = 5
 # A simulated company: 12 features, 4 of them move the effect and explain half of its spread, a hidden cause the rest.
 ROWS, MEAN, SPREAD, COST, SLOPES = 30_000, 0.03, 0.07, 0.03, (0.0, 0.5, 1.0)
 
 
-def hillstrom() -> pd.DataFrame:
-    raw = pd.read_parquet(DATA / "hillstrom" / "hillstrom.parquet")
-    return raw.assign(customer_id=raw.index, chance=1 / 3)
-
-
-def assigned(raw: pd.DataFrame, mail: str, outcome: str) -> pd.DataFrame:
-    """One mail against none: the rows as the learner takes them."""
-    own = raw[raw["segment"].isin([mail, "No E-Mail"])]
-    return own.assign(is_treated=own["segment"] == mail, chance=0.5, outcome=own[outcome].astype(float))
-
-
-def halves(raw: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    for repeat in range(REPEATS):
-        first = np.random.default_rng([3, repeat]).random(len(raw)) < 0.5
-        yield raw[first], raw[~first]
-        yield raw[~first], raw[first]
-
-
-def pooled(parts: list[tuple[pd.Index, float, np.ndarray]]) -> Estimate:
-    """Average estimates over folds, by each customer's influence over all of them: customers, value, influence x rows."""
-    summed = pd.concat([pd.Series(influence / len(where), index=where) for where, _, influence in parts])
-    by_customer = summed.groupby(level=0).sum() / len(parts)
-    value = float(np.mean([value for _, value, _ in parts]))
-    return from_influence(value, by_customer * len(by_customer), by_customer.index)
-
-
-def rankings(fitting: pd.DataFrame, held_out: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
-    """Every way to rank who is mailed."""
-    fit = fit_effect(fitting, FEATURES, unit="share", seed=seed)
-    design = fit.design.transform(held_out)
-    found = {"random": np.random.default_rng(seed).random(len(held_out)), "Tenure": fit.predict(held_out)}
-    found["response model"] = fit.learner.arms(design)[0]
-    try:
-        from econml.grf import CausalForest
-    except ImportError:
-        return found
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_predict
-
-    inside, visits = fit.design.transform(fitting), fitting["outcome"].to_numpy()
-    expected = cross_val_predict(LogisticRegression(), inside, visits, cv=2, method="predict_proba")[:, 1]
-    forest = CausalForest(n_estimators=500, min_samples_leaf=100, max_samples=0.45, n_jobs=1, random_state=seed)
-    forest.fit(inside, fitting["is_treated"].to_numpy(float) - 0.5, visits - expected)
-    return found | {"econml causal forest": forest.predict(design).ravel()}
-
-
-def rank_mail(mail: str) -> dict[str, list[float]]:
-    """Measure each ranking's Qini per 1,000, and Tenure's less each other's."""
-    raw, parts = assigned(hillstrom(), mail, "visit"), {}
-    for number, (fitting, held_out) in enumerate(halves(raw)):
-        gains = np.where(held_out["is_treated"], 2, -2) * held_out["outcome"].to_numpy()
-        areas = {name: area(one, gains, 1.0) for name, one in rankings(fitting, held_out, number).items()}
-        for name, (value, influence) in areas.items():
-            parts.setdefault(name, []).append((held_out.index, value, influence))
-            ahead = areas["Tenure"][0] - value, areas["Tenure"][1] - influence
-            parts.setdefault(f"Tenure less {name}", []).append((held_out.index, *ahead))
-    return {name: [*vars(pooled(own)).values()] for name, own in parts.items() if name != "Tenure less Tenure"}
-
-
-def gates(mail: str, outcome: str) -> list:
-    """Ask whether to choose by effect who gets one mail, at three costs. => kind, slope, then cost, passes, contacted, sentence"""
-    rows = assigned(hillstrom(), mail, outcome)
-    fit = fit_effect(rows, FEATURES, unit=OUTCOMES[outcome])
-    asked = [(cost, judge(fit, rows, cost=cost)) for cost in (0.0, 0.6 * COSTS[outcome], COSTS[outcome])]
-    return [fit.kind, str(fit.slope), [(cost, gate.passes, gate.contacted, gate.says) for cost, gate in asked]]
-
-
-def fits(raw: pd.DataFrame, outcome: str) -> dict[str, tuple[EffectFit, pd.DataFrame]]:
-    parts = {mail: assigned(raw, mail, outcome) for mail in MAILS}
-    return {mail: (fit_effect(own, FEATURES, unit=OUTCOMES[outcome]), own) for mail, own in parts.items()}
-
-
-def three_actions(outcome: str, cost: float, *, gated: bool) -> list[float]:
-    """Choose the best of two mails and none, by effects that passed their gate, else by the mean. => value less Mens to all"""
-    raw, parts = hillstrom(), []
-    for fitting, held_out in halves(raw):
-        effects, expected = {"No E-Mail": np.zeros(len(held_out))}, {}
-        for mail, (fit, own) in fits(fitting, outcome).items():
-            passed = not gated or judge(fit, own, cost=cost).passes
-            effects[mail] = (fit.predict(held_out) if passed else np.full(len(held_out), fit.mean.value)) - cost
-            expected[mail], expected["No E-Mail"] = fit.learner.arms(fit.design.transform(held_out))
-            expected[mail] = expected[mail] - cost
-        values = pd.DataFrame(effects, index=held_out.index)
-        chosen, always = (pd.get_dummies(one).reindex(columns=values.columns, fill_value=False).astype(float)
-                          for one in (values.idxmax(axis=1), pd.Series(MAILS[1], index=held_out.index)))  # fmt: skip
-        logged = held_out.assign(
-            action=held_out["segment"], reward=held_out[outcome] - cost * (held_out["segment"] != "No E-Mail")
-        )
-        best, mens = (value_of_policy(logged, policy, expected=pd.DataFrame(expected)) for policy in (chosen, always))
-        ahead = best.scores - mens.scores
-        parts.append((held_out.index, float(ahead.mean()), ahead - ahead.mean()))
-    return [*vars(pooled(parts)).values()]
-
-
-def promise(outcome: str, *, calibrated: bool) -> list[float]:
-    """Choose by raw effect less cost among two mails and none; divide the effect promised of them by the realised one.
-
-    The interval counts a customer's part in what is realised, and in the mean effect that the other half promises.
-    """
-    raw, cost, said, won, parts = hillstrom(), COSTS[outcome], [], [], []
-    for fitting, held_out in halves(raw):
-        learnt, folds = fits(fitting, outcome), 2 * REPEATS
-        effects = np.column_stack([fit.predict(held_out) for fit, _ in learnt.values()])
-        promised = np.column_stack(
-            [
-                fit.calibrated(one) if calibrated else one
-                for (fit, _), one in zip(learnt.values(), effects.T, strict=True)
-            ]
-        )
-        best = np.where(effects.max(axis=1) > cost, effects.argmax(axis=1), -1)
-        gained, told = np.zeros(len(held_out)), np.zeros(len(held_out))
-        for place, (mail, (fit, own)) in enumerate(learnt.items()):
-            in_test = held_out["segment"].isin([mail, "No E-Mail"]).to_numpy()
-            rows, mine = assigned(held_out, mail, outcome), best == place
-            arms = fit.learner.arms(fit.design.transform(rows))
-            found = pseudo_outcomes(
-                rows["outcome"].to_numpy(), rows["is_treated"].to_numpy(), rows["chance"].to_numpy(), *arms
-            )
-            gained[in_test] += found * mine[in_test] * len(held_out) / in_test.sum()
-            told += promised[:, place] * mine
-            parts.append(("said", own["customer_id"], mine.mean() * (fit.pseudo - fit.mean.value) / len(own) / folds))
-        said.append(told.mean())
-        won.append(gained.mean())
-        parts.append(("said", held_out["customer_id"], (told - told.mean()) / len(held_out) / folds))
-        parts.append(("won", held_out["customer_id"], (gained - gained.mean()) / len(held_out) / folds))
-    ratio = float(np.mean(said) / np.mean(won))
-    influence = (
-        pd.concat([pd.Series(part * (1 if kind == "said" else -ratio), index=ids) for kind, ids, part in parts])
-        .groupby(level=0)
-        .sum()
-    )
-    return [*vars(from_influence(ratio, influence / np.mean(won) * len(influence), influence.index)).values()]
-
-
 def company(seed: int, slope: float) -> pd.DataFrame:
-    """Draw a company's randomised contacts. Propensity: what is seen of who buys without a contact; half of it moves with the effect."""
+    """Draw a company's randomised contacts; its propensity is all that features say of who buys uncontacted."""
     generator = np.random.default_rng([5, seed, int(10 * slope)])
     seen, hidden = generator.normal(size=(ROWS, 12)), generator.normal(size=ROWS)
     moved = 0.6 * seen[:, 0] - 0.5 * seen[:, 1] + 0.5 * seen[:, 2] + 0.72 * (seen[:, 3] > 0.5) - 0.22
@@ -183,13 +40,8 @@ def company(seed: int, slope: float) -> pd.DataFrame:
     treated = generator.random(ROWS) < 0.5
     bought = generator.random(ROWS) < np.clip(0.2 + 0.08 * np.tanh(propensity + 0.7 * hidden) + treated * effect, 0, 1)
     rows = pd.DataFrame(seen, columns=[f"feature_{number}" for number in range(12)])
-    return rows.assign(
-        customer_id=np.arange(ROWS),
-        is_treated=treated,
-        chance=0.5,
-        outcome=bought.astype(float),
-        propensity=propensity - propensity.min(),
-    )
+    rows = rows.assign(customer_id=np.arange(ROWS), is_treated=treated, chance=0.5, outcome=bought.astype(float))
+    return rows.assign(propensity=propensity - propensity.min())
 
 
 def ask(slope: float, seed: int) -> list[float]:
@@ -200,7 +52,7 @@ def ask(slope: float, seed: int) -> list[float]:
 
 
 def redraw(seed: int, size: int = 2_000) -> list[float]:
-    """Log a policy that prefers one of three actions by a feature, value another one. => effective, covered: weighted, doubly robust"""
+    """Log one policy, value another. => effective, whether covered: weighted, doubly robust"""
     generator = np.random.default_rng(8)  # the customers stay, only the draws differ
     known, hidden = generator.normal(size=(2, size))
     actions = ["nothing", "mail", "call"]
