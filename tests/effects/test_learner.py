@@ -151,6 +151,7 @@ def test_too_few_rows_or_one_arm_give_no_effect(spoil, said):
     [
         (lambda rows: rows.drop(columns="chance"), "no column chance"),
         (lambda rows: rows.assign(chance=rows["chance"].where(rows["customer_id"] > 0, 0.0)), "1 of 1,000 rows"),
+        (lambda rows: rows.assign(chance=1.0), "leave out contacts that were not drawn"),
         (lambda rows: rows.assign(outcome=rows["outcome"] * 2), "an outcome of 0 or 1"),
         (lambda rows: rows.assign(outcome=rows["outcome"].where(rows["customer_id"] > 1)), "2 of 1,000 rows"),
         (lambda rows: rows.drop(columns="need"), "need"),

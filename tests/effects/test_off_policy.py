@@ -88,11 +88,11 @@ def test_what_the_log_never_did_has_no_value():
     ("logged", "new", "said"),
     [
         (log().drop(columns="reward"), always(0.5), "no column reward"),
-        (log(), always(0.5, 10), "1,000 decisions, 10 rows"),
-        (log(), always(0.5)[["nothing"]], "no column for 'mail'"),
-        (log().assign(chance=0.0), always(0.5), "1,000 logged chances are not above 0"),
-        (log(), always(0.5) * 2, "1,000 rows of the new policy do not add up to 1"),
-        (log().assign(reward=np.nan), always(0.5), "1,000 rewards are unknown"),
+        (log(), always(0.5, 10), "1 tables of another length"),
+        (log(), always(0.5)[["nothing"]], "logged actions without a column"),
+        (log().assign(chance=0.0), always(0.5), "1,000 logged chances that are not above 0"),
+        (log(), always(0.5) * 2, "1,000 rows of the new policy that do not add up to 1"),
+        (log().assign(reward=np.nan), always(0.5), "1,000 unknown rewards"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(logged, new, said):

@@ -26,20 +26,21 @@ def test_pseudo_outcomes_are_right_on_average_whatever_is_predicted():
     assert sums == pytest.approx(truth[:, 0] - truth[:, 1])
 
 
-def test_the_slope_is_that_of_a_regression_inside_each_fold():
-    """Oracle: least squares with an intercept for each fold."""
-    generator = np.random.default_rng(1)
-    raw, folds = generator.normal(size=300), np.arange(300) % 3
+def test_the_slope_is_that_of_a_weighted_regression_inside_each_fold():
+    """Oracle: least squares with an intercept for each fold, rows weighted by chance x (1 - chance)."""
+    generator = np.random.default_rng(2)
+    raw, folds, chance = generator.normal(size=300), np.arange(300) % 3, generator.uniform(0.1, 0.9, 300)
     pseudo = 0.4 * raw + folds + generator.normal(size=300)
+    root = np.sqrt(chance * (1 - chance))
     design = np.column_stack([raw, *(folds == fold for fold in range(3))])
-    oracle = np.linalg.lstsq(design, pseudo, rcond=None)[0][0]
-    found = slope_of(raw, pseudo, np.arange(300), folds)
+    oracle = np.linalg.lstsq(design * root[:, None], pseudo * root, rcond=None)[0][0]
+    found = slope_of(raw, pseudo, chance, np.arange(300), folds)
     assert found.value == pytest.approx(oracle)
     assert found.low < 0.4 < found.high
 
 
 def test_where_nothing_differs_there_is_no_slope():
-    found = slope_of(np.full(4, 0.2), np.array([1.0, 0, 1, 0]), np.arange(4), np.array([0, 0, 1, 1]))
+    found = slope_of(np.full(4, 0.2), np.array([1.0, 0, 1, 0]), np.full(4, 0.5), np.arange(4), np.array([0, 0, 1, 1]))
     assert (found.value, found.low, found.high) == (0.0, -np.inf, np.inf)
 
 

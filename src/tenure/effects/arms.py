@@ -26,7 +26,7 @@ APART = (6400.0, 1600.0, 400.0, 100.0, 25.0)
 NEWTON_STEPS, NEAR = 12, 1e-5
 CHUNK = 200_000  # rows at a time
 TREES, STEP = 80, 0.08
-BINS = {"max_bin": 63, "feature_pre_filter": False, "verbosity": -1}
+BINS = {"max_bin": 63, "feature_pre_filter": False, "verbosity": -1, "num_threads": 1}
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class ArmRows:
 
 @dataclass(frozen=True)
 class TiedArms:
-    """Two regressions, one per arm, whose coefficients are drawn towards each other: logistic of a share, linear of money.
+    """Two regressions, one per arm, whose coefficients are drawn towards each other.
 
-    ``treated, control``: the intercept, then a coefficient per regressor.
+    Logistic of a share, linear of money. ``treated, control``: the intercept, then a coefficient per regressor.
 
     Source: Kuenzel, Sekhon, Bickel, Yu (2019), the T-learner; Imai and Ratkovic (2013) on penalising differences apart.
     """
@@ -121,14 +121,14 @@ class LightTrees:
 
         parameters = BINS | {
             "objective": "binary" if unit == "share" else "regression", "learning_rate": STEP, "num_leaves": 8,
-            "max_depth": 4, "min_data_in_leaf": max(20, len(numbers) // 100), "lambda_l2": 20.0, "feature_fraction": 0.7,
-            "bagging_fraction": 0.7, "bagging_freq": 1, "seed": seed, "deterministic": True, "force_col_wise": True,
+            "max_depth": 4, "min_data_in_leaf": max(20, len(numbers) // 100), "lambda_l2": 20.0,
+            "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "seed": seed, "deterministic": True, "force_col_wise": True,
         }  # fmt: skip
         return cls(lgb.train(parameters, rows.binned.subset(numbers.tolist()), num_boost_round=TREES), unit)
 
     def arms(self, design: Matrix) -> tuple[Array, Array]:
         """Return the expected outcome of each row, treated and not."""
-        treated, control = (np.asarray(self.booster.predict(_with_arm(design, arm))) for arm in (1, 0))
+        treated, control = (np.asarray(self.booster.predict(_with_arm(design, arm), num_threads=1)) for arm in (1, 0))
         return treated, control
 
     def parts(self, design: Matrix) -> Array:

@@ -1,4 +1,4 @@
-"""Feature columns to the regressors of an effect model: standardised ranks, a mark where unknown, a column per level."""
+"""Feature columns to the regressors of an effect model: standardised ranks, marks of the unknown, levels."""
 
 from __future__ import annotations
 

@@ -41,11 +41,11 @@ def judge(
 ) -> Gate:
     """Compare contacting by predicted effect with what is simpler, each by a paired interval  =>  Gate.
 
-    rows: those that ``fit`` was fitted on, in the same order; ``propensity``, where there is none, is the outcome expected
-    of who is left alone. A contact is worth sign x effect x ``stake`` - ``cost``, each a number or one per row. The personal
-    policy contacts where that is above 0, of those the best share ``budget`` of all rows. It passes if it is worth more
-    than contacting nobody, everybody (within a budget, as many at random), by the mean effect where stakes differ, and
-    as many by propensity x stake: every interval must lie above 0.
+    rows: those that ``fit`` was fitted on, in the same order; ``propensity``, where there is none, is the outcome
+    expected of who is left alone. A contact is worth sign x effect x ``stake`` - ``cost``, each a number or one per row.
+    The personal policy contacts where that is above 0, of those the best share ``budget`` of all rows. It passes if it
+    is worth more than contacting nobody, everybody (within a budget, as many at random), by the mean effect where
+    stakes differ, and as many by propensity x stake: every interval must lie above 0.
 
     ``looks``: how often one action is asked about: the intervals are of 95 % for one look and share its error among
     several (Bonferroni).
@@ -97,4 +97,5 @@ def _sentence(slope: Estimate, table: pd.DataFrame, passes: bool, fewest: int) -
     if fewest < FEWEST_CONTACTED:
         return f"Customers differ ({found}), but the same is best for nearly all of them: the mean effect counts."
     unbeaten = ", ".join(table.loc[table["low"] <= 0, "against"])
-    return f"Customers differ ({found}), but choosing by effect is not proven better than contacting {unbeaten}: the mean effect counts."
+    better = f"choosing by effect is not proven better than contacting {unbeaten}"
+    return f"Customers differ ({found}), but {better}: the mean effect counts."

@@ -11,14 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tenure.core.errors import DataContractError, NotEnoughDataError
-from tenure.effects.arms import APART, ArmRows, Array, LightTrees, TiedArms, Unit
+from tenure.effects.arms import APART, ArmRows, Array, LightTrees, Numbers, TiedArms, Unit
 from tenure.effects.design import Design
 from tenure.effects.estimate import Estimate, mean_of
-from tenure.effects.slope import pseudo_outcomes, slope_of
+from tenure.effects.slope import centred, overlap, pseudo_outcomes, slope_of
 
 FOLDS = 4
 FEWEST = 200  # customers of each arm
-MOST_CHOOSING = 40_000  # rows on which a candidate is fitted to be chosen; the chosen one is fitted on all
+MOST_CHOOSING = 40_000  # rows a candidate is fitted on, and judged on, to be chosen; the chosen one is fitted on all
 Learner = TiedArms | LightTrees
 TREES = len(APART)  # the number of the last candidate
 
@@ -56,7 +56,7 @@ class EffectFit:
         return self.design.by_feature(self.learner.parts(self.design.transform(features))).set_index(features.index)
 
     def contrasts(self, features: pd.DataFrame, *, top: int = 3) -> pd.DataFrame:
-        """Name what sets each row's effect apart most: feature_1, part_1 (signed, the effect's unit), ..., same index."""
+        """Name what sets each row's effect apart most: feature_1, part_1 (signed, its unit), ..., same index."""
         parts = self.contributions(features)
         order = np.argsort(-parts.abs().to_numpy(), axis=1, kind="stable")[:, :top]
         strongest = np.take_along_axis(parts.to_numpy(), order, axis=1)
@@ -81,12 +81,8 @@ def fit_effect(rows: pd.DataFrame, features: Sequence[str], *, unit: Unit, seed:
     """
     _check(rows, features, unit)
     design = Design.fit(rows, features)
-    data = ArmRows(
-        design.transform(rows),
-        rows["outcome"].to_numpy(float),
-        rows["is_treated"].to_numpy(bool),
-        rows["chance"].to_numpy(float),
-    )
+    outcome, chance = (rows[name].to_numpy(float) for name in ("outcome", "chance"))
+    data = ArmRows(design.transform(rows), outcome, rows["is_treated"].to_numpy(bool), chance)
     folds = _folds(rows["customer_id"], seed)
     chosen, overall = _choose(data, folds, unit, seed)
     expected = np.empty((2, len(rows)))
@@ -94,11 +90,11 @@ def fit_effect(rows: pd.DataFrame, features: Sequence[str], *, unit: Unit, seed:
         learner = _fit(data, folds != fold, candidate, unit, seed)
         expected[:, folds == fold] = learner.arms(data.design[folds == fold])
     learner = _fit(data, folds >= 0, overall, unit, seed)
-    raw, pseudo = expected[0] - expected[1], _pseudo(data, expected, folds >= 0)
+    raw, pseudo = expected[0] - expected[1], _pseudo(data, expected, np.arange(len(rows)))
     treated, control = learner.arms(data.design)
     return EffectFit(
         "light trees" if overall == TREES else "tied regressions", learner, design, unit,
-        mean_of(pseudo, rows["customer_id"]), slope_of(raw, pseudo, rows["customer_id"], folds), raw, pseudo,
+        mean_of(pseudo, rows["customer_id"]), slope_of(raw, pseudo, chance, rows["customer_id"], folds), raw, pseudo,
         (expected[0], expected[1]), float((treated - control).mean()),
     )  # fmt: skip
 
@@ -111,13 +107,18 @@ def _fit(data: ArmRows, mine: NDArray[np.bool_], candidate: int, unit: Unit, see
 
 
 def _fit_all(data: ArmRows, mine: NDArray[np.bool_], unit: Unit, seed: int) -> list[Learner]:
-    """Fit every candidate, each regression from the one before it; evenly thinned rows do to choose among them."""
-    numbers = np.flatnonzero(mine)[:: max(1, -(-int(mine.sum()) // MOST_CHOOSING))]
-    found, tied = list[Learner](), None
+    """Fit every candidate, each regression from the one before it."""
+    numbers, found, tied = _thinned(mine), list[Learner](), None
     for apart in APART:
         tied = TiedArms.fit(data, numbers, unit, apart, tied)
         found.append(tied)
     return [*found, LightTrees.fit(data, numbers, unit, seed)]
+
+
+def _thinned(mine: NDArray[np.bool_]) -> Numbers:
+    """Take evenly spaced rows where there are more than choosing needs."""
+    numbers = np.flatnonzero(mine)
+    return numbers[:: max(1, -(-len(numbers) // MOST_CHOOSING))]
 
 
 def _choose(data: ArmRows, folds: NDArray[np.intp], unit: Unit, seed: int) -> tuple[list[int], int]:
@@ -125,29 +126,28 @@ def _choose(data: ArmRows, folds: NDArray[np.intp], unit: Unit, seed: int) -> tu
 
     A model fitted without two folds judges each of them for the other: nested, at half the fits.
     """
-    gained = np.zeros(
-        (FOLDS, TREES + 1, 2)
-    )  # for each fold and candidate: sum over rows, and its squares less the first tie's
-    counted = np.zeros(FOLDS)
+    # By fold and candidate: gains summed over rows, and the squares of what sets them apart from the trees'.
+    gained, counted = np.zeros((FOLDS, TREES + 1, 2)), np.zeros(FOLDS)
     for pair in combinations(range(FOLDS), 2):
         learners = _fit_all(data, ~np.isin(folds, pair), unit, seed)
         for fold, judge in (pair, pair[::-1]):
-            mine = folds == judge
+            mine = _thinned(folds == judge)
             gains = np.column_stack([_gain(data, np.stack(one.arms(data.design[mine])), mine) for one in learners])
             gained[fold, :, 0] += gains.sum(axis=0)
             gained[fold, :, 1] += ((gains - gains[:, [TREES]]) ** 2).sum(axis=0)
-            counted[fold] += mine.sum()
+            counted[fold] += len(mine)
     return [_best(gained[fold], counted[fold]) for fold in range(FOLDS)], _best(gained.sum(axis=0), counted.sum())
 
 
-def _gain(data: ArmRows, expected: Array, mine: NDArray[np.bool_]) -> Array:
+def _gain(data: ArmRows, expected: Array, mine: Numbers) -> Array:
     """Say by row how much nearer the predicted differences are to the pseudo-outcomes than none would be."""
     raw, pseudo = expected[0] - expected[1], _pseudo(data, expected, mine)
-    raw, pseudo = raw - raw.mean(), pseudo - pseudo.mean()
-    return np.asarray(pseudo * raw - raw**2 / 2)
+    chance, one = data.chance[mine], np.zeros(len(raw), dtype=np.intp)
+    raw, pseudo = centred(raw, chance, one), centred(pseudo, chance, one)
+    return overlap(chance) * (pseudo * raw - raw**2 / 2)
 
 
-def _pseudo(data: ArmRows, expected: Array, mine: NDArray[np.bool_]) -> Array:
+def _pseudo(data: ArmRows, expected: Array, mine: Numbers) -> Array:
     return pseudo_outcomes(data.outcome[mine], data.is_treated[mine], data.chance[mine], expected[0], expected[1])
 
 
@@ -169,19 +169,23 @@ def _check(rows: pd.DataFrame, features: Sequence[str], unit: Unit) -> None:
     missing = {"customer_id", "is_treated", "chance", "outcome", *features} - set(rows.columns)
     if missing:
         raise DataContractError(
-            f"Assigned contacts: no column {', '.join(sorted(missing))}. Expected one row per contact with customer_id, is_treated, chance, outcome and the features."
+            f"Assigned contacts: no column {', '.join(sorted(missing))}. Expected one row per contact: customer_id, "
+            "is_treated, chance, outcome and the features."
         )
-    bad = ~rows["chance"].between(0, 1, inclusive="right") | ~np.isfinite(rows["outcome"].astype(float))
+    bad = ~rows["chance"].between(0, 1, inclusive="neither") | ~np.isfinite(rows["outcome"].astype(float))
     if unit == "share":
         bad |= ~rows["outcome"].isin([0, 1])
     if bad.any():
         first = rows.loc[bad, ["customer_id", "chance", "outcome"]].iloc[0].to_dict()
         raise DataContractError(
-            f"Assigned contacts: {int(bad.sum()):,} of {len(rows):,} rows are unusable (first: {first}). Expected a chance above 0 and at most 1, and an outcome of {'0 or 1' if unit == 'share' else 'a finite amount'}."
+            f"Assigned contacts: {int(bad.sum()):,} of {len(rows):,} rows are unusable (first: {first}). Expected a "
+            "chance above 0 and below 1 (leave out contacts that were not drawn), and an outcome of "
+            f"{'0 or 1' if unit == 'share' else 'a finite amount'}."
         )
     arms = rows.groupby(rows["is_treated"].astype(bool))["customer_id"].nunique()
     counts = [int(arms.get(arm, 0)) for arm in (True, False)]
     if min(counts) < FEWEST or rows["outcome"].nunique() < 2:
         raise NotEnoughDataError(
-            f"Effect: {counts[0]:,} customers treated, {counts[1]:,} withheld, {rows['outcome'].nunique()} different outcomes. Expected at least {FEWEST} customers in each arm and an outcome that varies; keep exploring."
+            f"Effect: {counts[0]:,} customers treated, {counts[1]:,} withheld, {rows['outcome'].nunique()} different "
+            f"outcomes. Expected at least {FEWEST} customers in each arm and an outcome that varies; keep exploring."
         )

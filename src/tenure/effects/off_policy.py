@@ -53,14 +53,16 @@ def value_of_policy(logged: pd.DataFrame, new: pd.DataFrame, *, expected: pd.Dat
     effective = float(by_customer.sum() ** 2 / max((by_customer**2).sum(), 1e-300))
     if effective < FEWEST_EFFECTIVE:
         raise NotEnoughDataError(
-            f"Policy value: {len(logged):,} logged decisions are worth {effective:.0f} effective ones for this policy. Expected at "
-            f"least {FEWEST_EFFECTIVE}: the log rarely did what the policy would do. Log more decisions, explore more, or value a policy nearer to it."
+            f"Policy value: {len(logged):,} logged decisions are worth {effective:.0f} effective ones for this policy. "
+            f"Expected at least {FEWEST_EFFECTIVE}: the log rarely did what the policy would do. Log more decisions, "
+            "explore more, or value a policy nearer to it."
         )
     reach = mean_of(weights, customers, error=ALARM)
     if not reach.low <= 1 <= reach.high:
         raise NotEnoughDataError(
-            f"Policy value: the weights new/logged average {reach}, expected 1. The log never drew some of what the policy would do, or its chances "
-            "are not those it was drawn with. Leave out decisions that were not drawn, and value only what had a chance."
+            f"Policy value: the weights new/logged average {reach}, expected 1. The log never drew some of what the "
+            "policy would do, or its chances are not those it was drawn with. Leave out decisions that were not drawn, "
+            "and value only what had a chance."
         )
     weights, reward = weights / weights.mean(), logged["reward"].to_numpy(float)
     plain = _scores(weights, reward, np.zeros(len(rows)))
@@ -79,27 +81,21 @@ def _scores(weights: Array, errors: Array, direct: Array) -> Array:
 
 def _check(logged: pd.DataFrame, new: pd.DataFrame, expected: pd.DataFrame | None) -> np.ndarray:
     """Refuse tables from which no value follows; return the place of each logged action among the new policy's."""
-    problems = []
     missing = {"customer_id", "action", "chance", "reward"} - set(logged.columns)
     if missing:
-        raise DataContractError(
-            f"Policy value: the log has no column {', '.join(sorted(missing))}. Expected customer_id, action, chance, reward."
-        )
+        raise DataContractError(f"Policy value: the log has no column {', '.join(sorted(missing))}.")
     places = new.columns.get_indexer(pd.Index(logged["action"]))
-    if len(new) != len(logged) or (expected is not None and len(expected) != len(logged)):
-        problems.append(f"{len(logged):,} decisions, {len(new):,} rows of the new policy")
-    if (places < 0).any():
-        problems.append(f"the new policy has no column for {logged['action'][places < 0].iloc[0]!r}")
-    bad = ~logged["chance"].between(0, 1, inclusive="right")
-    if bad.any():
-        problems.append(
-            f"{int(bad.sum()):,} logged chances are not above 0 and at most 1 (first: {logged['chance'][bad].iloc[0]})"
-        )
-    off = (new < 0).any(axis=1) | ((new.sum(axis=1) - 1).abs() > 1e-6)
-    if off.any():
-        problems.append(f"{int(off.sum()):,} rows of the new policy do not add up to 1")
-    if logged["reward"].isna().any():
-        problems.append(f"{int(logged['reward'].isna().sum()):,} rewards are unknown")
+    lengths = {len(one) for one in (logged, new, expected) if one is not None}
+    counted = {
+        "tables of another length": len(lengths) - 1,
+        "logged actions without a column in the new policy": int((places < 0).sum()),
+        "logged chances that are not above 0 and at most 1": int((~logged["chance"].between(0, 1, "right")).sum()),
+        "rows of the new policy that do not add up to 1": int(
+            ((new < 0).any(axis=1) | ((new.sum(axis=1) - 1).abs() > 1e-6)).sum()
+        ),
+        "unknown rewards": int(logged["reward"].isna().sum()),
+    }
+    problems = [f"{count:,} {what}" for what, count in counted.items() if count]
     if problems:
         raise DataContractError(
             f"Policy value: {'; '.join(problems)}. Expected one row per decision in each table and a column per action."

@@ -15,7 +15,7 @@ PER = 1_000
 def qini_curve(ranking: ArrayLike, gains: ArrayLike, cost: ArrayLike = 1.0) -> pd.DataFrame:
     """Contact the highest first: a ranking, gains and costs per row  =>  one row per place, that of nobody first.
 
-    => contacted, spent (shares of all rows and of all costs), gain (per 1,000 rows), at_random (the same spent at random)
+    => contacted, spent (shares of all rows and costs), gain (per 1,000 rows), at_random (of the same spent at random)
 
     >>> qini_curve([2, 1], [3.0, 1.0])["gain"].tolist()
     [0.0, 1500.0, 2000.0]

@@ -28,18 +28,28 @@ def pseudo_outcomes(
     return found
 
 
-def slope_of(raw: Array, pseudo: Array, customers: ArrayLike, folds: NDArray[np.intp]) -> Estimate:
+def slope_of(raw: Array, pseudo: Array, chance: Array, customers: ArrayLike, folds: NDArray[np.intp]) -> Estimate:
     """Regress pseudo-outcomes on effects predicted out of fold, inside each fold: 0 = all alike, 1 = as predicted.
 
-    Across folds the two move against each other: what is high in one fold makes the others' models predict less.
+    Across folds the two move against each other: what is high in one fold makes the others' models predict less. A row
+    counts by chance x (1 - chance): whose arm was nearly certain says little, at a great weight.
 
     Source: Chernozhukov, Demirer, Duflo, Fernandez-Val (2018), the best linear predictor of an effect.
     """
-    count = np.bincount(folds)
-    apart = raw - (np.bincount(folds, raw) / count)[folds]
-    moved = pseudo - (np.bincount(folds, pseudo) / count)[folds]
-    power = float((apart**2).mean())
+    apart, moved, weight = centred(raw, chance, folds), centred(pseudo, chance, folds), overlap(chance)
+    power = float((weight * apart**2).mean())
     if power <= 1e-18:
         return Estimate(0.0, -np.inf, np.inf)
-    value = float((apart * moved).mean()) / power
-    return from_influence(value, apart * (moved - value * apart) / power, customers)
+    value = float((weight * apart * moved).mean()) / power
+    return from_influence(value, weight * apart * (moved - value * apart) / power, customers)
+
+
+def overlap(chance: Array) -> Array:
+    """Weigh rows by how much their arm was left to chance: 1 where it was even."""
+    return 4 * chance * (1 - chance)
+
+
+def centred(values: Array, chance: Array, folds: NDArray[np.intp]) -> Array:
+    """Take each fold's weighted mean from its rows."""
+    weight = overlap(chance)
+    return np.asarray(values - (np.bincount(folds, weight * values) / np.bincount(folds, weight))[folds])
