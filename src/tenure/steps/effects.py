@@ -22,6 +22,7 @@ from tenure.effects.model import EffectModel
 from tenure.effects.rows import with_features
 from tenure.measure.campaigns import Assignments, assignments
 from tenure.measure.outcomes import Outcome
+from tenure.measure.rows import PROPENSITY
 from tenure.models.fit_target import meaning_of
 from tenure.models.registry.registry import effect_name
 from tenure.models.verdict import Gate
@@ -93,6 +94,8 @@ def _of_action(
         assigned = own[["customer_id", "assigned_at", "is_treated"]].assign(
             chance=1 / own["weight"], outcome=own[outcome.name].astype(float)
         )
+        if (given := own.get(f"{PROPENSITY}{outcome.name}")) is not None and given.notna().any():
+            assigned["propensity"] = given
         table, features = with_features(session.snapshots, assigned)
         by_name = {column.name: column for column in session.snapshots.columns}
         about = {
