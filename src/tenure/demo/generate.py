@@ -25,6 +25,8 @@ CHUNK = 10_000
 # Customers arrive within this span whatever the length asked for, so that a longer history begins the same.
 ARRIVAL_DAYS = 700
 LAUNCH_DAYS = 60
+# How many days of a chunk's facts are held in memory.
+WRITTEN_DAYS = 180
 # After it newcomers keep the pace, so many days at a time.
 NEWCOMER_DAYS = 30
 
@@ -118,7 +120,7 @@ class Life:
     world: World
     people: People
     seed: list[int]
-    day: int = 0
+    day: int
 
     @classmethod
     def begin(cls, writer: FactWriter, world: World, cohort: Cohort, seed: list[int]) -> Life:
@@ -126,7 +128,9 @@ class Life:
         generator = np.random.default_rng([*seed, 0])
         ids, state = cohort.ids, begin(world, cohort.arrivals(world, generator), generator)
         record_people(writer, world, ids, state, generator)
-        return cls(world, People(ids, state, np.full(len(ids), "", dtype=object)), seed)
+        # Nothing happens before the first of the newcomers arrives.
+        day = 0 if cohort.has_launch else cohort.days.start
+        return cls(world, People(ids, state, np.full(len(ids), "", dtype=object)), seed, day)
 
     def live(self, writer: FactWriter, until: date, sent: pd.DataFrame | None = None) -> list[pd.DataFrame]:
         """Live to a day, writing the facts; return the hidden states of the firsts of the months passed.
@@ -138,6 +142,8 @@ class Life:
         while self.today < until:
             if self.today.day == 1:
                 kept.append(self.frame())
+            if self.day % WRITTEN_DAYS == 0:
+                writer.flush(datetime.combine(self.today, datetime.min.time()))
             # Each day has generators of its own: a longer history begins with the same days.
             campaign(writer, world, people, self.day, self._chances(3))
             if self.day in mail:

@@ -41,7 +41,7 @@ class World:
     need_sigma: float = 0.45  # spread of log cups a day between customers
     need_noise: float = 0.008  # daily step of log need
     # Leaving
-    cancel_log_rate: float = -6.3  # daily request to cancel at satisfaction 0, price sensitivity 0
+    cancel_log_rate: float = -6.2  # daily request to cancel at satisfaction 0, price sensitivity 0
     cancel_satisfaction: float = -1.35
     cancel_price: float = 0.2
     cancel_underuse: float = 1.1  # per share of the allowance left unused
@@ -77,7 +77,7 @@ class World:
     discount_price: float = 1.5  # how much the price sensitive look for discounts
     ticket_log_rate: float = -5.6
     ticket_satisfaction: float = -0.5
-    open_reads: float = 0.9  # how much more the readers open
+    open_reads: float = 0.5  # how much more the readers open
     campaign_days: int = 45  # a campaign every so many days: win_back by e-mail, with arms drawn
     asked_share: float = 0.2  # of the customers, in each campaign
     treated_share: float = 0.7
@@ -118,10 +118,10 @@ AGE_BANDS = ("18-29", "30-44", "45-59", "60+")
 TOPICS = ("delivery", "machine", "billing", "taste")
 # Category: share of the lines, price of the smallest of five sizes in EUR, by how much the next is dearer, most pieces.
 CATEGORIES = {
-    "beans": (0.48, 14.0, 4.0, 2),
-    "capsules": (0.44, 18.0, 3.0, 2),
-    "machines": (0.01, 129.0, 60.0, 1),
-    "accessories": (0.07, 12.0, 6.0, 1),
+    "beans": (0.5, 14.0, 4.0, 2),
+    "capsules": (0.456, 18.0, 3.0, 2),
+    "machines": (0.004, 129.0, 60.0, 1),
+    "accessories": (0.04, 12.0, 6.0, 1),
 }
 BRANDS = {"Alba": 0.8, "Nero": 1.0, "Terra": 1.3}  # the price of a brand, against the middle one
 PRODUCTS = tuple(
