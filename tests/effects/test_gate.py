@@ -87,7 +87,7 @@ def test_an_action_that_lowers_what_it_should_lower_is_worth_its_stake(differing
 
 def test_asking_often_asks_for_more(differing):
     rows, fit = differing
-    once, monthly = (judge(fit, rows, cost=0.05, looks=looks).table["low"] for looks in (1, 12))
+    once, monthly = (judge(fit, rows, cost=0.05, error=error).table["low"] for error in (0.05, 0.05 / 12))
     assert (monthly < once).all()
 
 
