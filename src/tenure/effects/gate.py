@@ -90,6 +90,8 @@ def _top(ranking: Array, count: int) -> Array:
 
 def _sentence(slope: Estimate, table: pd.DataFrame, passes: bool, fewest: int) -> str:
     found = f"slope {slope.value:.2f}, {slope.low:.2f} to {slope.high:.2f}"
+    if not np.isfinite(slope.low):
+        found = "nothing known sets them apart"
     if passes:
         return f"Customers differ ({found}): choosing by effect pays more than anything simpler."
     if slope.low <= 0:
