@@ -122,7 +122,8 @@ class LightTrees:
         parameters = BINS | {
             "objective": "binary" if unit == "share" else "regression", "learning_rate": STEP, "num_leaves": 8,
             "max_depth": 4, "min_data_in_leaf": max(20, len(numbers) // 100), "lambda_l2": 20.0,
-            "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "seed": seed, "deterministic": True, "force_col_wise": True,
+            "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "seed": seed,
+            "deterministic": True, "force_col_wise": True,
         }  # fmt: skip
         return cls(lgb.train(parameters, rows.binned.subset(numbers.tolist()), num_boost_round=TREES), unit)
 
