@@ -32,8 +32,10 @@ def act(world: World, state: State, action: str, channel: str, at: Array) -> Non
         silent = chance_of_silence(world, met)
         hazard = -np.log1p(-np.clip(push, -MOST * (1 - silent), MOST * silent) / silent)
         state.push[at] += hazard
-        state.owed[at] += cause.pulled * np.maximum(hazard, 0)
-        state.owed_wait[at] = STATED_DAYS
+        # A further contact does not put off what is owed already: the debts fall due together, in between.
+        owed, pulled = state.owed[at], cause.pulled * np.maximum(hazard, 0)
+        due = (owed * state.owed_wait[at] + pulled * STATED_DAYS) / np.maximum(owed + pulled, 1e-9)
+        state.owed[at], state.owed_wait[at] = owed + pulled, np.rint(due)
     else:
         lever = {"stay": state.calm, "more": state.tempted, "pay": state.helped}[cause.lever]
         lever[at] += push
