@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from tenure.customers.value_models.likelihood import fit_positive, fitted
+from tenure.customers.value_models.likelihood import fit_positive
 
 STARTS = ((2.0, 3.0, 15.0), (6.0, 4.0, 15.0), (1.0, 2.0, 50.0))
 
@@ -35,11 +35,6 @@ class GammaGamma:
         ------
         NotEnoughDataError : no maximum was found.
         """
-        found: GammaGamma = fitted(cls._fit, purchases.astype(float).tobytes(), means.astype(float).tobytes())
-        return found
-
-    @classmethod
-    def _fit(cls, purchases: np.ndarray, means: np.ndarray) -> GammaGamma:
         # Amounts in units of a typical one, so that yen and pounds start alike.
         scale = float(np.median(means)) / 30 if len(means) else 1.0
 
