@@ -205,17 +205,6 @@ def test_every_version_has_a_card_that_says_what_it_is_for_and_what_not(company)
     assert json.loads((result.folder / "run.json").read_text())["alarms"] == []
 
 
-def test_scoring_one_target_keeps_the_columns_and_lists_of_the_others(company):
-    workspace, result = company
-    before = pd.read_parquet(result.folder / "scored_customers.parquet")
-    as_of = result.run_json["as_of"]
-    score_flow("demo", as_of=as_of, targets=["lapse"], workspace=str(workspace.root))
-    after = pd.read_parquet(result.folder / "scored_customers.parquet")
-    assert list(after.columns) == list(before.columns)
-    assert after["churn_propensity"].count() == before["churn_propensity"].count() > 0
-    assert (result.folder / "churn.csv").is_file() and (result.folder / "upsell.csv").is_file()
-
-
 def test_an_unknown_parameter_is_refused_before_a_kernel_starts():
     with pytest.raises(UsageError, match="Did you mean 'target'"):
         complete("03_train", {"targt": "churn"})
