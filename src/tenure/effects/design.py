@@ -71,7 +71,8 @@ class Design:
             for draft in drafts:
                 raw = draft.of(values)
                 # Features of one table are unknown together: one mark serves them all.
-                if raw.std() ** 2 > LEAST_SHARE * (1 - LEAST_SHARE) / 2:
+                # A count that is 0 for nearly all moves between ranks half as far as a mark does.
+                if raw.std() ** 2 > LEAST_SHARE / (5 if draft.kind == "rank" else 1.1):
                     ready = Regressor(index, draft.kind, draft.knots, draft.level, float(raw.mean()), float(raw.std()))
                     found.setdefault(raw.tobytes(), ready)
         return cls(encoding, tuple(found.values()))
