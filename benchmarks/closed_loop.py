@@ -82,7 +82,10 @@ def lived(
             yield {"contacts": certain, "customers": customers, "seed": seed, **judged(each, company, world, ceiling)}
             left = [one for one in left if one > certain]
         drawn.append((each.session.as_of, len(each.sent)))
-        print(f"  {time.process_time():.0f} CPU s {each.session.as_of}: {len(each.sent):,} sent, {certain:,} certain", flush=True)
+        print(
+            f"  {time.process_time():.0f} CPU s {each.session.as_of}: {len(each.sent):,} sent, {certain:,} certain",
+            flush=True,
+        )
         if not left:
             return
         coming = sum(count for day, count in drawn if day + timedelta(days=HORIZON) <= next_month(each.session.as_of))

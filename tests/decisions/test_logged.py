@@ -2,8 +2,10 @@
 
 from datetime import date
 
+import pytest
 from small import CHANNEL, SAVE, Small
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.decisions.logged import logged_draws
 from tenure.effects.off_policy import value_of_policy
 
@@ -26,7 +28,12 @@ def test_a_wave_gives_each_open_action_and_nothing_the_same_chance(tmp_path):
     assert set(counts.index) == {"nothing", "save", "call"} and counts.min() > 15
     assert set(rows[:100]["action"]) == {"nothing", "save"}
     nothing = is_open[["save", "call"]].assign(nothing=1.0, save=0.0, call=0.0)
-    assert 100 < value_of_policy(rows.assign(reward=1.0), nothing).effective <= 200
+    with pytest.raises(NotEnoughDataError, match="Expected at least 100"):  # about 85 of the 200 got nothing
+        value_of_policy(rows.assign(reward=1.0), nothing)
+    drawn = nothing.assign(nothing=0.4, save=0.35, call=0.25).where(
+        is_open["call"], nothing.assign(nothing=0.5, save=0.5)
+    )
+    assert value_of_policy(rows.assign(reward=1.0), drawn).weighted.value == 1.0
 
 
 def test_days_to_come_are_not_read(tmp_path):

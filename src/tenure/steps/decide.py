@@ -19,7 +19,7 @@ from tenure.decisions.action import Policy
 from tenure.decisions.candidates import Asked, lists_of
 from tenure.decisions.day import Deciding, decide_moment
 from tenure.decisions.delivery import deliver
-from tenure.decisions.document import check_when, read_policy
+from tenure.decisions.document import check_when, of_scored, read_policy
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.ledger import decision_files, read_decisions, read_made
 from tenure.measure.difference import detectable
@@ -29,6 +29,7 @@ from tenure.snapshots.engines.facts_at import facts_at
 from tenure.steps.opening import Session, writes
 from tenure.steps.personal import effect_versions, personal_effects
 from tenure.steps.results import DECISION_PROBLEMS, SCORED, is_quick
+from tenure.steps.score import scored_in
 
 MOST_CONTAMINATED = 0.01
 # For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
@@ -95,7 +96,8 @@ def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
     if since_last or not stands:
         deciding = replace(deciding, personal=personal_effects(session, policy, versions))
         with _asked(session) as asked:
-            check_when(policy, asked.columns, session.source.where)
+            deciding = replace(deciding, policy=of_scored(policy, asked.columns, session.snapshots.targets))
+            check_when(deciding.policy, asked.columns, session.source.where)
             decide_moment(deciding, asked, since_last=since_last)
     return write_day(session, policy)
 
@@ -120,7 +122,8 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
     with _asked(session) as asked:
         exceptions = find_exceptions(asked.facts)
-        audiences = lists_of(policy, asked)
+        scored = of_scored(policy, asked.columns, session.snapshots.targets)
+        audiences = lists_of(scored, asked)
     day = DecisionDay(policy, decisions, made, exceptions, [*_problems(session, policy, made, decisions)])
     if kind == MANUAL:  # a draft: nothing leaves the house
         return day
@@ -217,6 +220,13 @@ def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisio
             "count as contacts; expected the decision_id of a file in actions/.",
             "unknown_decisions",
         )  # fmt: skip
+    for name, own in policy.actions.items():
+        if own.moves and own.moves in session.snapshots.targets and own.moves not in scored_in(session.output):
+            yield Problem(
+                "warning", name,
+                f"moves {own.moves}, which was not scored as of this day: it is open to nobody. Train and score it.",
+                "not_scored",
+            )  # fmt: skip
     for action, table in made["lacking"].items():
         yield Problem(
             "warning", action,
