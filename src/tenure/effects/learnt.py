@@ -20,6 +20,8 @@ from tenure.models.model import FeatureMeaning
 from tenure.models.verdict import Gate
 
 GROUPS, DRIVERS, MOST_EXPLAINED = 5, 6, 20_000
+# Of each interval of the gate. Every one must lie above 0, so a false opening has at most half of this chance.
+ERROR = 0.1
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def learn(
     }  # fmt: skip
     try:
         fit = fit_effect(rows, [meaning.name for meaning in meanings], unit=about["unit"])
-        judged = judge(fit, rows, cost=cost, sign=sign, budget=budget)
+        judged = judge(fit, rows, cost=cost, sign=sign, budget=budget, error=ERROR)
     except NotEnoughDataError as error:
         return Learnt(**about, reason=str(error))
     return Learnt(

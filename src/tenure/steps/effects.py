@@ -88,7 +88,8 @@ def _of_action(
     for outcome in found.outcomes:
         if moved and outcome.name not in moved:
             continue
-        own = rows[rows[outcome.name].notna()] if outcome.name in rows else rows.iloc[:0]
+        # Who could not but get it, or not get it, tells nothing.
+        own = rows[rows[outcome.name].notna() & (rows["weight"] > 1)] if outcome.name in rows else rows.iloc[:0]
         if not action or own.empty:
             continue
         assigned = own[["customer_id", "assigned_at", "is_treated"]].assign(
