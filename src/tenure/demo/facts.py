@@ -129,6 +129,9 @@ def record_day(
         "support_tickets", ids[at], day + 2, seconds, ticket_id=tickets, topic=topic, severity=severity, event="resolved"
     )  # fmt: skip
     _orders(writer, world, ids, state, day, marks, generator)
+    reads = 1 / (1 + np.exp(-world.click_odds - world.click_reads * state.reads))
+    at = np.flatnonzero(marks["open"] & (generator.random(len(ids)) < reads))
+    writer.add("engagement", ids[at], day, _daytime(generator, len(at)), channel="email", kind="click")
 
 
 def _daytime(generator: np.random.Generator, n: int) -> Array:

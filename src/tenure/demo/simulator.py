@@ -54,11 +54,7 @@ def _feelings(world: World, state: State, here: Array, generator: np.random.Gene
         "drinks": live,
         "login": live
         & (generator.random(n) < _sigmoid(world.login_odds + world.login_satisfaction * state.satisfaction)),
-        "open": here
-        & (
-            generator.random(n)
-            < _sigmoid(world.open_odds + world.open_satisfaction * state.satisfaction + world.open_reads * state.reads)
-        ),
+        "open": here & (generator.random(n) < _sigmoid(world.open_odds + world.open_satisfaction * state.satisfaction)),
     }
 
 

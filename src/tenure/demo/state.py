@@ -38,7 +38,7 @@ class State:
     second_to_renewal: Array  # days
     # Of contacts and those who are contacted; temper, all that never shows, is hidden, too.
     temper: Array
-    reads: Array  # opens e-mails more than satisfaction says
+    reads: Array  # e-mails: clicks in what is opened
     trouble: Array  # tickets, forgotten slowly
     tired: Array  # contacts, forgotten slowly
     push: Array  # orders still to come of contacts; below 0, to be missing

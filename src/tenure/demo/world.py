@@ -77,7 +77,8 @@ class World:
     discount_price: float = 1.5  # how much the price sensitive look for discounts
     ticket_log_rate: float = -5.6
     ticket_satisfaction: float = -0.5
-    open_reads: float = 0.5  # how much more the readers open
+    click_odds: float = -1.5  # of who opens an e-mail
+    click_reads: float = 1.2  # how much more the readers click
     campaign_days: int = 45  # a campaign every so many days: win_back by e-mail, with arms drawn
     asked_share: float = 0.2  # of the customers, in each campaign
     treated_share: float = 0.7
