@@ -35,7 +35,9 @@ def test_where_customers_differ_their_own_effects_are_registered_and_used(differ
     personal = personal_effects(session, policy, effect_versions(session, policy))["mail"]
     by_taste = personal.groupby(truth["likes_tea"].reindex(personal.index))["effect"].mean()
     # Planted, on the chance to lapse: -.05 - .25 of who likes tea, -.05 + .25 of the others.
-    assert by_taste[True] == pytest.approx(-0.30, abs=0.12) and by_taste[False] == pytest.approx(0.20, abs=0.12)
+    assert by_taste[False] - by_taste[True] > 0.3 and by_taste[True] < -0.2
+    fifths = effects.learnt[0].groups["promised"]
+    assert fifths.iloc[0] == pytest.approx(-0.30, abs=0.08) and fifths.iloc[-1] == pytest.approx(0.20, abs=0.08)
     told = personal.loc[truth.index[truth["likes_tea"]].intersection(personal.index), "helps"].dropna()
     assert told.str.contains("taste is tea").mean() > 0.9
 
