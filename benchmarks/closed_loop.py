@@ -71,7 +71,7 @@ def lived(
     seed: int, slope: float, most: int, root: Path, ceiling: dict[str, EffectModel]
 ) -> Iterator[dict[str, object]]:
     """Live a world until it has ``most`` randomised contacts; => what is reached at each threshold."""
-    customers, world = SIZES[seed % len(SIZES)], World(effect_slope=slope)
+    customers, world = SIZES[seed % len(SIZES)], World(effect_slope=slope, asked_share=0.0, sized_campaign=0)
     waves = int(np.ceil(most / (0.45 * customers))) + 2
     company, days = founded(root, customers, seed, world, waves)
     left, drawn = [one for one in THRESHOLDS if one <= most], []
@@ -175,7 +175,7 @@ def _by_models(session: object, models: dict[str, EffectModel], customers: pd.In
 def learnt_ceiling(root: Path, contacts: int, slope: float) -> dict[str, EffectModel]:
     """Learn each action's effect from very many randomised contacts of a larger company of the same world."""
     customers = 50_000
-    world = World(effect_slope=slope)
+    world = World(effect_slope=slope, asked_share=0.0, sized_campaign=0)
     waves = int(np.ceil(contacts / (0.45 * customers)))
     company, days = founded(root, customers, 999, world, waves)
     last = days[waves + 1]
@@ -228,7 +228,7 @@ def report(found: pd.DataFrame, ceiling: int) -> str:
     lines = []
     for least, own in found.groupby("at least"):
         gain = own["policy"] - own["single"]
-        share = gain.sum() / (own["ceiling"] - own["single"]).sum()
+        share = gain.sum() / (own["ceiling" if ceiling else "truth"] - own["single"]).sum()
         lines.append(
             (
                 f"{least:,}", str(len(own)), f"{100 * own['single'].mean():.2f}", f"{100 * own['policy'].mean():.2f}",
@@ -239,7 +239,7 @@ def report(found: pd.DataFrame, ceiling: int) -> str:
         )  # fmt: skip
     head = (
         "Randomised contacts", "Worlds", "Best single", "Chosen", "By propensity", f"Ceiling ({ceiling:,} rows)", "Truth's choice",
-        "Share of the ceiling", "Promised ÷ came", "Sleeping dogs contacted ÷ all", "Own effects used",
+        "Share of the ceiling" if ceiling else "Share of the truth's choice", "Promised ÷ came", "Sleeping dogs contacted ÷ all", "Own effects used",
     )  # fmt: skip
     said = (
         "Orders won per 100 customers asked (lapse at 30 days), by paired rollouts of every customer and action; share: "

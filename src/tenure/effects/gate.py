@@ -94,6 +94,8 @@ def _sentence(slope: Estimate, table: pd.DataFrame, passes: bool, fewest: int) -
         found = "nothing known sets them apart"
     if passes:
         return f"Customers differ ({found}): choosing by effect pays more than anything simpler."
+    if slope.low <= 0 and not slope.high < 1:  # as far from nothing as from all that was predicted
+        return f"Whether customers differ cannot be told ({found}): the mean effect counts for all."
     if slope.low <= 0:
         return f"Customers do not differ ({found}): the mean effect counts for all."
     if fewest < FEWEST_CONTACTED:
