@@ -71,7 +71,7 @@ def lived(
     seed: int, slope: float, most: int, root: Path, ceiling: dict[str, EffectModel]
 ) -> Iterator[dict[str, object]]:
     """Live a world until it has ``most`` randomised contacts; => what is reached at each threshold."""
-    customers, world = SIZES[seed % len(SIZES)], World(effect_slope=slope, asked_share=0.0, sized_campaign=0)
+    customers, world = SIZES[seed % len(SIZES)], World(effect_slope=slope)
     waves = int(np.ceil(most / (0.45 * customers))) + 2
     company, days = founded(root, customers, seed, world, waves)
     left, drawn = [one for one in THRESHOLDS if one <= most], []
@@ -175,7 +175,7 @@ def _by_models(session: object, models: dict[str, EffectModel], customers: pd.In
 def learnt_ceiling(root: Path, contacts: int, slope: float) -> dict[str, EffectModel]:
     """Learn each action's effect from very many randomised contacts of a larger company of the same world."""
     customers = 50_000
-    world = World(effect_slope=slope, asked_share=0.0, sized_campaign=0)
+    world = World(effect_slope=slope)
     waves = int(np.ceil(contacts / (0.45 * customers)))
     company, days = founded(root, customers, 999, world, waves)
     last = days[waves + 1]

@@ -96,11 +96,9 @@ def _moving(assigned: pd.DataFrame, moves: Mapping[str, str]) -> pd.DataFrame:
     return assigned.assign(moves=assigned["moves"].fillna(own))
 
 
-def measure_campaigns(
-    snapshots: Snapshots, decided: pd.DataFrame | None = None, moves: Mapping[str, str] = NOTHING_MOVED
-) -> Measured:
-    """Measure every campaign of a source, as known at the as-of; arguments as of ``assignments``."""
-    found = assignments(snapshots, decided, moves)
+def measure_campaigns(snapshots: Snapshots, decided: pd.DataFrame | None = None) -> Measured:
+    """Measure every campaign of a source, as known at the as-of; ``decided``: Tenure's own assignments."""
+    found = assignments(snapshots, decided)
     good, asked, rate = found.comparable, found.outcomes, snapshots.staged.source.margin_rate
     rows = [row for level in _levels(found) for row in _effects(*level, asked, rate)]
     pooled = pd.concat(good) if good else found.table.iloc[:0].assign(is_treated=False, weight=1.0)

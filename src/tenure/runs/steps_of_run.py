@@ -78,7 +78,7 @@ def measuring_step(session: Session) -> Step:
 
 def effects_step(session: Session) -> Step:
     return Step(
-        "11_effects", "11_effects", ("effects.*",), after=("01_ingest",),
+        "11_effects", "11_effects", ("effects.*",), after=("01_ingest", "10_measure"),
         state=lambda: ledger_state(session) + decided_state(session, earlier=True),
     )  # fmt: skip
 

@@ -15,8 +15,9 @@ from tenure.audit.replay import replay
 from tenure.core.stored import write_stored
 from tenure.core.time_windows import parse_date
 from tenure.decisions.action import Policy
+from tenure.decisions.assigned import assigned_by_decisions
 from tenure.decisions.document import read_policy
-from tenure.decisions.measured import SIGN
+from tenure.decisions.measured import SIGN, on_labels, read_effects, write_effects
 from tenure.effects.learnt import Learnt, learn
 from tenure.effects.model import EffectModel
 from tenure.effects.rows import with_features
@@ -26,7 +27,7 @@ from tenure.measure.rows import PROPENSITY
 from tenure.models.fit_target import meaning_of
 from tenure.models.registry.registry import effect_name
 from tenure.models.verdict import Gate
-from tenure.steps.measure import assigned_now
+from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session, writes
 from tenure.steps.policies import policy_values
 from tenure.steps.report import write_index
@@ -58,7 +59,7 @@ def effects_run(session: Session) -> Effects:
     from tenure.reporting.pages import write_page
 
     policy = read_policy(session.source) if session.source.actions else None
-    found = assignments(*assigned_now(session, policy))
+    found = _assigned(session, policy)
     learnt = [
         one for action, rows in found.by_action().items() for one in _of_action(session, policy, action, rows, found)
     ]
@@ -69,6 +70,7 @@ def effects_run(session: Session) -> Effects:
         if _is_acted_on(policy, one)
     }
     effects = Effects(learnt, gates, versions, policy_values(session))
+    _keep_means(session, [one for one in learnt if _is_acted_on(policy, one)])
     page = effects_page(effects, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "effects.html", page)
     said = [
@@ -78,6 +80,30 @@ def effects_run(session: Session) -> Effects:
     write_stored(session.output / EFFECTS_JSON, {"effects": said}, EFFECTS_FORMAT)
     write_index(session)
     return effects
+
+
+def _assigned(session: Session, policy: Policy | None) -> Assignments:
+    """Find who was assigned what, Tenure's own decisions among them; an old campaign of an action moves its target."""
+    decided = assigned_by_decisions(session.workspace, session.source.name, kind_lived(session), session.as_of)
+    moves = {action.name: action.moves for action in policy.actions.values() if action.moves} if policy else {}
+    return assignments(session.snapshots, decided if len(decided) else None, moves)
+
+
+def _keep_means(session: Session, learnt: Sequence[Learnt]) -> None:
+    """Keep the mean effects of old campaigns' actions for deciding; of its own decisions 10_measure kept them."""
+    kept = read_effects(session.workspace, session.source.name, session.as_of)
+    known = {*on_labels(kept)["action"]}
+    means = [
+        {
+            "action": one.action, "moves": one.outcome, "outcome": one.outcome, "unit": one.unit, "horizon_days": one.horizon_days,
+            "effect": one.fit.mean.value, "low": one.fit.mean.low, "high": one.fit.mean.high, "treated": one.treated,
+            "control": one.rows - one.treated, "customers": one.rows, "is_anytime": False,
+        }
+        for one in learnt
+        if one.fit and one.action not in known
+    ]  # fmt: skip
+    if means:
+        write_effects(session.workspace, session.source.name, session.as_of, pd.concat([kept, pd.DataFrame(means)]))
 
 
 def _of_action(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from tenure.core.stored import write_stored
-from tenure.decisions.action import Policy
 from tenure.decisions.assigned import assigned_by_decisions
-from tenure.decisions.document import read_policy
 from tenure.decisions.measured import write_effects
 from tenure.measure.campaigns import Measured, measure_campaigns
 from tenure.measure.words import results
-from tenure.snapshots.build import Snapshots
 from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session, writes
 from tenure.steps.report import write_index
@@ -28,8 +25,8 @@ def measure_run(session: Session) -> Measured:
     from tenure.reporting.pages import write_page
 
     source = session.source
-    policy = read_policy(source) if source.actions else None
-    measured = measure_campaigns(*assigned_now(session, policy))
+    decided = assigned_by_decisions(session.workspace, source.name, kind_lived(session), session.as_of)
+    measured = measure_campaigns(session.snapshots, decided if len(decided) else None)
     page = campaigns_page(measured, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "campaigns.html", page)
     said = results(measured, source.currency)
@@ -37,13 +34,6 @@ def measure_run(session: Session) -> Measured:
     write_effects(session.workspace, source.name, session.as_of, _of_actions(measured))
     write_index(session)
     return measured
-
-
-def assigned_now(session: Session, policy: Policy | None) -> tuple[Snapshots, pd.DataFrame | None, dict[str, str]]:
-    """Give what ``assignments`` asks: Tenure's own decisions by the as-of, and the target that each action moves."""
-    decided = assigned_by_decisions(session.workspace, session.source.name, kind_lived(session), session.as_of)
-    moves = {action.name: action.moves for action in policy.actions.values() if action.moves} if policy else {}
-    return session.snapshots, decided if len(decided) else None, moves
 
 
 def _of_actions(measured: Measured) -> pd.DataFrame:
