@@ -69,7 +69,6 @@ def deliver(company: dict[str, pd.DataFrame], raw: Path, today: date) -> None:
         facts.to_parquet(raw / f"{name}.parquet", index=False)
     if today >= MAPPED:
         bundled = (files("tenure.sources") / "bundled" / "demo.toml").read_text(encoding="utf-8")
-        bundled = bundled.replace('[order_lines]\nfrom = "order_lines*.parquet"\n', "")
         (raw / "source.toml").write_text(bundled + MAPPING, encoding="utf-8")
 
 

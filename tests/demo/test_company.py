@@ -7,6 +7,7 @@ import pytest
 
 from tenure.core.workspace import Workspace
 from tenure.demo import Company, generate_demo
+from tenure.demo.company import TABLES
 from tenure.demo.world import World
 from tenure.sources.ingest import stage_source
 from tenure.sources.source import read_source
@@ -62,6 +63,7 @@ def test_what_is_sent_comes_back_as_contacts_by_decision_and_what_is_withheld_do
     sent.loc[sent.index[::2], "assigned"] = "control"
     treated = set(sent.loc[sent["assigned"] == "treated", "decision_id"])
     company.live(date(2024, 8, 1), sent)
+    (workspace.raw("demo") / "source.toml").write_text(f'currency = "EUR"\n{TABLES}', encoding="utf-8")
     staged = stage_source(workspace, read_source(workspace, "demo"))
     assert sum(table.rejected for table in staged.tables.values()) == 0
     contacts = pd.read_parquet(staged.path("contacts"))

@@ -17,12 +17,25 @@ from tenure.demo.world import PRODUCTS, World
 SENT = ("customer_id", "action", "channel", "sent_on", "decision_id", "assigned")
 
 
+# The tables of a source.toml that reads every delivery.
+TABLES = "".join(
+    f'\n[{table}]\nfrom = "{table}*.parquet"\n{further}'
+    for table, further in {
+        "customers": 'customer_id = "customer_id"\noccurred_at = "occurred_at"\n'
+        'attributes = { region = "region", acquisition_channel = "acquisition_channel", age_band = "age_band" }\n'
+        'consent = { email = "consent_email", phone = "consent_phone" }\n',
+        **dict.fromkeys(("subscription_events", "payments", "usage", "engagement", "order_lines", "products"), ""),
+        **dict.fromkeys(("contacts", "support_tickets", "loyalty", "declared"), ""),
+    }.items()
+)
+
+
 @dataclass
 class Company:
     """Raw files, and in memory the hidden state of everybody who has arrived or will soon. ``today`` is not lived yet.
 
     Each delivery is a file more of each table, ``order_lines-2026-01-08.parquet`` beside ``order_lines.parquet``, so a
-    source maps ``from = "order_lines*.parquet"``; the bundled ``demo.toml`` does.
+    source maps them as ``TABLES`` says.
     """
 
     world: World
