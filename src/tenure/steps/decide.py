@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from tenure.core.errors import UsageError
 from tenure.core.plugins import plugins
@@ -29,7 +30,6 @@ from tenure.snapshots.engines.facts_at import facts_at
 from tenure.steps.opening import Session, writes
 from tenure.steps.personal import effect_versions, personal_effects
 from tenure.steps.results import DECISION_PROBLEMS, SCORED, is_quick
-from tenure.steps.score import scored_in
 
 MOST_CONTAMINATED = 0.01
 # For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
@@ -220,8 +220,9 @@ def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisio
             "count as contacts; expected the decision_id of a file in actions/.",
             "unknown_decisions",
         )  # fmt: skip
+    scored = pq.read_schema(session.output / SCORED).names
     for name, own in policy.actions.items():
-        if own.moves and own.moves in session.snapshots.targets and own.moves not in scored_in(session.output):
+        if own.moves in session.snapshots.targets and f"{own.moves}_propensity" not in scored:
             yield Problem(
                 "warning", name,
                 f"moves {own.moves}, which was not scored as of this day: it is open to nobody. Train and score it.",
