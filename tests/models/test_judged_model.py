@@ -203,11 +203,11 @@ def test_nobody_is_scored_by_a_damaged_champion(tmp_path, monkeypatch):
 
 def test_training_the_same_again_mends_a_damaged_version(workspace, folder):
     registry = Registry(workspace)
-    assert registry._same_content(NAME, MODEL.fingerprint).version == "1"
+    assert registry._same_content(NAME, MODEL).version == "1"
     shift(folder)
-    assert registry._same_content(NAME, MODEL.fingerprint) is None
+    assert registry._same_content(NAME, MODEL) is None
     register(workspace, MODEL)
-    assert registry._same_content(NAME, MODEL.fingerprint).version == "2"
+    assert registry._same_content(NAME, MODEL).version == "2"
 
 
 def test_a_model_from_which_a_name_was_taken_out_is_whole_again_and_one_damaged_before_is_not(workspace, folder):
