@@ -276,10 +276,8 @@ def revise_sealed(path: Path, revise: Callable[[Path], bool]) -> bool:
     if path.name != DOCUMENT:
         return revise(path)
     was = _sealed_as(path.parent)
-    if not revise(path):
-        return False
-    if not was:
-        return True
+    if not (changed := revise(path)) or not was:
+        return changed
     documents = json.loads(path.read_text(encoding="utf-8"))
     former = [*documents.pop(FORMER, []), documents.pop(FINGERPRINT, was)]
     documents.pop(FORMAT, None)
