@@ -23,11 +23,20 @@ run: setup  ## environment, then the whole flow on the built-in demo company
 test: setup  ## environment, then the whole test suite, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: setup  ## format, lint, types, notebook rules, known vulnerabilities of dependencies
+check: setup  ## format, lint, types, notebook rules, known vulnerabilities of dependencies; side by side, with -j
+	@$(MAKE) --no-print-directory lint types rules audit
+
+lint: setup
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks notebooks
+
+types: setup
 	$(BIN)/mypy
+
+rules: setup
 	$(BIN)/python -m pytest tests/test_notebook_rules.py tests/test_import_direction.py
+
+audit: setup
 	$(BIN)/python .ci/audit.py
 
 format: setup  ## bring the code into shape
@@ -47,6 +56,7 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/value.py
 	$(BIN)/python benchmarks/measure.py
+	$(BIN)/python benchmarks/effects.py
 	$(BIN)/python benchmarks/restock.py
 	$(BIN)/python benchmarks/decisions.py
 	$(BIN)/python benchmarks/identity.py
@@ -55,7 +65,7 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/spark.py
 
-soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 times the drawn examples, every real source, every planted leak: hours
+soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 worlds whose truth is known, 20 times the drawn examples, every real source, every planted leak: hours
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/decision_kills.py
 	$(BIN)/python benchmarks/bad_inputs.py
@@ -63,8 +73,9 @@ soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd f
 	$(BIN)/python benchmarks/month.py
 	$(BIN)/python benchmarks/states.py
 	$(BIN)/python benchmarks/decision_days.py
+	$(BIN)/python benchmarks/closed_loop.py --most 100000
 	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py tests/audit/test_deliveries.py \
-		tests/audit/test_full.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py
+		tests/audit/test_full.py tests/models/test_deleted_in_mlflow.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache
@@ -72,4 +83,4 @@ clean:  ## remove what was built, keep the raw data
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.PHONY: setup run test check format lab mlflow bench soak clean help
+.PHONY: setup run test check lint types rules audit format lab mlflow bench soak clean help

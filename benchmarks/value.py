@@ -107,7 +107,8 @@ def true_expectations(truth: Path, cutoff: date, days: int, rollouts: int) -> pd
     """Roll the hidden state forward. => index customer_id: orders (days with one), paid (days live x the plan's price)"""
     from dataclasses import fields
 
-    from tenure.demo.simulator import LIVE, State, advance
+    from tenure.demo.simulator import advance
+    from tenure.demo.state import LIVE, State
     from tenure.demo.world import World
 
     world = World()

@@ -18,7 +18,7 @@ from tenure.steps.score import score
 from tenure.steps.training import train
 
 # Without their features a snapshot takes less time.
-UNUSED = ("support_tickets", "loyalty", "contacts", "declared", "products")
+UNUSED = ("usage", "support_tickets", "loyalty", "contacts", "declared", "products")
 AS_OF, EARLIER, LATER = "2025-09-01", "2025-08-01", "2025-10-01"
 TOML = 'name = "shop"\ncurrency = "EUR"\n'
 

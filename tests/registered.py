@@ -45,7 +45,7 @@ def register(workspace, model, name=NAME, **tags):
 def artefacts(workspace, name=NAME):
     """The folders of the models that were logged, oldest first."""
     return sorted(
-        (workspace.mlruns / "artifacts" / name).glob("models/*/artifacts"), key=lambda path: path.stat().st_ctime_ns
+        (workspace.mlruns / "artifacts" / name).glob("models/*/artifacts"), key=lambda path: path.stat().st_mtime_ns
     )
 
 

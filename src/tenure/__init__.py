@@ -27,6 +27,7 @@ HOMES = {
     "describe_customer": "tenure.steps.customer",
     "write_customer": "tenure.steps.customer",
     "measure_run": "tenure.steps.measure",
+    "effects_run": "tenure.steps.effects",
     "campaign_results": "tenure.steps.results",
     "detectable": "tenure.measure.difference",
     "customers_needed": "tenure.measure.difference",

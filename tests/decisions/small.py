@@ -45,7 +45,14 @@ class Small:
         return pd.DataFrame({"customer_id": self.ids, **plain, **reasons} | changed)
 
     def decide(
-        self, day: str, scored: pd.DataFrame | None = None, *, at=time(6), since_last=False, kind="scheduled"
+        self,
+        day: str,
+        scored: pd.DataFrame | None = None,
+        *,
+        at=time(6),
+        since_last=False,
+        kind="scheduled",
+        personal=None,
     ) -> Path:
         table = self.scored() if scored is None else scored
         (table[["customer_id"]].assign(orders=1)).to_parquet(self.root / "features.parquet")
@@ -55,7 +62,9 @@ class Small:
         )
         targets = {name: target for name, target in targets_of(self.staged.source).items() if name == "lapse"}
         now = datetime.combine(date.fromisoformat(day), at)
-        deciding = Deciding(self.workspace, self.staged, self.policy, targets, {"lapse": "1"}, kind, now)
+        deciding = Deciding(
+            self.workspace, self.staged, self.policy, targets, {"lapse": "1"}, kind, now, personal or {}
+        )
         with facts_at(self.staged, date.fromisoformat(day)) as facts:
             return decide_moment(deciding, Asked(facts, scored_sql, features), since_last=since_last)
 

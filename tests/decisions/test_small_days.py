@@ -7,6 +7,7 @@ import pytest
 from small import CHANNEL, SAVE, Small
 
 from tenure.decisions.approval import events_of_answers
+from tenure.decisions.document import of_scored
 
 QUIET = "explore = 0.0\nhold_out = 0.0\n"
 FAILED = (
@@ -221,3 +222,14 @@ def test_facts_that_arrive_during_the_day_are_answered_once(tmp_path):
 
 def test_who_was_sent_something_this_morning_is_sent_nothing_more_for_a_fact_that_arrives_at_noon(tmp_path):
     assert day_with_arrivals(tmp_path, False) == [("ana", "save", "2026-03-02"), ("bo", "failed", "2026-03-02")]
+
+
+def test_an_action_by_a_target_that_was_not_scored_waits_and_the_others_do_not(tmp_path):
+    shop = Small(
+        tmp_path, f"[decisions]\n{QUIET}{CHANNEL}{SAVE}{SAVE.replace('save', 'keep').replace('lapse', 'churn')}"
+    )
+    columns, targets = tuple(shop.scored()), ("churn", "lapse")
+    whens = {name: action.when for name, action in of_scored(shop.policy, columns, targets).actions.items()}
+    assert whens == {"save": "lapse_decile <= 5", "keep": "false"}
+    everything = of_scored(shop.policy, (*columns, "churn_decile"), targets)
+    assert everything.actions["keep"].when == "churn_decile <= 5"

@@ -1,6 +1,5 @@
 """The demo company: reproducible, plausible, and with a truth that can be trusted."""
 
-from dataclasses import fields
 from datetime import date
 
 import duckdb
@@ -11,8 +10,8 @@ import pytest
 from tenure.core.auc import auc_with_interval
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo, true_probabilities
-from tenure.demo.simulator import LIVE, State
-from tenure.demo.truth import is_asked, roll_out
+from tenure.demo.state import LIVE, State
+from tenure.demo.truth import hidden_at, is_asked, roll_out
 from tenure.demo.world import World
 from tenure.snapshots.build import Snapshots
 from tenure.snapshots.rows import read_rows
@@ -44,11 +43,6 @@ def test_no_fact_is_known_before_it_happened_and_some_are_known_late(demo):
         assert facts(demo, table, "count(*) FILTER (WHERE known_at < occurred_at)") == [(0,)]
     assert facts(demo, "payments", "count(*) FILTER (WHERE known_at > occurred_at)")[0][0] > 0
     assert facts(demo, "subscription_events", "count(*) FILTER (WHERE known_at > occurred_at)")[0][0] > 0
-
-
-def hidden_at(snapshots, cutoff):
-    hidden = pd.read_parquet(snapshots.workspace.truth("demo") / "hidden_state.parquet")
-    return hidden[hidden["cutoff"] == pd.Timestamp(cutoff)].reset_index(drop=True)
 
 
 def test_an_ended_subscription_never_appears_again_unless_it_starts_in_that_instant(demo):
@@ -115,7 +109,7 @@ STORIES = {
 def stories(demo):
     """Of all who are asked about churn in a year: what they pay for, what they do next, and the label."""
     cutoffs = [date(2024, month, 1) for month in range(7, 13)] + [date(2025, month, 1) for month in range(1, 12)]
-    hidden = {cutoff: hidden_at(demo, cutoff) for cutoff in cutoffs}
+    hidden = {cutoff: hidden_at(demo.workspace.truth("demo"), cutoff) for cutoff in cutoffs}
     asked = {cutoff: rows[is_asked(World(), rows, "churn")] for cutoff, rows in hidden.items()}
     of = {cutoff: rows["customer_id"] for cutoff, rows in asked.items()}
     labels = pd.concat(rows.assign(cutoff=pd.Timestamp(at)) for at, rows in demo.label(demo.targets["churn"], of))
@@ -183,17 +177,18 @@ def test_who_lives_on_with_the_chances_of_the_company_gets_the_label_that_tenure
     asked, world = demo.targets[target], World()
     cutoff = demo.plan(asked).test
     # The first chunk: later ones are newcomers after the cutoff.
-    hidden = hidden_at(demo, cutoff).iloc[:2500]
-    state, day = (
-        State(**{f.name: hidden[f.name].to_numpy(copy=True) for f in fields(State)}),
-        (cutoff - world.start).days,
-    )
+    hidden = hidden_at(demo.workspace.truth("demo"), cutoff).iloc[:2500]
+    state, day = State.of(hidden), (cutoff - world.start).days
     lived = roll_out(world, state, target, day, (np.random.default_rng([21, 0, 1, n]) for n in range(day, day + 99)))
     table = read_rows(demo, asked, [cutoff], []).merge(hidden.assign(lived=lived.astype(int)), on="customer_id")
-    assert len(table) > 800 and table["label"].sum() > 30
+    # Who was contacted in these days did not live as the truth does, which leaves everybody alone.
+    sent = facts(demo, "contacts", "customer_id, occurred_at::DATE, arm")
+    contacted = {who for who, on, arm in sent if arm == "treated" and 0 <= (on - cutoff).days < 60}
+    table = table[~table["customer_id"].isin(contacted)]
+    assert len(table) > 600 and table["label"].sum() > 25
     assert table.loc[table["lived"] != table["label"], "customer_id"].tolist() == []
     # The truth asks the same customers, but for cancellations that nobody knows yet.
-    others = set(table["customer_id"]) ^ set(hidden.loc[is_asked(world, hidden, target), "customer_id"])
+    others = set(table["customer_id"]) ^ set(hidden.loc[is_asked(world, hidden, target), "customer_id"]) - contacted
     assert hidden.loc[hidden["customer_id"].isin(others), "cancelling"].all()
 
 

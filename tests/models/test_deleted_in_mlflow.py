@@ -1,5 +1,6 @@
 """What people delete, archive or move through MLflow's own API: the registry answers, or says in one message what is missing."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -7,10 +8,12 @@ from contextlib import closing
 import mlflow
 import pytest
 
+from gated_shop import copied
 from registered import NAME, artefacts, register, small_model
 from tenure.cli.main import main
 from tenure.core.errors import RegistryError, UnknownNameError
 from tenure.core.workspace import Workspace
+from tenure.models.registry import mlflow_store
 from tenure.models.registry.contents import stored_texts
 from tenure.models.registry.registry import Registry
 
@@ -22,17 +25,24 @@ PASSED = {
 BLOCKED = PASSED | {"tenure.verdict": "blocked", "tenure.quick": "True"}
 
 
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory, stores):
+    """Version 1 was champion before version 2 is; version 3 is blocked and is the challenger. To be copied."""
+    workspace = Workspace(tmp_path_factory.mktemp("versions"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for model, tags in ((FIRST, PASSED), (SECOND, PASSED), (small_model(7), BLOCKED)):
+            register(workspace, model, **tags)
+        Registry(workspace).promote(NAME, "1")
+        Registry(workspace).promote(NAME, "2")
+    return workspace
+
+
 @pytest.fixture
-def registry(tmp_path, monkeypatch):
-    """Version 1 was champion before version 2 is; version 3 is blocked and is the challenger."""
+def registry(versions, tmp_path, monkeypatch):
+    """A copy of their registry."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    workspace = Workspace(tmp_path)
-    registry = Registry(workspace)
-    for model, tags in ((FIRST, PASSED), (SECOND, PASSED), (small_model(7), BLOCKED)):
-        register(workspace, model, **tags)
-    registry.promote(NAME, "1")
-    registry.promote(NAME, "2")
-    return registry
+    return Registry(copied(versions, tmp_path))
 
 
 @pytest.fixture
@@ -197,10 +207,13 @@ def test_a_version_made_by_hand_is_refused_and_listed(registry, client, source, 
     ]
 
 
-MANY = 10_050  # MLflow gives at most 10,000 versions, 1,000 experiments and 1,000 runs at a time
+# MLflow gives at most 10,000 versions, 1,000 experiments and 1,000 runs at a time; asked for fewer, fewer show it.
+PAGE, EXPERIMENTS, MANY = (1000, 1100, 10_050) if "TENURE_SOAK" in os.environ else (20, 70, 90)
 
 
-def test_a_store_of_more_than_any_page_is_seen_whole(registry):
+def test_a_store_of_more_than_any_page_is_seen_whole(registry, monkeypatch):
+    monkeypatch.setattr(mlflow_store, "PAGE", PAGE)
+
     def copies(table, key, value):
         names = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
         picked = ", ".join(value if name == key else name for name in names)
@@ -217,11 +230,11 @@ def test_a_store_of_more_than_any_page_is_seen_whole(registry):
             {"experiment_id": "i", "name": "'shop-' || printf('%05d', i)"}.get(name, name) for name in names
         )
         database.execute(
-            f"WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) "
+            f"WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < {EXPERIMENTS}) "
             f"INSERT INTO experiments ({', '.join(names)}) SELECT {other} FROM n, (SELECT * FROM experiments WHERE name = 'shop-lapse')"
         )
         last = "SELECT run_uuid FROM runs ORDER BY run_uuid LIMIT 1"
-        database.execute(f"UPDATE runs SET status = 'RUNNING', experiment_id = 1100 WHERE run_uuid = ({last})")
+        database.execute(f"UPDATE runs SET status = 'RUNNING', experiment_id = {EXPERIMENTS} WHERE run_uuid = ({last})")
         database.execute(f"INSERT INTO tags (key, value, run_uuid) SELECT 'source', 'shop', ({last})")
     assert len(registry.versions(NAME)) == MANY - 10 + 3
     assert registry.find(NAME, str(MANY)).version == str(MANY) and registry.champion(NAME) == "2"

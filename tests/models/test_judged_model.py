@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pytest
 
+from gated_shop import copied
 from registered import NAME, artefacts, customers, make_champion, register, small_model
 from tenure.core.errors import RegistryError, StoredFormatError
 from tenure.core.workspace import Workspace
@@ -27,13 +28,21 @@ SMALL = PropensityModel(
 )
 
 
-@pytest.fixture
-def workspace(tmp_path, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    workspace = Workspace(tmp_path)
-    register(workspace, MODEL)
-    Registry(workspace).promote(NAME, "1")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, stores):
+    """A workspace whose only version is champion; to be copied."""
+    workspace = Workspace(tmp_path_factory.mktemp("made"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        register(workspace, MODEL)
+        Registry(workspace).promote(NAME, "1")
     return workspace
+
+
+@pytest.fixture
+def workspace(made, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return copied(made, tmp_path)
 
 
 @pytest.fixture
@@ -194,11 +203,11 @@ def test_nobody_is_scored_by_a_damaged_champion(tmp_path, monkeypatch):
 
 def test_training_the_same_again_mends_a_damaged_version(workspace, folder):
     registry = Registry(workspace)
-    assert registry._same_content(NAME, MODEL.fingerprint).version == "1"
+    assert registry._same_content(NAME, MODEL).version == "1"
     shift(folder)
-    assert registry._same_content(NAME, MODEL.fingerprint) is None
+    assert registry._same_content(NAME, MODEL) is None
     register(workspace, MODEL)
-    assert registry._same_content(NAME, MODEL.fingerprint).version == "2"
+    assert registry._same_content(NAME, MODEL).version == "2"
 
 
 def test_a_model_from_which_a_name_was_taken_out_is_whole_again_and_one_damaged_before_is_not(workspace, folder):

@@ -100,15 +100,15 @@ def test_where_one_count_ranks_as_well_as_anything_it_is_taken_and_named():
 
 def test_where_two_features_add_up_the_logistic_regression_is_taken():
     choice = chosen(1500, of_two)
-    assert (choice.taken, choice.baseline) == ("logistic", "logistic") and not choice.took_trees
+    assert (choice.taken, choice.baseline) == ("logistic", "logistic")
     assert choice.reason.startswith("The logistic regression on 2 features was taken, for nothing more complex")
 
 
 def test_trees_are_taken_where_they_see_what_a_line_cannot_and_are_asked_to_beat_the_best_baseline():
     choice = chosen(1500, interacting)
-    assert choice.took_trees and choice.baseline in ("feature", "logistic")
+    assert choice.taken == "trees" and choice.baseline in ("feature", "logistic")
     heuristic = chosen(1500, interacting, heuristic=interacting)
-    assert heuristic.took_trees and heuristic.baseline == "heuristic", "the twin: the team knows better"
+    assert heuristic.taken == "trees" and heuristic.baseline == "heuristic", "the twin: the team knows better"
 
 
 def test_at_the_test_cutoff_a_tie_gives_the_place_to_the_simpler_which_was_settled_before():
@@ -120,7 +120,9 @@ def test_at_the_test_cutoff_a_tie_gives_the_place_to_the_simpler_which_was_settl
     tied = choice.confirmed(labels, {"trees": good, choice.baseline: good})
     assert tied.taken == choice.instead.taken != "trees" and "only tie with the baseline" in tied.reason
     asked = replace(choice, instead=None, is_asked_for=True)
-    assert asked.confirmed(labels, {"trees": good, choice.baseline: good}).took_trees, "who asked for trees gets them"
+    assert asked.confirmed(labels, {"trees": good, choice.baseline: good}).taken == "trees", (
+        "who asked for trees gets them"
+    )
 
 
 def test_the_best_feature_is_the_one_of_the_highest_auc_either_way_with_the_unknown_at_an_end():

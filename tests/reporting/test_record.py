@@ -126,6 +126,19 @@ def test_a_card_shows_texts_of_the_data_as_they_stand(tmp_path):
     assert honest.count("black tea") == 7 and "<table>" in honest
 
 
+def test_a_card_marks_the_features_of_which_no_raw_file_says_when_they_were_known(tmp_path):
+    shop = staged(tmp_path, order_lines=ORDERS, toml=TOML)
+    record = read(shop.folder, FLAT)
+    features = [{"feature": "count_categories_90d"}, {"feature": "count_orders_90d"}]
+    record = replace(
+        record,
+        model=replace(record.model, importance=features),
+        data=replace(record.data, unproven_features=["count_categories_90d"]),
+    )
+    card = model_card(record, shop, "2024-07-01")
+    assert "count_categories_90d (unproven), " in card and "count_orders_90d (unproven)" not in card
+
+
 def test_what_is_saved_is_read_again(tmp_path):
     record = read(tmp_path, FLAT)
     assert json.loads(record.save(tmp_path).read_text(encoding="utf-8"))["format_version"] == 2

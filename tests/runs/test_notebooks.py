@@ -222,3 +222,14 @@ def test_a_nursery_whose_run_was_killed_before_its_answer_ends_without_a_word():
             command, pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False, timeout=60
         )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_command_builds_no_grammar_of_internet_addresses_before_its_first_notebook(tmp_path):
+    """It took seven seconds of every command: whatever imports nbformat before us brings it back."""
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom tenure.core.errors import UsageError\n"
+        "from tenure.runs.notebooks import execute\n"
+        f"try:\n    execute('01_ingest', {{'sorce': 'shop'}}, Path({str(tmp_path)!r}, 'out.ipynb'), Path({str(tmp_path)!r}))\n"
+        "except UsageError:\n    sys.exit('lark' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -71,6 +71,9 @@ def test_what_scoring_does_not_need_may_go(shop, what):
 def test_one_target_asked_for_brings_what_was_scored_before_with_it(shop):
     score(run := opened(shop, LATER, quick=False), targets="churn")
     assert outcomes(run) == {"churn": SCORED, "lapse": SCORED}
+    scored = pd.read_parquet(run.output / "scored_customers.parquet")
+    for target in ("churn", "lapse"):
+        assert 0 < scored[f"{target}_propensity"].count() == len(pd.read_csv(run.output / f"{target}.csv"))
     change(shop, "version deleted")
     score(run, targets="churn")
     assert outcomes(run) == {"churn": SCORED, "lapse": ("error", "no_champion")}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from tenure.audit.comparison import DIFFERING
 from tenure.audit.deliveries import comparison_told, rewriting_problems
@@ -29,6 +31,8 @@ from tenure.models.training_result import TrainingResult
 from tenure.snapshots.build import Snapshots, digest
 
 STRONGEST = 10
+
+Check = Callable[[Snapshots, date], Replay]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def audit_training(snapshots: Snapshots, result: TrainingResult) -> Audit:
     """Audit one training: replay and perturbation at T and one walk cutoff, univariate AUC at T, and the split."""
     fitting = result.fitting_texts
     cutoffs = [result.plan.test, *([result.plan.fitting[0]] if result.plan.fitting else [])]
-    replays = [check_cutoff(snapshots, cutoff, check) for cutoff in cutoffs for check in (replay, perturb_future)]
+    replays = run_checks(snapshots, [(cutoff, check) for cutoff in cutoffs for check in (replay, perturb_future)])
     used = set(result.model.feature_names)
     test_labels = result.test["label"].to_numpy(dtype=int)
     ranked = univariate_aucs(
@@ -89,7 +93,20 @@ def _as_date(value: Any) -> date:
     return day
 
 
-def check_cutoff(snapshots: Snapshots, cutoff: date, check: Callable[[Snapshots, date], Replay]) -> Replay:
+def run_checks(snapshots: Snapshots, checks: Sequence[tuple[date, Check]]) -> list[Replay]:
+    """Run checks, in the order given; those that a training beside this one is at come last, and are then read."""
+    found: dict[tuple[date, Check], Replay] = {}
+    for waits in (False, True):
+        for cutoff, check in checks:
+            path = _outcome_path(snapshots, cutoff, check.__name__)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if (cutoff, check) not in found:
+                with suppress(Timeout), FileLock(f"{path}.lock", blocking=waits):
+                    found[cutoff, check] = check_cutoff(snapshots, cutoff, check)
+    return [found[each] for each in checks]
+
+
+def check_cutoff(snapshots: Snapshots, cutoff: date, check: Check) -> Replay:
     """Read a check's outcome where the same snapshot was checked before: three targets share their features."""
     path = _outcome_path(snapshots, cutoff, check.__name__)
     if path.is_file():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tenure.audit.audit import audit_training, check_cutoff
+from tenure.audit.audit import audit_training, run_checks
 from tenure.audit.copies import with_tables
 from tenure.audit.customer_replay import replay_customers
 from tenure.audit.deliveries import deliveries_told, rewritten_features
@@ -110,13 +110,11 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
                 continue
             targets.append(_audit_target(snapshots, naive, result, settings))
             cutoffs |= {result.plan.test, *walk_cutoffs(result, WALK_CUTOFFS - 1)}
-    replays = [
-        check_cutoff(snapshots, cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)
-    ]
+    checks = [(cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)]
     if cutoffs:  # attributes are fitted anew each time: once is enough
-        replays.append(check_cutoff(snapshots, max(cutoffs), replay_customers))
+        checks.append((max(cutoffs), replay_customers))
     return SourceAudit(
-        replays,
+        run_checks(snapshots, checks),
         unproven_features(snapshots),
         late_facts(snapshots),
         targets,

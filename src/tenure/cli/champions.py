@@ -30,7 +30,8 @@ def status(
     for name in names:
         for each in registry.versions(name)[:5]:
             aliases, auc = ",".join(each.aliases) or "-", each.tags.get("tenure.test_auc", "?")
-            tested = f"AUC {auc} at {each.test_cutoff or '?'}"
+            slope = each.tags.get("tenure.slope")  # of an action's effect
+            tested = f"slope {slope} at {each.as_of}" if slope else f"AUC {auc} at {each.test_cutoff or '?'}"
             verdict = each.tags.get("tenure.verdict", "")
             typer.echo(f"{name:<24} v{each.version:<4} {aliases:<20} {tested}  {verdict}")
     if not names:

@@ -34,6 +34,7 @@ REFUSALS = (
     "another goes out that day",
     "held out",
     "its value at stake is not known",
+    "it would not help this customer, or do harm",
     "costs more than it is worth",
     "another is worth more",
     "no budget or capacity",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from tenure.decisions.ledger import (
     write_decisions,
 )
 from tenure.decisions.measured import on_labels, read_effects
-from tenure.decisions.rows import Moment, sending
+from tenure.decisions.rows import HELPS, Moment, sending
 from tenure.decisions.triggers import find_followed, find_triggered
 from tenure.decisions.values import values_of
 from tenure.identity.events import identity_before
@@ -52,7 +52,8 @@ CONTAMINATION_DAYS = 31
 class Deciding:
     """Where and how a source is decided on. ``kind``: of run; decisions by hand are a draft on the scheduled ones.
 
-    ``models``: by target, the version whose scores are acted on. ``now``: the clock (UTC).
+    ``models``: by target, the version whose scores are acted on. ``now``: the clock (UTC). ``personal``: by action whose
+    customers differ, each one's effect, as ``values_of`` asks, and why it helps (``helps``).
     """
 
     workspace: Workspace
@@ -62,6 +63,7 @@ class Deciding:
     models: Mapping[str, str]
     kind: str
     now: datetime
+    personal: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -110,7 +112,10 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     candidates = find_candidates(asked, policy, opened, all_open=not since_last)
     refuse_by_history(candidates, policy, history, find_exceptions(asked.facts), sends_on)
     refuse_unscored(candidates)
-    values = values_of(candidates, deciding.targets, measured, taken_up(history, decided))
+    values = values_of(candidates, deciding.targets, measured, taken_up(history, decided), deciding.personal)
+    for action, own in deciding.personal.items():
+        ids = candidates.customers["customer_id"]
+        candidates.customers[action + HELPS] = ids.map(own["helps"])
     hold_out = hold_out_of(deciding, as_of)
     held = hold_out.held(candidates.customers["customer_id"].tolist(), as_of, _first_names(deciding, as_of))
     is_wave = not since_last and len({path.parent for path in files}) < policy.rules.waves

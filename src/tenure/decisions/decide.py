@@ -60,6 +60,7 @@ def decide(
         (served[:, None], "a service message goes out today"),
         (held[:, None], "held out"),
         (~np.isfinite(values.value), "its value at stake is not known"),
+        (values.harms, "it would not help this customer, or do harm"),
         (~(values.value > 0), "costs more than it is worth"),
     ):
         candidates.refuse(at & is_marketing, why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -209,6 +210,19 @@ def check_when(policy: Policy, columns: Collection[str], where: str) -> None:
     ]
     if wrong:
         raise DefinitionError(refusal(where, wrong))
+
+
+def of_scored(policy: Policy, columns: Collection[str], targets: Collection[str]) -> Policy:
+    """Open to nobody what asks by the scores of a target that was not scored: it waits, the others do not."""
+
+    def opened(when: str) -> str:
+        missing = {column for column in columns_of(parse_expression(when or "true", "when")) if column not in columns}
+        waits = any(column.startswith(tuple(f"{target}_" for target in targets)) for column in missing)
+        return "false" if waits else when
+
+    actions = {name: replace(one, when=opened(one.when)) for name, one in policy.actions.items()}
+    audiences = {name: replace(one, when=opened(one.when)) for name, one in policy.audiences.items()}
+    return replace(policy, actions=actions, audiences=audiences)
 
 
 def _consents(source: Source, channels: Collection[Channel], named: Collection[str]) -> list[str]:

@@ -46,9 +46,13 @@ def on_labels(effects: pd.DataFrame) -> pd.DataFrame:
     return effects[effects["moves"].notna() & (effects["outcome"] == effects["moves"])]
 
 
-def as_won(found: Mapping[str, Any], target: Target) -> Effect:
+# What one outcome more is: a loss where the outcome is what customers are saved from.
+SIGN = {"saved": -1, "added": 1, "first_year": 1}
+
+
+def as_won(found: Mapping[str, Any] | pd.DataFrame, target: Target) -> Effect:
     """Turn treated minus control into what is won: of a target that is saved, fewer outcomes are."""
-    if target.stake == "saved":
+    if SIGN[target.stake] < 0:
         return Effect(-found["effect"], -found["high"], -found["low"])
     return Effect(found["effect"], found["low"], found["high"])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 
@@ -17,6 +17,8 @@ from tenure.decisions.ledger import CANDIDATE, SCHEDULE, SCHEMA, WITHHELD
 from tenure.decisions.values import Values
 
 REASONS = ("reason_1", "reason_2", "reason_3")
+# Ends the column of an action's own reason: why it helps this customer.
+HELPS = "_helps"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def marketing_rows(
     rows["is_assumed"] = acts & values.is_assumed[place] if len(columns) else False
     for reason in REASONS:
         rows[reason] = _reasons(candidates, rows["moves"], reason)
+    _put_first(candidates, rows)
     rows["is_service"] = False
     return rows
 
@@ -134,6 +137,15 @@ def _reasons(candidates: Candidates, moves: pd.Series, reason: str) -> pd.Series
     return found
 
 
+def _put_first(candidates: Candidates, rows: pd.DataFrame) -> None:
+    """Put why the action helps this customer before why the target's outcome is likely, where an effect model says it."""
+    for action in {action.name for action, _ in candidates.columns}:
+        if (why := candidates.customers.get(f"{action}{HELPS}")) is not None:
+            at = (rows["action"] == action).to_numpy() & why.notna().to_numpy()
+            rows.loc[at, REASONS[1:]] = rows.loc[at, REASONS[:-1]].to_numpy()
+            rows.loc[at, REASONS[0]] = why[at].to_numpy()
+
+
 def service_rows(
     moment: Moment, policy: Policy, candidates: Candidates, values: Values, sends: tuple[datetime, datetime]
 ) -> pd.DataFrame:
@@ -151,7 +163,12 @@ def service_rows(
         )
         zero = np.zeros(own.refused.shape)
         rows = marketing_rows(
-            moment, policy, own, Values(zero, zero, zero, zero, zero, values.cost, values.is_assumed), chosen, sends
+            moment,
+            policy,
+            own,
+            replace(values, effect=zero, low=zero, high=zero, value=zero, value_low=zero),
+            chosen,
+            sends,
         )
         rows["decision_id"] = moment.ids(rows["customer_id"].tolist(), action.name)
         parts.append(rows.assign(is_service=True, is_assumed=False))

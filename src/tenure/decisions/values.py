@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ import pandas as pd
 from tenure.customers.acting import Effect, assumed_effect, value_of_acting
 from tenure.decisions.action import Action
 from tenure.decisions.candidates import NO_CANDIDATE, Candidates
-from tenure.decisions.measured import as_won
+from tenure.decisions.measured import SIGN, as_won
 from tenure.targets.definition import Target
+
+NOBODYS: Mapping[str, pd.DataFrame] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Values:
 
     ``effect``: what the action changes in the probability of its target's outcome, between ``low`` and ``high``;
     ``value``: expected of it after all costs, ``value_low`` by the low end of the effect. ``cost``: of one contact by each column; ``is_assumed``: by column, whether
-    nobody has measured the effect.
+    nobody has measured the effect. ``harms``: where the customer's own predicted effect is none, or a harm: a veto.
     """
 
     effect: np.ndarray
@@ -31,13 +34,19 @@ class Values:
     value_low: np.ndarray
     cost: np.ndarray
     is_assumed: np.ndarray
+    harms: np.ndarray
 
 
 def values_of(
-    candidates: Candidates, targets: Mapping[str, Target], measured: pd.DataFrame, taken: Mapping[str, float]
+    candidates: Candidates,
+    targets: Mapping[str, Target],
+    measured: pd.DataFrame,
+    taken: Mapping[str, float],
+    personal: Mapping[str, pd.DataFrame] = NOBODYS,
 ) -> Values:
     """Value every candidate. ``measured``: action, effect, low, high of randomised arms; ``taken``: take-up seen by action.
 
+    ``personal``: by action whose customers differ, each one's effect (index customer_id: raw_effect, effect, low, high).
     An effect that nobody has measured is assumed: the share of positives that the action, else its target, wins.
     """
     shape = candidates.refused.shape
@@ -46,7 +55,7 @@ def values_of(
     }
     known = measured.drop_duplicates("action", keep="last").set_index("action")
     cost = np.array([action.cost + channel.cost for action, channel in candidates.columns])
-    assumed = np.ones(len(candidates.columns), dtype=bool)
+    assumed, harms = np.ones(len(candidates.columns), dtype=bool), np.zeros(shape, dtype=bool)
     for place, (action, _) in enumerate(candidates.columns):
         at = candidates.refused[:, place] != NO_CANDIDATE
         if action.service:
@@ -58,6 +67,10 @@ def values_of(
         if f"{target.name}_propensity" not in rows:  # not scored today
             continue
         effect = _effect(action, target, rows[f"{target.name}_propensity"], known)
+        if action.name in personal:
+            own = personal[action.name].reindex(rows["customer_id"]).set_axis(rows.index)
+            effect = as_won(own, target)
+            harms[at, place] = own["raw_effect"].to_numpy() * SIGN[target.stake] <= 0
         assumed[place] = effect.is_assumed
         worth = value_of_acting(
             effect,
@@ -69,13 +82,13 @@ def values_of(
         arrays["value"][at, place] = worth["value_of_acting"]
         arrays["value_low"][at, place] = worth["effect_low"] * worth["stake"] - worth["cost"]
         # What is kept is what treated have more than withheld: a saving action has a negative effect on churn.
-        sign = -1 if target.stake == "saved" else 1
+        sign = SIGN[target.stake]
         ends = np.sort(sign * worth[["effect_low", "effect_high"]].to_numpy(), axis=1).T
         arrays["effect"][at, place], (arrays["low"][at, place], arrays["high"][at, place]) = (
             sign * worth["effect"],
             ends,
         )
-    return Values(**arrays, cost=cost, is_assumed=assumed)
+    return Values(**arrays, cost=cost, is_assumed=assumed, harms=harms)
 
 
 def _effect(action: Action, target: Target, propensities: pd.Series, measured: pd.DataFrame) -> Effect:

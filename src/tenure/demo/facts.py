@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenure.demo.simulator import Array, Day, State
-from tenure.demo.world import AGE_BANDS, CHANNELS, PRODUCTS, REASONS, REGIONS, TOPICS, World
+from tenure.demo.simulator import cups
+from tenure.demo.state import Array, Day, State
+from tenure.demo.world import AGE_BANDS, CATEGORIES, CHANNELS, PRODUCTS, REASONS, REGIONS, TOPICS, World
 
 # Events of the first and of the second subscription; what is written in the night, at which second.
 LINES = {
@@ -30,6 +31,7 @@ class FactWriter:
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world, self._folder = world, folder
+        self.ending = ""  # of the files' names
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._pending: dict[str, list[dict[str, Array]]] = {}
         self.rows: dict[str, int] = {}
@@ -47,23 +49,37 @@ class FactWriter:
         self._pending.setdefault(table, []).append({name: _filled(values, len(who)) for name, values in rows.items()})
 
     def flush(self, until: datetime) -> None:
-        """Write what was collected; facts not known before ``until`` do not exist yet."""
+        """Write what was collected; facts not known before ``until`` do not exist yet, and stay."""
         for table, parts in self._pending.items():
             # One frame per table: thousands of small ones would take most of the time.
             frame = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-            self.write(table, frame[frame["known_at"] < until])
+            known = frame["known_at"] < until
+            self.write(table, frame[known])
+            later = frame[~known]
+            self._pending[table] = [{name: later[name].to_numpy() for name in later}] if len(later) else []
+        self._pending = {table: parts for table, parts in self._pending.items() if parts}
+
+    def drop(self) -> None:
+        """Forget what is not known yet."""
         self._pending = {}
 
     def write(self, table: str, frame: pd.DataFrame) -> None:
         arrow = pa.Table.from_pandas(frame, preserve_index=False)
         if table not in self._writers:
-            self._writers[table] = pq.ParquetWriter(self._folder / f"{table}.parquet", arrow.schema, compression="zstd")
+            # A column without a value in the first rows is text in later ones.
+            kinds = [
+                column.with_type(pa.string()) if pa.types.is_null(column.type) else column for column in arrow.schema
+            ]
+            path = self._folder / f"{table}{self.ending}.parquet"
+            self._writers[table] = pq.ParquetWriter(path, pa.schema(kinds), compression="zstd")
         self._writers[table].write_table(arrow.cast(self._writers[table].schema))
         self.rows[table] = self.rows.get(table, 0) + len(frame)
 
     def close(self) -> None:
+        """End the files; what is written later goes into the files of ``ending``."""
         for writer in self._writers.values():
             writer.close()
+        self._writers = {}
 
 
 def _filled(values: object, rows: int) -> Array:
@@ -72,13 +88,13 @@ def _filled(values: object, rows: int) -> Array:
     return array if array.ndim else np.full(rows, array[()], dtype=array.dtype)
 
 
-def record_people(writer: FactWriter, ids: Array, state: State, generator: np.random.Generator) -> None:
+def record_people(writer: FactWriter, world: World, ids: Array, state: State, generator: np.random.Generator) -> None:
     """Write each customer's attributes on their first day, and one declared answer of some."""
     n = len(ids)
     region, channel = generator.choice(REGIONS, n), generator.choice(CHANNELS, n)
     ages, consent = generator.choice(AGE_BANDS, n), generator.random((2, n)) < [[0.8], [0.3]]
     answers = generator.random(n) < 0.3
-    cups = np.where(state.need > np.log(2.6), "many cups", "few cups")
+    much = np.where(state.need > world.need_mean, "many cups", "few cups")
     for day in np.unique(state.arrival):
         at = np.flatnonzero(state.arrival == day)
         writer.add(
@@ -86,7 +102,7 @@ def record_people(writer: FactWriter, ids: Array, state: State, generator: np.ra
             age_band=ages[at], consent_email=consent[0][at], consent_phone=consent[1][at],
         )  # fmt: skip
         told = at[answers[at]]
-        writer.add("declared", ids[told], int(day), np.full(len(told), 60), key="how much coffee", value=cups[told])
+        writer.add("declared", ids[told], int(day), np.full(len(told), 60), key="how much coffee", value=much[told])
 
 
 def record_day(
@@ -96,10 +112,9 @@ def record_day(
     marks = happened.marks
     _subscription(writer, world, ids, state, day, marks, generator)
     _payments(writer, world, ids, state, day, marks, generator)
-    drank = np.flatnonzero(marks["cups"])
-    writer.add(
-        "usage", ids[drank], day, np.full(len(drank), 86399), metric="cups", quantity=marks["cups"][drank].astype(float)
-    )
+    drunk = np.where(marks["drinks"], generator.poisson(cups(state)), 0)
+    drank = np.flatnonzero(drunk)
+    writer.add("usage", ids[drank], day, np.full(len(drank), 86399), metric="cups", quantity=drunk[drank].astype(float))
     for mark, channel, kind in (("login", "app", "login"), ("open", "email", "open"), ("visit", "web", "visit")):
         at = np.flatnonzero(marks[mark])
         writer.add("engagement", ids[at], day, _daytime(generator, len(at)), channel=channel, kind=kind)
@@ -113,9 +128,10 @@ def record_day(
     writer.add(
         "support_tickets", ids[at], day + 2, seconds, ticket_id=tickets, topic=topic, severity=severity, event="resolved"
     )  # fmt: skip
-    _orders(writer, world, ids, state, day, marks["order"], generator)
-    if day % world.campaign_days == world.campaign_days - 1:
-        _campaign(writer, world, ids, state, day, generator)
+    _orders(writer, world, ids, state, day, marks, generator)
+    reads = 1 / (1 + np.exp(-world.click_odds - world.click_reads * state.reads))
+    at = np.flatnonzero(marks["open"] & (generator.random(len(ids)) < reads))
+    writer.add("engagement", ids[at], day, _daytime(generator, len(at)), channel="email", kind="click")
 
 
 def _daytime(generator: np.random.Generator, n: int) -> Array:
@@ -196,15 +212,17 @@ def _payments(
 
 
 def _orders(
-    writer: FactWriter, world: World, ids: Array, state: State, day: int, ordered: Array, generator: np.random.Generator
-) -> None:
-    buyers = np.flatnonzero(ordered)
+    writer: FactWriter, world: World, ids: Array, state: State, day: int, marks: dict[str, Array],
+    generator: np.random.Generator,
+) -> None:  # fmt: skip
+    buyers = np.flatnonzero(marks["order"])
     lines = generator.integers(1, 4, len(buyers))
     at = np.repeat(buyers, lines)
-    product = generator.integers(0, len(PRODUCTS), len(at))
+    shares = np.array([CATEGORIES[p[1]][0] for p in PRODUCTS])
+    product = generator.choice(len(PRODUCTS), len(at), p=shares / shares.sum())
     price = np.array([p[3] for p in PRODUCTS])[product]
-    quantity = generator.integers(1, 3, len(at)).astype(float)
-    discounted = 1 / (1 + np.exp(1.0 - world.discount_price * state.price[at]))
+    quantity = generator.integers(1, 1 + np.array([CATEGORIES[p[1]][3] for p in PRODUCTS])[product]).astype(float)
+    discounted = np.where(marks["taken"][at], 1, 1 / (1 + np.exp(1.0 - world.discount_price * state.price[at])))
     # A few people order under a second identity now and then.
     second = (
         (np.array([hash_of(i) for i in ids[buyers]]) == 0) & (generator.random(len(buyers)) < 0.3)
@@ -238,16 +256,3 @@ def _orders(
 def hash_of(customer: str) -> int:
     """Say which of fifty groups a customer is in, the same in every run."""
     return sum(map(ord, customer)) * 7919 % 50
-
-
-def _campaign(
-    writer: FactWriter, world: World, ids: Array, state: State, day: int, generator: np.random.Generator
-) -> None:
-    asked = np.flatnonzero((state.arrival <= day) & (generator.random(len(ids)) < 0.5))
-    treated = generator.random(len(asked)) < world.treated_share
-    state.promoted[asked[treated]] = 14
-    writer.add(
-        "contacts", ids[asked], day, np.full(len(asked), 36000),
-        campaign_id=f"C{day // world.campaign_days:03d}", channel="email",
-        offer="ten percent off", cost=np.where(treated, 0.05, 0.0), arm=np.where(treated, "treated", "control"),
-    )  # fmt: skip

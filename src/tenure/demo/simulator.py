@@ -2,78 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-
 import numpy as np
 
+from tenure.demo.state import ENDED, LIVE, NONE, PAUSED, TRIAL, Array, Day, State
 from tenure.demo.world import World
-
-NONE, TRIAL, LIVE, ENDED, PAUSED = 0, 1, 2, 3, 4
-Array = np.ndarray
-
-
-@dataclass
-class State:
-    """Customers as columns. Hidden: level, satisfaction, need, price, card, order_rate. The rest can be observed."""
-
-    arrival: Array  # day
-    subscribes: Array  # ever a subscriber
-    trial: Array  # begins with a trial
-    level: Array  # satisfaction the customer returns to
-    satisfaction: Array
-    need: Array  # log cups a day
-    price: Array  # price sensitivity
-    card: Array  # chance that a payment fails
-    order_rate: Array  # log orders a day, at satisfaction 0
-    status: Array
-    plan: Array
-    term: Array  # place in the terms
-    to_renewal: Array  # days
-    dunning: Array  # days since a payment failed, 0 = none is open
-    cancelling: Array
-    promoted: Array  # days left of a campaign's effect
-    subscription: Array  # how many subscriptions so far
-    second: Array  # status of the second subscription
-    second_to_renewal: Array  # days
-
-    def take(self, index: Array) -> State:
-        return State(**{f.name: getattr(self, f.name)[index].copy() for f in fields(self)})
-
-    @property
-    def is_held(self) -> Array:
-        """Whether a subscription is paid or paused."""
-        return np.asarray((self.status == LIVE) | (self.status == PAUSED) | (self.second == LIVE))
-
-
-@dataclass
-class Day:
-    """What happened on one day: a boolean per customer, or a number where it says so."""
-
-    marks: dict[str, Array] = field(default_factory=dict)
-
-
-def begin(world: World, arrival: Array, generator: np.random.Generator) -> State:
-    """Draw the customers of a chunk before their first day. ``arrival`` is that day, one per customer."""
-    n = len(arrival)
-    level = generator.normal(size=n)
-    need = np.log(2.6) + world.need_sigma * generator.normal(size=n)
-    allowances = np.array([plan[2] for plan in world.plans])
-    # People choose the plan that fits what they think they need, roughly.
-    guess = np.exp(need + 0.25 * generator.normal(size=n)) * 30
-    plan = np.minimum(np.searchsorted(allowances, guess * 0.95), len(allowances) - 1)
-    zeros = np.zeros(n, dtype=np.int64)
-    no = np.zeros(n, dtype=bool)
-    return State(
-        arrival=arrival,
-        subscribes=generator.random(n) < world.subscriber_share, trial=generator.random(n) < world.trial_share,
-        level=level, satisfaction=level + 0.3 * generator.normal(size=n), need=need, price=generator.normal(size=n),
-        card=np.minimum(
-            generator.gamma(world.card_trouble_shape, world.card_trouble_mean / world.card_trouble_shape, n), 0.5
-        ),
-        order_rate=world.order_log_rate + world.order_sigma * generator.normal(size=n), status=zeros.copy(), plan=plan,
-        term=generator.choice(len(world.terms), n, p=[term[2] for term in world.terms]), to_renewal=zeros.copy(), dunning=zeros.copy(), cancelling=no.copy(), promoted=zeros.copy(),
-        subscription=zeros.copy(), second=zeros.copy(), second_to_renewal=zeros.copy(),
-    )  # fmt: skip
 
 
 def _chance(log_rate: Array) -> Array:
@@ -84,17 +16,25 @@ def _sigmoid(odds: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def advance(world: World, state: State, day: int, generator: np.random.Generator) -> Day:
-    """Move every customer through one day, in place, and say what happened."""
+def advance(
+    world: World, state: State, day: int, generator: np.random.Generator, *, is_shop_alone: bool = False
+) -> Day:
+    """Move every customer through one day, in place, and say what happened.
+
+    How much is drawn depends on the number of customers alone: twins who differ draw the same. ``is_shop_alone`` leaves
+    out subscriptions, on which orders do not depend.
+    """
     happened = Day()
     here = state.arrival <= day
     _feelings(world, state, here, generator, happened)
-    _arrivals(world, state, day, generator, happened)
-    _billing(world, state, day, generator, happened)
-    _pauses(world, state, day, generator, happened)
-    _wishes(world, state, day, generator, happened)
-    _second(world, state, day, generator, happened)
+    if not is_shop_alone:
+        _arrivals(world, state, day, generator, happened)
+        _billing(world, state, day, generator, happened)
+        _pauses(world, state, day, generator, happened)
+        _wishes(world, state, day, generator, happened)
+        _second(world, state, day, generator, happened)
     _shop(world, state, here, generator, happened)
+    _forget(world, state)
     return happened
 
 
@@ -108,10 +48,10 @@ def _feelings(world: World, state: State, here: Array, generator: np.random.Gene
         generator.random(n) < _chance(world.ticket_log_rate + world.ticket_satisfaction * state.satisfaction)
     )
     state.satisfaction[ticket] -= world.ticket_harm
-    cups = np.where(live, generator.poisson(np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0))), 0)
+    state.trouble += ticket - state.trouble / world.trouble_days
     happened.marks |= {
         "ticket": ticket,
-        "cups": cups,
+        "drinks": live,
         "login": live
         & (generator.random(n) < _sigmoid(world.login_odds + world.login_satisfaction * state.satisfaction)),
         "open": here & (generator.random(n) < _sigmoid(world.open_odds + world.open_satisfaction * state.satisfaction)),
@@ -149,7 +89,7 @@ def _billing(world: World, state: State, day: int, generator: np.random.Generato
     regrets, at_once = silent & (regret < world.regret_share), silent & (regret < world.regret_share / 2)
     leaves = due & (state.status == LIVE) & (state.cancelling | silent) & ~regrets
     renews = due & (state.status == LIVE) & ~leaves
-    failed = renews & ~regrets & (generator.random(n) < state.card)
+    failed = renews & ~regrets & (generator.random(n) < state.card * (1 - np.clip(state.helped, 0, 0.9)))
     retried, recovered, given_up = _dunning(world, state, running & ~due, generator)
     state.dunning[failed], state.dunning[recovered | leaves | given_up] = 1, 0
     state.to_renewal[renews | convert] = world.days_to_due(day)[state.term[renews | convert]]
@@ -174,7 +114,8 @@ def _dunning(world: World, state: State, waits: Array, generator: np.random.Gene
     is_open = waits & (state.dunning > 0)
     state.dunning[is_open] += 1
     retried = is_open & np.isin(state.dunning, (4, 8, world.dunning_days + 1))
-    recovered = retried & (generator.random(len(waits)) < world.recovery)
+    lost = (1 - world.recovery) * (1 - np.clip(state.helped, 0, 0.9))
+    recovered = retried & (generator.random(len(waits)) < 1 - lost)
     return retried, recovered, retried & ~recovered & (state.dunning > world.dunning_days)
 
 
@@ -196,13 +137,18 @@ def _away(world: World, state: State) -> Array:
     """Return the log rate a day of wanting to leave."""
     unused = np.clip(1 - _use(world, state), 0, 1)
     away = world.cancel_log_rate + world.cancel_satisfaction * state.satisfaction
-    return np.asarray(away + world.cancel_price * state.price + world.cancel_underuse * unused)
+    return np.asarray(away + world.cancel_price * state.price + world.cancel_underuse * unused - state.calm)
+
+
+def cups(state: State) -> Array:
+    """Return the cups a day that each customer drinks."""
+    return np.asarray(np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0)))
 
 
 def _use(world: World, state: State) -> Array:
     """Return the share of the plan's allowance that a month takes."""
     allowances = np.array([plan[2] for plan in world.plans])
-    return np.asarray(np.exp(np.minimum(state.need + 0.25 * state.satisfaction, 4.0)) * 30 / allowances[state.plan])
+    return np.asarray(cups(state) * 30 / allowances[state.plan])
 
 
 def _wishes(world: World, state: State, day: int, generator: np.random.Generator, happened: Day) -> None:
@@ -218,6 +164,7 @@ def _wishes(world: World, state: State, day: int, generator: np.random.Generator
         + world.upgrade_use * np.clip(use - 0.4, 0, 1.2)
         + world.upgrade_price * state.price
         + 0.35 * state.satisfaction
+        + state.tempted
     )
     wants = stays & below_top & (generator.random(n) < _chance(want))
     addon = wants & (generator.random(n) < world.addon_share)
@@ -268,11 +215,31 @@ def _second(world: World, state: State, day: int, generator: np.random.Generator
     state.second_to_renewal[pays], state.second_to_renewal[tries] = world.days_to_due(day)[0], world.trial_days
 
 
+def order_hazard(world: World, state: State) -> Array:
+    """Return the orders a day of each customer, contacts apart."""
+    return np.asarray(np.exp(np.minimum(state.order_rate + world.order_satisfaction * state.satisfaction, 2.0)))
+
+
 def _shop(world: World, state: State, here: Array, generator: np.random.Generator, happened: Day) -> None:
+    usual = order_hazard(world, state)
+    # What contacts cause comes soon; what they keep from coming, or what came early, is at most nine orders of ten.
+    caused = np.maximum(state.push / world.push_days, -0.9 * usual)
+    missing = np.where(state.owed_wait > 0, 0, np.minimum(state.owed / world.owed_days, 0.9 * usual))
+    hazard = np.maximum(usual + caused - missing, 0.1 * usual)
+    state.push -= caused
+    state.owed -= missing
+    state.owed_wait[state.owed_wait > 0] -= 1
     n = len(here)
-    rate = (
-        state.order_rate + world.order_satisfaction * state.satisfaction + world.campaign_effect * (state.promoted > 0)
-    )
-    happened.marks["order"] = here & (generator.random(n) < _chance(rate))
-    happened.marks["visit"] = here & (generator.random(n) < _chance(rate + world.visit_log_rate))
+    order = here & (generator.random(n) < 1 - np.exp(-hazard))
+    visits = hazard * np.exp(world.visit_log_rate)
+    taken = order & (state.promoted > 0)
+    happened.marks |= {"order": order, "visit": here & (generator.random(n) < 1 - np.exp(-visits)), "taken": taken}
+    state.promoted[taken] = 0
     state.promoted[state.promoted > 0] -= 1
+
+
+def _forget(world: World, state: State) -> None:
+    """Let contacts fade at the end of a day."""
+    state.tired -= state.tired / world.fatigue_days
+    for fading in (state.calm, state.tempted, state.helped):
+        fading -= fading / world.fading_days

@@ -37,10 +37,11 @@ class World:
     satisfaction_return: float = 0.006
     satisfaction_noise: float = 0.04
     ticket_harm: float = 0.12  # satisfaction lost by a ticket
+    need_mean: float = 0.9555  # log cups a day
     need_sigma: float = 0.45  # spread of log cups a day between customers
     need_noise: float = 0.008  # daily step of log need
     # Leaving
-    cancel_log_rate: float = -6.3  # daily request to cancel at satisfaction 0, price sensitivity 0
+    cancel_log_rate: float = -6.2  # daily request to cancel at satisfaction 0, price sensitivity 0
     cancel_satisfaction: float = -1.35
     cancel_price: float = 0.2
     cancel_underuse: float = 1.1  # per share of the allowance left unused
@@ -76,9 +77,30 @@ class World:
     discount_price: float = 1.5  # how much the price sensitive look for discounts
     ticket_log_rate: float = -5.6
     ticket_satisfaction: float = -0.5
-    campaign_days: int = 45  # a campaign every so many days
+    click_odds: float = -1.5  # of who opens an e-mail
+    click_reads: float = 1.2  # how much more the readers click
+    campaign_days: int = 45  # a campaign every so many days: win_back by e-mail, with arms drawn
+    asked_share: float = 0.2  # of the customers, in each campaign
     treated_share: float = 0.7
-    campaign_effect: float = 0.10  # on the log order rate, for 14 days
+    # One campaign is sized by the planner: everybody, half of them held out. To show .08 of a rate of .45 takes 1,214.
+    sized_campaign: int = 13
+    sized_treated_share: float = 0.5
+    # What contacts change, beside the causes of each action (causes.py)
+    effect_slope: float = 1.0  # of the differences between customers; 0: everybody reacts alike
+    fatigue: float = 0.35  # how fast effects weaken with recent contacts
+    fatigue_days: float = 21.0  # a contact is forgotten
+    irritation: float = 0.03  # satisfaction lost by a contact, for each recent one
+    reminder: float = 0.8  # an e-mail makes sleeping dogs want to leave: log rate a day, fading
+    fading_days: float = 30.0
+    trouble_days: float = 45.0  # a ticket is forgotten
+    trouble_mean: float = 0.13
+    dog_from: float = 2.0  # sleeping dogs: spreads below the average, satisfaction and cups together
+    dog_slope: float = 6.0
+    dog_share: float = 0.1
+    push_days: float = 8.0  # within which most of what a contact causes is ordered
+    owed_days: float = 10.0  # within which pulled orders are missing, once they are due
+    offer_days: int = 14
+    complaint_rate: float = 0.001  # of a contact, and rising with recent ones; unsubscribing is three times as likely
     late_cancel_share: float = 0.1  # cancellations booked three days late
     chargeback_share: float = 0.003
 
@@ -95,13 +117,18 @@ REGIONS = ("north", "south", "east", "west")
 CHANNELS = ("search", "friend", "advertisement", "partner")
 AGE_BANDS = ("18-29", "30-44", "45-59", "60+")
 TOPICS = ("delivery", "machine", "billing", "taste")
+# Category: share of the lines, price of the smallest of five sizes in EUR, by how much the next is dearer, most pieces.
+CATEGORIES = {
+    "beans": (0.5, 14.0, 4.0, 2),
+    "capsules": (0.456, 18.0, 3.0, 2),
+    "machines": (0.004, 129.0, 60.0, 1),
+    "accessories": (0.04, 12.0, 6.0, 1),
+}
+BRANDS = {"Alba": 0.8, "Nero": 1.0, "Terra": 1.3}  # the price of a brand, against the middle one
 PRODUCTS = tuple(
-    (
-        f"P{n:03d}",
-        ("beans", "capsules", "machines", "accessories")[n % 4],
-        ("Alba", "Nero", "Terra")[n % 3],
-        5.0 + 3.5 * (n % 11),
-    )
+    (f"P{n:03d}", category, brand, round((price + step * (n // 12)) * BRANDS[brand], 2))
     for n in range(60)
+    for category, (_, price, step, _) in [list(CATEGORIES.items())[n % 4]]
+    for brand in [tuple(BRANDS)[n % 3]]
 )
 REASONS = ("insufficient_funds", "expired_card", "do_not_honor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,7 @@ TELLING = 0.2  # a comparison that would not show a fifth of the control's level
 CONTAMINATED = 0.01
 KEYS = ("level", "campaign", "action", "outcome", "window", "is_main")
 MARGINS = ("margin", "margin_low", "margin_high", "romi", "romi_low", "romi_high")
+NOTHING_MOVED: Mapping[str, str] = MappingProxyType({})
 PROVEN, NOT_PROVEN, CANNOT_TELL, NOT_MEASURED = "proven", "not proven", "cannot be told", "not measured"
 
 
@@ -44,28 +46,65 @@ class Measured:
     outcomes: tuple[Outcome, ...]
 
 
-def measure_campaigns(snapshots: Snapshots, decided: pd.DataFrame | None = None) -> Measured:
-    """Measure every campaign of a source, as known at the as-of; ``decided``: Tenure's own assignments."""
+@dataclass(frozen=True)
+class Assignments:
+    """Who was assigned what, with what came after it.
+
+    ``checked``: by campaign, its counts and the reason where there is no effect; ``comparable``: the rows of each campaign
+    that has one, with is_treated and weight; ``outcomes``: those that somebody had.
+    """
+
+    table: pd.DataFrame
+    checked: Mapping[str, dict[str, Any]]
+    comparable: Sequence[pd.DataFrame]
+    outcomes: tuple[Outcome, ...]
+
+    def by_action(self) -> dict[str, pd.DataFrame]:
+        """Give each action's treated beside those withheld from it, over all its campaigns."""
+        found: dict[str, list[pd.DataFrame]] = {}
+        for rows in self.comparable:
+            for action, own in _by_action(rows):
+                found.setdefault(action, []).append(own)
+        return {action: pd.concat(parts) for action, parts in sorted(found.items())}
+
+
+def assignments(
+    snapshots: Snapshots, decided: pd.DataFrame | None = None, moves: Mapping[str, str] = NOTHING_MOVED
+) -> Assignments:
+    """Find every campaign of a source, as known at the as-of, and its outcomes; ``decided``: Tenure's own assignments.
+
+    ``moves``: by action, the target whose outcome it is to change, for campaigns of before there were decisions.
+    """
     if decided is not None:  # who has become one person since is one customer here, too
         persons = identity_before(snapshots.staged.identity_events, snapshots.as_of)
         decided = decided.assign(customer_id=[persons.get(one, one) for one in decided["customer_id"]])
     with facts_at(snapshots.staged, snapshots.as_of) as facts:
-        outcomes, assigned = outcomes_in(facts.tables), assigned_customers(facts, decided)
+        outcomes, assigned = outcomes_in(facts.tables), _moving(assigned_customers(facts, decided), moves)
         table = with_segments(facts, with_outcomes(facts, snapshots, assigned, outcomes))
     labels = tuple(_label(name, snapshots) for name in table["moves"].dropna().unique() if name in snapshots.targets)
     asked = [outcome for outcome in (*labels, *outcomes) if table.get(outcome.name, pd.Series()).fillna(0).any()]
-    checked = {campaign: _check(str(campaign), rows) for campaign, rows in table.groupby("campaign", sort=False)}
-    good = [
-        _weighted(comparable(rows))
-        for name, rows in table.groupby("campaign", sort=False)
-        if not checked[name]["reason"]
-    ]
-    rate = snapshots.staged.source.margin_rate
-    rows = [row for level in _levels(good) for row in _effects(*level, asked, rate)]
-    pooled = pd.concat(good) if good else table.iloc[:0].assign(is_treated=False, weight=1.0)
+    campaigns = {str(campaign): rows for campaign, rows in table.groupby("campaign", sort=False)}
+    checked = {campaign: _check(campaign, rows) for campaign, rows in campaigns.items()}
+    good = [_weighted(comparable(rows)) for name, rows in campaigns.items() if not checked[name]["reason"]]
+    return Assignments(table, checked, good, tuple(asked))
+
+
+def _moving(assigned: pd.DataFrame, moves: Mapping[str, str]) -> pd.DataFrame:
+    """Say of old campaigns of one action which target they move; whom it was withheld from belongs to its campaign."""
+    named = assigned["action"].map(dict(moves)).groupby(assigned["campaign"])
+    own = named.transform("first").where(named.transform("nunique") == 1)
+    return assigned.assign(moves=assigned["moves"].fillna(own))
+
+
+def measure_campaigns(snapshots: Snapshots, decided: pd.DataFrame | None = None) -> Measured:
+    """Measure every campaign of a source, as known at the as-of; ``decided``: Tenure's own assignments."""
+    found = assignments(snapshots, decided)
+    good, asked, rate = found.comparable, found.outcomes, snapshots.staged.source.margin_rate
+    rows = [row for level in _levels(found) for row in _effects(*level, asked, rate)]
+    pooled = pd.concat(good) if good else found.table.iloc[:0].assign(is_treated=False, weight=1.0)
     return Measured(
-        pd.DataFrame(list(checked.values())), pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(KEYS)),
-        effects_by_segment(pooled, asked[0].name if asked else ""), promised_and_realised(pooled, asked, rate), tuple(asked),
+        pd.DataFrame(list(found.checked.values())), pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(KEYS)),
+        effects_by_segment(pooled, asked[0].name if asked else ""), promised_and_realised(pooled, asked, rate), asked,
     )  # fmt: skip
 
 
@@ -146,22 +185,17 @@ def _weighted(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(weight=(1 / rows["chance"].astype(float)).fillna(equal))
 
 
-def _levels(good: Sequence[pd.DataFrame]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def _levels(found: Assignments) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Give what is compared: all together, each action, each campaign (the last first), each action of one of several."""
-    by_action: dict[str, list[pd.DataFrame]] = {}
-    single = []
-    for rows in good[::-1]:
+    if len(found.comparable) > 1:
+        yield {"level": "all", "campaign": "", "action": ""}, pd.concat(found.comparable)
+    for action, rows in found.by_action().items():
+        yield {"level": "action", "campaign": "", "action": action}, rows
+    for rows in found.comparable[::-1]:
         campaign, actions = rows["campaign"].iloc[0], list(_by_action(rows))
-        single.append(({"level": "campaign", "campaign": campaign, "action": ""}, rows))
-        for action, own in actions:
-            by_action.setdefault(action, []).append(own)
-            if len(actions) > 1:
-                single.append(({"level": "arm", "campaign": campaign, "action": action}, own))
-    if len(good) > 1:
-        yield {"level": "all", "campaign": "", "action": ""}, pd.concat(good)
-    for action, parts in sorted(by_action.items()):
-        yield {"level": "action", "campaign": "", "action": action}, pd.concat(parts)
-    yield from single
+        yield {"level": "campaign", "campaign": campaign, "action": ""}, rows
+        for action, own in actions if len(actions) > 1 else ():
+            yield {"level": "arm", "campaign": campaign, "action": action}, own
 
 
 def _effects(

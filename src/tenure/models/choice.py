@@ -9,7 +9,6 @@ from itertools import combinations
 import numpy as np
 
 from tenure.core.auc import Auc, auc_difference, auc_with_interval
-from tenure.models.estimators.catalogue import TREES
 from tenure.models.evaluate import BASELINES, FEATURE, HEURISTIC, LOGISTIC, as_ranking
 from tenure.models.explain import labels_of
 from tenure.models.train import TrainedModel
@@ -37,10 +36,6 @@ class Choice:
     @property
     def trained(self) -> TrainedModel:
         return self.fits[self.taken]
-
-    @property
-    def took_trees(self) -> bool:
-        return self.taken == TREES.name
 
     @property
     def words(self) -> dict[str, str]:

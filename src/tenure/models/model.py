@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -153,7 +153,7 @@ class PropensityModel:
     @classmethod
     def load(
         cls, folder: Path, *, fingerprint: str = "", place: str = "", raw: Callable[[str], Path] | None = None
-    ) -> PropensityModel:
+    ) -> Self:
         """Read what ``save`` wrote; ``place`` stands for the folder in messages, ``raw`` is as of ``read``.
 
         Raises
@@ -181,7 +181,7 @@ class PropensityModel:
         fingerprint: str = "",
         place: str = "model",
         raw: Callable[[str], Path] | None = None,
-    ) -> PropensityModel:
+    ) -> Self:
         """Read what ``texts`` gave, by ``text_of`` of each file name; it is checked before anything computes with it.
 
         ``raw`` gives the folder of a source by its name, which may hold the estimator's file: by default that of the
@@ -202,7 +202,7 @@ class PropensityModel:
             if kind == LOGISTIC.name:
                 dumped = json.dumps(documents["linear"])
             return cls(
-                estimator=_restored(kind, dumped, place, documents["about"], raw),
+                estimator=cls.restored(kind, dumped, place, documents["about"], raw),
                 kind=kind,
                 encoding=from_json(documents["encoding"]),
                 calibrator=made_of(Calibrator, documents["calibrator"]),
@@ -213,6 +213,35 @@ class PropensityModel:
             raise StoredFormatError(
                 f"{place}: {DOCUMENT} describes no model of Tenure ({type(error).__name__}: {error}). Expected one as Tenure saves it."
             ) from None
+
+    @classmethod
+    def restored(
+        cls, kind: str, dumped: str, place: str, about: dict[str, Any], raw: Callable[[str], Path] | None
+    ) -> Estimator:
+        """Restore an estimator from its text, by whoever brings one of that name.
+
+        Raises
+        ------
+        StoredFormatError : nobody here brings it, or it cannot read the text.
+        """
+        folder, source = None, str(about.get("source", ""))
+        if kind not in OWN:
+            with suppress(UsageError):  # outside every workspace packages alone bring estimators
+                folder = (raw or Workspace.locate().raw)(source)
+        try:
+            found = find_estimator(kind, folder)
+        except UnknownNameError as error:
+            raise StoredFormatError(
+                f"{place}: {error} Expected the package, or the file data/raw/{source}/estimators/{kind}.py, with which the model was trained; put it there."
+            ) from None
+        try:
+            restored: Estimator = found.value.load(dumped)
+        except Exception as error:  # whatever an estimator raises on a text it cannot read
+            if kind in OWN and not isinstance(error, ValueError):
+                raise
+            reason = str(error) if kind in OWN else f"cannot be read by {found.where}: {describe_unforeseen(error)}"
+            raise StoredFormatError(f"{place}: {BOOSTER} {reason}") from None
+        return restored
 
 
 def _hash(trees: str, documents: dict[str, Any]) -> str:
@@ -246,44 +275,26 @@ def revise_sealed(path: Path, revise: Callable[[Path], bool]) -> bool:
     """
     if path.name != DOCUMENT:
         return revise(path)
-    try:
-        was = PropensityModel.load(path.parent).fingerprint
-    except StoredFormatError:
-        return revise(path)
-    if not revise(path):
-        return False
+    was = _sealed_as(path.parent)
+    if not (changed := revise(path)) or not was:
+        return changed
     documents = json.loads(path.read_text(encoding="utf-8"))
     former = [*documents.pop(FORMER, []), documents.pop(FINGERPRINT, was)]
     documents.pop(FORMAT, None)
-    trees = (path.parent / BOOSTER).read_text(encoding="utf-8") if "linear" not in documents else ""
-    write_stored(path, {FINGERPRINT: _hash(trees, documents), FORMER: former} | documents, FORMAT_VERSION)
+    own = _hash(_trees(path.parent, documents), documents)
+    write_stored(path, {FINGERPRINT: own, FORMER: former} | documents, FORMAT_VERSION)
     return True
 
 
-def _restored(
-    kind: str, dumped: str, place: str, about: dict[str, Any], raw: Callable[[str], Path] | None
-) -> Estimator:
-    """Restore an estimator from its text, by whoever brings one of that name.
+def _sealed_as(folder: Path) -> str:
+    """Return the fingerprint of a folder's model, of whatever kind; empty where its files are not what it was sealed as."""
+    with suppress(ValueError, TypeError, AttributeError, OSError):
+        documents = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+        found = {name: documents[name] for name in documents if name not in (FORMAT, FORMER, FINGERPRINT)}
+        own = _hash(_trees(folder, found), found)
+        return own if documents.get(FINGERPRINT, own) == own else ""
+    return ""
 
-    Raises
-    ------
-    StoredFormatError : nobody here brings it, or it cannot read the text.
-    """
-    folder, source = None, str(about.get("source", ""))
-    if kind not in OWN:
-        with suppress(UsageError):  # outside every workspace packages alone bring estimators
-            folder = (raw or Workspace.locate().raw)(source)
-    try:
-        found = find_estimator(kind, folder)
-    except UnknownNameError as error:
-        raise StoredFormatError(
-            f"{place}: {error} Expected the package, or the file data/raw/{source}/estimators/{kind}.py, with which the model was trained; put it there."
-        ) from None
-    try:
-        restored: Estimator = found.value.load(dumped)
-    except Exception as error:  # whatever an estimator raises on a text it cannot read
-        if kind in OWN and not isinstance(error, ValueError):
-            raise
-        reason = str(error) if kind in OWN else f"cannot be read by {found.where}: {describe_unforeseen(error)}"
-        raise StoredFormatError(f"{place}: {BOOSTER} {reason}") from None
-    return restored
+
+def _trees(folder: Path, documents: dict[str, Any]) -> str:
+    return "" if "linear" in documents else (folder / BOOSTER).read_text(encoding="utf-8")

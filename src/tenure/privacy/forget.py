@@ -212,10 +212,11 @@ def _not_searched(workspace: Workspace, registry: Registry) -> list[str]:
 
 
 def _model_names(workspace: Workspace, source: str) -> set[str]:
-    """Name the models of every target there is, and of every one that ever scored: it may be defined no more."""
+    """Name the models that are registered, those of every target there is, and of every one that ever scored."""
     targets = {*all_targets(read_source(workspace, source)), *scored_targets(workspace, source)}
     names = {model_name(source, target) for target in targets}
-    return names | {name + BACKFILL_ENDING for name in names}
+    names |= {name + BACKFILL_ENDING for name in names}
+    return names | {*Registry(workspace).model_names(source)}  # those of actions among them
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tenure.runs.progress import Progress, say_nothing
-from tenure.runs.steps_of_run import measuring_step
+from tenure.runs.run import promote_effects
+from tenure.runs.steps_of_run import effects_step, measuring_step
 from tenure.runs.work import added_to
 from tenure.runs.writer import writing
 from tenure.steps.results import campaign_results
@@ -26,6 +27,8 @@ def measure_flow(
     ) as run:  # fmt: skip
         with added_to(run, progress) as work:
             work.perform(measuring_step(work.run))
+            work.perform(effects_step(work.run))
             work.finish(())
         folder = run.workspace.reports(source, run.as_of)
+        promote_effects(run, folder)
         return folder, campaign_results(folder)

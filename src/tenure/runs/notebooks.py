@@ -54,6 +54,7 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     TenureError : a cell raised it, and its own message is repeated. RunError : a cell failed otherwise, or the
         kernel was killed.
     """
+    papermill = _papermill()  # before nbclient: what it keeps from being imported, that would bring, too
     from nbclient.exceptions import DeadKernelError
 
     from tenure.runs.warm_kernels import ForkingKernelManager
@@ -61,7 +62,6 @@ def execute(name: str, parameters: Mapping[str, Any], output: Path, workspace: P
     values = complete(name, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a warning of the kernel's debugger, in every output
-    papermill = _papermill()
     given = {
         "parameters": values, "kernel_name": "python3", "progress_bar": False, "log_output": False,
         # What a cell raises comes as a message; a kernel's own log notes that it is interrupted at the end.

@@ -9,12 +9,15 @@ from shutil import copytree, rmtree
 from tenure.core.atomic_files import swap_folder
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.hashing import fingerprint_file
+from tenure.models.registry.registry import effect_name
 from tenure.reporting.record import TrainingRecord, refused
 from tenure.runs.progress import Progress, RunResult, say_nothing
 from tenure.runs.step_cache import Step
 from tenure.runs.steps_of_run import (
     deciding_step,
+    effects_step,
     features_step,
+    has_campaigns,
     scoring_step,
     telling_steps,
     trained_steps,
@@ -25,7 +28,7 @@ from tenure.runs.writer import writing
 from tenure.steps.decide import declares_actions
 from tenure.steps.opening import Session
 from tenure.steps.report import INDEX
-from tenure.steps.results import saved_records
+from tenure.steps.results import saved_records, settled_effects
 from tenure.steps.run_record import BUILDING, RUN_JSON, RunRecord, begun_from, former_steps, read_sealed
 from tenure.targets.catalogue import all_targets
 
@@ -82,6 +85,8 @@ def build(
     trained = trained_steps(work)
     work.perform(scoring_step(session, trained))
     work.perform(*telling_steps(session, trained))
+    if has_campaigns(session):
+        work.perform(effects_step(session))
     if declares_actions(session) and (session.output / "scored_customers.parquet").is_file():
         work.perform(deciding_step(session))
     made = _made_since(work, final)
@@ -174,3 +179,15 @@ def promote(session: Session, result: RunResult) -> None:
             is_repeat and session.registry.was_promoted(registered, version) and session.registry.champion(registered)
         ):
             session.registry.promote(registered, version)
+    if "11_effects" not in result.performed.reused:
+        promote_effects(session, result.folder)
+
+
+def promote_effects(session: Session, folder: Path) -> None:
+    """Make the effect models that passed champions; one that the newest data no longer bear out is champion no more."""
+    for action, (version, passed) in settled_effects(folder).items():
+        name = effect_name(session.source.name, action)
+        if passed:
+            session.registry.promote(name, version)
+        else:
+            session.registry.point_champion(name, None)

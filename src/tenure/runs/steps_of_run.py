@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.decisions.document import read_policy
 from tenure.models.scorecard import WALK_CUTOFFS
 from tenure.reporting.record import TrainingRecord
 from tenure.runs.step_cache import Step
@@ -13,6 +14,7 @@ from tenure.runs.work import Work
 from tenure.snapshots.rows import count_eligible
 from tenure.steps.decide import decided_state
 from tenure.steps.opening import Session
+from tenure.steps.personal import effect_versions
 from tenure.steps.results import saved_records, trained_in
 from tenure.steps.review import ledger_state
 from tenure.steps.score import run_versions
@@ -74,6 +76,13 @@ def measuring_step(session: Session) -> Step:
     )  # fmt: skip
 
 
+def effects_step(session: Session) -> Step:
+    return Step(
+        "11_effects", "11_effects", ("effects.*",), after=("01_ingest", "10_measure"),
+        state=lambda: ledger_state(session) + decided_state(session, earlier=True),
+    )  # fmt: skip
+
+
 # What people fill in, the queue, is none of them: it is never removed.
 DECISION_OUTPUTS = ("decisions.*", "actions/*.csv", "audiences/*.csv")
 
@@ -82,9 +91,13 @@ def deciding_step(session: Session, *, since_last: bool = False) -> Step:
     """Give the step that decides: it depends on the actions, and on what was decided and answered before."""
     return Step(
         "09_decide", "09_decide", DECISION_OUTPUTS, {"since_last": since_last}, ("01_ingest", "04_score"),
-        lambda: decided_state(session) + (session.run_id if since_last else ""),
-        lambda: decided_state(session),
+        lambda: decided_state(session) + _effects_state(session) + (session.run_id if since_last else ""),
+        lambda: decided_state(session) + _effects_state(session),
     )  # fmt: skip
+
+
+def _effects_state(session: Session) -> str:
+    return json.dumps(effect_versions(session, read_policy(session.source)))
 
 
 def trained_steps(work: Work) -> list[str]:

@@ -27,9 +27,10 @@ from tenure.snapshots.engines.duckdb_engine import ENGINE_VERSION
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.snapshots.engines.known_facts import KnownFacts, known_facts
 from tenure.snapshots.engines.staged_facts import empty_columns, tables_with_rows
+from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.catalogue import missing_tables, targets_of
-from tenure.targets.definition import Target
+from tenure.targets.definition import Condition, Heuristic, Target
 
 MIN_HISTORY_DAYS = 60
 # Fitting cutoffs are stacked; two years of months is as far back as behaviour stays comparable.
@@ -49,6 +50,7 @@ class Snapshots:
     engine: str = DUCKDB
     memory: int | None = None  # bytes a training may take; None: as the environment says
     with_features: bool = True  # without, they only tell who is asked, and what came of it
+    of_everybody: bool = False  # of all who were known, not only of those whom a target asks about
 
     def __repr__(self) -> str:
         return f"<Snapshots of {self.staged.source.name} as of {self.as_of}, built by {self.engine}>"
@@ -60,6 +62,9 @@ class Snapshots:
     @cached_property
     def targets(self) -> dict[str, Target]:
         """The targets this source can answer, with its own numbers."""
+        if self.of_everybody:
+            dated = [_known_by(table) for table in self._tables if STAGED_TABLES[table].is_dated]
+            return {target.name: target for target in dated}
         return {n: t for n, t in targets_of(self.staged.source).items() if not missing_tables(t, self._tables)}
 
     @cached_property
@@ -155,7 +160,11 @@ class Snapshots:
         return self.workspace.snapshots(self.staged.source.name)
 
     def features_path(self, cutoff: date) -> Path:
-        return self._folder / "features" / f"{cutoff}-{self._features_key(cutoff)}.parquet"
+        return (
+            self._folder
+            / ("everybody" if self.of_everybody else "features")
+            / f"{cutoff}-{self._features_key(cutoff)}.parquet"
+        )
 
     @property
     def build_path(self) -> Path:
@@ -259,6 +268,21 @@ class Snapshots:
                     f"{target.name} at cutoff {cutoff}: outcomes are certain on {target.window.certain_on(cutoff)}, "
                     f"after the as-of {self.as_of}. Expected a matured cutoff; choose an earlier one."
                 )
+
+
+def _known_by(table: str) -> Target:
+    """Ask of all who have a row in a table: a question without an answer, so that a snapshot holds them."""
+    anything = Condition(table, "count(*) > 0")
+    return Target(
+        f"known_by_{table}",
+        "Is a customer known?",
+        "is known",
+        (anything,),
+        anything,
+        Heuristic("1", "none"),
+        "known",
+        1,
+    )
 
 
 def digest(*parts: str, size: int = 8) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from tenure.core.errors import UsageError
 from tenure.core.plugins import plugins
@@ -18,7 +20,7 @@ from tenure.decisions.action import Policy
 from tenure.decisions.candidates import Asked, lists_of
 from tenure.decisions.day import Deciding, decide_moment
 from tenure.decisions.delivery import deliver
-from tenure.decisions.document import check_when, read_policy
+from tenure.decisions.document import check_when, of_scored, read_policy
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.ledger import decision_files, read_decisions, read_made
 from tenure.measure.difference import detectable
@@ -26,9 +28,9 @@ from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
 from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.facts_at import facts_at
 from tenure.steps.opening import Session, writes
-from tenure.steps.results import DECISION_PROBLEMS, is_quick
+from tenure.steps.personal import effect_versions, personal_effects
+from tenure.steps.results import DECISION_PROBLEMS, SCORED, is_quick
 
-SCORED = "scored_customers.parquet"
 MOST_CONTAMINATED = 0.01
 # For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
 USUAL_RATE = 0.05
@@ -88,19 +90,23 @@ def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
             f"'tenure score {session.source.name} --as-of {session.as_of}', or name a day that was scored with --as-of."
         )
     session.snapshots.build_features([session.as_of])
-    deciding = deciding_of(session, policy)
+    versions = effect_versions(session, policy)
+    deciding = deciding_of(session, policy, versions)
     stands = [] if kind == MANUAL else decision_files(session.workspace, session.source.name, kind, session.as_of)
     if since_last or not stands:
+        deciding = replace(deciding, personal=personal_effects(session, policy, versions))
         with _asked(session) as asked:
-            check_when(policy, asked.columns, session.source.where)
+            deciding = replace(deciding, policy=of_scored(policy, asked.columns, session.snapshots.targets))
+            check_when(deciding.policy, asked.columns, session.source.where)
             decide_moment(deciding, asked, since_last=since_last)
     return write_day(session, policy)
 
 
-def deciding_of(session: Session, policy: Policy) -> Deciding:
-    """Say where and how a session decides, on the scores of its folder."""
+def deciding_of(session: Session, policy: Policy, effects: Mapping[str, str] = MappingProxyType({})) -> Deciding:
+    """Say where and how a session decides, on the scores of its folder; ``effects``: by action, its model's version."""
     scored = read_scores_metadata(session.output / SCORED).get("targets", {})
     models = {name: made["model_version"] for name, made in scored.items()}
+    models |= {f"{action}-effect": version for action, version in effects.items()}
     now = session.started_at.replace(tzinfo=None)
     targets = session.snapshots.targets
     return Deciding(session.workspace, session.staged, policy, targets, models, kind_of(session), now)
@@ -116,7 +122,8 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
     with _asked(session) as asked:
         exceptions = find_exceptions(asked.facts)
-        audiences = lists_of(policy, asked)
+        scored = of_scored(policy, asked.columns, session.snapshots.targets)
+        audiences = lists_of(scored, asked)
     day = DecisionDay(policy, decisions, made, exceptions, [*_problems(session, policy, made, decisions)])
     if kind == MANUAL:  # a draft: nothing leaves the house
         return day
@@ -213,6 +220,14 @@ def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisio
             "count as contacts; expected the decision_id of a file in actions/.",
             "unknown_decisions",
         )  # fmt: skip
+    scored = pq.read_schema(session.output / SCORED).names
+    for name, own in policy.actions.items():
+        if own.moves in session.snapshots.targets and f"{own.moves}_propensity" not in scored:
+            yield Problem(
+                "warning", name,
+                f"moves {own.moves}, which was not scored as of this day: it is open to nobody. Train and score it.",
+                "not_scored",
+            )  # fmt: skip
     for action, table in made["lacking"].items():
         yield Problem(
             "warning", action,

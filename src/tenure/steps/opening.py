@@ -252,6 +252,6 @@ def ensure_demo(workspace: Workspace, *, customers: int | None = None) -> None:
     if not (workspace.raw("demo") / "customers.parquet").is_file():
         from tenure.demo import generate_demo
 
-        sizes = {} if customers is None else {"customers": customers}
+        sizes: dict[str, Any] = {} if customers is None else {"customers": customers}
         with sole_writer(workspace, "demo", "generating demo"):
             generate_demo(workspace.raw("demo"), workspace.truth("demo"), **sizes)

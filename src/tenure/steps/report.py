@@ -12,7 +12,15 @@ from tenure.steps.opening import Session, writes
 from tenure.steps.results import is_quick, records, review_problems, saved_records, scoring_outcomes
 
 INDEX = "index.html"
-OTHER_PAGES = ("decisions.html", "customers.html", "value.html", "campaigns.html", "review.html", "audit.html")
+OTHER_PAGES = (
+    "decisions.html",
+    "customers.html",
+    "value.html",
+    "campaigns.html",
+    "effects.html",
+    "review.html",
+    "audit.html",
+)
 
 
 @writes

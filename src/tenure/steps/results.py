@@ -13,11 +13,13 @@ from tenure.reporting.record import TrainingRecord
 from tenure.steps.opening import Session
 from tenure.targets.catalogue import all_targets
 
+SCORED = "scored_customers.parquet"
 REVIEW_PROBLEMS = "review.problems.json"
 DECISION_PROBLEMS = "decisions.problems.json"
 FORMER_REVIEW_PROBLEMS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
 CAMPAIGNS_JSON, CAMPAIGNS_FORMAT = "campaigns.json", 1
+EFFECTS_JSON, EFFECTS_FORMAT = "effects.json", 1
 
 
 def saved_records(session: Session) -> list[TrainingRecord]:
@@ -70,6 +72,17 @@ def campaign_results(folder: Path) -> list[dict[str, str]]:
     """Read what campaigns changed, in words, as an output folder has it. => about, verdict, text"""
     path = folder / CAMPAIGNS_JSON
     return list(read_stored(path, CAMPAIGNS_FORMAT)["campaigns"]) if path.is_file() else []
+
+
+def settled_effects(folder: Path) -> dict[str, tuple[str, bool]]:
+    """Read which version each action got in an output folder, and whether it passed every gate. => action: (version, passed)"""
+    path = folder / EFFECTS_JSON
+    said = read_stored(path, EFFECTS_FORMAT)["effects"] if path.is_file() else []
+    return {
+        one["action"]: (one["version"], one["differs"] and all(gate["passed"] for gate in one["gates"]))
+        for one in said
+        if one["version"]
+    }
 
 
 def is_quick(session: Session) -> bool:

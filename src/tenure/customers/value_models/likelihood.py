@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Self
+from functools import lru_cache
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from tenure.customers.value_models.purchases import Repetition
 # A parameter may come to rest at one of these: the model is then a simpler one (nobody stops, all buy alike) and valid.
 SMALLEST, LARGEST = 1e-3, 1e4
 IMPOSSIBLE = 1e10
+# A horizon's models are judged on one day and asked on another; all horizons ask on the same.
+FITS_KEPT = 8
 
 
 def fit_positive(
@@ -47,6 +50,12 @@ def fit_positive(
     )
 
 
+@lru_cache(FITS_KEPT)
+def fitted(fit: Callable[..., Any], *columns: bytes) -> Any:
+    """Fit columns of floats, given as their bytes: the same ones once, whoever asks."""
+    return fit(*(np.frombuffer(column) for column in columns))
+
+
 class BuyingProcess(ABC):
     """How customers buy until they stop; its fields are its parameters, in the order of ``starts``."""
 
@@ -62,6 +71,12 @@ class BuyingProcess(ABC):
         NotEnoughDataError : nobody came back, or no maximum was found.
         """
         customers.check_return(cls.title)
+        found: Self = fitted(cls._fit, *(column.tobytes() for column in vars(customers).values()))
+        return found
+
+    @classmethod
+    def _fit(cls, *columns: np.ndarray) -> Self:
+        customers = Repetition(*columns)
         total = customers.weights.sum()
 
         def mean(parameters: np.ndarray) -> float:

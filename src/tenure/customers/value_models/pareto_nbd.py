@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, gammaln, logsumexp
+from scipy.special import expit, gammaln
 
 from tenure.customers.value_models.likelihood import BuyingProcess
 from tenure.customers.value_models.purchases import Repetition
@@ -49,8 +49,9 @@ class ParetoNbd(BuyingProcess):
         when = np.exp(at) - self.alpha
         log_rate = (self.r + x) * (np.log(self.alpha + t) - at) + self.s * np.log((self.beta + t) / (self.beta + when))
         log_rate += np.log(self.s / (self.beta + when)) + at
+        highest = log_rate.max(axis=1)
         with np.errstate(divide="ignore"):  # who bought on the last day cannot have stopped since: ln 0
-            return np.asarray(np.log(width[:, 0]) + logsumexp(log_rate, b=WEIGHTS, axis=1))
+            return np.asarray(np.log(width[:, 0] * (np.exp(log_rate - highest[:, None]) @ WEIGHTS)) + highest)
 
     def p_alive(self, customers: Repetition) -> np.ndarray:
         return np.asarray(expit(-self._log_odds_of_having_stopped(customers)))

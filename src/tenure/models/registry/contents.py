@@ -9,7 +9,7 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenure.core.errors import StoredFormatError, describe_unforeseen
 from tenure.core.secrets import without_secrets
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
+Model = TypeVar("Model", bound=PropensityModel)
 # Where MLflow puts a pyfunc's data beside its MLmodel.
 MODEL_FOLDER = "data/model"
 
@@ -37,7 +38,7 @@ class StoredText:
     put: Callable[[str], object] | None = None
 
 
-def read_model(where: str, fingerprint: str, raw: Callable[[str], Path]) -> PropensityModel:
+def read_model(where: str, fingerprint: str, raw: Callable[[str], Path], kind: type[Model]) -> Model:
     """Read the model of a folder of artefacts, wherever that is; nothing that the folder names is executed.
 
     ``raw`` gives the folder of a source, which may hold the estimator.
@@ -48,7 +49,7 @@ def read_model(where: str, fingerprint: str, raw: Callable[[str], Path]) -> Prop
     """
     with TemporaryDirectory() as scratch, redirect_stderr(StringIO()):
         _fetch(where, Path(scratch))
-        return PropensityModel.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER, raw=raw)
+        return kind.load(Path(scratch) / MODEL_FOLDER, fingerprint=fingerprint, place=MODEL_FOLDER, raw=raw)
 
 
 def _fetch(where: str, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.models.model import PropensityModel
 from tenure.models.pyfunc import synthetic_example
-from tenure.models.verdict import Verdict
+from tenure.models.verdict import Gate, Verdict
 from tenure.models.version import FROM_RUN
 
 if TYPE_CHECKING:
@@ -52,8 +52,32 @@ def log_training(
         return log_model(result.model)
 
 
-def log_model(model: PropensityModel) -> str:
-    """Log a model to the run that is open, with its signature and an invented example; return its address."""
+def log_effect(
+    model: PropensityModel,
+    gates: Sequence[Gate],
+    *,
+    experiment: str,
+    name: str,
+    figures: Mapping[str, float],
+    tags: Mapping[str, str],
+) -> str:
+    """Log a model of an action's effect as one run; return the model's address. ``figures``: by name, as metrics."""
+    import mlflow
+
+    with mlflow.start_run(experiment_id=experiment, run_name=f"{name} {model.about['as_of']}", tags=dict(tags)):
+        mlflow.log_params({key: value for key, value in model.about.items() if isinstance(value, str | int | float)})
+        mlflow.log_metrics(dict(figures))
+        mlflow.log_dict({"gates": [asdict(gate) for gate in gates]}, "verdict.json")
+        return log_model(model, loader="tenure.effects.pyfunc", outputs=("effect", "raw_effect"))
+
+
+def log_model(
+    model: PropensityModel, *, loader: str = "tenure.models.pyfunc", outputs: Sequence[str] = ("propensity",)
+) -> str:
+    """Log a model to the run that is open, with its signature and an invented example; return its address.
+
+    ``loader``: the module that MLflow loads it by; ``outputs``: the numbers it gives of each row.
+    """
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
@@ -62,19 +86,19 @@ def log_model(model: PropensityModel) -> str:
         [ColSpec("string" if c.is_text else "double", c.name, required=False) for c in model.encoding.columns]
     )
     # Reasons come only when asked for, so they are optional outputs.
-    outputs = Schema(
+    given = Schema(
         [
-            ColSpec("double", "propensity"),
+            *(ColSpec("double", each) for each in outputs),
             *(ColSpec("string", f"reason_{rank}", required=False) for rank in (1, 2, 3)),
         ]
     )
-    signature = ModelSignature(inputs, outputs, ParamSchema([ParamSpec("explain", "boolean", False)]))
+    signature = ModelSignature(inputs, given, ParamSchema([ParamSpec("explain", "boolean", False)]))
     with TemporaryDirectory() as scratch:
         data = Path(scratch) / "model"
         model.save(data)
         logged = mlflow.pyfunc.log_model(
             name="model",
-            loader_module="tenure.models.pyfunc",
+            loader_module=loader,
             data_path=str(data),
             signature=signature,
             input_example=synthetic_example(model),
@@ -124,8 +148,15 @@ def version_tags(result: TrainingResult, verdict: Verdict, run_tags: Mapping[str
         "tenure.test_cutoff": str(result.plan.test),
         "tenure.fitted_through": result.model.about["fitted_through"],
         "tenure.is_first_of_definition": str(verdict.is_first_of_definition),
-        "tenure.verdict": "promotable" if verdict.is_promotable else "blocked",
+        **verdict_tags(verdict.gates),
         "tenure.verdict_reason": verdict.reason[:4000],
+    }
+
+
+def verdict_tags(gates: Sequence[Gate]) -> dict[str, str]:
+    """Give the tags by which a version's gates are known."""
+    return {
+        "tenure.verdict": "promotable" if all(gate.passed for gate in gates) else "blocked",
         # A tag holds 5,000 characters: what was found is shortened, so that the JSON stays whole.
-        "tenure.gates": json.dumps([asdict(gate) | {"found": gate.found[:400]} for gate in verdict.gates]),
+        "tenure.gates": json.dumps([asdict(gate) | {"found": gate.found[:400]} for gate in gates]),
     }

@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 OWNER_TAG = "tenure.owner"
+# Ends the name of an action's model: <source>-<action>-effect.
+EFFECT_ENDING = "-effect"
 
 
 def source_of(name: str) -> str:
-    """Return the source of a registered model: no target's name holds a hyphen, but a source's may."""
-    return name.removesuffix("-backfill").rpartition("-")[0]
+    """Return the source of a registered model: no target's or action's name holds a hyphen, but a source's may.
+
+    >>> source_of("my-shop-churn"), source_of("my-shop-save_call-effect")
+    ('my-shop', 'my-shop')
+    """
+    return name.removesuffix("-backfill").removesuffix(EFFECT_ENDING).rpartition("-")[0]
 
 
 def owner_of(workspace: Workspace, source: str, *, make: bool) -> str:

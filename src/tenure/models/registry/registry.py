@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from functools import partial
 from io import StringIO
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import RegistryError
 from tenure.models.registry.champions import Champions
-from tenure.models.registry.log import log_training, version_tags
+from tenure.models.registry.log import log_effect, log_training, verdict_tags, version_tags
 from tenure.models.registry.mlflow_store import every
+from tenure.models.registry.owner import EFFECT_ENDING
 from tenure.models.registry.search import Search
-from tenure.models.verdict import Verdict
-from tenure.models.version import FINGERPRINT_TAG, Version
+from tenure.models.verdict import Gate, Verdict
+from tenure.models.version import FINGERPRINT_TAG, FROM_RUN, Version
 
 if TYPE_CHECKING:
+    from tenure.models.model import PropensityModel
     from tenure.models.training_result import TrainingResult
 
 CHALLENGER = "challenger"
@@ -25,6 +27,10 @@ CHALLENGER = "challenger"
 
 def model_name(source: str, target: str) -> str:
     return f"{source}-{target}"
+
+
+def effect_name(source: str, action: str) -> str:
+    return f"{source}-{action}{EFFECT_ENDING}"
 
 
 class Registry(Champions, Search):
@@ -55,36 +61,55 @@ class Registry(Champions, Search):
 
         ``figures`` are files; ``catalogue`` is the data dictionary of the features used.
         """
+        own = version_tags(result, verdict, tags)
+        log = partial(log_training, result, verdict, name=name, figures=figures, catalogue=catalogue, tags=tags)
+        # Judged anew, it may pass what it once did not: the champion of then may be gone. To be champion already proves nothing.
+        is_news = verdict.is_promotable and verdict.standing.code != "same_model"
+        return self._register(name, result.model, log, own, is_news=is_news)
+
+    def log_effect(
+        self,
+        model: PropensityModel,
+        gates: Sequence[Gate],
+        *,
+        name: str,
+        figures: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> Version:
+        """Log a model of an action's effect as a run and register it; a version of the same content is judged anew.
+
+        ``figures``: by name, as the run's metrics.
+        """
+        own = {f"tenure.{key}": tags[key] for key in FROM_RUN if key in tags} | verdict_tags(gates)
+        own |= {"tenure.slope": f"{figures['slope']:.2f} ({figures['slope_low']:.2f} to {figures['slope_high']:.2f})"}
+        log = partial(log_effect, model, gates, name=name, figures=figures, tags=tags)
+        return self._register(name, model, log, own, is_news=True)
+
+    def _register(
+        self, name: str, model: PropensityModel, log: Callable[..., str], tags: Mapping[str, str], *, is_news: bool
+    ) -> Version:
         import mlflow
 
-        fingerprint = result.model.fingerprint
         with self.client() as client:
             experiment = self._experiment(client, name)
-            if existing := self._same_content(name, fingerprint):
-                # Judged anew, it may pass what it once did not: the champion of then may be gone. To be champion
-                # already proves nothing.
-                if verdict.is_promotable and verdict.standing.code != "same_model":
-                    for key, value in version_tags(result, verdict, tags).items():
-                        client.set_model_version_tag(name, existing.version, key, value)
+            if existing := self._same_content(name, model):
+                for key, value in tags.items() if is_news else ():
+                    client.set_model_version_tag(name, existing.version, key, value)
                 return existing
-            model_uri = log_training(
-                result, verdict, experiment=experiment, name=name, figures=figures, catalogue=catalogue, tags=tags
-            )
+            model_uri = log(experiment=experiment)
             self._ensure_model(client, name)
             # MLflow tells of it on standard error, which a notebook would show as if something were wrong.
             with redirect_stderr(StringIO()):
                 # With all its tags at once: a version is never seen without its verdict.
-                created = mlflow.register_model(
-                    model_uri, name, tags={FINGERPRINT_TAG: fingerprint, **version_tags(result, verdict, tags)}
-                )
+                created = mlflow.register_model(model_uri, name, tags={FINGERPRINT_TAG: model.fingerprint, **tags})
             client.set_registered_model_alias(name, CHALLENGER, created.version)
         return self.find(name, str(created.version))
 
-    def _same_content(self, name: str, fingerprint: str) -> Version | None:
+    def _same_content(self, name: str, model: PropensityModel) -> Version | None:
         """Find a version of the same content whose files are whole: training again mends a damaged one."""
-        for found in self._listed(name, f" and tags.`{FINGERPRINT_TAG}` = '{fingerprint}'"):
+        for found in self._listed(name, f" and tags.`{FINGERPRINT_TAG}` = '{model.fingerprint}'"):
             with suppress(RegistryError):
-                self.load(name, found.version)
+                self.load_as(name, found.version, type(model))
                 return found
         return None
 

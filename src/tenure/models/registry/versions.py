@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tenure.core.errors import RegistryError, StoredFormatError, UnknownNameError
 from tenure.models.model import PropensityModel
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
+Model = TypeVar("Model", bound=PropensityModel)
 CHAMPION = "champion"
 # How MLflow answers who asks for a model, a version or an alias that is not there.
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -76,10 +77,14 @@ class Versions(OwnedStore):
         """List the registered models, of one source or of all."""
         with self.client() as client:
             names = [model.name for model in every(client.search_registered_models)]
-        return sorted(name for name in names if not source or name.rpartition("-")[0] == source)
+        return sorted(name for name in names if not source or source_of(name) == source)
 
     def load(self, name: str, version: str) -> PropensityModel:
-        """Read the model of one version: the one that was judged, or none.
+        """Read the model of one version, as ``load_as``."""
+        return self.load_as(name, version, PropensityModel)
+
+    def load_as(self, name: str, version: str, kind: type[Model]) -> Model:
+        """Read the model of one version, of a kind: the one that was judged, or none.
 
         Raises
         ------
@@ -96,6 +101,6 @@ class Versions(OwnedStore):
             self.check_owner(client, name)
             where = client.get_model_version_download_uri(name, version)
             try:
-                return read_model(where, found.fingerprint, self.workspace.raw)
+                return read_model(where, found.fingerprint, self.workspace.raw, kind)
             except StoredFormatError as error:
                 raise RegistryError(f"{name} version {version}: {error} {to_do}") from None

@@ -46,8 +46,3 @@ class Evidence:
     @property
     def is_plain(self) -> bool:
         return self.plain == self.filled
-
-    @property
-    def leaves_no_doubt(self) -> bool:
-        """Say whether one reading, and no other, explains every value that any reading explains."""
-        return len(self.readings) == 1 and not self.exceptions
