@@ -28,7 +28,7 @@ attributes = { taste = "taste" }
 """
 
 
-def place(root, *, differs: float, customers=3_000, seed=11):
+def place(root, *, differs: float, customers=3_000, seed=11, more=""):
     """Place a shop: each customer is mailed, or not, by chance; who likes tea lapses less for it, the others more.
 
     ``differs``: by how much the effects on the chance to order lie apart; their mean is .05.
@@ -56,7 +56,7 @@ def place(root, *, differs: float, customers=3_000, seed=11):
     workspace = Workspace(root)
     raw = workspace.raw("shop")
     raw.mkdir(parents=True, exist_ok=True)
-    (raw / "source.toml").write_text(TOML, encoding="utf-8")
+    (raw / "source.toml").write_text(TOML + more, encoding="utf-8")
     for name, table in (
         ("order_lines", orders),
         ("contacts", pd.DataFrame(contacts)),

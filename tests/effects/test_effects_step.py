@@ -87,6 +87,15 @@ def test_a_champion_that_newer_data_do_not_bear_out_is_champion_no_more(tmp_path
     assert session.registry.champion(NAME) is None and effects.versions["mail"] == "2"
 
 
+def test_where_another_action_competes_half_can_get_it_and_are_compared_with_as_many_at_random(tmp_path):
+    rival = '[actions.call]\nsays = "A call"\nmoves = "lapse"\nwhen = "true"\nchannels = ["email"]\n'
+    _, effects, _ = learnt(tmp_path, differs=0.25, customers=1_500, more=rival)
+    (mail,) = effects.learnt
+    assert "everybody" not in set(mail.judged.table["against"]) and mail.judged.contacted == pytest.approx(
+        0.5, abs=0.05
+    )
+
+
 def test_too_few_customers_are_a_reason_and_no_model(tmp_path):
     session, effects, _ = learnt(tmp_path, differs=0.25, customers=300)
     (row,) = effects.table.to_dict("records")

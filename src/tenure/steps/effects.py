@@ -130,7 +130,8 @@ def _of_action(
             "unit": "currency" if outcome.is_money else "share", "horizon_days": int(own["horizon_days"].max()),
         }  # fmt: skip
         meanings = [meaning_of(by_name[name]) for name in features]
-        yield learn(table, meanings, about, cost=_cost(session, policy, own, outcome), sign=_sign(session, outcome))
+        cost, budget = _cost(session, policy, own, outcome), _budget(policy, action)
+        yield learn(table, meanings, about, cost=cost, sign=_sign(session, outcome), budget=budget)
 
 
 def _sign(session: Session, outcome: Outcome) -> int:
