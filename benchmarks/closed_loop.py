@@ -25,7 +25,7 @@ from tenure.core.time_windows import next_month
 from tenure.decisions.day import decide_moment
 from tenure.decisions.document import read_policy
 from tenure.decisions.ledger import read_decisions
-from tenure.demo.company import Company
+from tenure.demo.company import TABLES, Company
 from tenure.demo.true_effects import true_effects
 from tenure.demo.world import World
 from tenure.effects.model import EffectModel
@@ -47,6 +47,7 @@ def toml(waves: int) -> str:
     """Write the loop's source: the demo's tables, one target, three actions that compete."""
     bundled = (Path(__file__).parents[1] / "src/tenure/sources/bundled/demo.toml").read_text(encoding="utf-8")
     head = bundled.split("# What the company can do.")[0].replace('name = "demo"', f'name = "{SOURCE}"')
+    head += TABLES
     head += (
         f"\n[targets.lapse]\nhorizon_days = {HORIZON}\n\n[decisions]\nhold_out = 0.0\nexplore = 0.02\nwaves = {waves}\n"
     )
