@@ -18,6 +18,10 @@ class PropensityPyfunc:
     def __init__(self, model: PropensityModel) -> None:
         self.model = model
 
+    def numbers(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Give what the model says of each row, without reasons. features => propensity"""
+        return pd.DataFrame({"propensity": self.model.propensities(table)})
+
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Score a table of features. features => propensity [, reason_1, reason_2, reason_3]
 
@@ -30,7 +34,7 @@ class PropensityPyfunc:
             # MLflow drops what its schema does not know, and with the last column all rows: an empty answer would
             # mislead.
             self.model.encoding.transform(table)
-        scored = pd.DataFrame({"propensity": self.model.propensities(table)})
+        scored = self.numbers(table)
         if params and params.get("explain"):
             return scored.join(reasons(self.model, table))
         return scored

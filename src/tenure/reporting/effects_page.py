@@ -66,14 +66,13 @@ def _action(one: Learnt, gates: Sequence[Gate], version: str) -> dict[str, Any]:
             for row in one.groups.itertuples()
         ],
         "drivers": [f"{WAYS.get(row.rises, 'differs by')} {row.words}" for row in one.drivers.itertuples()],
-        "figure": picture(promised_and_came(one)),
+        "figure": picture(promised_and_came(one.groups, one.unit)),
     }  # fmt: skip
 
 
-def promised_and_came(one: Learnt) -> Figure:
-    """Draw what was promised to fifths of the customers, and what came true, out of fold."""
-    table, scale = one.groups, 100 if one.unit == "share" else 1
-    assert table is not None  # noqa: S101  # drawn only where there are groups
+def promised_and_came(table: pd.DataFrame, unit: str) -> Figure:
+    """Draw what was promised to fifths of the customers, and what came true, out of fold; ``table``: ``Learnt.groups``."""
+    scale = 100 if unit == "share" else 1
     figure, axes = new_axes(
         "Promised and come true",
         "fifth of the customers, by predicted effect",

@@ -18,6 +18,7 @@ from tenure.decisions.action import Policy
 from tenure.decisions.assigned import assigned_by_decisions
 from tenure.decisions.document import read_policy
 from tenure.decisions.measured import SIGN, on_labels, read_effects, write_effects
+from tenure.effects.learner import EffectFit
 from tenure.effects.learnt import Learnt, learn
 from tenure.effects.model import EffectModel
 from tenure.effects.rows import with_features
@@ -65,9 +66,9 @@ def effects_run(session: Session) -> Effects:
     ]
     gates = {(one.action, one.outcome): [*one.gates, *_proof(session, one)] for one in learnt if one.judged}
     versions = {
-        one.action: _register(session, one, gates[one.action, one.outcome])
+        one.action: _register(session, one, one.fit, gates[one.action, one.outcome])
         for one in learnt
-        if _is_acted_on(policy, one)
+        if one.fit and _is_acted_on(policy, one)
     }
     effects = Effects(learnt, gates, versions, policy_values(session))
     _keep_means(session, [one for one in learnt if _is_acted_on(policy, one)])
@@ -181,18 +182,12 @@ def _proof(session: Session, one: Learnt) -> list[Gate]:
 
 
 def _is_acted_on(policy: Policy | None, one: Learnt) -> bool:
-    return (
-        policy is not None
-        and one.fit is not None
-        and one.action in policy.actions
-        and bool(policy.actions[one.action].moves)
-    )
+    return policy is not None and one.action in policy.actions and bool(policy.actions[one.action].moves)
 
 
-def _register(session: Session, one: Learnt, gates: Sequence[Gate]) -> str:
+def _register(session: Session, one: Learnt, fit: EffectFit, gates: Sequence[Gate]) -> str:
     """Register the model of an action's effect; return its version."""
-    fit, target = one.fit, session.snapshots.targets[one.outcome]
-    assert fit is not None  # noqa: S101  # _is_acted_on has looked
+    target = session.snapshots.targets[one.outcome]
     by_name = {column.name: column for column in session.snapshots.columns}
     figures = {name: float(value) for name, value in _row(one).items() if isinstance(value, float)}
     about = figures | {
