@@ -39,11 +39,28 @@ class Channel:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A fact that opens an action: a yes-or-no aggregate over the rows of a staged table, of the last ``days``."""
+    """What opens an action: a fact that has arrived, a condition that has become true, or a date that is reached.
 
-    table: str
-    expression: str
+    ``expression``: a yes-or-no aggregate over the rows of a staged ``table`` that have arrived since the last decision,
+    ``unless`` the customer's rows since then say otherwise. ``becomes``: a condition that held at no earlier decision:
+    an aggregate over all rows of a ``table``, or without one a condition on the columns that ``when`` may use.
+    ``date``: a column of dates; the day ``after_days`` later (before it, if negative), and if ``yearly`` its
+    anniversaries. Before the first decision, what has happened in the last ``days`` is new.
+    """
+
+    table: str = ""
+    expression: str = ""
+    becomes: str = ""
+    date: str = ""
     days: int = 1
+    after_days: int = 0
+    yearly: bool = False
+    unless: Trigger | None = None
+
+    @property
+    def of_columns(self) -> str:
+        """What it asks of the columns of customers; empty where it asks rows."""
+        return self.date or ("" if self.table else self.becomes)
 
 
 @dataclass(frozen=True)
@@ -59,8 +76,8 @@ class Follow:
 class Action:
     """Something the company can do to a customer. Money is in the source's currency, ``_days`` are days.
 
-    It is open to a customer ``when`` an SQL condition over ``scored_customers`` and the features holds, ``on`` a fact
-    that has arrived, or ``then``, after another action. It changes the outcome of the target it ``moves``; an action
+    It is open to a customer ``when`` an SQL condition over ``scored_customers`` and the features holds, ``on`` a fact,
+    a change or a date, or ``then``, after another action. It changes the outcome of the target it ``moves``; an action
     that moves none is worth ``worth`` each. ``effect``: the assumed share of positives it wins; None: as its target
     says. ``take_up``: the assumed share of those reached who take what costs ``if_taken``. ``service``: it reaches
     everyone it is open to, hold-out and caps notwithstanding, and no effect is estimated from it.

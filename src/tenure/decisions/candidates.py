@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 
@@ -65,6 +65,12 @@ class Asked:
         """The columns that a ``when`` may use."""
         return (*self.scored_columns, *self.feature_columns)
 
+    @property
+    def joined(self) -> str:
+        """The SQL of a row per customer, ``scored`` beside ``features``."""
+        added = ", ".join(map(quoted, ("customer_id", *self.feature_columns)))
+        return f"({self.scored}) scored LEFT JOIN (SELECT {added} FROM ({self.features})) features USING (customer_id)"
+
     def where(self, conditions: Mapping[str, str]) -> pd.DataFrame:
         """Ask conditions of every customer. => the scored columns, ``tie``, a flag per condition; ordered by customer"""
         flags = "".join(
@@ -72,15 +78,18 @@ class Asked:
             for name, text in conditions.items()
         )
         kept = ", ".join(f"scored.{quoted(name)}" for name in self.scored_columns)
-        added = ", ".join(map(quoted, ("customer_id", *self.feature_columns)))
         return self.facts.query(
             f"""
             SELECT {kept}, CAST('0x' || substr(sha256(scored.customer_id), 1, 15) AS BIGINT) AS tie {flags}
-            FROM ({self.scored}) scored
-            LEFT JOIN (SELECT {added} FROM ({self.features})) features USING (customer_id)
+            FROM {self.joined}
             ORDER BY customer_id
             """
         )
+
+    def only(self, customers: Collection[str]) -> Asked:
+        """Ask of some customers alone."""
+        self.facts.connection.register("touched", pd.DataFrame({"customer_id": [*customers]}, dtype="str"))
+        return replace(self, scored=f"SELECT * FROM ({self.scored}) SEMI JOIN touched USING (customer_id)")
 
 
 @dataclass(frozen=True)
@@ -181,10 +190,12 @@ def refuse_by_history(
         _refuse(candidates, ids.isin(history.waiting["customer_id"]).to_numpy(), place, "waits for approval")
         _refuse(candidates, ids.isin(today).to_numpy(), place, "another goes out that day")
         _refuse(candidates, capped, place, "contact cap reached")
-        if action.rest_days:
+        # A forecast that moves day by day is one date all the same.
+        rest_days = max(action.rest_days, action.expires_after if action.on and action.on.date else 0)
+        if rest_days:
             # What was withheld rests as if it had been sent: else tomorrow would undo what chance kept apart.
             rests = pd.concat([past, history.withheld])[["customer_id", "action", "on"]]
-            again = (rests["on"] > day - timedelta(days=action.rest_days)) & (rests["action"] == action.name)
+            again = (rests["on"] > day - timedelta(days=rest_days)) & (rests["action"] == action.name)
             _refuse(
                 candidates, ids.isin(rests.loc[again, "customer_id"]).to_numpy(), place, "resting since the last time"
             )

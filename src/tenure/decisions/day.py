@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,7 +36,7 @@ from tenure.decisions.ledger import (
 )
 from tenure.decisions.measured import on_labels, read_effects
 from tenure.decisions.rows import HELPS, Moment, sending
-from tenure.decisions.triggers import find_followed, find_triggered
+from tenure.decisions.triggers import Seeking, find_followed, find_triggered
 from tenure.decisions.values import values_of
 from tenure.identity.events import identity_before
 from tenure.scoring.ledger import MANUAL, SCHEDULED
@@ -100,15 +101,21 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
             "what was sent since is not known at an earlier one."
         )
     _check_targets(deciding, asked.facts)
-    decided = _decided(deciding, as_of, pc.field("action") != NOTHING)
     measured = on_labels(read_effects(workspace, source, as_of))
     key = policy.fingerprint(models=dict(deciding.models), measured=measured.to_json(orient="records"))
     moment = Moment(source, as_of, deciding.now, key, _now(deciding) if since_last else SCHEDULE)
     sends_on = sending(policy, moment.instant)[0].date()
-    history = history_of(asked.facts, decided, policy.actions)
     with _arrived(deciding.staged, moment, asked.facts) as facts:
-        triggered = find_triggered(facts, policy, deciding.seen(files[-1]) if files else None)
+        seen = deciding.seen(files[-1]) if files else None
+        triggered = find_triggered(Seeking(deciding.staged, facts, asked, moment.instant.date(), seen), policy)
+    where = pc.field("action") != NOTHING
+    if since_last:
+        where &= _concerns(policy, triggered.opened)
+    decided = _decided(deciding, as_of, where)
+    history = history_of(asked.facts, decided, policy.actions)
     opened = {**find_followed(asked.facts, policy, history, sends_on), **triggered.opened}
+    if since_last:
+        asked = asked.only({*chain.from_iterable(opened.values())})
     candidates = find_candidates(asked, policy, opened, all_open=not since_last)
     refuse_by_history(candidates, policy, history, find_exceptions(asked.facts), sends_on)
     refuse_unscored(candidates)
@@ -133,11 +140,20 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
         "measured": sorted({action.name for (action, _), is_assumed in columns if not is_assumed}),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
         "toml": asked.facts.source.policy,
-        "lacking": {a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table not in asked.facts.tables},
+        "lacking": {
+            a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table and a.on.table not in asked.facts.tables
+        },
         "gates": gate_table(candidates).to_dict("records"), "prices": made.prices.to_dict("records"),
     }  # fmt: skip
     write_decisions(path, made.rows, facts_of_it)
     return path
+
+
+def _concerns(policy: Policy, opened: Mapping[str, pd.Series]) -> pc.Expression:
+    """Take the decisions that matter to what has happened: of those customers, and those that another action follows."""
+    touched = pa.array({*chain.from_iterable(opened.values())}, pa.string())
+    followed = pa.array([action.name for action in policy.actions.values() if action.then], pa.string())
+    return pc.field("customer_id").isin(touched) | pc.field("action").isin(followed)
 
 
 def _check_targets(deciding: Deciding, facts: FactsAt) -> None:
