@@ -79,8 +79,10 @@ class Action:
     It is open to a customer ``when`` an SQL condition over ``scored_customers`` and the features holds, ``on`` a fact,
     a change or a date, or ``then``, after another action. It changes the outcome of the target it ``moves``; an action
     that moves none is worth ``worth`` each. ``effect``: the assumed share of positives it wins; None: as its target
-    says. ``take_up``: the assumed share of those reached who take what costs ``if_taken``. ``service``: it reaches
-    everyone it is open to, hold-out and caps notwithstanding, and no effect is estimated from it.
+    says. ``take_up``: the assumed share of those reached who take what costs ``if_taken``. ``price``: what it changes in
+    a customer's price, as a share of it (-0.1: a tenth less). ``content``: text, with expressions on the customer's
+    columns in braces. ``service``: it reaches everyone it is open to, hold-out and caps notwithstanding, and no effect
+    is estimated from it.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Action:
     take_up: float = 1.0
     effect: float | None = None
     worth: float | None = None
+    price: float | None = None
     tier: Tier = "automatic"
     rest_days: int = 0
     per_day: int | None = None
@@ -129,8 +132,28 @@ class Audience:
 
 
 @dataclass(frozen=True)
+class People:
+    """Whom no rule alone decides on: what is automatic for others waits for a person.
+
+    ``stake``: more than this at stake, ``discount``: more than this given to who accepts (the source's currency);
+    ``uncertain``: whose low end is not worth it; ``topics``: after a ticket about one of them. ``best``: the condition
+    of the best customers: they come first in the queue, too, and no price of theirs is raised. ``never``: topics on
+    which nothing is sent while a ticket is open. ``without``: so many decision days in a row with nothing that may be
+    sent to who is in decile 1 are for a person; 0: none are.
+    """
+
+    stake: float | None = None
+    discount: float | None = None
+    uncertain: bool = False
+    topics: tuple[str, ...] = ()
+    best: str = ""
+    never: tuple[str, ...] = ()
+    without: int = 3
+
+
+@dataclass(frozen=True)
 class Rules:
-    """What holds for all actions: shares of chance, the budget of a decision day, contact rules.
+    """What holds for all actions: shares of chance, the budget of a decision day, contact rules, what people decide.
 
     ``at_most``: contacts in any so many days; sliding windows, all channels. ``quiet``: days of the week (mon .. sun)
     and hours (``21:00-08:00``) in which nothing is sent.
@@ -143,6 +166,7 @@ class Rules:
     budget: float | None = None
     at_most: Mapping[int, int] = field(default_factory=dict)
     quiet: tuple[str, ...] = ()
+    people: People = field(default_factory=People)
 
     @property
     def quiet_days(self) -> tuple[int, ...]:

@@ -19,7 +19,14 @@ from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import NotEnoughDataError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING, Policy
-from tenure.decisions.candidates import Asked, find_candidates, gate_table, refuse_by_history, refuse_unscored
+from tenure.decisions.candidates import (
+    IS_BEST,
+    Asked,
+    find_candidates,
+    gate_table,
+    refuse_by_history,
+    refuse_unscored,
+)
 from tenure.decisions.decide import decide
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.history import contaminated, first_names, history_of, taken_up
@@ -35,6 +42,7 @@ from tenure.decisions.ledger import (
     write_decisions,
 )
 from tenure.decisions.measured import on_labels, read_effects
+from tenure.decisions.people import careful_customers
 from tenure.decisions.rows import HELPS, Moment, sending
 from tenure.decisions.triggers import Seeking, find_followed, find_triggered
 from tenure.decisions.values import values_of
@@ -117,7 +125,8 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     if since_last:
         asked = asked.only({*chain.from_iterable(opened.values())})
     candidates = find_candidates(asked, policy, opened, all_open=not since_last)
-    refuse_by_history(candidates, policy, history, find_exceptions(asked.facts), sends_on)
+    people = policy.rules.people
+    refuse_by_history(candidates, policy, history, find_exceptions(asked.facts, people.never), sends_on)
     refuse_unscored(candidates)
     values = values_of(candidates, deciding.targets, measured, taken_up(history, decided), deciding.personal)
     for action, own in deciding.personal.items():
@@ -126,7 +135,8 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     hold_out = hold_out_of(deciding, as_of)
     held = hold_out.held(candidates.customers["customer_id"].tolist(), as_of, _first_names(deciding, as_of))
     is_wave = not since_last and len({path.parent for path in files}) < policy.rules.waves
-    made = decide(moment, policy, candidates, values, held, history, uniform=is_wave, seed=seed)
+    careful = careful_customers(asked.facts, people)
+    made = decide(moment, policy, candidates, values, held, history, careful=careful, uniform=is_wave, seed=seed)
     path = next_file(workspace, source, deciding.kind, as_of)
     # What is kept beside it counts only once the file is there.
     if deciding.kind != MANUAL:
@@ -139,7 +149,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
         "unknown_contacts": history.unknown, "expired": dict(triggered.expired),
         "measured": sorted({action.name for (action, _), is_assumed in columns if not is_assumed}),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
-        "toml": asked.facts.source.policy,
+        "toml": asked.facts.source.policy, "best": int(candidates.customers[IS_BEST].sum()),
         "lacking": {
             a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table and a.on.table not in asked.facts.tables
         },

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field
 from tenure.core.errors import DefinitionError, LeakageError, NotEnoughDataError, UnknownNameError
 from tenure.core.plugins import with_plugins
 from tenure.core.validation import COUNT, NUMBER, checked, expects, refusal, table, tables
-from tenure.decisions.action import DAYS_OF_WEEK, Action, Audience, Channel, Follow, Policy, Rules, Trigger
+from tenure.decisions.action import DAYS_OF_WEEK, Action, Audience, Channel, Follow, People, Policy, Rules, Trigger
+from tenure.decisions.candidates import IN_BRACES, text_of
 from tenure.features.expression import OBSERVED_COLUMNS, check_columns, columns_of, is_aggregate, parse_expression
 from tenure.sources.contract import CONSENT, STAGED_TABLES, staged_table
 from tenure.sources.source import Source
@@ -23,6 +24,7 @@ NAME = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), expects("a name: lower
 SHARE = Annotated[int | float, Field(ge=0, lt=1), expects("a share, from 0 to less than 1")]
 PART = Annotated[int | float, Field(ge=0, le=1), expects("a share, from 0 to 1")]
 DAYS = Annotated[int, Field(ge=1), expects("days, 1 or more")]
+CHANGE = Annotated[int | float, Field(gt=-1), expects("a share of the price, as -0.1 for a tenth less")]
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -55,6 +57,14 @@ FOLLOW: Any = Annotated[
     table("then", {"action": str, "after_days": DAYS, "unless": UNLESS}),
     AfterValidator(lambda given: _made(Follow, given, "action", "after_days")),
 ]
+TOPICS = Annotated[list[str], AfterValidator(tuple)]
+PEOPLE: Any = table(
+    "people",
+    {
+        "stake": NUMBER, "discount": NUMBER, "uncertain": bool, "topics": TOPICS, "best": str, "never": TOPICS,
+        "without": COUNT,
+    },
+)  # fmt: skip
 SECTIONS: dict[str, Any] = {
     "decisions": table(
         "decisions",
@@ -62,6 +72,7 @@ SECTIONS: dict[str, Any] = {
             "hold_out": SHARE, "explore": SHARE, "explore_total": SHARE, "waves": COUNT, "budget": NUMBER,
             "at_most": Annotated[tables(COUNT, "{ 7 = 2, 30 = 5 }"), AfterValidator(_at_most)],
             "quiet": Annotated[list[str], AfterValidator(_quiet)],
+            "people": Annotated[PEOPLE, AfterValidator(lambda given: People(**given))],
         },
     ),
     "channels": tables(
@@ -73,6 +84,7 @@ SECTIONS: dict[str, Any] = {
             {
                 "says": str, "moves": str, "when": str, "on": TRIGGER, "then": FOLLOW, "channels": list[str],
                 "cost": NUMBER, "if_taken": NUMBER, "take_up": PART, "effect": PART, "worth": NUMBER,
+                "price": CHANGE,
                 "tier": Literal["automatic", "sample", "approve"], "rest_days": COUNT, "per_day": COUNT,
                 "expires_after": DAYS, "valid_days": DAYS, "service": bool, "who": str, "content": str,
             },
@@ -130,6 +142,7 @@ def read_policy(source: Source) -> Policy:
         problems += [text for each in group for text in _condition(f"[{section}.{each.name}] when", each.when)]
     problems += _consents(source, channels.values(), named)
     rules = Rules(**given["decisions"])
+    problems += _condition("[decisions.people] best", rules.people.best)
     cheapest = min(
         (a.cost + channels[c].cost for a in actions.values() for c in a.channels if c in channels), default=0
     )
@@ -180,6 +193,17 @@ def _problems(
         found.append(f"{place} moves: {UnknownNameError('Target', action.moves, targets)}")
     if action.then and action.then.action not in actions:
         found.append(f"{place} then: {UnknownNameError('Action', action.then.action, actions)}")
+    if action.price is not None and action.price < -source.margin_rate:
+        found.append(
+            f"{place} price is {action.price:g}: expected {-source.margin_rate:g} or more, for the margin is "
+            f"{source.margin_rate:g} of the price (margin_rate)"
+        )
+    if action.price is not None and action.valid_days is None:
+        found.append(f"{place}: a price without valid_days. Expected until when it holds")
+    try:
+        text_of(action.content)
+    except DefinitionError as error:
+        found.append(f"{place} content: {error}")
     if not (action.when or action.on or action.name in followed):
         found.append(f"{place}: nothing opens it. Expected when, on, or another action's then")
     unless = (action.on.unless if action.on else None, action.then.unless if action.then else None)
@@ -230,6 +254,8 @@ def check_when(policy: Policy, columns: Collection[str], where: str) -> None:
     for action in policy.actions.values():
         asked.append((f"[actions.{action.name}] when", action.when))
         asked.append((f"[actions.{action.name}] on", action.on.of_columns if action.on else ""))
+        asked += [(f"[actions.{action.name}] content", text) for text in IN_BRACES.findall(action.content)]
+    asked.append(("[decisions.people] best", policy.rules.people.best))
     wrong = [
         f"{place}: {UnknownNameError('Column', column, columns)}"
         for place, text in asked

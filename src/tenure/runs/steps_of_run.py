@@ -84,7 +84,7 @@ def effects_step(session: Session) -> Step:
 
 
 # What people fill in, the queue, is none of them: it is never removed.
-DECISION_OUTPUTS = ("decisions.*", "actions/*.csv", "audiences/*.csv")
+DECISION_OUTPUTS = ("decisions.*", "actions/*.csv", "states/*.csv", "audiences/*.csv")
 
 
 def deciding_step(session: Session, *, since_last: bool = False) -> Step:

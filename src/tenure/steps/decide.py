@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tenure.core.errors import UsageError
@@ -17,12 +19,13 @@ from tenure.core.plugins import plugins
 from tenure.core.problems import Problem, save_problems
 from tenure.core.sql import parquet
 from tenure.decisions.action import Policy
-from tenure.decisions.candidates import Asked, lists_of
+from tenure.decisions.candidates import IS_BEST, Asked, lists_of
 from tenure.decisions.day import Deciding, decide_moment
-from tenure.decisions.delivery import deliver
+from tenure.decisions.delivery import deliver, states_in_force
 from tenure.decisions.document import check_when, of_scored, read_policy
-from tenure.decisions.exceptions import find_exceptions
+from tenure.decisions.exceptions import REPEAT_DAYS, RepeatContacts, find_exceptions, repeat_contacts
 from tenure.decisions.ledger import decision_files, read_decisions, read_made
+from tenure.decisions.people import A_BEST_CUSTOMER, without_candidate
 from tenure.measure.difference import detectable
 from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
 from tenure.scoring.score import read_scores_metadata
@@ -41,7 +44,8 @@ class DecisionDay:
     """What one decision day came to.
 
     ``decisions``: of the day, as they stand, without their candidates. ``made``: how its first moment was decided:
-    value and bound (currency), is_wave, held_share, matched_share, expired (by action), gates, prices, policy.
+    value and bound (currency), is_wave, held_share, matched_share, expired (by action), gates, prices, policy, best
+    (customers). ``repeats``: who had to write twice.
     """
 
     policy: Policy
@@ -49,6 +53,7 @@ class DecisionDay:
     made: Mapping[str, Any]
     exceptions: pd.DataFrame
     problems: list[Problem]
+    repeats: RepeatContacts | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -121,17 +126,49 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     decisions = read_decisions(session.workspace, source, kind, as_of=session.as_of)
     made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
     with _asked(session) as asked:
-        exceptions = find_exceptions(asked.facts)
         scored = of_scored(policy, asked.columns, session.snapshots.targets)
+        exceptions = _exceptions(session, scored, asked)
         audiences = lists_of(scored, asked)
-    day = DecisionDay(policy, decisions, made, exceptions, [*_problems(session, policy, made, decisions)])
+        repeats = repeat_contacts(asked.facts)
+    problems = [*_problems(session, policy, made, decisions), *_of_repeats(repeats)]
+    day = DecisionDay(policy, decisions, made, exceptions, problems, repeats)
     if kind == MANUAL:  # a draft: nothing leaves the house
         return day
-    deliver(session.output, decisions, exceptions, audiences)
+    has_states = pc.field("valid_until") >= session.as_of
+    given = read_decisions(session.workspace, source, kind, before=session.as_of + timedelta(days=1), where=has_states)
+    deliver(session.output, decisions, exceptions, audiences, states_in_force(given, session.as_of))
     save_problems(day.problems, session.output / DECISION_PROBLEMS)
     page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "decisions.html", page)
     return day
+
+
+def _exceptions(session: Session, policy: Policy, asked: Asked) -> pd.DataFrame:
+    """Find whom a person looks at. => customer_id, content, because (of the best customers); ordered by customer"""
+    people = policy.rules.people
+    deciles = [name for name in asked.scored_columns if name.endswith("_decile")]
+    first = " OR ".join(f"{name} = 1" for name in deciles) or "false"
+    found = asked.where({IS_BEST: people.best or "false", "in_danger": first})
+    files = decision_files(session.workspace, session.source.name, kind_of(session))
+    files = [path for path in files if path.parent.name <= f"as_of={session.as_of}"]
+    parts = [
+        find_exceptions(asked.facts, people.never),
+        without_candidate(asked.facts, files, found.loc[found["in_danger"], "customer_id"].tolist(), people.without),
+    ]
+    every = pd.concat(parts).groupby("customer_id")["content"].agg("; ".join).reset_index()
+    best = every["customer_id"].isin(found.loc[found[IS_BEST], "customer_id"])
+    return every.assign(because=best.map({True: A_BEST_CUSTOMER, False: None}))
+
+
+def _of_repeats(repeats: RepeatContacts | None) -> Iterator[Problem]:
+    if repeats and repeats.has_risen:
+        yield Problem(
+            "warning", "support_tickets",
+            f"{repeats.repeats:,} of {repeats.tickets:,} tickets of the last {REPEAT_DAYS} days were the second on their topic "
+            f"within a week, {repeats.repeats_before:,} of {repeats.tickets_before:,} in the {REPEAT_DAYS} days before: who has to "
+            "write twice was not helped. Look at what is answered by rule.",
+            "repeat_contacts",
+        )  # fmt: skip
 
 
 @contextmanager
