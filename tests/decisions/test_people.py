@@ -8,6 +8,7 @@ from small import CHANNEL, SAVE, Small
 
 from tables import staged
 from tenure.core.errors import DefinitionError
+from tenure.decisions.assigned import answered_proposals
 from tenure.decisions.delivery import queue, states_in_force
 from tenure.decisions.document import check_when, read_policy
 from tenure.decisions.exceptions import find_exceptions, repeat_contacts
@@ -184,3 +185,18 @@ def test_a_content_that_asks_a_clock_or_is_no_sql_is_refused(policy_of, content)
     assert policy_of(offer + 'content = "{orders} orders"\n')
     with pytest.raises(DefinitionError, match=r"actions.less\] content"):
         policy_of(offer + f'content = "{content}"\n')
+
+
+def test_answers_to_proposals_are_listed_with_what_people_said(tmp_path):
+    small = shop(tmp_path, save='tier = "approve"\nexpires_after = 3\n')
+    small.decide("2026-03-01", small.scored(lapse_decile=[1, 9, 9]))
+    small.answer("2026-03-01", "approve")
+    small.decide("2026-03-02", small.scored(lapse_decile=[9, 1, 9]))
+    small.answer("2026-03-02", "reject")
+    small.decide("2026-03-03", small.scored(lapse_decile=[9, 9, 1]))
+    listed = {day: answered_proposals(small.workspace, "shop", "scheduled", date(2026, 3, day)) for day in (2, 4, 9)}
+    assert {day: dict(zip(table["customer_id"], table["answer"], strict=True)) for day, table in listed.items()} == {
+        2: {"ana": "approved and sent"},
+        4: {"ana": "approved and sent", "bo": "rejected"},
+        9: {"ana": "approved and sent", "bo": "rejected", "cy": "not answered in time"},
+    }

@@ -54,7 +54,7 @@ EVENTS = pa.schema(
 )  # fmt: skip
 HOLD_OUT, WITHHELD, EXPLORED, BEST = ARMS = ("hold_out", "withheld", "explored", "best")
 SENT_ARMS = (EXPLORED, BEST)
-APPROVED, REJECTED, DRAWN = "approved", "rejected", "drawn"
+PROPOSED, APPROVED, REJECTED, DRAWN = "proposed", "approved", "rejected", "drawn"
 SCHEDULE = "schedule"
 SHORT = [name for name in SCHEMA.names if name != "candidates"]
 

@@ -104,6 +104,16 @@ def _sections(measured: Measured, margin_rate: float) -> Iterator[Section]:
         ],
     )  # fmt: skip
     yield Section(
+        "What people answered, and what came of it",
+        "Of what was proposed to a person. People choose, not chance: that those rejected did better or worse is no effect. Approved, "
+        "chance withholds a few: these two are comparable, and counted above.",
+        ["Action", "Answer", "Waited because", "Customers", "Outcome\ncertain", "Of them it\ncame about", "Most said"],
+        [
+            [row.action, row.answer, row.because or "its tier", count(row.customers), count(row.certain), share(row.came_about, 1) if row.certain else "–", row.most_said]
+            for row in measured.overrides.itertuples()
+        ], 3,
+    )  # fmt: skip
+    yield Section(
         "May it be believed?",
         "p of the arms' sizes (where the chance was logged) and of their likeness before the campaign: below .001 chance did not "
         "make them, and nothing is printed. In both arms: merged, or assigned twice; they are left out.",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from tenure.core.stored import write_stored
-from tenure.decisions.assigned import assigned_by_decisions
+from tenure.decisions.assigned import answered_proposals, assigned_by_decisions
 from tenure.decisions.measured import write_effects
 from tenure.measure.campaigns import Measured, measure_campaigns
+from tenure.measure.overrides import overrides
 from tenure.measure.words import results
 from tenure.steps.decide import kind_lived
 from tenure.steps.opening import Session, writes
@@ -27,6 +30,8 @@ def measure_run(session: Session) -> Measured:
     source = session.source
     decided = assigned_by_decisions(session.workspace, source.name, kind_lived(session), session.as_of)
     measured = measure_campaigns(session.snapshots, decided if len(decided) else None)
+    proposals = answered_proposals(session.workspace, source.name, kind_lived(session), session.as_of)
+    measured = replace(measured, overrides=overrides(session.snapshots, proposals))
     page = campaigns_page(measured, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "campaigns.html", page)
     said = results(measured, source.currency)
