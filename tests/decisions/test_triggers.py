@@ -109,6 +109,12 @@ def test_onboarding_is_three_dates(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_date_may_be_told_by_the_days_since(tmp_path):
+    shop = Small(tmp_path, RULES + action('date = "days_since_joined", after_days = 7'))
+    since = {"01": [6.0, 7.0, 30.0], "02": [7.0, 8.0, 31.0], "03": [8.0, 9.0, 32.0]}
+    assert decided(shop, "01 02 03", days_since_joined=since) == ["bo 01", "ana 02"]
+
+
 def test_a_search_that_an_order_followed_is_none_to_answer(tmp_path):
     search = (
         'table = "engagement", expression = "count(*) filter (where kind = \'search\') > 0", '

@@ -44,7 +44,7 @@ class Trigger:
     ``expression``: a yes-or-no aggregate over the rows of a staged ``table`` that have arrived since the last decision,
     ``unless`` the customer's rows since then say otherwise. ``becomes``: a condition that held at no earlier decision:
     an aggregate over all rows of a ``table``, or without one a condition on the columns that ``when`` may use.
-    ``date``: a column of dates; the day ``after_days`` later (before it, if negative), and if ``yearly`` its
+    ``date``: a column of dates, or of days since then; the day ``after_days`` later (before it, if negative), and if ``yearly`` its
     anniversaries. Before the first decision, what has happened in the last ``days`` is new.
     """
 

@@ -16,10 +16,12 @@ from tenure.decisions.action import Action, Follow, Policy, Trigger
 from tenure.decisions.candidates import Asked
 from tenure.decisions.history import History
 from tenure.features.expression import parse_expression, to_duckdb
+from tenure.snapshots.engines.duckdb_session import types_of
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
 from tenure.sources.staged_source import StagedSource
 
-# What a row is, and what merely says when it was heard of: delivered once more, it is no news.
+NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL")
+# What merely says when a row was heard of: delivered once more, it is no news.
 NOT_THE_ROW = ("known_at", "age_days")
 
 
@@ -193,9 +195,13 @@ def _earlier(seeking: Seeking, trigger: Trigger) -> Iterator[FactsAt | None]:
 def _reached(asked: Asked, action: Action, trigger: Trigger, day: date) -> pd.DataFrame:
     """Say since how many days the day that an action waits for has been reached. => customer_id, on (the date), since
 
+    A column of numbers says how many days ago the date was, at the as-of.
     An anniversary of the 29th of February is the 28th in other years.
     """
     column = to_duckdb(parse_expression(trigger.date, action.name))
+    kind = types_of(asked.facts.connection, f"SELECT {column} AS said FROM {asked.joined}")["said"]
+    is_count = kind.split("(")[0] in NUMBERS
+    given = f"DATE '{asked.facts.as_of}' - CAST({column} AS INTEGER)" if is_count else f"TRY_CAST({column} AS DATE)"
     years = "date_diff('year', given, base) - CAST(given + to_years(date_diff('year', given, base)) > base AS INTEGER)"
     reached = f"CASE WHEN {years} >= 1 THEN CAST(given + to_years({years}) AS DATE) END" if trigger.yearly else "given"
     found = asked.facts.query(
@@ -203,7 +209,7 @@ def _reached(asked: Asked, action: Action, trigger: Trigger, day: date) -> pd.Da
         SELECT customer_id, said, given, {reached} AS reached, date_diff('day', reached, base) AS since
         FROM (
             SELECT
-                customer_id, {column} AS said, TRY_CAST({column} AS DATE) AS given,
+                customer_id, {column} AS said, {given} AS given,
                 DATE '{day - timedelta(days=trigger.after_days)}' AS base
             FROM {asked.joined}
         )
@@ -214,7 +220,7 @@ def _reached(asked: Asked, action: Action, trigger: Trigger, day: date) -> pd.Da
     if len(found) and found["given"].isna().all():
         raise DefinitionError(
             f"{asked.facts.source.where} [actions.{action.name}] on.date: {trigger.date!r} holds {found['said'].iloc[0]!r}. "
-            "Expected a column of dates, as in 2026-03-31."
+            "Expected a column of dates, as in 2026-03-31, or of days since then."
         )
     return found[found["since"] >= 0].assign(on=found["reached"].astype("str"))
 

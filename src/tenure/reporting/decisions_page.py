@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
 
 from tenure.core.problems import Problem
 from tenure.decisions.action import Action, Policy
+from tenure.decisions.exceptions import RepeatContacts
 from tenure.decisions.ledger import REJECTED, WITHHELD, sent
 from tenure.reporting.pages import render_page
 from tenure.sources.staged_source import StagedSource
@@ -27,6 +28,12 @@ class Day(Protocol):
     def exceptions(self) -> pd.DataFrame: ...
     @property
     def problems(self) -> list[Problem]: ...
+    @property
+    def repeats(self) -> RepeatContacts | None: ...
+    @property
+    def summary(self) -> dict[str, int]: ...
+    @property
+    def states(self) -> Sequence[str]: ...
 
 
 def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: bool) -> str:
@@ -49,6 +56,9 @@ def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: b
         actions=[_action(action, own, out, waiting, day.made) for action in day.policy.actions.values()],
         prices=day.made["prices"],
         exceptions=len(day.exceptions),
+        repeats=day.repeats,
+        summary=day.summary,
+        states=day.states,
         audiences=list(day.policy.audiences.values()),
         files=sorted(out["channel"].dropna().unique()),
     )

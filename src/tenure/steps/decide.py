@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,13 +18,14 @@ from tenure.core.errors import UsageError
 from tenure.core.plugins import plugins
 from tenure.core.problems import Problem, save_problems
 from tenure.core.sql import parquet
+from tenure.core.stored import write_stored
 from tenure.decisions.action import Policy
 from tenure.decisions.candidates import IS_BEST, Asked, lists_of
 from tenure.decisions.day import Deciding, decide_moment
 from tenure.decisions.delivery import deliver, states_in_force
 from tenure.decisions.document import check_when, of_scored, read_policy
 from tenure.decisions.exceptions import REPEAT_DAYS, RepeatContacts, find_exceptions, repeat_contacts
-from tenure.decisions.ledger import decision_files, read_decisions, read_made
+from tenure.decisions.ledger import PROPOSED, decision_files, read_decisions, read_made, sent
 from tenure.decisions.people import A_BEST_CUSTOMER, without_candidate
 from tenure.measure.difference import detectable
 from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
@@ -32,7 +33,7 @@ from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.facts_at import facts_at
 from tenure.steps.opening import Session, writes
 from tenure.steps.personal import effect_versions, personal_effects
-from tenure.steps.results import DECISION_PROBLEMS, SCORED, is_quick
+from tenure.steps.results import DECISION_PROBLEMS, DECISIONS_FORMAT, DECISIONS_JSON, SCORED, is_quick
 
 MOST_CONTAMINATED = 0.01
 # For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
@@ -45,7 +46,7 @@ class DecisionDay:
 
     ``decisions``: of the day, as they stand, without their candidates. ``made``: how its first moment was decided:
     value and bound (currency), is_wave, held_share, matched_share, expired (by action), gates, prices, policy, best
-    (customers). ``repeats``: who had to write twice.
+    (customers). ``repeats``: who had to write twice; ``states``: the channels with offers, prices or accesses that hold.
     """
 
     policy: Policy
@@ -54,6 +55,7 @@ class DecisionDay:
     exceptions: pd.DataFrame
     problems: list[Problem]
     repeats: RepeatContacts | None = None
+    states: Sequence[str] = ()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -64,6 +66,19 @@ class DecisionDay:
             customers=("decision_id", "size"), cost=("cost", "sum"), expected_value=("expected_value", "sum")
         )
         return counts.reset_index()
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Count what is to be done: customers sent, waiting, waiting_best, exceptions; of all: customers, best."""
+        waiting = self.decisions[self.decisions["status"] == PROPOSED]
+        return {
+            "customers": int((~self.decisions["is_service"].astype(bool)).sum()),
+            "best": int(self.made.get("best", 0)),
+            "sent": len(sent(self.decisions)),
+            "waiting": len(waiting),
+            "waiting_best": int((waiting["because"] == A_BEST_CUSTOMER).sum()),
+            "exceptions": len(self.exceptions),
+        }
 
     @property
     def gates(self) -> pd.DataFrame:
@@ -131,13 +146,15 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
         audiences = lists_of(scored, asked)
         repeats = repeat_contacts(asked.facts)
     problems = [*_problems(session, policy, made, decisions), *_of_repeats(repeats)]
-    day = DecisionDay(policy, decisions, made, exceptions, problems, repeats)
-    if kind == MANUAL:  # a draft: nothing leaves the house
-        return day
     has_states = pc.field("valid_until") >= session.as_of
     given = read_decisions(session.workspace, source, kind, before=session.as_of + timedelta(days=1), where=has_states)
-    deliver(session.output, decisions, exceptions, audiences, states_in_force(given, session.as_of))
+    states = states_in_force(given, session.as_of)
+    day = DecisionDay(policy, decisions, made, exceptions, problems, repeats, sorted(states["channel"].unique()))
+    if kind == MANUAL:  # a draft: nothing leaves the house
+        return day
+    deliver(session.output, decisions, exceptions, audiences, states)
     save_problems(day.problems, session.output / DECISION_PROBLEMS)
+    write_stored(session.output / DECISIONS_JSON, day.summary, DECISIONS_FORMAT)
     page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "decisions.html", page)
     return day

@@ -18,6 +18,7 @@ REVIEW_PROBLEMS = "review.problems.json"
 DECISION_PROBLEMS = "decisions.problems.json"
 FORMER_REVIEW_PROBLEMS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
+DECISIONS_JSON, DECISIONS_FORMAT = "decisions.json", 1
 CAMPAIGNS_JSON, CAMPAIGNS_FORMAT = "campaigns.json", 1
 EFFECTS_JSON, EFFECTS_FORMAT = "effects.json", 1
 
@@ -66,6 +67,12 @@ def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / SCORING_JSON
     return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}
+
+
+def decided_today(folder: Path) -> dict[str, int]:
+    """Read what a decision day came to, as an output folder has it; empty where nobody decided."""
+    path = folder / DECISIONS_JSON
+    return read_stored(path, DECISIONS_FORMAT) if path.is_file() else {}
 
 
 def campaign_results(folder: Path) -> list[dict[str, str]]:
