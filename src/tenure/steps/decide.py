@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -109,7 +110,8 @@ def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
             f"{session.source.name}: nothing was scored as of {session.as_of}. Expected the scores of that day; run "
             f"'tenure score {session.source.name} --as-of {session.as_of}', or name a day that was scored with --as-of."
         )
-    session.snapshots.build_features([session.as_of])
+    if not (since_last and _features_of(session).is_file()):
+        session.snapshots.build_features([session.as_of])
     versions = effect_versions(session, policy)
     deciding = deciding_of(session, policy, versions)
     stands = [] if kind == MANUAL else decision_files(session.workspace, session.source.name, kind, session.as_of)
@@ -188,9 +190,18 @@ def _of_repeats(repeats: RepeatContacts | None) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def _features_of(session: Session) -> Path:
+    """Name the file of the features as of the day; where facts of before it have arrived since, those of the last decision.
+
+    Scores and features stay those of the last midnight.
+    """
+    now = session.snapshots.features_path(session.as_of)
+    return now if now.is_file() else next(now.parent.glob(f"{session.as_of}-*.parquet"), now)
+
+
 @contextmanager
 def _asked(session: Session) -> Iterator[Asked]:
-    features = parquet(session.snapshots.features_path(session.as_of))
+    features = parquet(_features_of(session))
     with facts_at(session.staged, session.as_of) as facts:
         yield Asked(facts, f"SELECT * FROM {parquet(session.output / SCORED)}", f"SELECT * FROM {features}")
 
