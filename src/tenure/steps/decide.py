@@ -82,6 +82,16 @@ class DecisionDay:
         }
 
     @property
+    def effects(self) -> dict[str, str]:
+        """Say by which effect each action that moves a target was chosen."""
+        own, measured = self.made.get("own_effects", {}), self.made["measured"]
+        return {
+            name: f"each customer's own, by version {own[name]}" if name in own else "measured, one for all"
+            if name in measured else "assumed"
+            for name, action in self.policy.actions.items() if action.moves
+        }  # fmt: skip
+
+    @property
     def gates(self) -> pd.DataFrame:
         """Say who fell out at which gate. => action, channel, candidates, refused_because, customers"""
         return pd.DataFrame(self.made["gates"])
@@ -156,7 +166,7 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
         return day
     deliver(session.output, decisions, exceptions, audiences, states)
     save_problems(day.problems, session.output / DECISION_PROBLEMS)
-    write_stored(session.output / DECISIONS_JSON, day.summary, DECISIONS_FORMAT)
+    write_stored(session.output / DECISIONS_JSON, day.summary | {"effects": day.effects}, DECISIONS_FORMAT)
     page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "decisions.html", page)
     return day
