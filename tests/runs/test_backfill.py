@@ -5,6 +5,7 @@ import filecmp
 import pandas as pd
 import pytest
 
+from here import without_kernels
 from tenure.core.workspace import Workspace
 from tenure.demo import generate_demo
 from tenure.models.registry.registry import Registry
@@ -29,7 +30,9 @@ def company(tmp_path_factory):
 
 def backfill(workspace):
     days = {"first": "2025-06-01", "last": "2025-07-01"}
-    return backfill_flow("demo", **days, targets=["lapse"], quick=True, workspace=str(workspace.root))
+    with pytest.MonkeyPatch.context() as patch:
+        without_kernels(patch)
+        return backfill_flow("demo", **days, targets=["lapse"], quick=True, workspace=str(workspace.root))
 
 
 def test_each_day_has_a_row_a_report_and_a_version_trained_on_what_was_certain_then(company):

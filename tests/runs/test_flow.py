@@ -156,7 +156,7 @@ def test_a_repeat_with_nothing_changed_runs_nothing(company):
     assert {t["model_version"] for t in again.run_json["targets"].values() if t["status"] == "trained"} == {"1"}
 
 
-def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(company):
+def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(company, here):
     workspace, result = company
     (result.folder / "training" / "churn" / "record.json").unlink()
     again = run_flow("demo", targets=["churn"], workspace=str(workspace.root), quick=True)
@@ -168,7 +168,7 @@ def test_a_run_of_one_target_keeps_the_others_and_trains_only_what_was_lost(comp
     assert sorted(path.name for path in again.folder.parent.iterdir()) == [again.folder.name]
 
 
-def test_scoring_needs_a_champion_that_has_not_seen_the_day(company):
+def test_scoring_needs_a_champion_that_has_not_seen_the_day(company, here):
     workspace, _ = company
     with pytest.raises(Exception, match="was fitted on outcomes until"):
         score_flow("demo", as_of="2024-12-01", workspace=str(workspace.root))
