@@ -60,9 +60,7 @@ def test_training_the_same_again_registers_nothing_new(shop):
     assert [found.version for found in Registry(workspace).versions("shop-lapse")] == ["1"]
 
 
-def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(
-    server, shop, here
-):
+def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(server, shop, here):
     workspace, result = shop
 
     def vanish(event):
