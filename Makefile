@@ -75,7 +75,8 @@ soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd f
 	$(BIN)/python benchmarks/decision_days.py
 	$(BIN)/python benchmarks/closed_loop.py --most 100000
 	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py tests/audit/test_deliveries.py \
-		tests/audit/test_full.py tests/models/test_deleted_in_mlflow.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py
+		tests/audit/test_full.py tests/models/test_deleted_in_mlflow.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py \
+		tests/test_gates.py tests/scoring/test_scoring_outcomes.py tests/runs/test_plugins_in_a_run.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache
