@@ -65,7 +65,7 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/spark.py
 
-soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 worlds whose truth is known, 20 times the drawn examples, every real source, every planted leak: hours
+soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 worlds whose truth is known, 40 times the drawn examples, every real source, every planted leak: hours
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/decision_kills.py
 	$(BIN)/python benchmarks/bad_inputs.py
@@ -74,8 +74,9 @@ soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd f
 	$(BIN)/python benchmarks/states.py
 	$(BIN)/python benchmarks/decision_days.py
 	$(BIN)/python benchmarks/closed_loop.py --most 100000
-	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py tests/audit/test_deliveries.py \
-		tests/audit/test_full.py tests/models/test_deleted_in_mlflow.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py
+	TENURE_SOAK=40 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py tests/audit/test_deliveries.py \
+		tests/audit/test_full.py tests/models/test_deleted_in_mlflow.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py \
+		tests/test_gates.py tests/scoring/test_scoring_outcomes.py tests/runs/test_plugins_in_a_run.py tests/models/test_moved_workspace.py tests/runs/test_flow.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache
