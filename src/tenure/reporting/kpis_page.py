@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -17,149 +16,111 @@ from tenure.sources.staged_source import StagedSource
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN_MONTHS, SHOWN_LINKS, SHOWN_WEEKS = 13, 8, 53
-COLOURS = (MODEL, "#6bb3a8", HEURISTIC, "#e3a857", MUTED, "#4a6fa5")
+SHOWN_MONTHS, SHOWN_LINKS = 13, 8
+COLOURS = (MODEL, "#6bb3a8", HEURISTIC, "#e3a857", MUTED)
 FORMS = {"currency": "{:,.2f}", "count": "{:,.0f}", "share": "{:.1%}", "ratio": "{:.3f}"}
+
+
+class Months(NamedTuple):
+    """One KPI's last months: ``table`` by month and value, ``is_partial`` by month, ``changes`` by whole month and part."""
+
+    table: pd.DataFrame
+    is_partial: pd.Series
+    changes: pd.DataFrame
 
 
 def kpis_page(
     tree: KpiTree, links: pd.DataFrame, causes: pd.DataFrame, staged: StagedSource, as_of: object, *, is_quick: bool
 ) -> str:
-    """Render the tree; ``links`` as ``measure.links``, ``causes`` as ``measure.links.causes``."""
-    words = {value.name: value.words for kpi in tree.kpis.values() for value in kpi.values}
-    found = links[links["is_found"]].drop_duplicates(["leading", "lagging"])
-    shown = found if len(found) else links.drop_duplicates(["leading", "lagging"]).head(SHOWN_LINKS)
+    """Render the tree; ``links`` and ``causes`` as the functions of these names give them."""
+    pairs = links.drop_duplicates(["leading", "lagging"])
+    found = pairs[pairs["is_found"]]
+    lagging = [
+        _lagging(kpi, _months_of(kpi, tree), causes, staged.source.currency)
+        for kpi in tree.kpis.values()
+        if not kpi.is_leading
+    ]
     return render_page(
-        "kpis.html",
-        staged,
-        as_of,
-        is_quick=is_quick,
-        lagging=[
-            _lagging(kpi, tree, found, causes, staged.source.currency)
-            for kpi in tree.kpis.values()
-            if not kpi.is_leading
-        ],
-        leading=[_leading(kpi, tree) for kpi in tree.kpis.values() if kpi.is_leading],
-        links=[_link(row, words) for row in shown.itertuples()],
-        found=len(found),
-        looked_at=len(links),
-        unavailable=tree.unavailable,
-        words_of=words,
+        "kpis.html", staged, as_of, is_quick=is_quick, lagging=lagging, looked_at=len(links), unavailable=tree.unavailable,
+        leading=[_leading(kpi, tree.weeks[name].dropna()) for name, kpi in tree.kpis.items() if kpi.is_leading],
+        found={name: list(own.itertuples()) for name, own in found.groupby("lagging")}, pairs=len(found),
+        links=list((found if len(found) else pairs.head(SHOWN_LINKS)).itertuples()),
+        words={value.name: value.words for kpi in tree.kpis.values() for value in kpi.values},
+    )  # fmt: skip
+
+
+def _months_of(kpi: Kpi, tree: KpiTree) -> Months:
+    names = [value.name for value in kpi.values]
+    own = tree.months[tree.months["kpi"].isin(names)]
+    parts = tree.changes[tree.changes["kpi"] == kpi.name].pivot(index="month", columns="part", values="amount")
+    return Months(
+        own.pivot(index="month", columns="kpi", values="value")[names].tail(SHOWN_MONTHS),
+        own.groupby("month")["is_partial"].any().tail(SHOWN_MONTHS),
+        parts[[name for name in names if name in parts]].tail(SHOWN_MONTHS - 1),
     )
 
 
-def _lagging(kpi: Kpi, tree: KpiTree, found: pd.DataFrame, causes: pd.DataFrame, currency: str) -> dict[str, Any]:
-    """Say what one measure came to, month by month, and what changed it."""
-    names = [value.name for value in kpi.values]
-    own = tree.months[tree.months["kpi"].isin(names)]
-    table = own.pivot(index="month", columns="kpi", values="value")[names].tail(SHOWN_MONTHS)
-    partial = own.groupby("month")["is_partial"].any()
-    changes = tree.changes[tree.changes["kpi"] == kpi.name].pivot(index="month", columns="part", values="amount")
-    changes = changes[[name for name in names if name in changes]].reindex(table.index)
-    rows = [
-        (month, partial[month], [_cell(value, table.at[month, value.name], changes, month) for value in kpi.values])
-        for month in table.index[::-1]
-    ]
-    whole = [month for month in table.index if not partial[month]]
+def _lagging(kpi: Kpi, months: Months, causes: pd.DataFrame, currency: str) -> dict[str, Any]:
+    """Say what a measure came to, month by month, and what changed it."""
+    table, changes = months.table, months.changes
+    last = table.index[~months.is_partial.to_numpy()][-1:]
+    shown = [value for value in kpi.values if value.name == kpi.name or value.name in changes]
     return {
-        "kpi": kpi, "heading": _heading(kpi, table, changes, whole, currency), "rows": rows,
-        "figure": picture(_figure(kpi, table.loc[whole], changes.loc[whole].dropna())) if len(whole) > 1 else "",
-        "branches": [
-            (value.words, *_branch(value, table, changes, whole), _found(value.name, found))
-            for value in kpi.values
-            if value.name == kpi.values[0].name or value.name in changes
+        "kpi": kpi, "shown": shown, "heading": _heading(kpi, months), "figure": picture(_figure(kpi, months)) if len(changes) > 1 else "",
+        "rows": [
+            (month, months.is_partial[month], [_cell(kpi, value, months, month) for value in shown])
+            for month in table.index[::-1]
         ],
+        "branches": [(value, *_cell(kpi, value, months, month)) for month in last for value in shown],
         "causes": [
-            f"{row.action} causes {amount(row.effect, row.unit)} {'points' if row.unit == 'share' else currency} {row.outcome} "
-            f"({ends(row.low, row.high, row.unit)})"
+            f"{row.action}: {amount(row.effect, row.unit)}{' points' if row.unit == 'share' else f' {currency}'} "
+            f"{row.outcome} ({ends(row.low, row.high, row.unit)})"
             for row in causes[causes["kpi"] == kpi.name].itertuples()
         ],
     }  # fmt: skip
 
 
-def _cell(value: Value, number: Any, changes: pd.DataFrame, month: Any) -> tuple[str, str]:
-    """Write a value, and where its unit is not the KPI's what it changed the KPI by."""
-    part = changes[value.name].get(month) if value.name in changes else None
-    return count(number, FORMS[value.unit]), "" if part is None or part != part else f"{part:+,.2f}"
+def _cell(kpi: Kpi, value: Value, months: Months, month: Any) -> tuple[str, str]:
+    """Write a value, and what it changed the KPI by, where that is another number."""
+    own = months.table.at[month, value.name]
+    part = months.changes[value.name].get(month) if value.name in months.changes else None
+    changed = "" if part is None or abs(part) == own else FORMS[kpi.unit].replace(":", ":+").format(part)
+    return count(own, FORMS[value.unit]), changed
 
 
-def _branch(value: Value, table: pd.DataFrame, changes: pd.DataFrame, whole: Sequence[Any]) -> tuple[str, str]:
-    if not whole:
-        return "–", ""
-    return _cell(value, table.at[whole[-1], value.name], changes, whole[-1])
-
-
-def _found(name: str, found: pd.DataFrame) -> list[Any]:
-    return list(found[found["lagging"] == name].itertuples())
-
-
-def _heading(kpi: Kpi, table: pd.DataFrame, changes: pd.DataFrame, whole: Sequence[Any], currency: str) -> str:
-    own, words = kpi.values[0], {value.name: value.words for value in kpi.values}
-    unit = f" {currency}" if own.unit == "currency" else ""
-    name = own.words[:1].upper() + own.words[1:]
+def _heading(kpi: Kpi, months: Months) -> str:
+    whole = months.table[~months.is_partial][kpi.name]
+    name = kpi.words[:1].upper() + kpi.words[1:]
     if len(whole) < 2:
-        return f"{name}: no two whole months yet"
-    now, before = (table.at[month, own.name] for month in (whole[-1], whole[-2]))
-    moved = (
-        f"rose by {now - before:,.0f}" if now > before else f"fell by {before - now:,.0f}" if now < before else "stayed"
-    )
-    said = f"{name} {moved} to {now:,.0f}{unit} in {whole[-1]:%B %Y}"
-    if changes.empty or not len(changes.columns):
+        return f"{name}: not two whole months yet"
+    change = whole.iloc[-1] - whole.iloc[-2]
+    moved = f"rose by {change:,.0f}" if change > 0 else f"fell by {-change:,.0f}" if change < 0 else "stayed"
+    said = f"{name} {moved} to {whole.iloc[-1]:,.0f} in {whole.index[-1]:%B %Y}"
+    if months.changes.empty:
         return said
-    parts = changes.loc[whole[-1]].astype(float)
-    most = parts.abs().idxmax()
-    return f"{said}, most of it by {words[most]} ({parts[most]:+,.0f})"
+    parts = months.changes.iloc[-1].astype(float)
+    most = parts.idxmax() if change > 0 else parts.idxmin()
+    return f"{said}: most by {next(value.words for value in kpi.values if value.name == most)} ({parts[most]:+,.0f})"
 
 
-def _figure(kpi: Kpi, table: pd.DataFrame, changes: pd.DataFrame) -> Figure:
-    """Draw what changed the measure from month to month; without parts, the measure itself."""
-    own, words = kpi.values[0], {value.name: value.words for value in kpi.values}
-    if changes.empty:
-        figure, axes = new_axes(own.words, "", "")
-        axes.bar(range(len(table)), table[own.name].astype(float), color=MODEL)
-        months = list(table.index)
-    else:
-        figure, axes = new_axes(f"What changed: {own.words}", "", "against the month before")
-        up, down = ([0.0] * len(changes) for _ in range(2))
-        for name, colour in zip(changes, COLOURS, strict=False):
-            parts = changes[name].astype(float).tolist()
-            bottom = [u if part >= 0 else d for part, u, d in zip(parts, up, down, strict=True)]
-            axes.bar(range(len(parts)), parts, bottom=bottom, color=colour, width=0.75, label=words[name])
-            up = [u + max(part, 0) for u, part in zip(up, parts, strict=True)]
-            down = [d + min(part, 0) for d, part in zip(down, parts, strict=True)]
-        axes.plot(
-            range(len(changes)),
-            changes.astype(float).sum(axis=1),
-            "o-",
-            color=INK,
-            markersize=4,
-            linewidth=1,
-            label="all together",
-        )
-        axes.axhline(0, color=INK, linewidth=0.8)
-        axes.legend(frameon=False, fontsize=8, ncols=2)
-        months = list(changes.index)
-    step = max(1, len(months) // 6)
-    axes.set_xticks(
-        range(0, len(months), step), [f"{month:%b %Y}" for month in months[::step]], rotation=30, ha="right"
-    )
+def _figure(kpi: Kpi, months: Months) -> Figure:
+    """Draw what changed a measure, month by month: its parts piled up on either side of 0, and all together."""
+    figure, axes = new_axes(f"What changed: {kpi.words}", "", "against the month before")
+    parts = months.changes.astype(float).to_numpy()
+    words = {value.name: value.words for value in kpi.values}
+    for place, (name, colour) in enumerate(zip(months.changes, COLOURS, strict=False)):
+        own, before = parts[:, place], parts[:, :place]
+        below = before.clip(min=0).sum(axis=1) * (own >= 0) + before.clip(max=0).sum(axis=1) * (own < 0)
+        axes.bar(range(len(own)), own, bottom=below, color=colour, width=0.75, label=words[name])
+    axes.plot(range(len(parts)), parts.sum(axis=1), "o-", color=INK, markersize=4, linewidth=1, label="all together")
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_xticks(range(len(parts))[::3], [f"{month:%b %Y}" for month in months.changes.index[::3]])
     axes.yaxis.set_major_formatter("{x:,.0f}")
+    figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower left")
     return figure
 
 
-def _leading(kpi: Kpi, tree: KpiTree) -> dict[str, Any]:
-    value = kpi.values[0]
-    weeks = tree.weeks[value.name].dropna().tail(SHOWN_WEEKS)
+def _leading(kpi: Kpi, weeks: pd.Series) -> dict[str, Any]:
+    """=> its value in the last week, and so many weeks before"""
     ago = [weeks.iloc[-1 - back] if len(weeks) > back else None for back in (0, 4, 52)]
-    return {
-        "kpi": kpi, "words": value.words, "week": weeks.index[-1] if len(weeks) else None,
-        "values": [count(each, FORMS[value.unit]) for each in ago],
-    }  # fmt: skip
-
-
-def _link(row: Any, words: dict[str, str]) -> dict[str, Any]:
-    return {
-        "leading": words[row.leading], "lagging": words[row.lagging], "lead": row.lead_weeks, "weeks": row.weeks,
-        "slope": f"{row.slope:+,.4g} ({row.low:+,.4g} to {row.high:+,.4g})", "p": f"{row.p_adjusted:.3f}",
-        "word": "goes with" if row.is_found else "may be chance",
-    }  # fmt: skip
+    return {"kpi": kpi, "values": [count(each, FORMS[kpi.unit]) for each in ago]}

@@ -1,13 +1,14 @@
 """Engagement: how many customers came, opened, clicked or searched."""
 
-from tenure.measure.kpis.kpi import Kpi, Value, aggregated
+from tenure.measure.kpis.kpi import Kpi, per_period
 
 KPI = Kpi(
-    name="engagement",
-    meaning="Customers who were engaged in the week by any channel: opened, clicked, visited, logged in.",
-    values=(Value("engagement", "count", "customers engaged"),),
+    "engagement",
+    "customers engaged",
+    "count",
+    "Customers who opened, clicked, visited or otherwise acted in the week, by any channel.",
+    per_period("engagement", "engagement", "count(DISTINCT customer_id)"),
     tables=("engagement",),
-    measure=aggregated("engagement", "engagement", "count(distinct customer_id)", 0),
     is_leading=True,
     moved_by=("visited",),
 )

@@ -1,14 +1,13 @@
-"""Failed payments: the earliest sign that a subscription ends without anybody deciding so."""
+"""Failed payments: an early sign of subscriptions that end without anybody deciding so."""
 
-from tenure.measure.kpis.kpi import Kpi, Value, aggregated
-
-EXPRESSION = "count(*) filter (where status = 'failed') / nullif(count(*), 0)"
+from tenure.measure.kpis.kpi import Kpi, per_period
 
 KPI = Kpi(
-    name="failed_payments",
-    meaning="Attempts to take a payment that failed, as a share of all attempts of the week.",
-    values=(Value("failed_payments", "share", "payments that fail"),),
+    "failed_payments",
+    "payments that fail",
+    "share",
+    "Attempts to take a payment that failed, as a share of all attempts of the week.",
+    per_period("payments", "failed_payments", "avg(CAST(status = 'failed' AS INTEGER))"),
     tables=("payments",),
-    measure=aggregated("failed_payments", "payments", EXPRESSION),
     is_leading=True,
 )

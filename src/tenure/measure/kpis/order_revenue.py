@@ -1,4 +1,4 @@
-"""Revenue of orders: how many customers ordered, how often, for how much, and what they sent back."""
+"""Revenue of orders: how many customers ordered, how often, for how much, and what they gave back."""
 
 from __future__ import annotations
 
@@ -6,56 +6,52 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
+from tenure.measure.kpis.kpi import Kpi, Value
+from tenure.measure.kpis.product import split_product
 
-from tenure.measure.kpis.kpi import Asked, Kpi, Value
-from tenure.measure.kpis.product import shares_of_change
-
-
-def measure(asked: Asked) -> pd.DataFrame:
-    """Count and add up the orders of each period; amounts are exact, the two ratios are of exact numbers."""
-    table = asked.rows(
-        f"""
-        SELECT
-            {asked.period} AS period,
-            sum(amount) AS order_revenue,
-            count(DISTINCT customer_id) FILTER (quantity > 0) AS active_customers,
-            count(DISTINCT order_id) FILTER (quantity > 0) AS orders,
-            coalesce(sum(amount) FILTER (quantity > 0), 0) AS ordered_amount,
-            coalesce(-sum(amount) FILTER (NOT quantity > 0), 0) AS returned_amount
-        FROM order_lines
-        GROUP BY period""",
-        0,
-    )
-    orders = table["orders"].where(table["orders"] > 0)
-    table["orders_per_customer"] = table["orders"].astype(float) / table["active_customers"].astype(float)
-    table["value_per_order"] = table["ordered_amount"].astype(float) / orders.astype(float)
-    return table
+SQL = """
+SELECT
+    *,
+    CAST(orders AS DOUBLE) / nullif(active_customers, 0) AS orders_per_customer,
+    CAST(ordered_amount AS DOUBLE) / nullif(orders, 0) AS value_per_order
+FROM (
+    SELECT
+        {period} AS period,
+        sum(amount) AS order_revenue,
+        count(DISTINCT customer_id) FILTER (quantity > 0) AS active_customers,
+        count(DISTINCT order_id) FILTER (quantity > 0) AS orders,
+        coalesce(sum(amount) FILTER (quantity > 0), 0) AS ordered_amount,
+        order_revenue - ordered_amount AS other_amount
+    FROM order_lines
+    GROUP BY period
+)"""
 
 
 def change(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Decimal]:
-    """Split the change of revenue between its three factors and returns."""
-    counts = [[row[name] for name in ("active_customers", "orders", "ordered_amount")] for row in (before, after)]
-    names = ("active_customers", "orders_per_customer", "value_per_order")
-    parts = dict(zip(names, shares_of_change(*counts), strict=True))
-    return parts | {"returned_amount": Decimal(before["returned_amount"]) - Decimal(after["returned_amount"])}
+    """Split the change of revenue between its three factors and what is no order."""
+    chains = [[row[name] for name in ("active_customers", "orders", "ordered_amount")] for row in (before, after)]
+    factors = dict(
+        zip(("active_customers", "orders_per_customer", "value_per_order"), split_product(*chains), strict=True)
+    )
+    return factors | {"other_amount": Decimal(after["other_amount"]) - Decimal(before["other_amount"])}
 
 
 KPI = Kpi(
-    name="order_revenue",
-    meaning="The amounts of all order lines of the month, less what was given back in it.",
-    values=(
-        Value("order_revenue", "currency", "revenue of orders"),
-        Value("active_customers", "count", "customers who ordered"),
-        Value("orders_per_customer", "ratio", "orders per customer"),
-        Value("value_per_order", "currency", "value per order"),
-        Value("returned_amount", "currency", "given back"),
-        Value("orders", "count", "orders"),
-        Value("ordered_amount", "currency", "ordered"),
-    ),
+    "order_revenue",
+    "revenue of orders",
+    "currency",
+    "The amounts of all order lines of the month; a line of no positive quantity is a return or a correction.",
+    SQL,
     tables=("order_lines",),
-    measure=measure,
+    parts=(
+        Value("active_customers", "customers who ordered", "count"),
+        Value("orders_per_customer", "orders per customer", "ratio"),
+        Value("value_per_order", "value per order", "currency"),
+        Value("other_amount", "returns and corrections", "currency"),
+        Value("orders", "orders", "count"),
+        Value("ordered_amount", "ordered", "currency"),
+    ),
+    identity="revenue = customers who ordered × orders per customer × value per order + returns and corrections",
     change=change,
-    identity="revenue = customers who ordered × orders per customer × value per order − given back",
     moved_by=("order_amount", "lapse"),
 )

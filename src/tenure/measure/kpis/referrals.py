@@ -1,13 +1,12 @@
 """Referrals: customers brought by customers."""
 
-from tenure.measure.kpis.kpi import Kpi, Value, aggregated
-
-EXPRESSION = "count(*) filter (where event = 'referred')"
+from tenure.measure.kpis.kpi import Kpi, per_period
 
 KPI = Kpi(
-    name="referrals",
-    meaning="Referrals that the loyalty programme counted in the month.",
-    values=(Value("referrals", "count", "referrals"),),
+    "referrals",
+    "referrals",
+    "count",
+    "Referrals that the loyalty programme counted in the month.",
+    per_period("loyalty", "referrals", "count(*) FILTER (event = 'referred')"),
     tables=("loyalty",),
-    measure=aggregated("referrals", "loyalty", EXPRESSION, 0),
 )

@@ -1,26 +1,13 @@
-"""Subscribers: who pays for a subscription at the end of a month, and who came and went."""
+"""Subscribers: who pays for a subscription, who came and who went."""
 
-from __future__ import annotations
+from tenure.measure.kpis.recurring import recurring
 
-from tenure.measure.kpis.kpi import Kpi, Value
-from tenure.measure.kpis.recurring import change_of, flows
-
-NAME = "subscribers"
-
-KPI = Kpi(
-    name=NAME,
+KPI = recurring(
+    "subscribers",
+    "subscribers",
+    "count",
+    "max(CASE state WHEN 'paid' THEN 1 ELSE 0 END)",
+    flows=("new", "resumed", "paused", "ended", "came back"),
     meaning="Customers who pay for a subscription at the end of the month.",
-    values=(
-        Value(NAME, "count", "subscribers"),
-        Value(f"{NAME}_new", "count", "new"),
-        Value(f"{NAME}_expansion", "count", "resumed after a pause"),
-        Value(f"{NAME}_contraction", "count", "paused"),
-        Value(f"{NAME}_churn", "count", "ended"),
-        Value(f"{NAME}_reactivation", "count", "came back"),
-    ),
-    tables=("subscription_events",),
-    measure=flows(NAME, "max(CASE state WHEN 'paid' THEN 1 ELSE 0 END)"),
-    change=change_of(NAME),
-    identity="subscribers = subscribers a month before + new + resumed − paused − ended + came back",
     moved_by=("churn", "convert"),
 )
