@@ -73,9 +73,10 @@ def kpi_tree(staged: StagedSource, workspace: Workspace, as_of: date) -> KpiTree
                 weeks[own] = by_week.loc[by_week[WHOLE], own].astype(float)
                 months.append(pd.DataFrame({"kpi": own, "value": by_month[own], "is_partial": ~by_month[WHOLE]}))
             changes += _changes(kpi, by_month[by_month[WHOLE]]) if kpi.change else []
+    told = pd.concat(months) if months else pd.DataFrame(columns=["kpi", "value", "is_partial"])
     return KpiTree(
         kpis,
-        pd.concat(months).rename_axis("month").reset_index(),
+        told.rename_axis("month").reset_index(),
         pd.DataFrame(changes, columns=["month", "kpi", "part", "amount"]),
         pd.DataFrame(weeks).sort_index(),
         unavailable,
