@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from tables import staged, write_csv
 
 import tenure
+from tables import staged, write_csv
 from tenure.core.errors import DefinitionError
 from tenure.core.workspace import Workspace
 from tenure.measure.kpi_replay import corrected, replay_kpis
@@ -135,7 +135,11 @@ def test_the_first_and_the_last_month_are_partial_where_the_facts_begin_or_end_i
 def test_a_week_counts_what_was_known_in_it_and_never_changes(tmp_path):
     rows = (
         "customer_id occurred_at known_at amount status",
-        *(f"ana 2024-{month:02}-{day:02} 2024-{month:02}-{day:02} 9 succeeded" for month in (1, 2) for day in (3, 10, 17)),
+        *(
+            f"ana 2024-{month:02}-{day:02} 2024-{month:02}-{day:02} 9 succeeded"
+            for month in (1, 2)
+            for day in (3, 10, 17)
+        ),
         "bo 2024-01-09 2024-01-09 9 failed",
         "bo 2024-01-11 2024-02-02 9 failed",  # told three weeks later
     )
@@ -152,7 +156,10 @@ def test_silence_restock_usage_and_answers_by_hand(tmp_path):
     orders += [f"ana {day} a{n} tea 1 5" for n, day in enumerate(weeks)]
     orders += [f"bo {day} b{n} tea 1 5" for n, day in enumerate(weeks[:14:2])]  # every other week, then none
     products = ("product_id category", "tea drinks")
-    usage = ["customer_id occurred_at metric quantity", *(f"ana {day} cups {10 + 10 * (n == 9)}" for n, day in enumerate(weeks))]
+    usage = [
+        "customer_id occurred_at metric quantity",
+        *(f"ana {day} cups {10 + 10 * (n == 9)}" for n, day in enumerate(weeks)),
+    ]
     answers = ("customer_id occurred_at key value", f"ana {weeks[5]} nps 10", f"bo {weeks[5]} NPS 3", f"cy {weeks[5]} nps 9",
                f"cy {weeks[6]} nps many", f"cy {weeks[0]} colour 9", f"cy {weeks[19]} colour 9")  # fmt: skip
     tree = tree_of(
@@ -180,11 +187,11 @@ def test_what_a_source_lacks_is_said_in_a_line_and_is_no_zero(tmp_path):
     assert not tree.months["kpi"].str.startswith("subscri").any()
 
 
-OWN = '''
+OWN = """
 from tenure.measure.kpis.kpi import Kpi, per_period
 KPI = Kpi("large_orders", "large lines", "count", "Lines of 10 or more.",
           per_period("order_lines", "large_orders", "count(*) FILTER (amount >= 10)"), tables=("order_lines",))
-'''
+"""
 
 
 def test_a_companys_own_kpi_is_one_file_in_its_folder(tmp_path):
@@ -213,7 +220,10 @@ known_at = "known_at"
 
 def shop(root, kpi=""):
     workspace = Workspace(root)
-    lines = [f"c{n % 7} 2024-0{1 + n % 5}-{1 + n % 28:02} 2024-0{1 + n % 5}-{1 + n % 28:02} o{n} 1 {n % 9 + 1}" for n in range(400)]
+    lines = [
+        f"c{n % 7} 2024-0{1 + n % 5}-{1 + n % 28:02} 2024-0{1 + n % 5}-{1 + n % 28:02} o{n} 1 {n % 9 + 1}"
+        for n in range(400)
+    ]
     lines.append("c9 2024-03-05 2024-05-02 late 1 100")
     write_csv(workspace.raw("shop") / "sales.csv", "customer_id occurred_at known_at order_id quantity amount", *lines)
     (workspace.raw("shop") / "source.toml").write_text(SALES, encoding="utf-8")
@@ -235,12 +245,12 @@ def test_the_months_before_an_old_day_are_told_again_and_corrections_are_counted
     assert row["value"] - row["value_then"] == 100
 
 
-PEEKING = '''
+PEEKING = """
 from tenure.measure.kpis.kpi import Kpi
 KPI = Kpi("peeking", "orders of next week", "count", "Orders of the week after.",
           "SELECT CAST({period} - INTERVAL 7 DAY AS DATE) AS period, count(*) AS peeking FROM order_lines GROUP BY ALL",
           tables=("order_lines",), is_leading=True)
-'''
+"""
 
 
 def test_a_leading_kpi_that_looks_into_the_next_week_is_an_error(tmp_path):
