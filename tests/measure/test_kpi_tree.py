@@ -173,6 +173,35 @@ def test_silence_restock_usage_and_answers_by_hand(tmp_path):
     assert found["nps"].dropna().tolist() == [pytest.approx(1 / 3)]
 
 
+def scored(root, target, day, *propensities, kind="scheduled"):
+    path = Workspace(root).scores_of("shop") / f"target={target}" / f"as_of={day}" / f"{kind}-000001-0.parquet"
+    path.parent.mkdir(parents=True)
+    rows = {
+        "customer_id": [f"c{n}" for n in range(len(propensities))],
+        "propensity": propensities,
+        "model_version": "1",
+    }
+    pd.DataFrame(rows).assign(scored_at=datetime(2024, 1, 1), is_hindsight=kind == "hindsight").to_parquet(path)
+
+
+def test_at_risk_is_what_the_scores_given_by_the_end_of_a_week_say(tmp_path):
+    scored(tmp_path, "lapse", "2024-02-05", 0.9)
+    scored(tmp_path, "lapse", "2024-02-12", 0.1, 0.2)  # as of a Monday: what was known at the end of the week before
+    scored(tmp_path, "churn", "2024-02-19", 0.3, 0.5)
+    scored(tmp_path, "lapse", "2024-02-19", 0.9)
+    scored(tmp_path, "churn", "2024-03-01", 0.7, kind="quick")
+    scored(tmp_path, "churn", "2024-04-02", 0.6)
+    scored(tmp_path, "churn", "2024-04-03", 0.8)  # not yet on the as-of
+    weeks = tree_of(tmp_path, "2024-04-02", order_lines=ORDERS).weeks["at_risk"].dropna()
+    assert weeks.to_dict() == {date(2024, 2, 5): pytest.approx(0.15), date(2024, 2, 12): pytest.approx(0.4)}
+
+
+def test_scores_of_a_single_week_are_no_series(tmp_path):
+    scored(tmp_path, "churn", "2024-04-02", 0.6)
+    tree = tree_of(tmp_path, "2024-04-02", order_lines=ORDERS)
+    assert tree.unavailable["at_risk"] == "no whole week of it is known yet"
+
+
 def test_a_source_that_can_answer_nothing_says_so(tmp_path):
     tree = tree_of(tmp_path, "2024-01-03", declared=("customer_id occurred_at key value", "ana 2024-01-02 colour red"))
     assert not tree.kpis and tree.months.empty and tree.changes.empty and len(tree.unavailable) >= 11

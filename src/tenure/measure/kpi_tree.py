@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from tenure.core.time_windows import Grid, grid_dates, next_month
 from tenure.core.workspace import Workspace
 from tenure.measure.kpis.catalogue import all_kpis
 from tenure.measure.kpis.kpi import Kpi
+from tenure.measure.links import links
 from tenure.scoring.ledger import BACKFILL, MANUAL, SCHEDULED, entries, of_each_day
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
 from tenure.sources.staged_source import StagedSource
@@ -54,6 +56,11 @@ class KpiTree:
     def lagging(self) -> list[str]:
         """What may be foretold: each lagging KPI, and the parts of its change."""
         return [*(name for name in self.kpis if name not in self.leading), *self.changes["part"].unique()]
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """The links from each leading KPI to each lagging one; as ``measure.links.links``."""
+        return links(self.weeks, self.leading, self.lagging)
 
 
 def kpi_tree(staged: StagedSource, workspace: Workspace, as_of: date) -> KpiTree:
@@ -139,6 +146,8 @@ def _measured(kpi: Kpi, facts: FactsAt, there: set[str], grain: Grid) -> pd.Data
 def _of_weeks(weeks: pd.DataFrame) -> pd.DataFrame:
     """Give the means of the whole weeks that ended in each month; of the first and the last month some may be missing."""
     whole = weeks.loc[weeks[WHOLE]].drop(columns=WHOLE)
+    if whole.empty:
+        raise NotEnoughDataError("no whole week of it is known yet")
     months = whole.astype(float).groupby([(day + timedelta(days=6)).replace(day=1) for day in whole.index]).mean()
     months[WHOLE] = [months.index[0] < month < months.index[-1] for month in months.index]
     return months

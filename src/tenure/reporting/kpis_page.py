@@ -29,19 +29,14 @@ class Months(NamedTuple):
     changes: pd.DataFrame
 
 
-def kpis_page(
-    tree: KpiTree, links: pd.DataFrame, causes: pd.DataFrame, staged: StagedSource, as_of: object, *, is_quick: bool
-) -> str:
-    """Render the tree; ``links`` and ``causes`` as the functions of these names give them."""
-    pairs = links.drop_duplicates(["leading", "lagging"])
+def kpis_page(tree: KpiTree, causes: pd.DataFrame, staged: StagedSource, as_of: object, *, is_quick: bool) -> str:
+    """Render the tree; ``causes`` as ``measure.links.causes``."""
+    pairs = tree.links.drop_duplicates(["leading", "lagging"])
     found = pairs[pairs["is_found"]]
-    lagging = [
-        _lagging(kpi, _months_of(kpi, tree), causes, staged.source.currency)
-        for kpi in tree.kpis.values()
-        if not kpi.is_leading
-    ]
     return render_page(
-        "kpis.html", staged, as_of, is_quick=is_quick, lagging=lagging, looked_at=len(links), unavailable=tree.unavailable,
+        "kpis.html", staged, as_of, is_quick=is_quick, looked_at=len(tree.links), unavailable=tree.unavailable,
+        lagging=[_lagging(kpi, _months_of(kpi, tree)) for kpi in tree.kpis.values() if not kpi.is_leading],
+        causes={name: [_cause(row, staged.source.currency) for row in own.itertuples()] for name, own in causes.groupby("kpi")},
         leading=[_leading(kpi, tree.weeks[name].dropna()) for name, kpi in tree.kpis.items() if kpi.is_leading],
         found={name: list(own.itertuples()) for name, own in found.groupby("lagging")}, pairs=len(found),
         links=list((found if len(found) else pairs.head(SHOWN_LINKS)).itertuples()),
@@ -60,7 +55,7 @@ def _months_of(kpi: Kpi, tree: KpiTree) -> Months:
     )
 
 
-def _lagging(kpi: Kpi, months: Months, causes: pd.DataFrame, currency: str) -> dict[str, Any]:
+def _lagging(kpi: Kpi, months: Months) -> dict[str, Any]:
     """Say what a measure came to, month by month, and what changed it."""
     table, changes = months.table, months.changes
     last = table.index[~months.is_partial.to_numpy()][-1:]
@@ -72,11 +67,6 @@ def _lagging(kpi: Kpi, months: Months, causes: pd.DataFrame, currency: str) -> d
             for month in table.index[::-1]
         ],
         "branches": [(value, *_cell(kpi, value, months, month)) for month in last for value in shown],
-        "causes": [
-            f"{row.action}: {amount(row.effect, row.unit)}{' points' if row.unit == 'share' else f' {currency}'} "
-            f"{row.outcome} ({ends(row.low, row.high, row.unit)})"
-            for row in causes[causes["kpi"] == kpi.name].itertuples()
-        ],
     }  # fmt: skip
 
 
@@ -118,6 +108,11 @@ def _figure(kpi: Kpi, months: Months) -> Figure:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower left")
     return figure
+
+
+def _cause(row: Any, currency: str) -> str:
+    unit = " points" if row.unit == "share" else f" {currency}"
+    return f"{row.action}: {amount(row.effect, row.unit)}{unit} {row.outcome} ({ends(row.low, row.high, row.unit)})"
 
 
 def _leading(kpi: Kpi, weeks: pd.Series) -> dict[str, Any]:

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import pandas as pd
-
 from tenure.core.atomic_files import replaced_file
 from tenure.decisions.measured import read_effects
 from tenure.measure.kpi_tree import KpiTree, kpi_tree
-from tenure.measure.links import causes, links
+from tenure.measure.links import causes
 from tenure.steps.opening import Session, writes
 from tenure.steps.report import write_index
 from tenure.steps.results import is_quick
 
 
-@dataclass(frozen=True)
-class Kpis:
-    """The tree, the links from what leads to what lags, and which actions moved what."""
-
-    tree: KpiTree
-    links: pd.DataFrame
-    causes: pd.DataFrame
-
-
 @writes
-def kpis_run(session: Session) -> Kpis:
+def kpis_run(session: Session) -> KpiTree:
     """Measure every KPI known at the as-of; write ``kpis.html``, ``kpis.csv`` (month, kpi, value) and the index anew."""
     from tenure.reporting.kpis_page import kpis_page
     from tenure.reporting.pages import write_page
 
     tree = kpi_tree(session.staged, session.workspace, session.as_of)
-    found = links(tree.weeks, tree.leading, tree.lagging)
     moved = causes(read_effects(session.workspace, session.source.name, session.as_of), tree.kpis)
-    page = kpis_page(tree, found, moved, session.staged, session.as_of, is_quick=is_quick(session))
+    page = kpis_page(tree, moved, session.staged, session.as_of, is_quick=is_quick(session))
     write_page(session.output / "kpis.html", page)
     with replaced_file(session.output / "kpis.csv") as fresh:
         tree.months.dropna(subset="value").to_csv(fresh, index=False)
     write_index(session)
-    return Kpis(tree, found, moved)
+    return tree
