@@ -8,6 +8,7 @@ import pandas as pd
 
 from tenure.measure.kpi_tree import KpiTree
 from tenure.measure.kpis.kpi import Kpi, Value
+from tenure.measure.outcomes import OUTCOMES
 from tenure.measure.words import amount, ends
 from tenure.reporting.figures import HEURISTIC, INK, MODEL, MUTED, new_axes
 from tenure.reporting.pages import count, picture, render_page
@@ -32,6 +33,8 @@ class Months(NamedTuple):
 def kpis_page(tree: KpiTree, causes: pd.DataFrame, staged: StagedSource, as_of: object, *, is_quick: bool) -> str:
     """Render the tree; ``causes`` as ``measure.links.causes``."""
     pairs = tree.links.drop_duplicates(["leading", "lagging"])
+    is_share = pairs["leading"].map({name: kpi.unit == "share" for name, kpi in tree.kpis.items()}).astype(bool)
+    pairs = pairs.assign(**{name: pairs[name].where(~is_share, pairs[name] / 100) for name in ("slope", "low", "high")})
     found = pairs[pairs["is_found"]]
     return render_page(
         "kpis.html", staged, as_of, is_quick=is_quick, looked_at=len(tree.links), unavailable=tree.unavailable,
@@ -110,9 +113,11 @@ def _figure(kpi: Kpi, months: Months) -> Figure:
     return figure
 
 
-def _cause(row: Any, currency: str) -> str:
-    unit = " points" if row.unit == "share" else f" {currency}"
-    return f"{row.action}: {amount(row.effect, row.unit)}{unit} {row.outcome} ({ends(row.low, row.high, row.unit)})"
+def _cause(row: Any, currency: str) -> tuple[str, str]:
+    """=> the action, and what it causes"""
+    unit = " points" if row.unit == "share" else f" {currency} a customer"
+    words = {outcome.name: outcome.words for outcome in OUTCOMES}.get(row.outcome, row.outcome)
+    return row.action, f"{amount(row.effect, row.unit)}{unit} {words} ({ends(row.low, row.high, row.unit)})"
 
 
 def _leading(kpi: Kpi, weeks: pd.Series) -> dict[str, Any]:

@@ -46,5 +46,5 @@ def recurring(name: str, words: str, unit: Unit, amount: str, *, flows: Sequence
     return Kpi(
         name, words, unit, sql=_SQL.format(name=name).replace("{amount}", amount), tables=("subscription_events",),
         parts=tuple(Value(f"{name}_{flow}", called, unit) for flow, called in zip(SIGNS, flows, strict=True)),
-        identity=f"{words} = those of the period before {signed}", change=change, **about,
+        identity=f"{words} = {words} a month before {signed}", change=change, **about,
     )  # fmt: skip

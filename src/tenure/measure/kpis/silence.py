@@ -5,7 +5,7 @@ from tenure.measure.kpis.kpi import Kpi
 SQL = """
 WITH seen AS (
     SELECT place, lead(place) OVER (PARTITION BY customer_id ORDER BY place) AS next
-    FROM (SELECT DISTINCT customer_id, place FROM ({acts}) JOIN periods USING (period))
+    FROM (SELECT DISTINCT customer_id, period FROM ({acts})) JOIN periods USING (period)
 )
 SELECT period, avg(CAST(p.place - seen.place >= 4 AS INTEGER)) AS silence
 FROM periods p JOIN seen ON p.place BETWEEN seen.place AND seen.place + 12 AND (next IS NULL OR p.place < next)
