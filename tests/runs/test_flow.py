@@ -71,6 +71,7 @@ def test_a_run_writes_reports_scores_notebooks_and_its_commit_mark(company):
         "09_decide",
         "10_measure",
         "11_effects",
+        "12_kpis",
     }
     assert "All campaigns together" in [one["about"] for one in document["campaigns"]]
     assert 'href="campaigns.html"' in (result.folder / "index.html").read_text(encoding="utf-8")

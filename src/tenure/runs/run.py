@@ -18,6 +18,7 @@ from tenure.runs.steps_of_run import (
     effects_step,
     features_step,
     has_campaigns,
+    kpis_step,
     scoring_step,
     telling_steps,
     trained_steps,
@@ -85,8 +86,8 @@ def build(
     trained = trained_steps(work)
     work.perform(scoring_step(session, trained))
     work.perform(*telling_steps(session, trained))
-    if has_campaigns(session):
-        work.perform(effects_step(session))
+    learning = [effects_step(session)] if has_campaigns(session) else []
+    work.perform(*learning, kpis_step(session))
     if declares_actions(session) and (session.output / "scored_customers.parquet").is_file():
         work.perform(deciding_step(session))
     made = _made_since(work, final)

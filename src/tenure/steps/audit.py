@@ -24,6 +24,7 @@ def audit_run(session: Session, targets: str = "") -> SourceAudit:
     UnknownNameError : no such target.
     """
     from tenure.audit.full import audit_source
+    from tenure.measure.kpi_replay import replay_kpis
     from tenure.reporting.pages import write_page
     from tenure.reporting.report import audit_page
 
@@ -31,7 +32,7 @@ def audit_run(session: Session, targets: str = "") -> SourceAudit:
     for name in names:
         session.target(name)
     settings = TrainingSettings().quick() if session.quick else TrainingSettings()
-    found = audit_source(session.snapshots, settings, names)
+    found = audit_source(session.snapshots, settings, names, [replay_kpis])
     session.output.mkdir(parents=True, exist_ok=True)
     write_page(session.output / "audit.html", audit_page(found, session.staged, session.as_of))
     errors = [str(problem) for problem in found.errors]

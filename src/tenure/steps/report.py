@@ -18,6 +18,7 @@ OTHER_PAGES = (
     "value.html",
     "campaigns.html",
     "effects.html",
+    "kpis.html",
     "review.html",
     "audit.html",
 )

@@ -79,6 +79,10 @@ class StagedFacts:
         """Make the customer states as known before a day, of the persons known by now; return their table's name."""
         return self._states.states(self._rules, as_of)
 
+    def lives(self, as_of: date) -> str:
+        """Give the SQL of each subscription's segments as known before a day; see ``StateTables.lives``."""
+        return self._states.lives(self._rules, as_of)
+
     def _ask_at(self, cutoffs: Sequence[date]) -> None:
         days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
         self._create("cutoffs", f"SELECT unnest([{days}]) AS cutoff")
