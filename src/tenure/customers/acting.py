@@ -128,11 +128,14 @@ def _added(facts: FactsAt, top_plan: str) -> tuple[pd.Series, float]:
 
 
 def _first_year(facts: FactsAt) -> float:
-    """Give what who began to pay a year ago or earlier brought in the first year, on average; of nobody not known."""
+    """Give what who began to pay a year ago or earlier brought in the first year, on average; of nobody not known.
+
+    Where nobody subscribes, who began to order.
+    """
     try:
         events = priced_events(facts)
     except NotEnoughDataError:
-        return np.nan
+        return _first_year_of_orders(facts) if "order_lines" in facts.tables else np.nan
     end = (facts.as_of - EPOCH).days
     cut = subscriptions.segments(events, end, state_rules(facts.source))
     live = cut[cut["price"] > 0]
@@ -140,3 +143,20 @@ def _first_year(facts: FactsAt) -> float:
     live, began = live[began <= end - YEAR], began[began <= end - YEAR]
     days = (np.minimum(live["stop"], began + YEAR) - live["start"]).clip(lower=0)
     return float((days * live["price"]).sum() / live["customer_id"].nunique()) if len(live) else np.nan
+
+
+def _first_year_of_orders(facts: FactsAt) -> float:
+    found = facts.query(
+        f"""
+        SELECT avg(amount) AS amount
+        FROM (
+            SELECT CAST(sum(amount) FILTER (WHERE began - age_days < {YEAR}) AS DOUBLE) AS amount
+            FROM (
+                SELECT *, max(age_days) FILTER (WHERE quantity > 0) OVER (PARTITION BY customer_id) AS began
+                FROM order_lines
+            )
+            WHERE began >= {YEAR}
+            GROUP BY customer_id
+        )"""
+    )
+    return float(found["amount"].astype(float).iloc[0])
