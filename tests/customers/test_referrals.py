@@ -34,7 +34,8 @@ def view(source, customers=("ana", "bo", "cy", "di")):
 def told(source, *customers):
     table = view(source, *([customers] if customers else [])).customers.set_index("customer_id")[COLUMNS]
     return {
-        who: [None if pd.isna(value) else value for value in row] for who, row in zip(table.index, table.to_numpy())
+        who: [None if pd.isna(value) else value for value in row]
+        for who, row in zip(table.index, table.to_numpy(), strict=True)
     }
 
 
