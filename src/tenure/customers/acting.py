@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.customers.ladder import plan_steps
 from tenure.customers.value import EPOCH, HORIZONS, priced_events
 from tenure.customers.value_models import subscriptions
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
@@ -95,23 +96,11 @@ def at_stake(target: Target, customers: pd.DataFrame, staged: StagedSource, as_o
 
 
 def _added(facts: FactsAt, top_plan: str) -> tuple[pd.Series, float]:
-    """Give a month's price of the next plan less the present one, by customer, and what upgrades added on average.
-
-    Plans are ranked by what is paid for them now (the median of their subscriptions); none lies above the top one.
-    """
+    """Give a month's price of the next plan less the present one, by customer, and what upgrades added on average."""
     if "subscription_events" not in facts.tables:
         return pd.Series(dtype=float), np.nan
-    held = facts.query(
-        f"""
-        SELECT customer_id, plan, CAST(monthly_price AS DOUBLE) AS price
-        FROM ({facts.staged.subscriptions([facts.as_of])})
-        WHERE state = 'paid' AND monthly_price > 0
-        ORDER BY ALL"""
-    )
-    prices = held.groupby("plan")["price"].median()
-    ladder = prices[prices <= prices.get(top_plan, np.inf)].drop_duplicates().sort_values().to_numpy()
-    next_price = np.append(ladder, np.nan)[np.searchsorted(ladder, held["plan"].map(prices), "right")]
-    added = (next_price - held["price"]).groupby(held["customer_id"]).max()
+    held = plan_steps(facts, top_plan)
+    added = (held["next_price"] - held["price"]).groupby(held["customer_id"]).max()
     steps = facts.query(
         """
         SELECT avg(price - before) AS step
