@@ -29,8 +29,10 @@ class Day(Protocol):
     def problems(self) -> list[Problem]: ...
 
 
-def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: bool) -> str:
-    """Render a decision day."""
+def decisions_page(
+    day: Day, staged: StagedSource, as_of: object, *, is_quick: bool, spend: pd.DataFrame | None = None
+) -> str:
+    """Render a decision day; ``spend``: what is spent on which group, as ``spend_by_group`` gives it."""
     own, out = day.decisions, sent(day.decisions)
     waiting = own[own["status"] == "proposed"]
     scheduled = own[~own["is_service"].astype(bool)]
@@ -48,6 +50,8 @@ def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: b
         arms=scheduled["arm"].value_counts().to_dict(),
         actions=[_action(action, own, out, waiting, day.made) for action in day.policy.actions.values()],
         prices=day.made["prices"],
+        tenth=day.made.get("tenth"),
+        spend=[] if spend is None else spend.to_dict("records"),
         exceptions=len(day.exceptions),
         audiences=list(day.policy.audiences.values()),
         files=sorted(out["channel"].dropna().unique()),
