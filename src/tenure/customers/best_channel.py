@@ -1,0 +1,130 @@
+"""By which channel a customer answers best, by replies and orders and never by opens, which machines do, too."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tenure.core.errors import NotEnoughDataError
+from tenure.core.shrinkage import shrunk_rates
+from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
+from tenure.customers.earlier import known_before
+from tenure.features.contacts import IS_SENT
+from tenure.snapshots.engines.facts_at import FactsAt
+
+FEWEST = 30
+
+
+def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
+    """Choose each customer's channel where choosing so was better than the most used one, out of time; else that one.
+
+    => customer_id, best_channel, best_channel_rate
+    => best_channel_quality: one row, of the contacts since judged_from: most_used (before it), chosen_otherwise
+       (customers for whom another channel was chosen then), compared (those of them whom both reached), rate_chosen,
+       rate_most_used, difference, low, high (95 %, each of the compared beside themselves), is_used
+
+    Raises
+    ------
+    NotEnoughDataError : contacts went out by fewer than two channels.
+    """
+    settings = ATTRIBUTE.settings_of(facts.source)
+    days, since = settings["answer_days"], facts.as_of - timedelta(days=settings["judged_days"])
+    met = _met(facts, facts.as_of, days)
+    if met["channel"].nunique() < 2:
+        raise NotEnoughDataError(f"its contacts of more than {days} days ago went out by fewer than two channels")
+    quality = _judged(_met(facts, since, days), _met(facts, facts.as_of, days, since=since))
+    rates = _rates(met, customers["customer_id"])
+    best = rates.idxmax(axis=1) if quality["is_used"] else pd.Series(rates.columns[0], rates.index)
+    own = rates.to_numpy()[np.arange(len(rates)), rates.columns.get_indexer(best)]
+    table = pd.DataFrame({"best_channel": best, "best_channel_rate": own.round(4)}).rename_axis("customer_id")
+    return table.reset_index(), {"best_channel_quality": pd.DataFrame([{"judged_from": since, **quality}])}
+
+
+def _met(facts: FactsAt, day: date, days: int, since: date = date.min) -> pd.DataFrame:
+    """Count the contacts known before a day, from ``since`` on, and those met by a reply or an order within the days.
+
+    => customer_id, channel, tries, hits; of contacts whose days had passed by then
+    """
+    contacts = f"SELECT * FROM ({known_before('FROM contacts', day)}) WHERE channel IS NOT NULL"
+    answers = f"SELECT customer_id, channel, occurred_at FROM ({contacts}) WHERE status IN ('replied', 'taken')"
+    if (
+        "order_lines" in facts.tables
+    ):  # an order says by no channel what it answers: it counts for each that came before it
+        orders = known_before("SELECT customer_id, occurred_at, known_at FROM order_lines WHERE quantity > 0", day)
+        channels = f"(SELECT DISTINCT channel FROM ({contacts}))"
+        answers += f" UNION ALL SELECT customer_id, channel, occurred_at FROM ({orders}), {channels}"
+    sent = f"{IS_SENT} AND days_ago > {days} AND occurred_at >= DATE '{since}'"
+    return facts.query(
+        f"""
+        SELECT c.customer_id, c.channel, CAST(count(*) AS DOUBLE) AS tries,
+            CAST(count(*) FILTER (WHERE a.occurred_at < c.occurred_at + to_days({days})) AS DOUBLE) AS hits
+        FROM (SELECT * FROM ({contacts}) WHERE {sent}) c
+        ASOF LEFT JOIN ({answers}) a
+            ON c.customer_id = a.customer_id AND c.channel = a.channel AND c.occurred_at <= a.occurred_at
+        GROUP BY ALL
+        ORDER BY ALL"""
+    )
+
+
+def _rates(met: pd.DataFrame, customers: pd.Series) -> pd.DataFrame:
+    """Give the rate at which each customer answers each channel, drawn towards everybody's; the most used channel first.
+
+    Of equal rates the first one counts: without evidence of a customer's own that of everybody does.
+    """
+    hits, tries = (
+        met.pivot(index="customer_id", columns="channel", values=name).fillna(0.0) for name in ("hits", "tries")
+    )
+    order = tries.sum().sort_values(ascending=False, kind="stable").index
+    found = {channel: shrunk_rates(hits[channel].to_numpy(), tries[channel].to_numpy()) for channel in order}
+    table = pd.DataFrame(found, index=hits.index).reindex(pd.Index(customers))
+    return table.fillna(hits.sum() / tries.sum())
+
+
+def _judged(before: pd.DataFrame, later: pd.DataFrame) -> dict[str, Any]:
+    """Compare, in later contacts, the channel chosen by earlier ones with the most used one, customer by customer."""
+    rates = _rates(before, pd.Series(later["customer_id"].unique()))
+    chosen = rates.idxmax(axis=1) if before["channel"].nunique() > 1 else pd.Series(dtype=str)
+    most_used = rates.columns[0] if len(rates.columns) else ""
+    chosen = chosen[chosen != most_used]
+    met = later.assign(rate=later["hits"] / later["tries"]).set_index(["customer_id", "channel"])["rate"]
+    pairs = pd.DataFrame(
+        {
+            name: met.reindex(pd.MultiIndex.from_arrays([chosen.index, by])).to_numpy()
+            for name, by in (("chosen", chosen), ("used", [most_used] * len(chosen)))
+        }
+    ).dropna()
+    apart = pairs["chosen"] - pairs["used"]
+    low, high = np.nan, np.nan
+    if len(apart) >= FEWEST:
+        half = float(stats.t.ppf(0.975, len(apart) - 1) * apart.std() / np.sqrt(len(apart)))
+        low, high = apart.mean() - half, apart.mean() + half
+    return {
+        "most_used": most_used, "chosen_otherwise": len(chosen), "compared": len(pairs), "rate_chosen": pairs["chosen"].mean(),
+        "rate_most_used": pairs["used"].mean(), "difference": apart.mean(), "low": low, "high": high, "is_used": bool(low > 0),
+    }  # fmt: skip
+
+
+ATTRIBUTE = CustomerAttribute(
+    name="best_channel",
+    tables=("contacts",),
+    columns=(
+        AttributeColumn(
+            "best_channel",
+            "",
+            "The channel they answer best by, where choosing so was proven better than the most used one "
+            "(best_channel_quality); else the most used one.",
+        ),
+        AttributeColumn(
+            "best_channel_rate",
+            "share",
+            "Share of contacts by it that a reply or an order follows within 14 days, unless the source sets others, "
+            "drawn towards everybody's.",
+        ),
+    ),
+    build=build,
+    settings={"answer_days": 14, "judged_days": 90},
+)
