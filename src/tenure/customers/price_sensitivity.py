@@ -33,12 +33,10 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
             ln(CAST(quantity AS DOUBLE)) AS pieces
         FROM order_lines
         WHERE quantity > 0 AND amount > 0 AND age_days <= {settings["window_days"]}"""
-    orders = facts.query(
-        f"""
-        SELECT customer_id, sum(amount) FILTER (WHERE is_off) / sum(amount) AS share
-        FROM ({lines}) GROUP BY customer_id, order_id ORDER BY ALL"""
-    ).fillna({"share": 0.0})
-    share = _own(orders, ["customer_id"], "share")
+    orders = f"""
+        SELECT customer_id, coalesce(sum(amount) FILTER (WHERE is_off), 0) / sum(amount) AS share
+        FROM ({lines}) GROUP BY customer_id, order_id"""
+    share = _own(facts, orders, "customer_id", "share")
     share = share[share["count"] >= settings["fewest_orders"]]
     if len(share) < FEWEST_CUSTOMERS or not share["error"].min() > 0:
         raise NotEnoughDataError(
@@ -49,7 +47,7 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     table["discount_share"], error = shrunk(share["mean"].to_numpy(), share["error"].to_numpy())
     middle = table["discount_share"].mean()
     sides = [table["discount_share"] - SURE * error > middle, table["discount_share"] + SURE * error < middle]
-    response, spread = _response(facts.query(f"SELECT * FROM ({lines}) ORDER BY ALL"), table.index)
+    response, spread = _response(_own(facts, lines, "customer_id, is_off", "pieces").unstack(), table.index)
     table["discount_response"] = np.expm1(response)
     table["price_sensitivity"] = np.select([response - SURE * spread > 0, *sides], [MORE, WAITS, FULL], AS_MOST)
     table = table.round(4).reset_index()
@@ -62,12 +60,11 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     return table, {"price_sensitivity": summed.round(4).reset_index().rename(columns={"price_sensitivity": "class"})}
 
 
-def _response(lines: pd.DataFrame, index: pd.Index) -> tuple[pd.Series, pd.Series]:
+def _response(own: pd.DataFrame, index: pd.Index) -> tuple[pd.Series, pd.Series]:
     """Give by how much, as a logarithm, more pieces a line at a discount has than the same customer's others; its error.
 
     Empty for who has not both kinds.
     """
-    own = _own(lines, ["customer_id", "is_off"], "pieces").unstack("is_off")
     both = own.dropna().reindex(columns=pd.MultiIndex.from_product([["mean", "error"], [True, False]]))
     errors = np.hypot(both["error"][True], both["error"][False])
     if not len(both) or not errors.min() > 0:  # every line is of one piece, or each customer buys at one price alone
@@ -77,12 +74,15 @@ def _response(lines: pd.DataFrame, index: pd.Index) -> tuple[pd.Series, pd.Serie
     return effect, error
 
 
-def _own(rows: pd.DataFrame, by: list[str], name: str) -> pd.DataFrame:
+def _own(facts: FactsAt, rows: str, by: str, name: str) -> pd.DataFrame:
     """Give each group's count and mean, and its standard error by the spread within all groups."""
-    found = rows.groupby(by)[name].agg(["count", "mean", "var"])
-    free = (found["count"] - 1).sum()
-    within = ((found["count"] - 1) * found["var"].fillna(0)).sum() / max(free, 1)
-    return found.assign(error=np.sqrt(within / found["count"]))
+    found = facts.query(
+        f"""
+        SELECT {by}, count(*) AS count, round(avg({name}), 9) AS mean, round(coalesce(var_samp({name}), 0), 9) AS var
+        FROM ({rows}) GROUP BY {by} ORDER BY {by}"""
+    ).set_index(by.split(", "))
+    free = found["count"] - 1
+    return found.assign(error=np.sqrt((free * found["var"]).sum() / max(free.sum(), 1) / found["count"]))
 
 
 ATTRIBUTE = CustomerAttribute(
