@@ -62,7 +62,7 @@ def test_replies_count_by_their_channel_and_opens_and_late_orders_do_not(tmp_pat
             "bo 2024-05-01 2024-05-01 mail bounced -"]  # fmt: skip
     found = view(tmp_path, rows, orders=("ana 2024-05-05 2024-05-05 1 9",))  # on the fifth day
     quality = found.tables["best_channel_quality"].iloc[0]
-    assert not quality["is_used"] and np.isnan(quality["low"]) and quality["compared"] == 0
+    assert not quality["is_used"] and np.isnan(quality["low"]) and not quality["compared"] > 0
     rate = found.customers.set_index("customer_id")["best_channel_rate"]
     assert rate.tolist() == [0, 0, 0]  # mail: of the one that went out none was met
 

@@ -17,6 +17,10 @@ from tenure.features.contacts import IS_SENT
 from tenure.snapshots.engines.facts_at import FactsAt
 
 FEWEST = 30
+QUALITY = [
+    "judged_from", "most_used", "chosen_otherwise", "compared", "rate_chosen", "rate_most_used", "difference", "low", "high",
+    "is_used",
+]  # fmt: skip
 
 
 def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables]:
@@ -36,12 +40,16 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     met = _met(facts, facts.as_of, days)
     if met["channel"].nunique() < 2:
         raise NotEnoughDataError(f"its contacts of more than {days} days ago went out by fewer than two channels")
-    quality = _judged(_met(facts, since, days), _met(facts, facts.as_of, days, since=since))
+    before, later = _met(facts, since, days), _met(facts, facts.as_of, days, since=since)
+    quality = {
+        "judged_from": since,
+        **(_judged(before, later) if before["channel"].nunique() > 1 else {"is_used": False}),
+    }
     rates = _rates(met, customers["customer_id"])
     best = rates.idxmax(axis=1) if quality["is_used"] else pd.Series(rates.columns[0], rates.index)
     own = rates.to_numpy()[np.arange(len(rates)), rates.columns.get_indexer(best)]
     table = pd.DataFrame({"best_channel": best, "best_channel_rate": own.round(4)}).rename_axis("customer_id")
-    return table.reset_index(), {"best_channel_quality": pd.DataFrame([{"judged_from": since, **quality}])}
+    return table.reset_index(), {"best_channel_quality": pd.DataFrame([quality], columns=QUALITY)}
 
 
 def _met(facts: FactsAt, day: date, days: int, since: date = date.min) -> pd.DataFrame:
@@ -51,9 +59,7 @@ def _met(facts: FactsAt, day: date, days: int, since: date = date.min) -> pd.Dat
     """
     contacts = f"SELECT * FROM ({known_before('FROM contacts', day)}) WHERE channel IS NOT NULL"
     answers = f"SELECT customer_id, channel, occurred_at FROM ({contacts}) WHERE status IN ('replied', 'taken')"
-    if (
-        "order_lines" in facts.tables
-    ):  # an order says by no channel what it answers: it counts for each that came before it
+    if "order_lines" in facts.tables:  # what it answers no order says: it counts for each channel that came before it
         orders = known_before("SELECT customer_id, occurred_at, known_at FROM order_lines WHERE quantity > 0", day)
         channels = f"(SELECT DISTINCT channel FROM ({contacts}))"
         answers += f" UNION ALL SELECT customer_id, channel, occurred_at FROM ({orders}), {channels}"
@@ -87,25 +93,26 @@ def _rates(met: pd.DataFrame, customers: pd.Series) -> pd.DataFrame:
 def _judged(before: pd.DataFrame, later: pd.DataFrame) -> dict[str, Any]:
     """Compare, in later contacts, the channel chosen by earlier ones with the most used one, customer by customer."""
     rates = _rates(before, pd.Series(later["customer_id"].unique()))
-    chosen = rates.idxmax(axis=1) if before["channel"].nunique() > 1 else pd.Series(dtype=str)
-    most_used = rates.columns[0] if len(rates.columns) else ""
+    most_used, chosen = rates.columns[0], rates.idxmax(axis=1)
     chosen = chosen[chosen != most_used]
-    met = later.assign(rate=later["hits"] / later["tries"]).set_index(["customer_id", "channel"])["rate"]
-    pairs = pd.DataFrame(
-        {
-            name: met.reindex(pd.MultiIndex.from_arrays([chosen.index, by])).to_numpy()
-            for name, by in (("chosen", chosen), ("used", [most_used] * len(chosen)))
-        }
-    ).dropna()
-    apart = pairs["chosen"] - pairs["used"]
-    low, high = np.nan, np.nan
-    if len(apart) >= FEWEST:
-        half = float(stats.t.ppf(0.975, len(apart) - 1) * apart.std() / np.sqrt(len(apart)))
-        low, high = apart.mean() - half, apart.mean() + half
-    return {
-        "most_used": most_used, "chosen_otherwise": len(chosen), "compared": len(pairs), "rate_chosen": pairs["chosen"].mean(),
-        "rate_most_used": pairs["used"].mean(), "difference": apart.mean(), "low": low, "high": high, "is_used": bool(low > 0),
-    }  # fmt: skip
+    met = later.assign(rate=later["hits"] / later["tries"]).pivot(index="customer_id", columns="channel", values="rate")
+    met = met.reindex(index=chosen.index, columns=rates.columns)
+    own = met.to_numpy()[np.arange(len(met)), rates.columns.get_indexer(chosen)]
+    pairs = pd.DataFrame({"own": own, "used": met[most_used]}).dropna()
+    apart = pairs["own"] - pairs["used"]
+    half = float(stats.t.ppf(0.975, len(apart) - 1) * apart.sem()) if len(apart) >= FEWEST else np.nan
+    middle = float(apart.mean())
+    values = (
+        most_used,
+        len(chosen),
+        len(pairs),
+        pairs["own"].mean(),
+        pairs["used"].mean(),
+        middle,
+        middle - half,
+        middle + half,
+    )
+    return dict(zip(QUALITY[1:-1], values, strict=True)) | {"is_used": middle - half > 0}
 
 
 ATTRIBUTE = CustomerAttribute(
@@ -113,16 +120,10 @@ ATTRIBUTE = CustomerAttribute(
     tables=("contacts",),
     columns=(
         AttributeColumn(
-            "best_channel",
-            "",
-            "The channel they answer best by, where choosing so was proven better than the most used one "
-            "(best_channel_quality); else the most used one.",
+            "best_channel", "", "The channel they answer best by where that is proven, else the most used one."
         ),
         AttributeColumn(
-            "best_channel_rate",
-            "share",
-            "Share of contacts by it that a reply or an order follows within 14 days, unless the source sets others, "
-            "drawn towards everybody's.",
+            "best_channel_rate", "share", "Contacts by it that a reply or an order follows in 14 days: expected."
         ),
     ),
     build=build,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING, Policy
-from tenure.decisions.allocation import SAMPLE, Allocation, Limit, allocate
+from tenure.decisions.allocation import SAMPLE, Limit, allocate
 from tenure.decisions.history import history_of
 from tenure.decisions.ledger import read_decisions, sent
 from tenure.decisions.values import Values
@@ -46,45 +46,44 @@ def spend_by_group(
     customers = pd.read_parquet(scored, columns=["customer_id", *names]).set_index("customer_id")
     waiting = decisions[(decisions["status"] == "proposed") & (decisions["action"] != NOTHING)]
     planned, out = pd.concat([sent(decisions), waiting]), sent(earlier)
-    parts = []
-    for name in names:
-        group = customers[name].fillna("none")
-        table = group.value_counts().rename("customers").to_frame()
-        for what, rows in (("planned", planned), ("sent", out), ("answered", out[out["decision_id"].isin(answered)])):
-            by = rows.groupby(rows["customer_id"].map(group))["cost"]
-            table[what], table[f"{what}_cost"] = by.size(), by.sum()
-        table = table.fillna(0.0).drop(columns="answered_cost").astype({"planned": int, "sent": int, "answered": int})
-        table["cost_each"] = (table["sent_cost"] / table["customers"]).round(4)
-        parts.append(table.rename_axis("group").reset_index().assign(by=GROUPS[name]))
-    columns = ["by", "group", "customers", "planned", "planned_cost", "sent", "sent_cost", "answered", "cost_each"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    rows = {"planned": planned, "sent": out, "answered": out[out["decision_id"].isin(answered)]}
+    return pd.concat(
+        [_by_group(customers[name].fillna("none"), rows, GROUPS[name]) for name in names] or [pd.DataFrame()]
+    )
+
+
+def _by_group(group: pd.Series, rows: Mapping[str, pd.DataFrame], by: str) -> pd.DataFrame:
+    table = group.value_counts().rename("customers").to_frame().assign(by=by)
+    for what, own in rows.items():
+        cost = own.groupby(own["customer_id"].map(group))["cost"]
+        table[what], table[f"{what}_cost"] = cost.size(), cost.sum()
+    table = table.fillna(0).astype(dict.fromkeys(rows, int)).drop(columns="answered_cost")
+    table["cost_each"] = (table["sent_cost"] / table["customers"]).round(4)
+    return table.rename_axis("group").reset_index()
 
 
 def another_tenth(
-    gains: np.ndarray, values: Values, limits: Sequence[Limit], ties: np.ndarray, best: Allocation | None = None
+    gains: np.ndarray, values: Values, limits: Sequence[Limit], ties: np.ndarray
 ) -> dict[str, float] | None:
-    """Say what a tenth more of the budget would bring: everyone is decided on anew with it, all else as it is.
+    """Say what a tenth more of the budget would bring: the day is allocated anew with it, all else as it is.
 
     ``gains``: customers x columns, the value of each open candidate, -inf elsewhere; ``values``: with the ends of its
-    effect; ``best``: the choice within the limits, where it is there. Of very many customers so many as suffice are drawn.
+    effect. Of very many customers so many as suffice are drawn.
 
     => more (money), gain (expected value of it), low, high (by the ends of all effects at once); None without a budget
     """
-    found = [place for place, limit in enumerate(limits) if limit.name == "budget"]
-    if not found or not (amount := limits[found[0]].amount):
+    amount = next((limit.amount for limit in limits if limit.name == "budget"), 0.0)
+    if not amount:
         return None
     drawn = np.argsort(ties, kind="stable")[:SAMPLE]
-    share = len(drawn) / len(ties)
-    held = [replace(limit, amount=limit.amount * share) for limit in limits]
-    more = [replace(limit, amount=limit.amount * (1 + MORE)) if limit.name == "budget" else limit for limit in held]
-    whole = best if share == 1 and best else allocate(gains[drawn], held, ties[drawn])
-    before = whole.choice[drawn] if whole is best else whole.choice
-    after = allocate(gains[drawn], more, ties[drawn], prices=whole.prices).choice
-    gain, *ends = (
-        _worth(each[drawn], after) - _worth(each[drawn], before) for each in (gains, values.value_low, _high(values))
-    )
-    scaled = [round(each / share, 2) for each in (gain, min(gain, *ends), max(gain, *ends))]
-    return {"more": round(MORE * amount, 2), **dict(zip(("gain", "low", "high"), scaled, strict=True))}
+    share, own = len(drawn) / len(ties), (gains[drawn], values.value_low[drawn], _high(values)[drawn])
+    now = [replace(limit, amount=limit.amount * share) for limit in limits]
+    more = [replace(limit, amount=limit.amount * (1 + MORE)) if limit.name == "budget" else limit for limit in now]
+    before = allocate(own[0], now, ties[drawn])
+    after = allocate(own[0], more, ties[drawn], prices=before.prices)
+    gain, *ends = ((_worth(each, after.choice) - _worth(each, before.choice)) / share for each in own)
+    told = {"more": MORE * amount, "gain": gain, "low": min(gain, *ends), "high": max(gain, *ends)}
+    return {name: round(value, 2) for name, value in told.items()}
 
 
 def _high(values: Values) -> np.ndarray:
