@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from tenure.core.errors import NotEnoughDataError
-from tenure.core.shrinkage import shrunk_rates
+from tenure.core.shrinkage import shrunk
 from tenure.customers.attribute import AttributeColumn, CustomerAttribute, Tables
 from tenure.customers.earlier import known_before
 from tenure.features.contacts import IS_SENT
@@ -81,13 +81,14 @@ def _rates(met: pd.DataFrame, customers: pd.Series) -> pd.DataFrame:
 
     Of equal rates the first one counts: without evidence of a customer's own that of everybody does.
     """
-    hits, tries = (
-        met.pivot(index="customer_id", columns="channel", values=name).fillna(0.0) for name in ("hits", "tries")
-    )
-    order = tries.sum().sort_values(ascending=False, kind="stable").index
-    found = {channel: shrunk_rates(hits[channel].to_numpy(), tries[channel].to_numpy()) for channel in order}
-    table = pd.DataFrame(found, index=hits.index).reindex(pd.Index(customers))
-    return table.fillna(hits.sum() / tries.sum())
+    total = met.groupby("channel")[["hits", "tries"]].sum().sort_values("tries", ascending=False, kind="stable")
+    table = pd.DataFrame(index=pd.Index(customers), columns=total.index, dtype=float)
+    for channel, own in met.groupby("channel"):
+        rate = (total.loc[channel, "hits"] + 0.5) / (total.loc[channel, "tries"] + 1)  # neither 0 nor 1
+        errors = np.sqrt(rate * (1 - rate) / own["tries"].to_numpy())
+        found = pd.Series(shrunk((own["hits"] / own["tries"]).to_numpy(), errors)[0], own["customer_id"])
+        table[channel] = found.reindex(table.index)
+    return table.fillna(total["hits"] / total["tries"])
 
 
 def _judged(before: pd.DataFrame, later: pd.DataFrame) -> dict[str, Any]:
@@ -102,17 +103,11 @@ def _judged(before: pd.DataFrame, later: pd.DataFrame) -> dict[str, Any]:
     apart = pairs["own"] - pairs["used"]
     half = float(stats.t.ppf(0.975, len(apart) - 1) * apart.sem()) if len(apart) >= FEWEST else np.nan
     middle = float(apart.mean())
-    values = (
-        most_used,
-        len(chosen),
-        len(pairs),
-        pairs["own"].mean(),
-        pairs["used"].mean(),
-        middle,
-        middle - half,
-        middle + half,
-    )
-    return dict(zip(QUALITY[1:-1], values, strict=True)) | {"is_used": middle - half > 0}
+    return {
+        "most_used": most_used, "chosen_otherwise": len(chosen), "compared": len(pairs), "rate_chosen": pairs["own"].mean(),
+        "rate_most_used": pairs["used"].mean(), "difference": middle, "low": middle - half, "high": middle + half,
+        "is_used": middle - half > 0,
+    }  # fmt: skip
 
 
 ATTRIBUTE = CustomerAttribute(
