@@ -36,8 +36,10 @@ class Day(Protocol):
     def states(self) -> Sequence[str]: ...
 
 
-def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: bool) -> str:
-    """Render a decision day."""
+def decisions_page(
+    day: Day, staged: StagedSource, as_of: object, *, is_quick: bool, spend: pd.DataFrame | None = None
+) -> str:
+    """Render a decision day; ``spend``: what is spent on which group, as ``spend_by_group`` gives it."""
     own, out = day.decisions, sent(day.decisions)
     waiting = own[own["status"] == "proposed"]
     scheduled = own[~own["is_service"].astype(bool)]
@@ -55,6 +57,8 @@ def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: b
         arms=scheduled["arm"].value_counts().to_dict(),
         actions=[_action(action, own, out, waiting, day.made) for action in day.policy.actions.values()],
         prices=day.made["prices"],
+        tenth=day.made.get("tenth"),
+        spend=[] if spend is None else spend.to_dict("records"),
         exceptions=len(day.exceptions),
         repeats=day.repeats,
         summary=day.summary,

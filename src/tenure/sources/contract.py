@@ -177,9 +177,12 @@ STAGED_TABLES: dict[str, StagedTable] = {
             "loyalty",
             "one event of the programme",
             (
-                _text("event", "what happened", "earned", "redeemed", "tier_up", "tier_down", required=True),
+                _text(
+                    "event", "what happened", "earned", "redeemed", "tier_up", "tier_down", "referred", required=True
+                ),
                 _decimal("points", "earned or redeemed, never negative"),
                 _text("tier", "from this event on"),
+                _text("referred_id", "which customer was referred, by the customer of the row"),
             ),
         ),
         StagedTable(
@@ -232,6 +235,8 @@ def staged_table(name: str) -> StagedTable:
 # Columns, extra ones too, that name one fact of a person; under pseudonyms they are hashed. Products and campaigns are
 # shared; a decision's id is made here, of the customer's name as it is here, and is what the ledger is matched by.
 FACT_IDS = ("subscription_id", "payment_id", "order_id", "ticket_id")
+# Columns that name another customer: they are called and merged as customer_id is.
+PERSON_IDS = ("referred_id",)
 # How the attributes of a customer that are consent begin; they are no features.
 CONSENT = "consent_"
 # Columns every dated table has; a feature's expression may name none of them.

@@ -16,7 +16,7 @@ from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, column
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.duckdb_session import type_of
 from tenure.snapshots.engines.state_tables import StateTables
-from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.contract import PERSON_IDS, STAGED_TABLES
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
 from tenure.targets.state_rules import state_rules
@@ -154,8 +154,10 @@ class StagedFacts:
         """Give a table's rows; order lines bring what is known of their product."""
         facts = parquet(self._staged.path(table))
         if self._persons and table != "products":
-            unified = "* EXCLUDE (unified_id) REPLACE (coalesce(unified_id, customer_id) AS customer_id)"
-            facts = f"(SELECT {unified} FROM {facts} LEFT JOIN persons USING (customer_id))"
+            for name in ("customer_id", *(n for n in PERSON_IDS if n in self._staged.tables[table].columns)):
+                unified = f"* EXCLUDE (unified_id) REPLACE (coalesce(unified_id, {name}) AS {name})"
+                persons = f"(SELECT customer_id AS {name}, unified_id FROM persons)"
+                facts = f"(SELECT {unified} FROM {facts} LEFT JOIN {persons} USING ({name}))"
         if table != "order_lines":
             return facts
         category, brand = PRODUCT_COLUMNS
