@@ -41,9 +41,10 @@ def build(facts: FactsAt, customers: pd.DataFrame) -> tuple[pd.DataFrame, Tables
     table = table[table["customer_id"].isin(customers["customer_id"])]
     best = table[table["rank"] == 1]
     columns = [
-        best.loc[best["kind"] == kind].set_index("customer_id")[["product_id", "reason"]].astype(str).set_axis(
-            [name, f"{name}_reason"], axis=1
-        )
+        best.loc[best["kind"] == kind]
+        .set_index("customer_id")[["product_id", "reason"]]
+        .astype(str)
+        .set_axis([name, f"{name}_reason"], axis=1)
         for kind, name in COLUMNS.items()
     ]
     found = pd.concat(columns, axis=1).rename_axis("customer_id").reset_index()
@@ -88,7 +89,7 @@ def recommend(
             if kind == REPEAT
             else worded(kept[["item", "near", "times", "last"]], reason)
         )
-        chance = chosen.chances[kind].of(kept["score"].to_numpy())
+        chance = chosen.chances[kind].of(kept["score"].to_numpy(), history.activity[kept["customer"]])
         tables[kind] = kept[["customer", "item", "rank"]].assign(score=chance, reason=words)
     return tables
 
@@ -133,7 +134,9 @@ ATTRIBUTE = CustomerAttribute(
     tables=("order_lines",),
     columns=(
         AttributeColumn(
-            "recommended_new", "", "The product to recommend first of those never bought; all are in recommendations.csv."
+            "recommended_new",
+            "",
+            "The product to recommend first of those never bought; all are in recommendations.csv.",
         ),
         AttributeColumn("recommended_new_reason", "", "Why: what it is bought with, looks at it, or its popularity."),
         AttributeColumn("recommended_again", "", "The product most likely to be bought again."),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,15 +20,17 @@ LISTED = 10
 TESTED, FEWEST = 5_000, 30
 SEED = 7
 RIDGES = (3.0, 1.0, 10.0)
-POWERS = (0.3, 0.0, 0.6, 1.0)
-LOOKS = (0.0, 0.1, 0.5)
-# What is tried, one after the other, the first value to begin with; of equals the earlier.
+# Where each search starts, and what is tried, one number after the other; of equals the first.
+USUAL = {DISCOVERY: Mix(popular=0.03), REPEAT: Mix(ease=0.0, power=0.3)}
+LOOKS = (0.0, 0.03, 0.1, 0.3)
 GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
-    DISCOVERY: {"ridge": RIDGES, "power": POWERS, "looks": LOOKS},
-    REPEAT: {"half_life": (np.inf, 120.0, 60.0), "ease": (0.0, 0.5, 1.0, 2.0), "power": POWERS, "looks": LOOKS},
-}
+    DISCOVERY: {"ridge": RIDGES, "popular": (0.03, 0.01, 0.06, 0.1, 0.2), "looks": LOOKS},
+    REPEAT: {
+        "half_life": (np.inf, 120.0, 60.0), "popular": (0.0, 0.3, 1.0), "power": (0.3, 0.0, 0.6, 1.0), "looks": LOOKS,
+    },
+}  # fmt: skip
 # The rules that a shop would use without a model.
-PLAIN = {DISCOVERY: Mix(ease=0.0, power=1.0), REPEAT: Mix(ease=0.0, power=0.0)}
+PLAIN = {DISCOVERY: Mix(ease=0.0, popular=1.0), REPEAT: Mix(ease=0.0)}
 PLAIN_NAME = {DISCOVERY: f"popularity of {POPULAR_DAYS} days", REPEAT: "purchases counted"}
 PROTOCOL = (
     f"NDCG@{LISTED} over customers who bought such an item in the last {TEST_DAYS} days, by what was known before them; "
@@ -39,13 +40,18 @@ PROTOCOL = (
 
 @dataclass(frozen=True)
 class Chance:
-    """The chance that an item is bought in the next 28 days, by the logarithm of its score; never falling."""
+    """The chance that an item is bought in the next 28 days: a logistic regression on logarithms.
+
+    Of the item's score, never falling, and of how much its customer buys.
+    """
 
     level: float
-    slope: float = 0.0
+    score: float = 0.0
+    activity: float = 0.0
 
-    def of(self, score: np.ndarray) -> np.ndarray:
-        return np.asarray(expit(self.level + self.slope * np.log(score.astype(float))).round(6))
+    def of(self, score: np.ndarray, activity: np.ndarray) -> np.ndarray:
+        odds = self.level + self.score * np.log(score.astype(float)) + self.activity * np.log1p(activity.astype(float))
+        return np.asarray(expit(odds).round(6))
 
 
 @dataclass(frozen=True)
@@ -57,33 +63,82 @@ class Chosen:
     quality: pd.DataFrame
 
 
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Some customers at an earlier moment, one block per ridge, and by kind what each bought since, as 1."""
+
+    blocks: Mapping[float, Block]
+    relevant: Mapping[str, csr_matrix]
+
+    @classmethod
+    def of(cls, blocks: Mapping[float, Block], since: csr_matrix) -> Trial:
+        """Split what was bought since into discoveries and repeats, of the items that could be recommended then."""
+        block = next(iter(blocks.values()))
+        bought = since[block.customers].multiply(block.open).tocsr()
+        again = bought.multiply(block.known.held).tocsr()
+        found = {DISCOVERY: (bought - again).tocsr(), REPEAT: again}
+        for matrix in found.values():
+            matrix.eliminate_zeros()
+        return cls(blocks, found)
+
+    def asked(self, kind: str) -> int:
+        """Count the customers with anything to find."""
+        return int((np.diff(self.relevant[kind].indptr) > 0).sum())
+
+    def listed(self, kind: str, mix: Mix) -> pd.DataFrame:
+        return self.blocks[mix.ridge].listed(kind, mix, LISTED)
+
+    def ndcg(self, kind: str, mix: Mix) -> np.ndarray:
+        return ndcg(self.listed(kind, mix), self.relevant[kind])
+
+    def best(self, kind: str, mix: Mix, *, has_looks: bool) -> Mix:
+        """Try the values of one number after the other, each with the best of those before it."""
+        for name, tried in GRIDS[kind].items():
+            if name != "looks" or has_looks:
+                mixes = [replace(mix, **{name: value}) for value in tried]
+                mix = max(mixes, key=lambda tested: self.ndcg(kind, tested).mean())
+        return mix
+
+    def chance(self, kind: str, mix: Mix) -> Chance:
+        """Fit the chances of a mix; one for all where the score says nothing."""
+        from sklearn.linear_model import LogisticRegression
+
+        listed = self.listed(kind, mix)
+        bought = _at(self.relevant[kind], listed)
+        level = Chance(float(logit((bought.sum() + 1) / (len(bought) + 2))))
+        activity = self.blocks[mix.ridge].known.activity[listed["customer"]]
+        told = np.column_stack([np.log(listed["score"].astype(float)), np.log1p(activity)])
+        if min(bought.sum(), (1 - bought).sum()) < FEWEST:
+            return level
+        fitted = LogisticRegression(C=1e6).fit(told, bought)
+        chance = Chance(float(fitted.intercept_[0]), *map(float, fitted.coef_[0]))
+        return chance if chance.score > 0 else level
+
+
 def choose(purchases: Purchases, fewest_customers: float) -> Chosen:
     """Choose a mix for repeats and one for discoveries; where too few bought such items, the usual one untested."""
-    then = purchases.before(TEST_DAYS)
+    then, since = purchases.before(TEST_DAYS), purchases.bought_since(TEST_DAYS)
     usable = then.customers_of >= fewest_customers
-    customers = _sampled(then.bought["customer"].unique())
+    known = then.bought["customer"].unique()
     both = bought_both(then.held)
-    blocks = {ridge: Block(then, customers, ease(both, ridge), usable) for ridge in RIDGES}
-    bought = purchases.bought_since(TEST_DAYS)[customers] @ _diagonal(usable)
-    again = bought.multiply(blocks[RIDGES[0]].known.held).tocsr()
-    relevant = {DISCOVERY: (bought - again).tocsr(), REPEAT: again}
-    mixes, chances, rows = {}, {}, []
+    weights = {ridge: ease(both, ridge) for ridge in RIDGES}
+    # Mixes are compared on who bought; what the chances are, everybody says.
+    buyers = _sampled(known[np.diff(since.indptr)[known] > 0])
+    trial = Trial.of({ridge: Block(then, buyers, weights[ridge], usable) for ridge in RIDGES}, since)
+    mixes: dict[str, Mix] = {}
+    rows = []
     for kind in (DISCOVERY, REPEAT):
-        outcome = relevant[kind]
-        outcome.eliminate_zeros()
-        judge = partial(_judged, blocks, kind, outcome)
-        asked = int((np.diff(outcome.indptr) > 0).sum())
-        ridge = mixes[DISCOVERY].ridge if kind == REPEAT else RIDGES[0]
-        grid = {name: tried for name, tried in GRIDS[kind].items() if name != "looks" or len(purchases.looked)}
-        usual = Mix(ridge=ridge, ease=1.0 if kind == DISCOVERY else 0.5)
-        mixes[kind] = _best(grid, usual, lambda mix: float(judge(mix).mean())) if asked >= FEWEST else usual
-        listed = blocks[mixes[kind].ridge].listed(kind, mixes[kind], LISTED)
-        chances[kind] = _chance(listed["score"].to_numpy(), _at(outcome, listed))
-        measured = _measured(judge(mixes[kind]), judge(PLAIN[kind])) if asked >= FEWEST else {}
-        rows.append({"kind": kind, "mix": mixes[kind].in_words(kind), "customers": asked} | measured)
+        mix = replace(USUAL[kind], ridge=mixes[DISCOVERY].ridge) if mixes else USUAL[kind]
+        is_tested = trial.asked(kind) >= FEWEST
+        mixes[kind] = trial.best(kind, mix, has_looks=len(purchases.looked) > 0) if is_tested else mix
+        measured = _measured(trial, kind, mixes[kind]) if is_tested else {}
+        about = {"kind": kind, "mix": mixes[kind].in_words(kind), "customers": trial.asked(kind)}
+        rows.append(about | measured | {"plain": PLAIN_NAME[kind]})
+    ridge = mixes[DISCOVERY].ridge
+    everybody = Trial.of({ridge: Block(then, _sampled(known), weights[ridge], usable)}, since)
     columns = ["kind", "mix", "customers", "ndcg", "ndcg_low", "ndcg_high", "plain", "ndcg_plain"]
-    quality = pd.DataFrame(rows).assign(plain=[PLAIN_NAME[row["kind"]] for row in rows])
-    return Chosen(mixes, chances, quality.reindex(columns=columns).assign(protocol=PROTOCOL))
+    quality = pd.DataFrame(rows).reindex(columns=columns).assign(protocol=PROTOCOL)
+    return Chosen(mixes, {kind: everybody.chance(kind, mix) for kind, mix in mixes.items()}, quality)
 
 
 def ndcg(listed: pd.DataFrame, relevant: csr_matrix) -> np.ndarray:
@@ -102,43 +157,15 @@ def ndcg(listed: pd.DataFrame, relevant: csr_matrix) -> np.ndarray:
     return np.asarray((total / ideal)[counts > 0])
 
 
-def _judged(blocks: Mapping[float, Block], kind: str, outcome: csr_matrix, mix: Mix) -> np.ndarray:
-    return ndcg(blocks[mix.ridge].listed(kind, mix, LISTED), outcome)
-
-
-def _best(grid: Mapping[str, Sequence[float]], mix: Mix, judge: Callable[[Mix], float]) -> Mix:
-    """Try the values of one number after the other, each with the best of those before it."""
-    for name, tried in grid.items():
-        mix = max((replace(mix, **{name: value}) for value in tried), key=judge)
-    return mix
-
-
-def _measured(chosen: np.ndarray, plain: np.ndarray) -> dict[str, float]:
+def _measured(trial: Trial, kind: str, mix: Mix) -> dict[str, float]:
+    chosen, plain = trial.ndcg(kind, mix), trial.ndcg(kind, PLAIN[kind])
     low, high = np.quantile(resampled_means(chosen[:, None]), [0.025, 0.975])
     values = {"ndcg": chosen.mean(), "ndcg_low": low, "ndcg_high": high, "ndcg_plain": plain.mean()}
     return {name: round(float(value), 6) for name, value in values.items()}
 
 
-def _chance(score: np.ndarray, bought: np.ndarray) -> Chance:
-    """Fit a logistic regression on the logarithm of the score; one chance for all where it says nothing."""
-    from sklearn.linear_model import LogisticRegression
-
-    level = Chance(float(logit((bought.sum() + 1) / (len(bought) + 2))))
-    logs = np.log(score.astype(float))
-    if min(bought.sum(), (1 - bought).sum()) < FEWEST or np.ptp(logs) == 0:
-        return level
-    fitted = LogisticRegression(C=1e6).fit(logs[:, None], bought)
-    slope = float(fitted.coef_[0, 0])
-    return Chance(float(fitted.intercept_[0]), slope) if slope > 0 else level
-
-
 def _at(relevant: csr_matrix, listed: pd.DataFrame) -> np.ndarray:
     return np.asarray(relevant[listed["customer"].to_numpy(), listed["item"].to_numpy()]).ravel()
-
-
-def _diagonal(usable: np.ndarray) -> csr_matrix:
-    places = np.arange(len(usable))
-    return csr_matrix((usable.astype(np.float32), (places, places)))
 
 
 def _sampled(customers: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from tenure.snapshots.engines.facts_at import FactsAt
 
 POPULAR_DAYS = 28
 LOOKS_HALF_LIFE = 14.0
+ACTIVITY_HALF_LIFE = 60.0
 # Of a catalogue whose frequent products hold less than this share of what is bought, categories are recommended.
 LONG_CATALOGUE_SHARE = 0.5
 FEWEST_CATEGORIES = 10
@@ -60,6 +61,11 @@ class History:
         return np.bincount(recent["item"], minlength=self.shape[1])
 
     @cached_property
+    def activity(self) -> np.ndarray:
+        """How much each customer buys of late: items and days, each worth half after every 60 days."""
+        return np.asarray(self.decayed(ACTIVITY_HALF_LIFE).sum(axis=1)).ravel()
+
+    @cached_property
     def looks(self) -> csr_matrix:
         """Looks at each item, each worth half after every 14 days."""
         return self._summed(self.looked, LOOKS_HALF_LIFE)
@@ -70,8 +76,8 @@ class History:
 
     def of(self, customers: np.ndarray) -> History:
         """Take some customers, in ascending order, and number them anew from 0."""
-        parts = (_rows_of(rows, customers) for rows in (self.bought, self.looked))
-        return History(*parts, (len(customers), self.shape[1]))
+        shape = len(customers), self.shape[1]
+        return History(_rows_of(self.bought, customers), _rows_of(self.looked, customers), shape)
 
     def _summed(self, rows: pd.DataFrame, half_life: float) -> csr_matrix:
         weights = np.exp2(-rows["days_ago"].to_numpy() / half_life).astype(np.float32)

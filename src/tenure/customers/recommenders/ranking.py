@@ -7,27 +7,29 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
 
 from tenure.customers.recommenders.purchases import History
 
 REPEAT, DISCOVERY = "repeat", "discovery"
-# Below any weight that says something: without it what nobody near bought would be worth nothing, however popular.
-FLOOR = 1e-3
+# What nobody bought of late is not worth nothing.
 LEAST_POPULAR = 0.02
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How a score is mixed: (purchases + looks x looks + ease x EASE) x popularity ^ power.
+    """How a score is mixed.
 
-    ``half_life``: days after which a purchase counts half; for discoveries there are none. ``ridge``: of EASE.
+    (purchases + ``looks`` x looks + ``ease`` x EASE + ``popular`` x popularity) x popularity ^ ``power``
+
+    ``half_life``: days after which a purchase counts half; for discoveries there are none. EASE, of this ``ridge``, is
+    divided by the root of how many items a customer has: it adds up over them, and popularity does not.
     """
 
     half_life: float = np.inf
     looks: float = 0.0
     ease: float = 1.0
-    power: float = 0.3
+    popular: float = 0.0
+    power: float = 0.0
     ridge: float = 3.0
 
     def in_words(self, kind: str) -> str:
@@ -35,7 +37,8 @@ class Mix:
         parts = [counts] if kind == REPEAT else []
         parts += [f"{self.looks:g} x looks"] if self.looks else []
         parts += [f"{self.ease:g} x EASE (ridge {self.ridge:g})"] if self.ease else []
-        return f"({' + '.join(parts)}) x popularity^{self.power:g}"
+        parts += [f"{self.popular:g} x popularity"] if self.popular else []
+        return f"({' + '.join(parts)}) x popularity^{self.power:g}" if self.power else " + ".join(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ class Block:
 
     @cached_property
     def near(self) -> np.ndarray:
-        return np.maximum(self.known.held @ self.weights, 0.0)
+        items = np.maximum(np.diff(self.known.held.indptr), 1).astype(np.float32)
+        return np.asarray(np.maximum(self.known.held @ self.weights, 0.0) / np.sqrt(items)[:, None])
 
     def listed(self, kind: str, mix: Mix, length: int) -> pd.DataFrame:
         """=> customer (place in the block), item, score, rank (from 0); at most ``length`` a customer, the best first"""
@@ -65,12 +69,13 @@ class Block:
         if mix.looks:
             own = own + self.known.looks.multiply(self.known.held) * mix.looks
         own = own.tocoo()
-        score = (own.data + mix.ease * self.near[own.row, own.col]) * self._lift(mix)[own.col]
+        near = mix.ease * self.near[own.row, own.col] if mix.ease else 0.0
+        score = (own.data + near + mix.popular * self.popular[own.col]) * self._lift(mix)[own.col]
         may = self.open[own.col]
         return own.row[may], own.col[may], score[may]
 
     def _discoveries(self, mix: Mix, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        score = mix.ease * self.near + np.float32(FLOOR)
+        score = mix.ease * self.near + np.float32(mix.popular) * self.popular
         if mix.looks:
             score += mix.looks * self.known.looks.toarray()
         score *= self._lift(mix)
@@ -83,9 +88,12 @@ class Block:
         customer, item = np.nonzero(score >= np.maximum(least, np.finfo(np.float32).tiny)[:, None])
         return customer, item, score[customer, item]
 
+    @cached_property
+    def popular(self) -> np.ndarray:
+        return np.asarray(self.history.popularity / max(self.history.popularity.max(), 1), dtype=np.float32)
+
     def _lift(self, mix: Mix) -> np.ndarray:
-        share = self.history.popularity / max(self.history.popularity.max(), 1)
-        return np.asarray((share + LEAST_POPULAR) ** mix.power, dtype=np.float32)
+        return (self.popular + np.float32(LEAST_POPULAR)) ** np.float32(mix.power)
 
 
 def top(customer: np.ndarray, item: np.ndarray, score: np.ndarray, length: int) -> pd.DataFrame:

@@ -47,8 +47,7 @@ def worded(table: pd.DataFrame, text: Callable[..., str]) -> pd.Categorical:
 
 
 def repeat_reason(times: int, last: int) -> str:
-    """
-    Examples
+    """Examples
     --------
     >>> repeat_reason(5, 12), repeat_reason(1, 1)
     ('bought on 5 days, last 12 days ago', 'bought once, yesterday')
@@ -57,9 +56,7 @@ def repeat_reason(times: int, last: int) -> str:
     return f"bought once, {ago}" if times == 1 else f"bought on {times} days, last {ago}"
 
 
-def discovery_reason(
-    history: History, both: np.ndarray, names: pd.Index
-) -> Callable[[int, int, int, int], str]:
+def discovery_reason(history: History, both: np.ndarray, names: pd.Index) -> Callable[[int, int, int, int], str]:
     """Give what words an item by the one beside it, and the customer's looks: how many, and the last."""
     customers = history.customers_of
     everyone = history.bought["customer"].nunique()
