@@ -21,7 +21,7 @@ TESTED, FEWEST = 5_000, 30
 SEED = 7
 RIDGES = (3.0, 1.0, 10.0)
 # Where each search starts, and what is tried, one number after the other; of equals the first.
-USUAL = {DISCOVERY: Mix(popular=0.03), REPEAT: Mix(ease=0.0, power=0.3)}
+USUAL = {DISCOVERY: Mix(popular=0.03), REPEAT: Mix(power=0.3)}
 LOOKS = (0.0, 0.03, 0.1, 0.3)
 GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
     DISCOVERY: {"ridge": RIDGES, "popular": (0.03, 0.01, 0.06, 0.1, 0.2), "looks": LOOKS},
@@ -30,7 +30,7 @@ GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
     },
 }  # fmt: skip
 # The rules that a shop would use without a model.
-PLAIN = {DISCOVERY: Mix(ease=0.0, popular=1.0), REPEAT: Mix(ease=0.0)}
+PLAIN = {DISCOVERY: Mix(ease=0.0, popular=1.0), REPEAT: Mix()}
 PLAIN_NAME = {DISCOVERY: f"popularity of {POPULAR_DAYS} days", REPEAT: "purchases counted"}
 PROTOCOL = (
     f"NDCG@{LISTED} over customers who bought such an item in the last {TEST_DAYS} days, by what was known before them; "

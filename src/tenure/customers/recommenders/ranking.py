@@ -19,10 +19,9 @@ LEAST_POPULAR = 0.02
 class Mix:
     """How a score is mixed.
 
-    (purchases + ``looks`` x looks + ``ease`` x EASE + ``popular`` x popularity) x popularity ^ ``power``
-
-    ``half_life``: days after which a purchase counts half; for discoveries there are none. EASE, of this ``ridge``, is
-    divided by the root of how many items a customer has: it adds up over them, and popularity does not.
+    Repeats: (purchases + ``looks`` x looks + ``popular`` x popularity) x popularity ^ ``power``; a purchase counts half
+    after every ``half_life`` days. Discoveries: ``ease`` x EASE + ``looks`` x looks + ``popular`` x popularity; EASE, of
+    this ``ridge``, is divided by the root of how many items a customer has: it adds up over them, popularity does not.
     """
 
     half_life: float = np.inf
@@ -36,7 +35,7 @@ class Mix:
         counts = "purchases" if np.isinf(self.half_life) else f"purchases (half after {self.half_life:g} days)"
         parts = [counts] if kind == REPEAT else []
         parts += [f"{self.looks:g} x looks"] if self.looks else []
-        parts += [f"{self.ease:g} x EASE (ridge {self.ridge:g})"] if self.ease else []
+        parts += [f"{self.ease:g} x EASE (ridge {self.ridge:g})"] if self.ease and kind == DISCOVERY else []
         parts += [f"{self.popular:g} x popularity"] if self.popular else []
         return f"({' + '.join(parts)}) x popularity^{self.power:g}" if self.power else " + ".join(parts)
 
@@ -56,8 +55,8 @@ class Block:
 
     @cached_property
     def near(self) -> np.ndarray:
-        items = np.maximum(np.diff(self.known.held.indptr), 1).astype(np.float32)
-        return np.asarray(np.maximum(self.known.held @ self.weights, 0.0) / np.sqrt(items)[:, None])
+        near = self.known.held.multiply(1 / np.sqrt(np.maximum(self.known.held.sum(axis=1), 1))).tocsr() @ self.weights
+        return np.asarray(np.maximum(near, 0.0, out=near))
 
     def listed(self, kind: str, mix: Mix, length: int) -> pd.DataFrame:
         """=> customer (place in the block), item, score, rank (from 0); at most ``length`` a customer, the best first"""
@@ -69,24 +68,24 @@ class Block:
         if mix.looks:
             own = own + self.known.looks.multiply(self.known.held) * mix.looks
         own = own.tocoo()
-        near = mix.ease * self.near[own.row, own.col] if mix.ease else 0.0
-        score = (own.data + near + mix.popular * self.popular[own.col]) * self._lift(mix)[own.col]
+        score = (own.data + mix.popular * self.popular[own.col]) * self._lift(mix)[own.col]
         may = self.open[own.col]
         return own.row[may], own.col[may], score[may]
 
     def _discoveries(self, mix: Mix, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        score = mix.ease * self.near + np.float32(mix.popular) * self.popular
+        score = self.near * np.float32(mix.ease)
+        score += np.float32(mix.popular) * self.popular
         if mix.looks:
             score += mix.looks * self.known.looks.toarray()
-        score *= self._lift(mix)
         had = self.known.held.tocoo()
         score[had.row, had.col] = 0.0
         score[:, ~self.open] = 0.0
         # Whatever reaches the last place's score, so that ties are broken by item and not by a partition's whim.
         place = max(score.shape[1] - length, 0)
         least = np.partition(score, place, axis=1)[:, place]
-        customer, item = np.nonzero(score >= np.maximum(least, np.finfo(np.float32).tiny)[:, None])
-        return customer, item, score[customer, item]
+        place = np.flatnonzero(score >= np.maximum(least, np.finfo(np.float32).tiny)[:, None])
+        customer, item = np.divmod(place, score.shape[1])
+        return customer, item, score.ravel()[place]
 
     @cached_property
     def popular(self) -> np.ndarray:
@@ -110,17 +109,18 @@ def top(customer: np.ndarray, item: np.ndarray, score: np.ndarray, length: int) 
 def spread(listed: pd.DataFrame, most: int) -> pd.DataFrame:
     """Put no item first in more than ``most`` lists: beyond them, who scores it less begins with the next of the list.
 
-    customer, item, score, rank => the same, ranked anew; a list without any item left to begin with is left out
+    customer, item, score, rank => the same in the same order, ranked anew; a list without any item left to begin with
+    is left out
     """
-    first = pd.Series(False, index=listed.index)
+    customers, ranks = (int(listed[name].max()) + 1 if len(listed) else 0 for name in ("customer", "rank"))
     room = np.full(int(listed["item"].max()) + 1 if len(listed) else 0, most)
-    waiting = listed.sort_values(["rank", "score", "customer"], ascending=[True, False, True])
-    for rank in range(int(listed["rank"].max()) + 1 if len(listed) else 0):
-        asked = waiting[waiting["rank"] == rank]
+    first = np.full(customers, ranks)  # the former rank of what a customer's list begins with
+    for rank in range(ranks):
+        asked = listed[(listed["rank"] == rank) & (first[listed["customer"]] == ranks)]
+        asked = asked.sort_values(["score", "customer"], ascending=[False, True])
         taken = asked[asked.groupby("item").cumcount() < room[asked["item"]]]
         room -= np.bincount(taken["item"], minlength=len(room))
-        first[taken.index] = True
-        waiting = waiting[~waiting["customer"].isin(taken["customer"])]
-    kept = listed.assign(later=~first)[~listed["customer"].isin(waiting["customer"])]
-    kept = kept.sort_values(["customer", "later", "rank"], ignore_index=True).drop(columns="later")
-    return kept.assign(rank=kept.groupby("customer").cumcount())
+        first[taken["customer"]] = rank
+    begins, rank = first[listed["customer"]], listed["rank"].to_numpy()
+    anew = np.where(rank == begins, 0, rank + (rank < begins))
+    return listed.assign(rank=anew.astype(np.int16))[begins < ranks]

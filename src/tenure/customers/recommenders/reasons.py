@@ -8,24 +8,25 @@ import numpy as np
 import pandas as pd
 
 from tenure.customers.recommenders.purchases import POPULAR_DAYS, History
-from tenure.customers.recommenders.ranking import Block
 
 NONE = -1
 
 
-def beside(block: Block, listed: pd.DataFrame) -> np.ndarray:
+def beside(known: History, weights: np.ndarray, listed: pd.DataFrame) -> np.ndarray:
     """Find the item that a customer has and that speaks most for each listed one, by EASE; -1 where none does."""
-    held = block.known.held.sorted_indices()
-    counts = np.diff(held.indptr)[listed["customer"]]
-    ends = np.cumsum(counts)
-    place = np.arange(counts.sum()) - np.repeat(ends - counts - held.indptr[listed["customer"]], counts)
-    had = held.indices[place]
-    weight = block.weights[had, np.repeat(listed["item"].to_numpy(), counts)]
-    of = np.repeat(np.arange(len(listed)), counts)
-    order = np.lexsort((had, -weight, of))
-    first = order[np.flatnonzero(np.diff(of, prepend=-1))] if len(of) else order
+    held, customer = known.held, listed["customer"].to_numpy()
+    counts = np.diff(held.indptr)[customer]
+    starts = np.cumsum(counts) - counts
+    had = held.indices[np.arange(counts.sum()) + np.repeat(held.indptr[customer] - starts, counts)]
+    weight = weights[had, np.repeat(listed["item"].to_numpy(), counts)]
     found = np.full(len(listed), NONE)
-    found[of[first]] = np.where(weight[first] > 0, had[first], NONE)
+    some = np.flatnonzero(counts)
+    if not len(some):
+        return found
+    most = np.maximum.reduceat(weight, starts[some])
+    best = np.flatnonzero(weight == np.repeat(most, counts[some]))
+    first = best[np.searchsorted(best, starts[some])]  # of equals the first
+    found[some] = np.where(most > 0, had[first], NONE)
     return found
 
 

@@ -19,8 +19,8 @@ class Shelf:
     those that can be had; empty where products are recommended.
     """
 
-    products: np.ndarray
-    categories: np.ndarray
+    products: pd.Index
+    categories: pd.Index
     open: np.ndarray
     favourites: pd.Series
 
@@ -30,11 +30,10 @@ def read_shelf(facts: FactsAt, purchases: Purchases) -> Shelf:
     if purchases.by == "product":
         stock = facts.query(_stock(facts)).set_index("product_id").reindex(purchases.items)
         open_ = stock["is_open"].isna() | stock["is_open"].eq(True)
-        products = purchases.items.to_numpy(dtype=object)
-        return Shelf(products, _texts(stock["category"]), open_.to_numpy(bool), pd.Series(dtype=object))
+        return Shelf(purchases.items, _texts(stock["category"]), open_.to_numpy(bool), pd.Series(dtype="str"))
     best = facts.query(_best(facts, "category")).set_index("category")["product_id"].reindex(purchases.items)
     favourites = facts.query(_best(facts, "customer_id, category")).set_index(["customer_id", "category"])["product_id"]
-    return Shelf(_texts(best), purchases.items.to_numpy(dtype=object), best.notna().to_numpy(), favourites)
+    return Shelf(_texts(best), purchases.items, best.notna().to_numpy(), favourites)
 
 
 def _stock(facts: FactsAt) -> str:
@@ -70,5 +69,5 @@ def _best(facts: FactsAt, of: str) -> str:
         ) = 1"""
 
 
-def _texts(values: pd.Series) -> np.ndarray:
-    return np.asarray(values.astype(object).where(values.notna(), None), dtype=object)
+def _texts(values: pd.Series) -> pd.Index:
+    return pd.Index(values, dtype="str")

@@ -10,7 +10,7 @@ MOST_PRODUCTS = 500
 MOST_OTHERS = 5
 FEWEST = 5
 # Counted among so many customers at most, the first by a hash of their id.
-MOST_CUSTOMERS = 100_000
+MOST_CUSTOMERS = 50_000
 
 # kind => what is counted, its key, and when the other counts.
 KINDS = {
@@ -41,13 +41,16 @@ def _pairs(kind: str) -> str:
             FROM order_lines
             WHERE quantity > 0 AND product_id IS NOT NULL
         ),
-        asked AS (SELECT customer_id FROM bought GROUP BY customer_id ORDER BY md5(customer_id), customer_id LIMIT {MOST_CUSTOMERS}),
+        asked AS (
+            SELECT customer_id FROM bought GROUP BY customer_id
+            ORDER BY md5(customer_id), customer_id LIMIT {MOST_CUSTOMERS}
+        ),
+        sampled AS MATERIALIZED (SELECT {key} AS key, * FROM bought SEMI JOIN asked USING (customer_id)),
         products AS (
-            SELECT product_id FROM bought GROUP BY product_id
+            SELECT product_id FROM sampled GROUP BY product_id
             ORDER BY count(DISTINCT customer_id) DESC, product_id LIMIT {MOST_PRODUCTS}
         ),
-        sampled AS (SELECT {key} AS key, product_id, age_days FROM bought SEMI JOIN asked USING (customer_id)),
-        seen AS (
+        seen AS MATERIALIZED (
             SELECT key, product_id, max(age_days) AS day
             FROM sampled SEMI JOIN products USING (product_id)
             GROUP BY ALL
