@@ -58,6 +58,7 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/measure.py
 	$(BIN)/python benchmarks/effects.py
 	$(BIN)/python benchmarks/restock.py
+	$(BIN)/python benchmarks/recommendations.py
 	$(BIN)/python benchmarks/decisions.py
 	$(BIN)/python benchmarks/identity.py
 	$(BIN)/python benchmarks/features.py

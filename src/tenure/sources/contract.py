@@ -117,7 +117,14 @@ STAGED_TABLES: dict[str, StagedTable] = {
         StagedTable(
             "engagement",
             "one act of the customer",
-            (_text("channel", "where"), _text("kind", "open, click, visit, login, search, ...", required=True)),
+            (
+                _text("channel", "where"),
+                _text("kind", "open, click, visit, login, search, view, try_on, scan, ...", required=True),
+                _text("product_id", "the product it was about"),
+                _text("category", "the category it was about"),
+                _text("query", "what was searched for"),
+                _text("place", "the shop, page or screen"),
+            ),
         ),
         StagedTable(
             "order_lines",
@@ -144,6 +151,8 @@ STAGED_TABLES: dict[str, StagedTable] = {
                 _text("category", "of the product"),
                 _text("brand", "of the product"),
                 _decimal("price", "list price, in the source's currency", decimals=6),
+                Column("available_from", "date", "the first day it can be had; empty means it could always"),
+                Column("available_until", "date", "the last day it can be had; empty means none is known"),
             ),
             is_dated=False,
         ),

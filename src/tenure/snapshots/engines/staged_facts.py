@@ -40,6 +40,11 @@ class StagedFacts:
         """Say how many rows were staged."""
         return self._staged.tables[table].staged
 
+    def columns(self, table: str) -> tuple[str, ...]:
+        """Name the columns of a staged table; none where the source lacks it or it is empty."""
+        found = self._staged.tables.get(table)
+        return found.columns if found and found.staged else ()
+
     def known(self, table: str, as_of: date) -> str:
         """Give the SQL of a table's rows that had occurred and were known before a day: its columns, and age_days."""
         self.unify_customers(as_of)
