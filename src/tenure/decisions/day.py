@@ -145,7 +145,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
             triggered.seen.to_parquet(fresh)
     columns = zip(policy.columns, values.is_assumed, strict=True)
     facts_of_it = {
-        "value": made.value, "bound": made.bound, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
+        "value": made.value, "bound": made.bound, "tenth": made.tenth, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
         "unknown_contacts": history.unknown, "expired": dict(triggered.expired),
         "own_effects": {name: deciding.models[f"{name}-effect"] for name in sorted(deciding.personal)},
         "measured": sorted({action.name for (action, _), is_assumed in columns if not is_assumed}),

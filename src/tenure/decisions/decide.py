@@ -18,6 +18,7 @@ from tenure.decisions.history import History
 from tenure.decisions.ledger import HOLD_OUT, SCHEDULE, WITHHELD
 from tenure.decisions.people import WAITS, why_a_person
 from tenure.decisions.rows import Moment, candidate_lists, ledger_table, marketing_rows, sending, service_rows
+from tenure.decisions.spend import another_tenth
 from tenure.decisions.values import Values
 
 # Of the tier "sample", how many a person looks at before they are sent.
@@ -29,12 +30,14 @@ class Decided:
     """``rows``: as the ledger keeps them. ``prices``: limit, amount, used, price (what one more unit would bring).
 
     ``value``: what the choice is expected to bring; within the limits no other could bring more than ``bound``.
+    ``tenth``: as ``another_tenth``; None of what has only arrived.
     """
 
     rows: pa.Table
     prices: pd.DataFrame
     value: float
     bound: float
+    tenth: dict[str, float] | None
 
 
 def decide(
@@ -69,12 +72,15 @@ def decide(
     is_candidate = candidates.open & is_marketing
     limits = _limits(policy, candidates, values, history, service, pd.Timestamp(sends[0].date()))
     waits = why_a_person(candidates, values, policy.rules.people, pd.Series(dtype=str) if careful is None else careful)
-    drawn = _Drawn.of(moment, candidates, np.where(is_candidate, values.value, -np.inf), limits, waits > 0)
+    gains = np.where(is_candidate, values.value, -np.inf)
+    ties = candidates.customers["tie"].to_numpy().astype(np.uint64)
+    tenth = another_tenth(gains, values, limits, ties) if moment.moment == SCHEDULE and len(ties) else None
+    drawn = _Drawn.of(moment, candidates, gains, limits, waits > 0)
     made = assign(
         drawn.values,
         drawn.actions,
         drawn.limits,
-        candidates.customers["tie"].to_numpy().astype(np.uint64),
+        ties,
         explore=policy.rules.explore,
         explore_total=policy.rules.explore_total,
         uniform=uniform,
@@ -108,6 +114,7 @@ def decide(
         pd.DataFrame(prices, columns=["limit", "amount", "used", "price"]),
         made.best.value,
         made.best.bound,
+        tenth,
     )
 
 

@@ -28,6 +28,7 @@ from tenure.decisions.document import check_when, of_scored, read_policy
 from tenure.decisions.exceptions import REPEAT_DAYS, RepeatContacts, find_exceptions, repeat_contacts
 from tenure.decisions.ledger import PROPOSED, decision_files, read_decisions, read_made, sent
 from tenure.decisions.people import A_BEST_CUSTOMER, without_candidate
+from tenure.decisions.spend import spend_by_group
 from tenure.measure.difference import detectable
 from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
 from tenure.scoring.score import read_scores_metadata
@@ -157,6 +158,7 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
         exceptions = _exceptions(session, scored, asked)
         audiences = lists_of(scored, asked)
         repeats = repeat_contacts(asked.facts)
+        spend = spend_by_group(session.workspace, policy, asked.facts, decisions, session.output / SCORED, kind)
     problems = [*_problems(session, policy, made, decisions), *_of_repeats(repeats)]
     has_states = pc.field("valid_until") >= session.as_of
     given = read_decisions(session.workspace, source, kind, before=session.as_of + timedelta(days=1), where=has_states)
@@ -167,7 +169,7 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     deliver(session.output, decisions, exceptions, audiences, states)
     save_problems(day.problems, session.output / DECISION_PROBLEMS)
     write_stored(session.output / DECISIONS_JSON, day.summary | {"effects": day.effects}, DECISIONS_FORMAT)
-    page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
+    page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session), spend=spend)
     write_page(session.output / "decisions.html", page)
     return day
 
@@ -216,9 +218,14 @@ def _asked(session: Session) -> Iterator[Asked]:
         yield Asked(facts, f"SELECT * FROM {parquet(session.output / SCORED)}", f"SELECT * FROM {features}")
 
 
+def declares_any(session: Session) -> bool:
+    """Say whether a source has actions: of its TOML, its folder or a package."""
+    return bool(session.source.actions or plugins("actions", session.source.folder))
+
+
 def declares_actions(session: Session) -> bool:
     """Say whether a run decides, too: on what nobody decided on later, and not on a day that is run anew as it was."""
-    if session.run_kind == BACKFILL or not (session.source.actions or plugins("actions", session.source.folder)):
+    if session.run_kind == BACKFILL or not declares_any(session):
         return False
     files = decision_files(session.workspace, session.source.name, kind_of(session))
     return not files or files[-1].parent.name <= f"as_of={session.as_of}"
