@@ -10,6 +10,7 @@ import tenure
 from tables import staged, write_csv
 from tenure.core.errors import DefinitionError
 from tenure.core.workspace import Workspace
+from tenure.decisions.measured import write_effects
 from tenure.measure.kpi_replay import corrected, replay_kpis
 from tenure.measure.kpi_tree import kpi_tree
 from tenure.measure.kpis.product import split_product
@@ -291,10 +292,15 @@ def test_the_step_writes_a_page_a_table_and_a_line_of_the_index(tmp_path):
     workspace = Workspace(tmp_path)
     for table, rows in {"subscription_events": EVENTS, "order_lines": ORDERS}.items():
         write_csv(workspace.raw("shop") / f"{table}.csv", *rows)
+    call = {"action": "call", "outcome": "churn", "unit": "share", "effect": -0.03, "low": -0.05, "high": -0.01}
+    write_effects(workspace, "shop", date(2024, 7, 1), pd.DataFrame([call, call | {"action": "mail", "high": 0.01}]))
     session = tenure.open_run("shop", workspace=str(tmp_path), as_of="2024-08-01")
     tenure.kpis_run(session)
     page = (session.output / "kpis.html").read_text(encoding="utf-8")
     assert "Recurring revenue rose by 21 to 46 in July 2024: most by reactivation (+20)" in page
+    assert (
+        'call <span class="status">causes</span> -3.0 points churn (-5.0 to -1.0)' in page and "mail <span" not in page
+    )
     assert "needs payments, which the source does not have" in page and ">partial<" in page
     assert "Whether they do cannot be told yet" in page
     table = pd.read_csv(session.output / "kpis.csv")
