@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tenure.core.errors import UsageError
 from tenure.core.plugins import plugins
@@ -25,21 +24,17 @@ from tenure.decisions.candidates import IS_BEST, Asked, lists_of
 from tenure.decisions.day import Deciding, decide_moment
 from tenure.decisions.delivery import deliver, states_in_force
 from tenure.decisions.document import check_when, of_scored, read_policy
-from tenure.decisions.exceptions import REPEAT_DAYS, RepeatContacts, find_exceptions, repeat_contacts
+from tenure.decisions.exceptions import RepeatContacts, find_exceptions, repeat_contacts
 from tenure.decisions.ledger import PROPOSED, decision_files, read_decisions, read_made, sent
 from tenure.decisions.people import A_BEST_CUSTOMER, without_candidate
 from tenure.decisions.spend import spend_by_group
-from tenure.measure.difference import detectable
 from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
 from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.facts_at import facts_at
+from tenure.steps.decision_problems import decision_problems
 from tenure.steps.opening import Session, writes
 from tenure.steps.personal import effect_versions, personal_effects
 from tenure.steps.results import DECISION_PROBLEMS, DECISIONS_FORMAT, DECISIONS_JSON, SCORED, is_quick
-
-MOST_CONTAMINATED = 0.01
-# For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
-USUAL_RATE = 0.05
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,7 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
         audiences = lists_of(scored, asked)
         repeats = repeat_contacts(asked.facts)
         spend = spend_by_group(session.workspace, policy, asked.facts, decisions, session.output / SCORED, kind)
-    problems = [*_problems(session, policy, made, decisions), *_of_repeats(repeats)]
+    problems = [*decision_problems(session, policy, made, decisions, repeats)]
     has_states = pc.field("valid_until") >= session.as_of
     given = read_decisions(session.workspace, source, kind, before=session.as_of + timedelta(days=1), where=has_states)
     states = states_in_force(given, session.as_of)
@@ -189,17 +184,6 @@ def _exceptions(session: Session, policy: Policy, asked: Asked) -> pd.DataFrame:
     every = pd.concat(parts).groupby("customer_id")["content"].agg("; ".join).reset_index()
     best = every["customer_id"].isin(found.loc[found[IS_BEST], "customer_id"])
     return every.assign(because=best.map({True: A_BEST_CUSTOMER, False: None}))
-
-
-def _of_repeats(repeats: RepeatContacts | None) -> Iterator[Problem]:
-    if repeats and repeats.has_risen:
-        yield Problem(
-            "warning", "support_tickets",
-            f"{repeats.repeats:,} of {repeats.tickets:,} tickets of the last {REPEAT_DAYS} days were the second on their topic "
-            f"within a week, {repeats.repeats_before:,} of {repeats.tickets_before:,} in the {REPEAT_DAYS} days before: who has to "
-            "write twice was not helped. Look at what is answered by rule.",
-            "repeat_contacts",
-        )  # fmt: skip
 
 
 def _features_of(session: Session) -> Path:
@@ -270,67 +254,3 @@ def kind_of(session: Session) -> str:
 def kind_lived(session: Session) -> str:
     """Name the kind of run whose decisions were acted on: a notebook opened by hand looks at the scheduled ones."""
     return QUICK if session.quick else SCHEDULED
-
-
-def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:
-    if made.get("toml", session.source.policy) != session.source.policy:
-        yield Problem(
-            "warning", "decisions",
-            f"of {session.as_of} stand as they were made, with other actions than {session.source.where} names now: a day is "
-            "decided once. The change counts from the next day on.",
-            "decided_before",
-        )  # fmt: skip
-    broken, kept = made["contaminated"]
-    if kept and broken / kept > MOST_CONTAMINATED:
-        yield Problem(
-            "warning", "hold_out",
-            f"{broken:,} of {kept:,} decisions to send nothing were not kept: the company's contacts show something sent. "
-            "Effects come out too small; find out who sends beside Tenure.",
-            "contaminated",
-        )  # fmt: skip
-    if abs(made["held_share"] - policy.rules.hold_out) > 1e-9:
-        yield Problem(
-            "warning", "hold_out",
-            f"is {policy.rules.hold_out:.1%} in the source's TOML, and {made['held_share']:.1%} of the customers are held out: "
-            "a changed share holds for those who join; nobody leaves before their twelve months are over.",
-            "hold_out_changed",
-        )  # fmt: skip
-    if made["unknown_contacts"]:
-        yield Problem(
-            "warning", "contacts",
-            f"{made['unknown_contacts']:,} name a decision that nobody took for that customer. They are kept, and "
-            "count as contacts; expected the decision_id of a file in actions/.",
-            "unknown_decisions",
-        )  # fmt: skip
-    scored = pq.read_schema(session.output / SCORED).names
-    for name, own in policy.actions.items():
-        if own.moves in session.snapshots.targets and f"{own.moves}_propensity" not in scored:
-            yield Problem(
-                "warning", name,
-                f"moves {own.moves}, which was not scored as of this day: it is open to nobody. Train and score it.",
-                "not_scored",
-            )  # fmt: skip
-    for action, table in made["lacking"].items():
-        yield Problem(
-            "warning", action,
-            f"waits for facts of {table}, which the source does not have as of this day: it is open to nobody.",
-            "no_table",
-        )  # fmt: skip
-    for action, count in made["expired"].items():
-        if count:
-            yield Problem(
-                "warning", action,
-                f"the facts of {count:,} customers arrived after more than {policy.actions[action].expires_after} days: "
-                "they were counted, not acted on.",
-                "arrived_late",
-            )  # fmt: skip
-    customers = int((~decisions["is_service"].astype(bool)).sum())
-    share = policy.rules.hold_out
-    if customers and share and (least := detectable(customers, share, USUAL_RATE)) > USUAL_RATE:
-        yield Problem(
-            "warning", "hold_out",
-            f"whether all of it helps cannot be told: of {customers:,} customers with {share:.0%} held out, only a difference "
-            f"of {100 * least:.1f} points of a rate of {USUAL_RATE:.0%} would show, 80 times in 100. Hold out more, or wait: "
-            "decisions of several months are pooled.",
-            "few_customers",
-        )  # fmt: skip
