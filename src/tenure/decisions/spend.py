@@ -89,7 +89,8 @@ def another_tenth(
 def _high(values: Values) -> np.ndarray:
     """Give the value by the high end of the effect: a point of it is worth what the way to its low end says."""
     below = np.where(values.effect >= 0, values.effect - values.low, values.high - values.effect)
-    point = np.divide(values.value - values.value_low, below, out=np.zeros_like(below), where=below > 0)
+    with np.errstate(invalid="ignore"):  # where there is no candidate, or no amount at stake
+        point = np.divide(values.value - values.value_low, below, out=np.zeros_like(below), where=below > 0)
     return np.asarray(values.value + np.nan_to_num((values.high - values.low - below) * point))
 
 
