@@ -12,7 +12,7 @@ from tenure.measure.incentives import incentives
 def measured(*rows):
     """Give effects from action, outcome, effect, half of the interval, cost of all 100 treated."""
     effects = pd.DataFrame([
-        {"level": "action", "campaign": "", "action": action, "outcome": outcome, "unit": "share", "window": "horizon", "treated": 100,
+        {"level": "action", "campaign": "", "action": action, "outcome": outcome, "unit": "share", "window": "horizon", "is_main": True, "treated": 100,
          "control": 100, "effect": effect, "sure_low": effect - half, "sure_high": effect + half, "cost": cost}
         for action, outcome, effect, half, cost in rows
     ])  # fmt: skip
@@ -51,6 +51,26 @@ def test_where_intervals_overlap_it_is_said_and_each_outcome_has_its_own_best():
     assert found.loc["c", ["effect", "low", "high"]].tolist() == pytest.approx([0.04, 0.03, 0.05])  # who is kept is won
 
 
+def test_the_campaigns_of_an_action_are_compared_with_each_other_by_the_main_outcome_alone():
+    over = measured(
+        ("mail", "ordered", 0.05, 0.02, 100), ("mail", "amount", 5, 2, 100), ("call", "ordered", 0.1, 0.05, 900)
+    )
+    each = measured(
+        *(("", "ordered", effect, 0.03, 100) for effect in (0.04, 0.06)), ("", "ordered", 0.1, 0.05, 900)
+    ).effects
+    each = each.assign(level="campaign", campaign=["may", "june", "once"])
+    campaigns = pd.DataFrame({"campaign": ["may", "june", "once"], "actions": ["mail", "mail", "call"]})
+    both = Measured(campaigns, pd.concat([over.effects, each]), over.segments, over.policies, ())
+    found = incentives(both, {}, ())[["action", "campaign", "outcome", "beside_best"]].to_numpy().tolist()
+    assert found == [
+        ["mail", "", "amount", "best"],
+        ["mail", "", "ordered", "best"],
+        ["call", "", "ordered", "below the best"],
+        ["mail", "june", "ordered", "best"],
+        ["mail", "may", "ordered", "not told apart from the best"],  # of the call's only campaign its own row says all
+    ]
+
+
 def test_what_costs_nothing_stands_first_without_a_ratio():
     found = incentives(measured(("mail", "ordered", 0.10, 0.05, 100), ("app", "ordered", 0.01, 0.005, 0)), {}, ())
     assert found["action"].tolist() == ["app", "mail"] and found["per_100"].isna().tolist() == [True, False]
@@ -68,5 +88,5 @@ def test_an_action_of_points_is_measured_with_its_own_cost_on_the_page_and_witho
         session = tenure.open_run("shop", workspace=str(tmp_path / name), as_of="2024-09-15")
         tenure.measure_run(session)
         page = (session.output / "campaigns.html").read_text(encoding="utf-8")
-        assert ("2.50" in page and "fifty_points: summer" in page) == labelled  # .50 a contact and .4 of 5.00
+        assert ("2.50" in page and "fifty_points" in page) == labelled  # .50 a contact and .4 of 5.00
         assert ("None is measured with a randomised arm" in page) == (not labelled)

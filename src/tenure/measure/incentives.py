@@ -22,10 +22,9 @@ def incentives(measured: Measured, given: Mapping[str, float], fewer_is_better: 
 
     => COLUMNS: of each outcome the best first. effect: what is won per customer assigned, in the outcome's unit; cost:
        of one, contact and gift; per_100: effect for 100 spent, empty of what costs nothing, which stands first;
-       beside_best: best, or whether its interval and the best's overlap
+       beside_best: best, or whether its interval and the best's overlap, actions and campaigns apart
     """
-    found = measured.effects
-    if found.empty or (own := _single(measured)).empty:
+    if measured.effects.empty or (own := _single(measured)).empty:
         return pd.DataFrame(columns=COLUMNS)
     signs = np.where(own["outcome"].isin(fewer_is_better), -1, 1)
     ends = np.sort(own[["sure_low", "sure_high"]].to_numpy() * signs[:, None], axis=1)
@@ -33,19 +32,20 @@ def incentives(measured: Measured, given: Mapping[str, float], fewer_is_better: 
     table = own.assign(effect=own["effect"] * signs, low=ends[:, 0], high=ends[:, 1], cost=cost)
     for name, end in (("per_100", "effect"), ("per_100_low", "low"), ("per_100_high", "high")):
         table[name] = PER * table[end] / table["cost"].where(table["cost"] > 0)
-    table = table.sort_values(["outcome", "per_100", "effect"], ascending=[True, False, False], na_position="first")
-    best = table.groupby("outcome")[["per_100_low", "per_100"]].transform("first")
+    table["of_campaign"] = table["campaign"] != ""
+    beside = ["of_campaign", "outcome"]
+    table = table.sort_values([*beside, "per_100", "effect"], ascending=[True, True, False, False], na_position="first")
+    best = table.groupby(beside)[["per_100_low", "per_100"]].transform("first")
     others = np.where(table["per_100_high"] < best["per_100_low"], BELOW, OVERLAPS)
-    table["beside_best"] = np.where(table["outcome"].duplicated(), others, BEST)
+    table["beside_best"] = np.where(table.duplicated(beside), others, BEST)
     return table[COLUMNS].reset_index(drop=True)
 
 
 def _single(measured: Measured) -> pd.DataFrame:
-    """Take what was measured of one action: over all its campaigns, and in each, at the horizon."""
+    """Take what was measured of one action at the horizon: all outcomes over its campaigns, the main one in each of several."""
     effects = measured.effects[measured.effects["window"] == "horizon"]
-    alone = measured.campaigns.set_index("campaign")["actions"]
-    action = effects["action"].where(effects["level"] != "campaign", effects["campaign"].map(alone))
-    is_one = effects["level"].isin(["action", "arm"]) | action.isin(effects.loc[effects["level"] == "action", "action"])
-    own = effects.assign(action=action)[is_one & (effects["level"] != "all")]
-    # Of an action with a single campaign its own rows say all.
-    return own[(own["level"] != "action") | (own.groupby(["action", "outcome"])["level"].transform("size") != 2)]
+    of_campaign = effects["campaign"].map(measured.campaigns.set_index("campaign")["actions"])
+    own = effects.assign(action=effects["action"].where(effects["level"] != "campaign", of_campaign))
+    over = own[own["level"] == "action"]
+    each = own[own["level"].isin(["campaign", "arm"]) & own["is_main"] & own["action"].isin(over["action"])]
+    return pd.concat([over, each[each.groupby("action")["campaign"].transform("nunique") > 1]])

@@ -153,7 +153,7 @@ def _incentives(worth: pd.DataFrame, measured: Measured, currency: str) -> Secti
             "back or as assumed. Where two intervals overlap, nothing says that one is better."
         )
     rows = [
-        [f"{row.action}{f': {row.campaign}' if row.campaign else ''}", words[row.outcome], count(row.treated), _interval(row),
+        [(row.action or "no action named") + (f": {row.campaign}" if row.campaign else ", all campaigns"), words[row.outcome], count(row.treated), _interval(row),
          count(row.cost, "{:,.2f}"), _range(row, "per_100", "{:,.1f}"), row.beside_best]
         for row in worth.itertuples()
     ]  # fmt: skip
