@@ -74,7 +74,10 @@ def recommend(purchases: Purchases, chosen: Chosen, is_open: np.ndarray, setting
     tables = {kind: pd.concat(parts, ignore_index=True) for kind, parts in found.items()}
     most = max(settings["most_first"], 1 / max(is_open.sum(), 1)) * purchases.shape[0]
     tables[DISCOVERY] = spread(tables[DISCOVERY], int(np.ceil(most)))
-    texts: dict[str, Callable[..., str]] = {DISCOVERY: discovery_reason(history, both, purchases.items), REPEAT: repeat_reason}
+    texts: dict[str, Callable[..., str]] = {
+        DISCOVERY: discovery_reason(history, both, purchases.items),
+        REPEAT: repeat_reason,
+    }
     for kind, table in tables.items():
         kept = table[table["rank"] < length].reset_index(drop=True)
         why = pd.concat([_reasons(history, weights, kind, kept, customers) for customers in _blocks(purchases)])
