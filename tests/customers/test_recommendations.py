@@ -254,3 +254,10 @@ def test_a_source_may_ask_for_categories(tmp_path):
     _, details = built(tmp_path, shop(), SMALL + 'by = "category"', products=products)
     assert (details["recommendation_quality"]["recommends"] == "category").all()
     assert {*details["recommendations"]["category"]} == {"drinks", "ware"}
+
+
+def test_of_many_customers_a_sample_chooses_and_everybody_is_recommended_to(tmp_path, monkeypatch):
+    monkeypatch.setattr("tenure.customers.recommenders.choosing.FITTED", 100)
+    columns, details = built(tmp_path, many())
+    assert (details["recommendation_quality"]["customers"] < 100).all() and columns["recommended_new"].notna().all()
+    assert len(columns) == 150

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -108,6 +108,11 @@ class Purchases:
         """Say what was bought in the last so many days, as 1."""
         recent = self.bought[self.bought["days_ago"] <= days]
         return History(recent, self.looked.head(0), self.shape).held
+
+    def of(self, customers: np.ndarray) -> Purchases:
+        """Take some customers, in ascending order of their numbers."""
+        bought, looked = (_rows_of(rows, customers) for rows in (self.bought, self.looked))
+        return replace(self, customers=self.customers[customers], bought=bought, looked=looked)
 
     @property
     def shape(self) -> tuple[int, int]:
