@@ -71,18 +71,22 @@ def recommend(purchases: Purchases, chosen: Chosen, is_open: np.ndarray, setting
             part = block.listed(kind, chosen.mixes[kind], max(length, LISTED) if kind == DISCOVERY else length)
             part = part.assign(customer=customers[part["customer"]])
             lists.append(part.astype({"customer": np.int32, "item": np.int16, "rank": np.int16}))
-    tables = {kind: pd.concat(parts, ignore_index=True) for kind, parts in found.items()}
+    tables = {kind: pd.concat(found.pop(kind), ignore_index=True) for kind in COLUMNS}
     most = max(settings["most_first"], 1 / max(is_open.sum(), 1)) * purchases.shape[0]
     tables[DISCOVERY] = spread(tables[DISCOVERY], int(np.ceil(most)))
     texts: dict[str, Callable[..., str]] = {
         DISCOVERY: discovery_reason(history, both, purchases.items),
         REPEAT: repeat_reason,
     }
-    for kind, table in tables.items():
+    for code, (kind, table) in enumerate(tables.items()):
         kept = table[table["rank"] < length].reset_index(drop=True)
         why = pd.concat([_reasons(history, weights, kind, kept, customers) for customers in _blocks(purchases)])
         chance = chosen.chances[kind].of(kept["score"].to_numpy(), history.activity[kept["customer"]])
-        tables[kind] = kept.assign(score=chance, kind=kind, reason=worded(why, texts[kind]))
+        tables[kind] = kept.assign(
+            score=chance,
+            kind=pd.Categorical.from_codes([code] * len(kept), [*COLUMNS]),
+            reason=worded(why, texts[kind]),
+        )
     reasons = union_categoricals([table["reason"] for table in tables.values()])
     return pd.concat(tables.values(), ignore_index=True).assign(reason=reasons)
 
@@ -110,11 +114,15 @@ def _reasons(
 
 def _named(purchases: Purchases, shelf: Shelf, listed: pd.DataFrame) -> pd.DataFrame:
     """Put names for numbers, and where categories are recommended, the customer's favourite or the best product inside."""
+    # Who never bought comes last in the numbers; where their ids stand, here.
+    place = np.empty(len(purchases.customers), dtype=np.int32)
+    place[purchases.customers.argsort()] = np.arange(len(place))
+    listed = listed.iloc[np.lexsort((listed["rank"], listed["kind"].cat.codes, place[listed["customer"]]))]
     item = listed["item"].to_numpy()
     table = pd.DataFrame(
         {
             "customer_id": purchases.customers.take(listed["customer"]),
-            "kind": listed["kind"].to_numpy(),
+            "kind": listed["kind"].array,
             "rank": listed["rank"].to_numpy() + 1,
             "product_id": shelf.products.take(item),
             "category": shelf.categories.take(item),
@@ -126,17 +134,13 @@ def _named(purchases: Purchases, shelf: Shelf, listed: pd.DataFrame) -> pd.DataF
         pairs = pd.MultiIndex.from_frame(table[["customer_id", "category"]])
         own = shelf.favourites.reindex(pairs).set_axis(table.index)
         table["product_id"] = own.where(table["kind"] == REPEAT).fillna(table["product_id"])
-    # Who never bought comes last in the numbers; where their ids stand, here.
-    place = np.empty(len(purchases.customers), dtype=np.int32)
-    place[purchases.customers.argsort()] = np.arange(len(place))
-    order = np.lexsort((table["rank"], table["kind"] == REPEAT, place[listed["customer"]]))
-    return table.iloc[order].reset_index(drop=True)
+    return table
 
 
 def _with_coverage(quality: pd.DataFrame, listed: pd.DataFrame, purchases: Purchases, shelf: Shelf) -> pd.DataFrame:
     """Add what share of the products or categories that can be had is recommended to anybody."""
     count = int(shelf.open.sum())
-    shown = quality["kind"].map(listed.groupby("kind")["item"].nunique()).fillna(0)
+    shown = quality["kind"].map(listed.groupby("kind", observed=True)["item"].nunique()).astype(float).fillna(0)
     added = {
         "recommends": purchases.by, "of": count, "share_of_purchases": round(purchases.share, 4),
         "coverage": (shown / max(count, 1)).round(4), "tested_days": TEST_DAYS,

@@ -122,7 +122,6 @@ STAGED_TABLES: dict[str, StagedTable] = {
                 _text("kind", "open, click, visit, login, search, view, try_on, scan, ...", required=True),
                 _text("product_id", "the product it was about"),
                 _text("category", "the category it was about"),
-                _text("query", "what was searched for"),
                 _text("place", "the shop, page or screen"),
             ),
         ),

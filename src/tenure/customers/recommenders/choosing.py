@@ -17,7 +17,7 @@ from tenure.customers.value_models.comparison import resampled_means
 
 TEST_DAYS = 28
 LISTED = 10
-TESTED, FEWEST = 5_000, 30
+FITTED, TESTED, FEWEST = 100_000, 5_000, 30
 SEED = 7
 RIDGES = (3.0, 1.0, 10.0)
 # Where each search starts, and what is tried, one number after the other; of equals the first.
@@ -117,13 +117,16 @@ class Trial:
 
 def choose(purchases: Purchases, fewest_customers: float) -> Chosen:
     """Choose a mix for repeats and one for discoveries; where too few bought such items, the usual one untested."""
+    fitted = _sampled(np.arange(purchases.shape[0]), FITTED)
+    fewest_customers *= len(fitted) / max(purchases.shape[0], 1)
+    purchases = purchases.of(fitted) if len(fitted) < purchases.shape[0] else purchases
     then, since = purchases.before(TEST_DAYS), purchases.bought_since(TEST_DAYS)
     usable = then.customers_of >= fewest_customers
     known = then.bought["customer"].unique()
     both = bought_both(then.held)
     weights = {ridge: ease(both, ridge) for ridge in RIDGES}
     # Mixes are compared on who bought; what the chances are, everybody says.
-    buyers = _sampled(known[np.diff(since.indptr)[known] > 0])
+    buyers = _sampled(known[np.diff(since.indptr)[known] > 0], TESTED)
     trial = Trial.of({ridge: Block(then, buyers, weights[ridge], usable) for ridge in RIDGES}, since)
     mixes: dict[str, Mix] = {}
     rows = []
@@ -135,7 +138,7 @@ def choose(purchases: Purchases, fewest_customers: float) -> Chosen:
         about = {"kind": kind, "mix": mixes[kind].in_words(kind), "customers": trial.asked(kind)}
         rows.append(about | measured | {"plain": PLAIN_NAME[kind]})
     ridge = mixes[DISCOVERY].ridge
-    everybody = Trial.of({ridge: Block(then, _sampled(known), weights[ridge], usable)}, since)
+    everybody = Trial.of({ridge: Block(then, _sampled(known, TESTED), weights[ridge], usable)}, since)
     columns = ["kind", "mix", "customers", "ndcg", "ndcg_low", "ndcg_high", "plain", "ndcg_plain"]
     quality = pd.DataFrame(rows).reindex(columns=columns).assign(protocol=PROTOCOL)
     return Chosen(mixes, {kind: everybody.chance(kind, mix) for kind, mix in mixes.items()}, quality)
@@ -168,7 +171,7 @@ def _at(relevant: csr_matrix, listed: pd.DataFrame) -> np.ndarray:
     return np.asarray(relevant[listed["customer"].to_numpy(), listed["item"].to_numpy()]).ravel()
 
 
-def _sampled(customers: np.ndarray) -> np.ndarray:
-    if len(customers) <= TESTED:
+def _sampled(customers: np.ndarray, most: int) -> np.ndarray:
+    if len(customers) <= most:
         return customers
-    return np.sort(np.random.default_rng(SEED).choice(customers, TESTED, replace=False))
+    return np.sort(np.random.default_rng(SEED).choice(customers, most, replace=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from tenure.core.errors import NotEnoughDataError
+from tenure.core.errors import DefinitionError, NotEnoughDataError
 from tenure.core.sql import literal
 from tenure.snapshots.engines.facts_at import FactsAt
 
@@ -21,6 +21,7 @@ ACTIVITY_HALF_LIFE = 60.0
 # Of a catalogue whose frequent products hold less than this share of what is bought, categories are recommended.
 LONG_CATALOGUE_SHARE = 0.5
 FEWEST_CATEGORIES = 10
+MOST_ITEMS = 10_000
 
 _LINES = """
 SELECT
@@ -108,6 +109,11 @@ class Purchases:
         recent = self.bought[self.bought["days_ago"] <= days]
         return History(recent, self.looked.head(0), self.shape).held
 
+    def of(self, customers: np.ndarray) -> Purchases:
+        """Take some customers, in ascending order of their numbers."""
+        bought, looked = (_rows_of(rows, customers) for rows in (self.bought, self.looked))
+        return replace(self, customers=self.customers[customers], bought=bought, looked=looked)
+
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.customers), len(self.items)
@@ -119,16 +125,16 @@ def read_purchases(facts: FactsAt, customers: pd.Series, settings: Mapping[str, 
     Raises
     ------
     NotEnoughDataError : fewer than two products were bought by as many customers as the settings ask for.
+    DefinitionError : a setting is out of its range.
     """
-    by = str(settings["by"])
-    counts = _counted(facts, "product_id" if by == "auto" else f"{by}_id" if by == "product" else by)
+    by = _checked(settings)
+    counts = _counted(facts, "category" if by == "category" else "product_id")
     items, share = _frequent(counts, settings)
-    if by == "auto":
-        by = "product"
-        if share < LONG_CATALOGUE_SHARE:
-            categories, held = _frequent(_counted(facts, "category"), settings)
-            if len(categories) >= FEWEST_CATEGORIES:
-                by, items, share = "category", categories, held
+    if by == "auto" and share < LONG_CATALOGUE_SHARE:
+        categories = _frequent(_counted(facts, "category"), settings)
+        if len(categories[0]) >= FEWEST_CATEGORIES:
+            by, (items, share) = "category", categories
+    by = "product" if by == "auto" else by
     if len(items) < 2:
         raise NotEnoughDataError(
             f"{len(items)} of {len(counts):,} products were bought by {settings['fewest_customers']} customers or more: "
@@ -144,6 +150,16 @@ def read_purchases(facts: FactsAt, customers: pd.Series, settings: Mapping[str, 
     looked = _numbered(facts, looks, items, with_looks=True) if looks else bought.head(0)
     silent = pd.Index(customers).difference(pd.Index(people))
     return Purchases(pd.Index(people).append(silent), items, by, share, bought, looked)
+
+
+def _checked(settings: Mapping[str, Any]) -> str:
+    by, most = str(settings["by"]), settings["most_products"]
+    if by not in ("auto", "product", "category") or not 2 <= most <= MOST_ITEMS:
+        raise DefinitionError(
+            f"[attributes.recommendations] by = {by!r}, most_products = {most:g}. Expected auto, product or category, and "
+            f"2 to {MOST_ITEMS:,} products: they are held against each other."
+        )
+    return by
 
 
 def lines(facts: FactsAt, item: str) -> str:
