@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from small import CHANNEL, SAVE, Small
 
+from tenure.core.errors import NotEnoughDataError
 from tenure.decisions.allocation import Limit
+from tenure.decisions.ledger import read_made
 from tenure.decisions.spend import another_tenth, spend_by_group
 from tenure.decisions.values import Values
 from tenure.snapshots.engines.facts_at import facts_at
@@ -86,3 +88,17 @@ def test_of_very_many_customers_a_sample_tells_the_same(monkeypatch):
     sampled = another_tenth(values.value, values, limits, ties)
     assert sampled["more"] == whole["more"] == 200 and sampled["gain"] == pytest.approx(whole["gain"], rel=0.05)
     assert pd.Series(sampled).sub(pd.Series(whole)).abs().max() < 0.05 * whole["high"]
+
+
+def test_a_decision_day_keeps_what_another_tenth_of_its_budget_would_bring(tmp_path):
+    rules = f"[decisions]\nbudget = 20\nexplore = 0.0\nhold_out = 0.0\n{CHANNEL}cost = 2.0\n{SAVE}effect = 0.1\n"
+    shop = Small(tmp_path, rules, ids=[f"c{n:02}" for n in range(11)])
+    made = read_made(shop.decide("2026-03-02", shop.scored(lapse_at_stake=[100.0 - n for n in range(11)])))
+    # The eleventh stakes 90, with .5 to lapse and a tenth of it won, from half to twice: 4.50 (2.25 to 9), less 2.
+    assert made["tenth"] == {"more": 2.0, "gain": 2.5, "low": 0.25, "high": 7.0}
+
+
+def test_an_action_that_moves_a_question_the_source_does_not_ask_is_refused_with_the_line_to_write(tmp_path):
+    back = '[actions.back]\nsays = "Come back"\nmoves = "return"\nwhen = "true"\nchannels = ["email"]\n'
+    with pytest.raises(NotEnoughDataError, match=r"moves 'return', which is asked only where \[targets.return\]"):
+        Small(tmp_path, CHANNEL + back).decide("2026-03-02")

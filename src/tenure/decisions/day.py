@@ -50,7 +50,7 @@ from tenure.identity.events import identity_before
 from tenure.scoring.ledger import MANUAL, SCHEDULED
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
 from tenure.sources.staged_source import StagedSource
-from tenure.targets.catalogue import missing_tables, targets_of
+from tenure.targets.catalogue import in_form, targets_of, why_not_asked
 from tenure.targets.definition import Target
 
 # How far back contacts are looked for that should not have been sent.
@@ -172,15 +172,16 @@ def _check_targets(deciding: Deciding, facts: FactsAt) -> None:
 
     Raises
     ------
-    NotEnoughDataError : the table that the target needs.
+    NotEnoughDataError : the table that the target needs, or that the source does not ask it.
     """
     defined = targets_of(facts.source)
     for action in deciding.policy.actions.values():
         if action.moves and action.moves not in deciding.targets:
-            needs = ", ".join(missing_tables(defined[action.moves], facts.tables))
+            asked = in_form(defined[action.moves], facts.tables)
             raise NotEnoughDataError(
-                f"{facts.source.where} [actions.{action.name}] moves {action.moves!r}, which needs {needs}: the source does "
-                f"not have that as of {facts.as_of}. Expected a target it can answer; take the action out, or bring the table."
+                f"{facts.source.where} [actions.{action.name}] moves {action.moves!r}, which "
+                f"{why_not_asked(asked, facts.source, facts.tables, facts.as_of)}. Expected a target it asks and can answer; "
+                "mend that, or take the action out."
             )
 
 
