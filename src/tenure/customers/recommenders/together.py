@@ -25,7 +25,8 @@ def bought_together(facts: FactsAt) -> pd.DataFrame:
     Lift: how many times as often as if the two had nothing to do with each other.
 
     => product_id, other, kind, counted (orders or customers), both, of_product, of_other, lift; of the 500 products of
-       most customers the five others of highest lift, of those counted five times or more
+       most customers the five others of highest lift, of those counted five times or more; in one order those alone that are bought more
+       often together than by chance
     """
     found = [facts.query(_pairs(kind)) for kind in KINDS]
     return pd.concat(found, ignore_index=True).sort_values(
@@ -74,4 +75,5 @@ def _pairs(kind: str) -> str:
         FROM pairs
         JOIN counts p ON p.product_id = pairs.product_id
         JOIN counts o ON o.product_id = other
+        WHERE '{kind}' <> 'with' OR lift > 1
         QUALIFY row_number() OVER (PARTITION BY pairs.product_id ORDER BY lift DESC, "both" DESC, other) <= {MOST_OTHERS}"""
