@@ -50,25 +50,22 @@ def careful_customers(facts: FactsAt, people: People) -> pd.Series:
 
 def why_a_person(candidates: Candidates, values: Values, people: People, careful: pd.Series) -> np.ndarray:
     """Say of each candidate why a person looks at it before it is sent: customers x columns, a place in ``WAITS``."""
-    shape, customers = candidates.refused.shape, candidates.customers
-    waits = np.zeros(shape, dtype=np.uint8)
-    stake = np.full(shape, np.nan)
+    customers = candidates.customers
+    nobody = np.zeros(len(customers), dtype=bool)
+    is_best, is_careful = customers[IS_BEST].to_numpy(dtype=bool), customers["customer_id"].isin(careful).to_numpy()
+    waits = np.zeros(candidates.refused.shape, dtype=np.uint8)
     for place, (action, _) in enumerate(candidates.columns):
-        if f"{action.moves}_at_stake" in customers:
-            stake[:, place] = customers[f"{action.moves}_at_stake"]
-    given = np.array([action.if_taken for action, _ in candidates.columns], dtype=float)
-    nowhere = np.zeros(shape, dtype=bool)
-    is_so = (
-        nowhere,
-        nowhere | customers[IS_BEST].to_numpy(dtype=bool)[:, None],
-        nowhere | customers["customer_id"].isin(careful).to_numpy()[:, None],
-        nowhere if people.stake is None else stake > people.stake,
-        nowhere if people.discount is None else nowhere | (given > people.discount),
-        (values.value_low <= 0) if people.uncertain else nowhere,
-    )
-    for code in reversed(range(1, len(WAITS))):
-        waits[is_so[code]] = code
-    waits[:, [action.service for action, _ in candidates.columns]] = 0
+        if action.service:
+            continue
+        stake = customers.get(f"{action.moves}_at_stake")
+        is_so = (
+            is_best,
+            is_careful,
+            nobody if people.stake is None or stake is None else (stake > people.stake).to_numpy(dtype=bool),
+            nobody if people.discount is None else nobody | (action.if_taken > people.discount),
+            values.value_low[:, place] <= 0 if people.uncertain else nobody,
+        )
+        waits[:, place] = np.select(is_so, range(1, len(WAITS)))
     return waits
 
 
