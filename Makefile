@@ -20,8 +20,9 @@ setup: $(STAMP)  ## the environment, .venv, alone
 run: setup  ## environment, then the whole flow on the built-in demo company
 	$(BIN)/tenure run demo
 
+# Of three workers on two cores one waits for a kernel or a server at any time.
 test: setup  ## environment, then the whole test suite, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## format, lint, types, notebook rules, known vulnerabilities of dependencies; side by side, with -j
 	@$(MAKE) --no-print-directory lint types rules audit

@@ -177,7 +177,11 @@ def delivered_twice(workspace, one, kind, thin=1):
     return staged
 
 
-@pytest.mark.parametrize("leak", LEAKS.values(), ids=lambda leak: leak.name)
+# One of each way to rewrite a table's past, and what cannot be seen; the variants of each are found in make soak.
+SEEN = [leak for leak in LEAKS.values() if SOAK or leak.is_main or not leak.shows or leak.name in UNSEEN]
+
+
+@pytest.mark.parametrize("leak", SEEN, ids=lambda leak: leak.name)
 def test_a_leak_is_found_in_the_second_delivery_by_table_and_column_unless_it_is_stable(tmp_path, leak):
     told = rewritings(delivered_twice(Workspace(tmp_path), leak, "leak", THIN))
     if leak.name in UNSEEN or not leak.shows:
