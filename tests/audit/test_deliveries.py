@@ -166,8 +166,7 @@ SOAK = bool(os.environ.get("TENURE_SOAK"))
 # What differs between deliveries shows in a part of the customers, too.
 THIN = 1 if SOAK else 4
 OF_MAIN = {leak.twin for leak in LEAKS.values() if leak.is_main}
-OF_SOME = {leak.twin for leak in LEAKS.values()}
-LOOK_ALIKE = [t for t in TWINS.values() if SOAK or t.name in OF_MAIN or t.name not in OF_SOME or t.at_most != "quiet"]
+LOOK_ALIKE = [t for t in TWINS.values() if SOAK or t.name in OF_MAIN or t.at_most != "quiet"]
 
 
 def delivered_twice(workspace, one, kind, thin=1):
