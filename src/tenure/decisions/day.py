@@ -147,7 +147,7 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     facts_of_it = {
         "value": made.value, "bound": made.bound, "tenth": made.tenth, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
         "unknown_contacts": history.unknown, "expired": dict(triggered.expired),
-        "own_effects": {name: deciding.models[f"{name}-effect"] for name in sorted(deciding.personal)},
+        "own_effects": {name: deciding.models.get(f"{name}-effect", "") for name in sorted(deciding.personal)},
         "measured": sorted({action.name for (action, _), is_assumed in columns if not is_assumed}),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
         "toml": asked.facts.source.policy, "best": int(candidates.customers[IS_BEST].sum()),
