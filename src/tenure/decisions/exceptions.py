@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.stats import fisher_exact
 
 from tenure.core.sql import literal
 from tenure.snapshots.engines.facts_at import FactsAt
@@ -66,6 +65,8 @@ class RepeatContacts:
     @property
     def has_risen(self) -> bool:
         """Whether the share is higher than before by more than chance does once in a hundred."""
+        from scipy.stats import fisher_exact  # takes half a second to import
+
         if not (self.tickets and self.tickets_before):
             return False
         counts = [[self.repeats, self.tickets - self.repeats]]
