@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from tenure.core.errors import NotEnoughDataError
 from tenure.core.shrinkage import shrunk
@@ -93,6 +92,8 @@ def _rates(met: pd.DataFrame, customers: pd.Series) -> pd.DataFrame:
 
 def _judged(before: pd.DataFrame, later: pd.DataFrame) -> dict[str, Any]:
     """Compare, in later contacts, the channel chosen by earlier ones with the most used one, customer by customer."""
+    from scipy.stats import t  # takes half a second to import
+
     rates = _rates(before, pd.Series(later["customer_id"].unique()))
     most_used, chosen = rates.columns[0], rates.idxmax(axis=1)
     chosen = chosen[chosen != most_used]
@@ -101,7 +102,7 @@ def _judged(before: pd.DataFrame, later: pd.DataFrame) -> dict[str, Any]:
     own = met.to_numpy()[np.arange(len(met)), rates.columns.get_indexer(chosen)]
     pairs = pd.DataFrame({"own": own, "used": met[most_used]}).dropna()
     apart = pairs["own"] - pairs["used"]
-    half = float(stats.t.ppf(0.975, len(apart) - 1) * apart.sem()) if len(apart) >= FEWEST else np.nan
+    half = float(t.ppf(0.975, len(apart) - 1) * apart.sem()) if len(apart) >= FEWEST else np.nan
     middle = float(apart.mean())
     return {
         "most_used": most_used, "chosen_otherwise": len(chosen), "compared": len(pairs), "rate_chosen": pairs["own"].mean(),
