@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from tenure.core.problems import Problem
 from tenure.decisions.action import Policy
 from tenure.decisions.exceptions import REPEAT_DAYS, RepeatContacts
-from tenure.measure.difference import detectable
 from tenure.steps.opening import Session
 from tenure.steps.results import SCORED
 
@@ -24,6 +23,8 @@ def decision_problems(
     session: Session, policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame, repeats: RepeatContacts | None
 ) -> Iterator[Problem]:
     """List what needs someone's attention on a decision day. ``decisions``: as they stand; ``made``: how, by the ledger."""
+    from tenure.measure.difference import detectable
+
     yield from _of_repeats(repeats)
     if made.get("toml", session.source.policy) != session.source.policy:
         yield Problem(
