@@ -20,8 +20,9 @@ setup: $(STAMP)  ## the environment, .venv, alone
 run: setup  ## environment, then the whole flow on the built-in demo company
 	$(BIN)/tenure run demo
 
+# Of three workers on two cores one waits for a kernel or a server at any time.
 test: setup  ## environment, then the whole test suite, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## format, lint, types, notebook rules, known vulnerabilities of dependencies; side by side, with -j
 	@$(MAKE) --no-print-directory lint types rules audit
@@ -58,6 +59,7 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/measure.py
 	$(BIN)/python benchmarks/effects.py
 	$(BIN)/python benchmarks/restock.py
+	$(BIN)/python benchmarks/recommendations.py
 	$(BIN)/python benchmarks/decisions.py
 	$(BIN)/python benchmarks/identity.py
 	$(BIN)/python benchmarks/features.py
@@ -65,7 +67,7 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/spark.py
 
-soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 worlds whose truth is known, 20 times the drawn examples, every real source, every planted leak: hours
+soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd files, a month of daily runs, a year of decisions, 20 worlds whose truth is known, 40 times the drawn examples, every real source, every planted leak: hours
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/decision_kills.py
 	$(BIN)/python benchmarks/bad_inputs.py
@@ -74,8 +76,9 @@ soak: setup  ## 200 kills, 100 kills of decisions, 1,000 bad inputs, 1,000 odd f
 	$(BIN)/python benchmarks/states.py
 	$(BIN)/python benchmarks/decision_days.py
 	$(BIN)/python benchmarks/closed_loop.py --most 100000
-	TENURE_SOAK=20 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py tests/audit/test_deliveries.py \
-		tests/audit/test_full.py tests/models/test_deleted_in_mlflow.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py
+	TENURE_SOAK=40 $(BIN)/python -m pytest $$(grep -rl '^@drawn' tests) tests/targets/test_churn_exactly.py tests/audit/test_deliveries.py \
+		tests/audit/test_full.py tests/models/test_deleted_in_mlflow.py tests/snapshots/engines/test_bucket_plan.py tests/snapshots/engines/test_spark_engine.py \
+		tests/test_gates.py tests/scoring/test_scoring_outcomes.py tests/runs/test_plugins_in_a_run.py tests/models/test_moved_workspace.py tests/runs/test_flow.py
 
 clean:  ## remove what was built, keep the raw data
 	rm -rf data/staged data/snapshots reports/*/ .pytest_cache .mypy_cache .ruff_cache

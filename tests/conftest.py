@@ -12,6 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from gated_shop import champions, copied, hurry
+from here import without_kernels
 from servers import postgresql_server
 from shared import copied_stores, made_once
 from shop import quick_run
@@ -61,6 +62,12 @@ def company(tmp_path_factory, stores) -> Workspace:
 def quick_shop(tmp_path_factory, stores) -> Workspace:
     """A small web shop after a quick run of lapse; to be copied, never changed."""
     return Workspace(made_once(tmp_path_factory, "quick_shop", quick_run))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The notebooks of this test's runs are executed in this process: their kernels are not what it looks at."""
+    without_kernels(monkeypatch)
 
 
 @pytest.fixture

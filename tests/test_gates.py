@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from drawn import soaked
 from gated_shop import AS_OF, EARLIER, LATER, TOML, champion, change, opened, trained
 from tenure.core.errors import RegistryError
 from tenure.models.registry.registry import Registry
@@ -92,7 +93,7 @@ def test_one_delivery_without_a_table_leaves_the_alias_and_a_whole_one_is_compar
     assert standing(trained(shop, LATER))[0] in ("compared", "same_model")
 
 
-@pytest.mark.parametrize("what", ["version deleted", "alias deleted", "model deleted", "model renamed"])
+@pytest.mark.parametrize("what", ["alias deleted", "model deleted", *soaked("version deleted", "model renamed")])
 def test_where_no_version_is_champion_the_next_one_is_promoted(shop, what):
     change(shop, what)
     assert champion(shop) is None
@@ -119,7 +120,7 @@ def test_a_deleted_run_takes_nothing_from_its_version(shop):
     assert (trained(shop).status, champion(shop)) == ("trained", "1")
 
 
-@pytest.mark.parametrize("what", ["files deleted", "intercept changed"])
+@pytest.mark.parametrize("what", ["files deleted", *soaked("intercept changed")])
 def test_a_damaged_champion_is_mended_by_a_repeat_and_beaten_by_its_record_alone(shop, what):
     change(shop, what)
     later = trained(shop, LATER)

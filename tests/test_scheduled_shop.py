@@ -45,7 +45,7 @@ def again(shop):
     return run_flow("shop", workspace=str(shop.root))
 
 
-def test_a_killed_run_leaves_what_was_there_and_its_repeat_gives_the_same_bytes(shop):
+def test_a_killed_run_leaves_what_was_there_and_its_repeat_gives_the_same_bytes(shop, here):
     folder = shop.reports("shop", TODAY)
     scored = (folder / "scored_customers.parquet").read_bytes()
     RunRecord.open(folder).set_step("03_train_lapse", None)
@@ -67,7 +67,9 @@ class Killed(BaseException):
     """What no code of ours takes care of."""
 
 
-def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_for_the_one_before(shop, monkeypatch):
+def test_a_run_killed_after_its_last_step_is_finished_by_the_next_and_not_taken_for_the_one_before(
+    shop, monkeypatch, here
+):
     folder = shop.reports("shop", TODAY)
     before = read_sealed(folder)["run_id"]
     RunRecord.open(folder).set_step("03_train_lapse", None)

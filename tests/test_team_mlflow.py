@@ -60,7 +60,7 @@ def test_training_the_same_again_registers_nothing_new(shop):
     assert [found.version for found in Registry(workspace).versions("shop-lapse")] == ["1"]
 
 
-def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(server, shop):
+def test_a_server_that_vanishes_midway_is_one_message_and_the_same_command_finishes_once_it_is_back(server, shop, here):
     workspace, result = shop
 
     def vanish(event):
@@ -110,7 +110,7 @@ def test_a_model_damaged_in_the_artefact_store_is_refused(server, shop):
 
 
 def test_a_second_company_with_a_source_of_the_same_name_is_refused_and_a_copy_of_the_first_is_not(
-    shop, quick_shop, tmp_path
+    shop, quick_shop, tmp_path, here
 ):
     workspace, _ = shop
     other = Workspace(tmp_path / "other")

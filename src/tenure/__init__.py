@@ -28,6 +28,7 @@ HOMES = {
     "write_customer": "tenure.steps.customer",
     "measure_run": "tenure.steps.measure",
     "effects_run": "tenure.steps.effects",
+    "kpis_run": "tenure.steps.kpis",
     "campaign_results": "tenure.steps.results",
     "detectable": "tenure.measure.difference",
     "customers_needed": "tenure.measure.difference",

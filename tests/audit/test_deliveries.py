@@ -166,8 +166,7 @@ SOAK = bool(os.environ.get("TENURE_SOAK"))
 # What differs between deliveries shows in a part of the customers, too.
 THIN = 1 if SOAK else 4
 OF_MAIN = {leak.twin for leak in LEAKS.values() if leak.is_main}
-OF_SOME = {leak.twin for leak in LEAKS.values()}
-LOOK_ALIKE = [t for t in TWINS.values() if SOAK or t.name in OF_MAIN or t.name not in OF_SOME or t.at_most != "quiet"]
+LOOK_ALIKE = [t for t in TWINS.values() if SOAK or t.name in OF_MAIN or t.at_most != "quiet"]
 
 
 def delivered_twice(workspace, one, kind, thin=1):
@@ -177,7 +176,11 @@ def delivered_twice(workspace, one, kind, thin=1):
     return staged
 
 
-@pytest.mark.parametrize("leak", LEAKS.values(), ids=lambda leak: leak.name)
+# One of each way to rewrite a table's past, and what cannot be seen; the variants of each are found in make soak.
+SEEN = [leak for leak in LEAKS.values() if SOAK or leak.is_main or not leak.shows or leak.name in UNSEEN]
+
+
+@pytest.mark.parametrize("leak", SEEN, ids=lambda leak: leak.name)
 def test_a_leak_is_found_in_the_second_delivery_by_table_and_column_unless_it_is_stable(tmp_path, leak):
     told = rewritings(delivered_twice(Workspace(tmp_path), leak, "leak", THIN))
     if leak.name in UNSEEN or not leak.shows:

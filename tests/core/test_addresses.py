@@ -46,7 +46,7 @@ def web_hook():
 
 
 @pytest.mark.parametrize("variable", ["TENURE_POSTGRESQL_URL", "MLFLOW_TRACKING_URI"])
-@settings(drawn(12), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(drawn(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SHAPES, SCHEME, SIGN, SIGN)
 @example("{scheme}:/ana:{password}@127.0.0.1/db", "postgresql", "", "")
 @example("{scheme}://ana:{password}@127.0.0.1:9/db", "http", "", "\\")

@@ -40,7 +40,14 @@ def test_a_ranked_list_says_whom_not_to_contact_and_keeps_its_order(tmp_path):
     facts = staged(tmp_path, customers=WORDS, order_lines=ORDERS)
     ranked = pd.DataFrame({"customer_id": ["cy", "ana"], "propensity": [0.9, 0.1]})
     scores = Scores(pd.DataFrame({"customer_id": ["ana", "bob", "cy"]}), {"lapse": ranked})
-    told = with_attributes(Snapshots(Workspace(tmp_path), facts, AS_OF), scores).ranked["lapse"]
+    given = with_attributes(Snapshots(Workspace(tmp_path), facts, AS_OF), scores)
+    lacking = given.details["not_available"].set_index("attribute")["why"]
+    assert (
+        "not_available" in given.tables
+        and lacking["referrals"].startswith("needs loyalty")
+        and "consent" not in lacking
+    )
+    told = given.ranked["lapse"]
     assert told["customer_id"].to_list() == ["cy", "ana"]
     assert told.loc[1, ["consent_email", "consent_phone"]].to_list() == [False, False]
     assert told.loc[0, ["consent_email", "consent_phone"]].isna().all()

@@ -1,6 +1,6 @@
-"""A company of 300 customers, decided on over two months: what no day may break, whatever was drawn.
+"""A company of 300 customers, decided on over five weeks: what no day may break, whatever was drawn.
 
-``benchmarks/decision_days.py`` asks the same of 10,000 customers and a year.
+``benchmarks/decision_days.py`` asks the same of 10,000 customers and a year, in ``make soak``.
 """
 
 from datetime import date, timedelta
@@ -14,16 +14,16 @@ from small import CHANNEL, SAVE, Small
 
 from tenure.decisions.ledger import SHORT, decision_files
 
-FIRST, DAYS, CUSTOMERS, SEED = date(2026, 3, 1), 60, 300, 3
+FIRST, DAYS, CUSTOMERS, SEED = date(2026, 3, 1), 36, 300, 3
 WHOLE = [*SHORT, "candidates"]
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory) -> Lived:
-    """Every day of the first nine, then every sixth: a scheduler that is asleep now and then."""
+    """Every day of the first six, then every sixth: a scheduler that is asleep now and then."""
     toml = draw_policy(SEED, CUSTOMERS)
     company = Company(
-        tmp_path_factory.mktemp("company"), SEED, CUSTOMERS, FIRST, DAYS, toml, restaged_every=20, every=9, rest=6
+        tmp_path_factory.mktemp("company"), SEED, CUSTOMERS, FIRST, DAYS, toml, restaged_every=15, every=6, rest=6
     )
     for _ in company.live():
         pass

@@ -1,4 +1,7 @@
-"""What a file of the source's folder, or an installed package, brings goes through a whole run without any other edit."""
+"""What a file of the source's folder, or an installed package, brings goes through a whole run without any other edit.
+
+The runs are made in this process; in ``make soak`` by the command, with its kernels.
+"""
 
 import json
 import os
@@ -9,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from here import without_kernels
 from shop import place_shop
 from tenure.core.workspace import Workspace
+from tenure.runs.run import run_flow
 
 TARGET = """
 from tenure.targets.definition import Condition, Heuristic, Target
@@ -66,6 +71,18 @@ def shop(tmp_path_factory):
     return workspace, root / "site"
 
 
+def run(shop, targets):
+    """Run quickly what is missing of some targets."""
+    workspace, site = shop
+    if "TENURE_SOAK" in os.environ:
+        tenure(shop, "run", "shop", "--targets", targets, "--quick")
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        without_kernels(patch)
+        patch.syspath_prepend(site)
+        run_flow("shop", targets=targets.split(","), quick=True, workspace=str(workspace.root))
+
+
 def tenure(shop, *command):
     workspace, site = shop
     paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -79,7 +96,7 @@ def tenure(shop, *command):
 
 @pytest.fixture(scope="module")
 def folder(shop):
-    tenure(shop, "run", "shop", "--targets", "winback,regular", "--quick")
+    run(shop, "winback,regular")
     (found,) = shop[0].reports_of("shop").glob("2*")
     return found
 
@@ -111,12 +128,12 @@ def test_sources_lists_what_its_folder_and_packages_bring(shop, folder):
 
 def test_an_unchanged_plugin_is_reused_a_changed_one_runs_again_and_a_target_that_is_gone_is_named(shop, folder):
     before = json.loads((folder / "run.json").read_text())
-    tenure(shop, "run", "shop", "--targets", "winback,regular", "--quick")
+    run(shop, "winback,regular")
     assert json.loads((folder / "run.json").read_text()) == before  # nothing was run
     brought = shop[0].raw("shop")
     (brought / "targets" / "winback.py").unlink()
     (brought / "attributes" / "baskets.py").write_text(BASKETS.replace("count(DISTINCT order_id)", "1"))
-    tenure(shop, "run", "shop", "--targets", "regular", "--quick")
+    run(shop, "regular")
     after = json.loads((folder / "run.json").read_text())
     assert {step["name"] for step in after["timings"]} >= {"02_features", "03_train_regular", "04_score"}
     assert set(pd.read_parquet(folder / "scored_customers.parquet")["baskets"].dropna()) == {1}

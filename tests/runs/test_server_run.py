@@ -41,7 +41,7 @@ def shop(tmp_path, postgresql, monkeypatch):
     return workspace, reads
 
 
-def test_a_run_asks_the_server_once_and_an_unchanged_repeat_once_more_and_reuses_everything(shop):
+def test_a_run_asks_the_server_once_and_an_unchanged_repeat_once_more_and_reuses_everything(shop, here):
     workspace, reads = shop
     first = run_flow("shop", targets=["lapse"], quick=True, workspace=str(workspace.root))
     assert first.performed.executed

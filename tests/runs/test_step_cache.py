@@ -80,3 +80,12 @@ def test_a_file_changed_on_purpose_is_taken_for_what_its_step_wrote(folder):
     assert not marks(folder, "raw").is_current(SCORE)
     marks(folder, "raw").renew([folder / "lapse.csv"])
     assert marks(folder, "raw").is_current(SCORE) and marks(folder, "raw").is_current(TRAIN)
+
+
+def test_a_step_forgets_its_own_files_alone(folder):
+    other = Step("12_kpis", "12_kpis", ("kpis.*",))
+    (folder / "kpis.csv").write_text("made")
+    (folder / other.executed).write_text("made")
+    marks(folder, "raw").set(other, "", seconds=1.0)
+    marks(folder, "raw").forget(SCORE)
+    assert not (folder / "lapse.csv").exists() and marks(folder, "raw").is_current(other)

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from drawn import soaked
 from gated_shop import AS_OF, LATER, TOML, champion, change, opened, trained
 from tenure.core.errors import RegistryError, StoredFormatError
 from tenure.models.registry.registry import Registry
@@ -37,15 +38,17 @@ SCORED = ("scored", "scored")
 @pytest.mark.parametrize(
     ("what", "code", "to_run", "as_of"),
     [
-        ("version deleted", "no_champion", "tenure run shop --targets lapse", AS_OF),
         ("version deleted", "no_champion", "tenure run shop --targets lapse", LATER),
-        ("alias deleted", "no_champion", "tenure run shop --targets lapse", LATER),
-        ("model deleted", "no_champion", "tenure run shop --targets lapse", AS_OF),
-        ("model renamed", "no_champion", "tenure run shop --targets lapse", LATER),
+        ("model renamed", "no_champion", "tenure run shop --targets lapse", AS_OF),
         ("alias moved to a foreign version", "unusable", "tenure run shop", AS_OF),
-        ("files deleted", "unusable", "tenure run shop", LATER),
-        ("model cut short", "unusable", "tenure run shop", AS_OF),
         ("intercept changed", "unusable", "tenure run shop", LATER),
+        *soaked(
+            ("version deleted", "no_champion", "tenure run shop --targets lapse", AS_OF),
+            ("alias deleted", "no_champion", "tenure run shop --targets lapse", LATER),
+            ("model deleted", "no_champion", "tenure run shop --targets lapse", AS_OF),
+            ("files deleted", "unusable", "tenure run shop", LATER),
+            ("model cut short", "unusable", "tenure run shop", AS_OF),
+        ),
     ],
 )
 def test_a_champion_that_is_gone_or_changed_ends_in_an_error_and_the_others_are_scored(shop, what, code, to_run, as_of):
@@ -60,7 +63,7 @@ def test_a_champion_that_is_gone_or_changed_ends_in_an_error_and_the_others_are_
     assert "nobody was scored" in error and to_run in error
 
 
-@pytest.mark.parametrize("what", ["nothing", "run deleted", "experiment deleted"])
+@pytest.mark.parametrize("what", ["experiment deleted", *soaked("nothing", "run deleted")])
 def test_what_scoring_does_not_need_may_go(shop, what):
     change(shop, what)
     score(run := opened(shop, LATER, quick=False))

@@ -102,7 +102,7 @@ def refusal(document):
     return str(refused.value)
 
 
-@drawn(30)
+@drawn(15)
 @given(documents())
 def test_a_valid_document_is_accepted_also_by_the_schema(document):
     found = checked(DOCUMENT, document, "source.toml")
@@ -110,7 +110,7 @@ def test_a_valid_document_is_accepted_also_by_the_schema(document):
     assert not list(VALIDATOR.iter_errors(document))
 
 
-@drawn(40)
+@drawn(20)
 @given(documents(), st.data())
 def test_one_fault_is_one_problem_that_names_its_place(document, data):
     path, value, place = data.draw(st.sampled_from(wrong_values(document)))
@@ -124,7 +124,7 @@ def test_one_fault_is_one_problem_that_names_its_place(document, data):
     assert ("expected " in said) != ("is not defined. Defined: " in said)
 
 
-@drawn(15)
+@drawn(8)
 @given(documents())
 def test_all_faults_are_said_at_once(document):
     faulty = document | {"curency": "EUR", "margin_rate": "much", "timezone": "Europe/Berln"}

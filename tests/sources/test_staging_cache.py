@@ -157,7 +157,7 @@ def outcome(workspace, clock):
         return str(error).replace(str(workspace.root), "")
 
 
-@drawn(7)
+@drawn(4)
 @given(rounds=st.lists(EDITS, min_size=1, max_size=3), days=st.lists(st.integers(0, 40), min_size=3, max_size=3))
 def test_after_any_edits_what_is_staged_is_what_staging_from_scratch_would_write(rounds, days):
     """Files of every table are edited at random, while the clock moves on and back past their last facts."""

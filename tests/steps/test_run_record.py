@@ -37,7 +37,7 @@ def shop(quick_shop, tmp_path):
 
 @pytest.fixture(scope="module")
 def undisturbed(quick_shop):
-    """A quick run of that shop. => its workspace, its folder"""
+    """A quick run of that shop, made without kernels. => its workspace, its folder"""
     (folder,) = quick_shop.reports_of("shop").glob("2*")
     return quick_shop, folder
 
@@ -231,7 +231,7 @@ def test_the_first_notebook_is_the_one_that_stages(shop, tmp_path):
     assert (shop.staged("shop") / "order_lines.parquet").is_file()
 
 
-def test_what_people_damage_or_delete_is_mended_by_the_next_run(undisturbed, tmp_path):
+def test_what_people_damage_or_delete_is_mended_by_the_next_run(undisturbed, tmp_path, here):
     """A deleted alias is given again, a lost index written again, a damaged record counts as none; all but that is reused."""
     import mlflow
 

@@ -14,7 +14,7 @@ from tenure.snapshots.build import Snapshots
 from tenure.snapshots.engine_choice import DUCKDB, SPARK
 
 HISTORIES = 200
-QUESTIONS = int(os.environ.get("TENURE_CHURN_QUESTIONS", "6"))  # benchmarks/states.py asks more
+QUESTIONS = int(os.environ.get("TENURE_CHURN_QUESTIONS", "3"))  # benchmarks/states.py asks more
 
 
 def labelled(root, question: Question, histories: list[History], engine: str = DUCKDB) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tenure.audit.audit import audit_training, run_checks
+from tenure.audit.audit import Check, audit_training, run_checks
 from tenure.audit.copies import with_tables
 from tenure.audit.customer_replay import replay_customers
 from tenure.audit.deliveries import deliveries_told, rewritten_features
@@ -98,8 +98,10 @@ class SourceAudit:
         return pd.DataFrame([one.row | {"failed": one.failed} for one in self.replays], columns=[*ROW, "failed"])
 
 
-def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterable[str] = ()) -> SourceAudit:
-    """Audit every target a source can answer, or those named, and every cutoff of their walks."""
+def audit_source(
+    snapshots: Snapshots, settings: TrainingSettings, names: Iterable[str] = (), further: Sequence[Check] = ()
+) -> SourceAudit:
+    """Audit every target a source can answer, or those named, and every cutoff of their walks; ``further``: at the last."""
     targets, cutoffs = [], set()
     with in_hindsight(snapshots) as naive:
         for name in list(names) or list(snapshots.targets):
@@ -110,9 +112,11 @@ def audit_source(snapshots: Snapshots, settings: TrainingSettings, names: Iterab
                 continue
             targets.append(_audit_target(snapshots, naive, result, settings))
             cutoffs |= {result.plan.test, *walk_cutoffs(result, WALK_CUTOFFS - 1)}
-    checks = [(cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)]
+    checks: list[tuple[date, Check]] = [
+        (cutoff, check) for cutoff in sorted(cutoffs) for check in (replay, perturb_future)
+    ]
     if cutoffs:  # attributes are fitted anew each time: once is enough
-        checks.append((max(cutoffs), replay_customers))
+        checks += [(max(cutoffs), check) for check in (replay_customers, *further)]
     return SourceAudit(
         run_checks(snapshots, checks),
         unproven_features(snapshots),

@@ -66,14 +66,16 @@ def schedule(
     to: Annotated[str, typer.Option("--to", help="Folder to write the files into; default: print them.")] = "",
     workspace: WorkspaceOption = "",
 ) -> None:
-    """Give a scheduler's files, filled in: scores every day, a run every month."""
+    """Give a scheduler's files, filled in: scores and decisions every day, answers every few minutes, a run every month."""
+    from tenure.core.plugins import plugins
     from tenure.core.workspace import Workspace
     from tenure.runs.schedules import schedule_files
     from tenure.sources.source import read_source
 
     located = Workspace.locate(workspace or None)
-    read_source(located, source)
-    for name, text in schedule_files(scheduler, source, located).items():
+    described = read_source(located, source)
+    decides = bool(described.actions or plugins("actions", described.folder))
+    for name, text in schedule_files(scheduler, source, located, decides=decides).items():
         if to:
             Path(to).mkdir(parents=True, exist_ok=True)
             (Path(to) / name).write_text(text, encoding="utf-8")

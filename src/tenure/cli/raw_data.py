@@ -48,11 +48,11 @@ def fetch(
 
 
 def sources(workspace: WorkspaceOption = "") -> None:
-    """List sources: bundled, present, and which targets each can answer."""
+    """List sources: bundled, present, and which targets each can answer; in brackets: if its TOML asks for them."""
     from tenure.core.workspace import Workspace
     from tenure.sources.contract import STAGED_TABLES
     from tenure.sources.source import bundled_source_names, read_source
-    from tenure.targets.catalogue import missing_tables, targets_of
+    from tenure.targets.catalogue import in_form, is_asked, missing_tables, targets_of
 
     located = Workspace.locate(workspace or None)
     present = {
@@ -62,7 +62,11 @@ def sources(workspace: WorkspaceOption = "") -> None:
         source = read_source(located, name)
         tables = {*source.tables, *(path.stem for path in located.raw(name).glob("*"))}
         tables |= set(STAGED_TABLES) if name == "demo" else set()
-        able = [target.name for target in targets_of(source).values() if not missing_tables(target, tables)]
+        able = [
+            target.name if is_asked(target, source) else f"({target.name})"
+            for target in targets_of(source).values()
+            if not missing_tables(in_form(target, tables), tables)
+        ]
         typer.echo(
             f"{name:<18} {'present' if name in present else 'absent ':<8} {', '.join(able) or '-':<30} {source.title}"
         )

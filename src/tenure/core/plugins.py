@@ -27,7 +27,7 @@ class _Named(Protocol):
 
 
 Named = TypeVar("Named", bound=_Named)
-Kind = Literal["readers", "estimators", "targets", "attributes", "actions"]
+Kind = Literal["readers", "estimators", "targets", "attributes", "actions", "kpis"]
 # What a file of each kind holds.
 HOLDS: dict[Kind, str] = {
     "readers": "READER",
@@ -35,6 +35,7 @@ HOLDS: dict[Kind, str] = {
     "targets": "TARGET",
     "attributes": "ATTRIBUTE",
     "actions": "ACTION",
+    "kpis": "KPI",
 }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tenure.core.plain_text import one_line
 
@@ -16,6 +17,8 @@ _FORMULA = re.compile(rf'(?=[\s"]*[{SIGNS}])')
 # Where lists are separated by semicolons, a text is cut at one: what follows begins a cell.
 _AFTER_SEMICOLON = re.compile(rf'(?<=;)(?=\s*(?:[{SIGNS}"]|$))')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?|")
+# No formula, number or quote, and nothing that ends a line or a cell: as it is, in quotes.
+_PLAIN = r"^(?:[0-9]*[A-DF-Za-df-z_]|[0-9]{4}-[0-9]{2}-)[A-Za-z0-9_.:/-]*$"
 CHUNK_ROWS = 20_000
 
 
@@ -31,7 +34,8 @@ def write_safe_csv(table: pd.DataFrame, path: Path) -> None:
         for start in range(0, len(table), CHUNK_ROWS):
             rows = table.iloc[start : start + CHUNK_ROWS]
             cells = [_column(rows.iloc[:, place]) for place in range(rows.shape[1])]
-            file.writelines(",".join(row) + "\n" for row in zip(*cells, strict=True))
+            lines = pc.binary_join_element_wise(*cells, ",").to_pylist() if cells else [""] * len(rows)
+            file.writelines(f"{line}\n" for line in lines)
 
 
 def safe_cell(text: str) -> str:
@@ -48,14 +52,24 @@ def safe_cell(text: str) -> str:
     return _AFTER_SEMICOLON.sub("'", f"'{line}" if _FORMULA.match(line) else line)
 
 
-def _column(values: pd.Series) -> list[str]:
+def _column(values: pd.Series) -> pa.Array:
+    """Write the cells of a column; most ids, names and days need no look at each."""
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    written = str if is_number else _written
     missing = values.isna().tolist()
-    return ["" if no else written(value) for no, value in zip(missing, values.tolist(), strict=True)]
+    texts = pa.array(
+        ["" if no else str(value) for no, value in zip(missing, values.tolist(), strict=True)], pa.string()
+    )
+    if is_number:
+        return texts
+    plain = pc.match_substring_regex(texts, _PLAIN)
+    quoted = pc.binary_join_element_wise('"', texts, '"', "")
+    if pc.all(plain).as_py():
+        return quoted
+    others = texts.dictionary_encode()
+    written = pa.array([_written(text) for text in others.dictionary.to_pylist()], pa.string())
+    return pc.if_else(plain, quoted, written.take(others.indices))
 
 
-@lru_cache(maxsize=CHUNK_ROWS, typed=True)  # reasons and segments repeat; True is not 1
-def _written(value: object) -> str:
-    cell = safe_cell(str(value))
+def _written(text: str) -> str:
+    cell = safe_cell(text)
     return cell if _NUMBER.fullmatch(cell) else '"' + cell.replace('"', '""') + '"'

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tenure.core.errors import NotEnoughDataError
+from tenure.customers.ladder import plan_steps
 from tenure.customers.value import EPOCH, HORIZONS, priced_events
 from tenure.customers.value_models import subscriptions
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
@@ -95,23 +96,11 @@ def at_stake(target: Target, customers: pd.DataFrame, staged: StagedSource, as_o
 
 
 def _added(facts: FactsAt, top_plan: str) -> tuple[pd.Series, float]:
-    """Give a month's price of the next plan less the present one, by customer, and what upgrades added on average.
-
-    Plans are ranked by what is paid for them now (the median of their subscriptions); none lies above the top one.
-    """
+    """Give a month's price of the next plan less the present one, by customer, and what upgrades added on average."""
     if "subscription_events" not in facts.tables:
         return pd.Series(dtype=float), np.nan
-    held = facts.query(
-        f"""
-        SELECT customer_id, plan, CAST(monthly_price AS DOUBLE) AS price
-        FROM ({facts.staged.subscriptions([facts.as_of])})
-        WHERE state = 'paid' AND monthly_price > 0
-        ORDER BY ALL"""
-    )
-    prices = held.groupby("plan")["price"].median()
-    ladder = prices[prices <= prices.get(top_plan, np.inf)].drop_duplicates().sort_values().to_numpy()
-    next_price = np.append(ladder, np.nan)[np.searchsorted(ladder, held["plan"].map(prices), "right")]
-    added = (next_price - held["price"]).groupby(held["customer_id"]).max()
+    held = plan_steps(facts, top_plan)
+    added = (held["next_price"] - held["price"]).groupby(held["customer_id"]).max()
     steps = facts.query(
         """
         SELECT avg(price - before) AS step
@@ -128,11 +117,14 @@ def _added(facts: FactsAt, top_plan: str) -> tuple[pd.Series, float]:
 
 
 def _first_year(facts: FactsAt) -> float:
-    """Give what who began to pay a year ago or earlier brought in the first year, on average; of nobody not known."""
+    """Give what who began to pay a year ago or earlier brought in the first year, on average; of nobody not known.
+
+    Where nobody subscribes, who began to order.
+    """
     try:
         events = priced_events(facts)
     except NotEnoughDataError:
-        return np.nan
+        return _first_year_of_orders(facts) if "order_lines" in facts.tables else np.nan
     end = (facts.as_of - EPOCH).days
     cut = subscriptions.segments(events, end, state_rules(facts.source))
     live = cut[cut["price"] > 0]
@@ -140,3 +132,20 @@ def _first_year(facts: FactsAt) -> float:
     live, began = live[began <= end - YEAR], began[began <= end - YEAR]
     days = (np.minimum(live["stop"], began + YEAR) - live["start"]).clip(lower=0)
     return float((days * live["price"]).sum() / live["customer_id"].nunique()) if len(live) else np.nan
+
+
+def _first_year_of_orders(facts: FactsAt) -> float:
+    found = facts.query(
+        f"""
+        SELECT avg(amount) AS amount
+        FROM (
+            SELECT CAST(sum(amount) FILTER (WHERE began - age_days < {YEAR}) AS DOUBLE) AS amount
+            FROM (
+                SELECT *, max(age_days) FILTER (WHERE quantity > 0) OVER (PARTITION BY customer_id) AS began
+                FROM order_lines
+            )
+            WHERE began >= {YEAR}
+            GROUP BY customer_id
+        )"""
+    )
+    return float(found["amount"].astype(float).iloc[0])

@@ -39,11 +39,28 @@ class Channel:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A fact that opens an action: a yes-or-no aggregate over the rows of a staged table, of the last ``days``."""
+    """What opens an action: a fact that has arrived, a condition that has become true, or a date that is reached.
 
-    table: str
-    expression: str
+    ``expression``: a yes-or-no aggregate over the rows of a staged ``table`` that have arrived since the last decision,
+    ``unless`` the customer's rows since then say otherwise. ``becomes``: a condition that held at no earlier decision:
+    an aggregate over all rows of a ``table``, or without one a condition on the columns that ``when`` may use.
+    ``date``: a column of dates, or of days since then; the day ``after_days`` later (before it, if negative), and if ``yearly`` its
+    anniversaries. Before the first decision, what has happened in the last ``days`` is new.
+    """
+
+    table: str = ""
+    expression: str = ""
+    becomes: str = ""
+    date: str = ""
     days: int = 1
+    after_days: int = 0
+    yearly: bool = False
+    unless: Trigger | None = None
+
+    @property
+    def of_columns(self) -> str:
+        """What it asks of the columns of customers; empty where it asks rows."""
+        return self.date or ("" if self.table else self.becomes)
 
 
 @dataclass(frozen=True)
@@ -59,11 +76,13 @@ class Follow:
 class Action:
     """Something the company can do to a customer. Money is in the source's currency, ``_days`` are days.
 
-    It is open to a customer ``when`` an SQL condition over ``scored_customers`` and the features holds, ``on`` a fact
-    that has arrived, or ``then``, after another action. It changes the outcome of the target it ``moves``; an action
+    It is open to a customer ``when`` an SQL condition over ``scored_customers`` and the features holds, ``on`` a fact,
+    a change or a date, or ``then``, after another action. It changes the outcome of the target it ``moves``; an action
     that moves none is worth ``worth`` each. ``effect``: the assumed share of positives it wins; None: as its target
-    says. ``take_up``: the assumed share of those reached who take what costs ``if_taken``. ``service``: it reaches
-    everyone it is open to, hold-out and caps notwithstanding, and no effect is estimated from it.
+    says. ``take_up``: the assumed share of those reached who take what costs ``if_taken``. ``price``: what it changes in
+    a customer's price, as a share of it (-0.1: a tenth less). ``content``: text, with expressions on the customer's
+    columns in braces. ``service``: it reaches everyone it is open to, hold-out and caps notwithstanding, and no effect
+    is estimated from it.
     """
 
     name: str
@@ -78,6 +97,7 @@ class Action:
     take_up: float = 1.0
     effect: float | None = None
     worth: float | None = None
+    price: float | None = None
     tier: Tier = "automatic"
     rest_days: int = 0
     per_day: int | None = None
@@ -112,8 +132,28 @@ class Audience:
 
 
 @dataclass(frozen=True)
+class People:
+    """Whom no rule alone decides on: what is automatic for others waits for a person.
+
+    ``stake``: more than this at stake, ``discount``: more than this given to who accepts (the source's currency);
+    ``uncertain``: whose low end is not worth it; ``topics``: after a ticket about one of them. ``best``: the condition
+    of the best customers: they come first in the queue, too, and no price of theirs is raised. ``never``: topics on
+    which nothing is sent while a ticket is open. ``without``: so many decision days in a row with nothing that may be
+    sent to who is in decile 1 are for a person; 0: none are.
+    """
+
+    stake: float | None = None
+    discount: float | None = None
+    uncertain: bool = False
+    topics: tuple[str, ...] = ()
+    best: str = ""
+    never: tuple[str, ...] = ()
+    without: int = 3
+
+
+@dataclass(frozen=True)
 class Rules:
-    """What holds for all actions: shares of chance, the budget of a decision day, contact rules.
+    """What holds for all actions: shares of chance, the budget of a decision day, contact rules, what people decide.
 
     ``at_most``: contacts in any so many days; sliding windows, all channels. ``quiet``: days of the week (mon .. sun)
     and hours (``21:00-08:00``) in which nothing is sent.
@@ -126,6 +166,7 @@ class Rules:
     budget: float | None = None
     at_most: Mapping[int, int] = field(default_factory=dict)
     quiet: tuple[str, ...] = ()
+    people: People = field(default_factory=People)
 
     @property
     def quiet_days(self) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ def answer_proposals(deciding: Deciding, answers: pd.DataFrame, *, today: date, 
     waiting = decided[decided["status"] == "proposed"].set_index("decision_id")
     with facts_at(deciding.staged, today) as facts:
         history = history_of(facts, decided, deciding.policy.actions)
-        exceptions = find_exceptions(facts)
+        exceptions = find_exceptions(facts, deciding.policy.rules.people.never)
         try:
             words = consent.build(facts, pd.DataFrame())[0].set_index("customer_id")
         except NotEnoughDataError:  # nobody was asked

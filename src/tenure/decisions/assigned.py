@@ -10,7 +10,20 @@ import pyarrow.compute as pc
 
 from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING
-from tenure.decisions.ledger import HOLD_OUT, SENT_ARMS, WITHHELD, decision_files, read_decisions, read_made, sent
+from tenure.decisions.ledger import (
+    APPROVED,
+    DRAWN,
+    HOLD_OUT,
+    PROPOSED,
+    REJECTED,
+    SENT_ARMS,
+    WITHHELD,
+    decision_files,
+    read_decisions,
+    read_events,
+    read_made,
+    sent,
+)
 
 COLUMNS = [
     "decision_id", "customer_id", "campaign", "action", "moves", "assigned_at", "assigned", "chance", "cost",
@@ -57,11 +70,12 @@ def _of_day(workspace: Workspace, source: str, kind: str, day: date) -> Iterator
     each["decision_id"] = listed["decision_id"].to_numpy()
     is_open = each["refused_because"].isna() | each["refused_because"].isin(OPEN)
     rows = found.drop(columns="candidates").assign(assigned_at=found["send_from"].fillna(pd.Timestamp(day)))
-    for action, moves in rows.dropna(subset=["moves"]).groupby("action")["moves"].first().items():
+    moved = rows[rows["action"] != NOTHING].groupby("action")["moves"].first()
+    for action, moves in moved.items():
         concerned = rows["action"] == action
         if made["is_wave"]:  # whatever is best, every open action had a chance
             concerned |= rows["decision_id"].isin(each.loc[is_open & (each["action"] == action), "decision_id"])
-        yield _compared(rows[concerned], str(action), str(moves), day)
+        yield _compared(rows[concerned], str(action), moves if isinstance(moves, str) else None, day)
     would = each.loc[is_open | (each["refused_because"] == "held out"), "decision_id"]
     own = rows[rows["decision_id"].isin(would)]
     is_held = own["arm"] == HOLD_OUT
@@ -72,12 +86,29 @@ def _of_day(workspace: Workspace, source: str, kind: str, day: date) -> Iterator
     )  # fmt: skip
 
 
-def _compared(rows: pd.DataFrame, action: str, moves: str, day: date) -> pd.DataFrame:
+def _compared(rows: pd.DataFrame, action: str, moves: str | None, day: date) -> pd.DataFrame:
     """Compare those for whom an action was drawn with those for whom nothing was, where each was by chance."""
     is_treated = (rows["action"] == action) & rows["arm"].isin(SENT_ARMS)
     compared = rows[is_treated | (rows["arm"] == WITHHELD)]
     assigned = is_treated.loc[compared.index].map({True: "treated", False: "control"})
     return compared.assign(campaign=f"{action} {day:%Y-%m}", action=action, moves=moves, assigned=assigned)
+
+
+def answered_proposals(workspace: Workspace, source: str, kind: str, before: date) -> pd.DataFrame:
+    """List what was proposed to people on earlier days, and what they answered, or that nobody did in time.
+
+    => customer_id, action, moves, assigned_at, answer, because, why; one row per proposal that waits no more
+    """
+    found = read_decisions(workspace, source, kind, before=before, where=pc.field("action") != NOTHING)
+    events = read_events(workspace, source)
+    answers = events[events["event"].isin([APPROVED, REJECTED])].drop_duplicates("decision_id", keep="last")
+    asked = found.merge(answers[["decision_id", "why"]], on="decision_id", how="left", suffixes=("", "_given"))
+    words = asked["status"].map({REJECTED: "rejected", DRAWN: "approved and sent"})
+    words = words.mask((asked["status"] == DRAWN) & (asked["arm"] == WITHHELD), "approved, withheld by chance")
+    late = (asked["status"] == PROPOSED) & (asked["send_until"] < pd.Timestamp(before))
+    told = asked.assign(answer=words.mask(late, "not answered in time"), assigned_at=asked["sent_on"])
+    names = ["customer_id", "action", "moves", "assigned_at", "answer", "because", "why"]
+    return told.loc[told["answer"].notna(), names].reset_index(drop=True)
 
 
 def acted_on(workspace: Workspace, source: str, kind: str, before: date) -> pd.DataFrame | None:

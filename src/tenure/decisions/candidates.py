@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from tenure.core.errors import DefinitionError, UnknownNameError
-from tenure.core.sql import quoted
+from tenure.core.sql import literal, quoted
 from tenure.decisions.action import Action, Channel, Policy
 from tenure.decisions.history import History
 from tenure.features.expression import parse_expression, to_duckdb
@@ -30,6 +32,8 @@ REFUSALS = (
     "a complaint: to a person first",
     "contact cap reached",
     "resting since the last time",
+    "another price within 30 days",
+    "no price rise for a best customer",
     "waits for approval",
     "another goes out that day",
     "held out",
@@ -40,7 +44,18 @@ REFUSALS = (
     "no budget or capacity",
 )
 CODE = {text: code for code, text in enumerate(REFUSALS)}
+# Never two prices for one customer within so many days.
+PRICE_DAYS = 30
+# The column of who is one of the best customers, as ``[decisions.people] best`` says.
+IS_BEST = "_best"
+# Ends the column of what an action says to this customer.
+SAYS = "_says"
 NO_CANDIDATE = 255  # the action is not open to the customer at all
+
+
+# An expression on a customer's columns, within what an action says to them.
+IN_BRACES = re.compile(r"\{([^{}]*)\}")
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -65,27 +80,39 @@ class Asked:
         """The columns that a ``when`` may use."""
         return (*self.scored_columns, *self.feature_columns)
 
-    def where(self, conditions: Mapping[str, str]) -> pd.DataFrame:
-        """Ask conditions of every customer. => the scored columns, ``tie``, a flag per condition; ordered by customer"""
+    @property
+    def joined(self) -> str:
+        """The SQL of a row per customer, ``scored`` beside ``features``."""
+        added = ", ".join(map(quoted, ("customer_id", *self.feature_columns)))
+        return f"({self.scored}) scored LEFT JOIN (SELECT {added} FROM ({self.features})) features USING (customer_id)"
+
+    def where(self, conditions: Mapping[str, str], values: Mapping[str, str] = NO_VALUES) -> pd.DataFrame:
+        """Ask conditions and SQL of further values of every customer.
+
+        => the scored columns, ``tie``, a flag per condition, the values; ordered by customer
+        """
         flags = "".join(
             f", coalesce(({to_duckdb(parse_expression(text, name))}), false) AS {quoted(name)}"
             for name, text in conditions.items()
-        )
+        ) + "".join(f", {sql} AS {quoted(name)}" for name, sql in values.items())
         kept = ", ".join(f"scored.{quoted(name)}" for name in self.scored_columns)
-        added = ", ".join(map(quoted, ("customer_id", *self.feature_columns)))
         return self.facts.query(
             f"""
             SELECT {kept}, CAST('0x' || substr(sha256(scored.customer_id), 1, 15) AS BIGINT) AS tie {flags}
-            FROM ({self.scored}) scored
-            LEFT JOIN (SELECT {added} FROM ({self.features})) features USING (customer_id)
+            FROM {self.joined}
             ORDER BY customer_id
             """
         )
 
+    def only(self, customers: Collection[str]) -> Asked:
+        """Ask of some customers alone."""
+        self.facts.connection.register("touched", pd.DataFrame({"customer_id": [*customers]}, dtype="str"))
+        return replace(self, scored=f"SELECT * FROM ({self.scored}) SEMI JOIN touched USING (customer_id)")
+
 
 @dataclass(frozen=True)
 class Candidates:
-    """``customers``: one row each, ordered: customer_id, tie, the scores and consents. ``columns``: action by channel.
+    """``customers``: one row each, ordered: customer_id, tie, the scores and consents, ``_best``, what actions say to each. ``columns``: action by channel.
 
     ``refused``: customers x columns, a place in ``REFUSALS``; 0 where open, ``NO_CANDIDATE`` where nothing opens it.
     """
@@ -103,6 +130,25 @@ class Candidates:
         return np.asarray(self.refused == 0)
 
 
+def text_of(content: str) -> str:
+    """Give the SQL of a content with expressions in braces, null where one of them is; empty of one without.
+
+    A number without a fraction is written without one.
+
+    >>> text_of("Hello {name}")
+    "'Hello ' || regexp_replace(CAST(name AS VARCHAR), if(typeof(name) = 'DOUBLE', '[.]0$', '^$'), '')"
+    """
+    parts = IN_BRACES.split(content)
+    if len(parts) == 1:
+        return ""
+    asked = [
+        f"regexp_replace(CAST({sql} AS VARCHAR), if(typeof({sql}) = 'DOUBLE', '[.]0$', '^$'), '')"
+        for sql in (to_duckdb(parse_expression(text, content)) for text in parts[1::2])
+    ]
+    plain = [literal(text) if text else "" for text in parts[::2]]
+    return " || ".join(text for pair in zip(plain, [*asked, ""], strict=True) for text in pair if text)
+
+
 def find_candidates(
     asked: Asked, policy: Policy, opened: Mapping[str, pd.Series], *, all_open: bool = True
 ) -> Candidates:
@@ -115,7 +161,9 @@ def find_candidates(
     DefinitionError : a channel needs the consent of a kind that no customer was asked for.
     """
     conditions = {f"open__{action.name}": action.when for action in policy.actions.values() if action.when}
-    found = asked.where(conditions)
+    best = {IS_BEST: policy.rules.people.best or "false"}
+    texts = {f"{a.name}{SAYS}": text for a in policy.actions.values() if (text := text_of(a.content))}
+    found = asked.where(conditions | best, texts)
     _check_consents(asked, policy)
     refused = np.full((len(found), len(policy.columns)), NO_CANDIDATE, dtype=np.uint8)
     for place, (action, _) in enumerate(policy.columns):
@@ -168,6 +216,10 @@ def refuse_by_history(
     marketing = past[~past["is_service"].astype(bool)]
     today = marketing.loc[marketing["on"] == day, "customer_id"]
     capped = ids.isin(capped_customers(policy, marketing, day)).to_numpy()
+    priced = past["action"].isin([a.name for a in policy.actions.values() if a.price is not None])
+    priced &= past["on"] > day - timedelta(days=PRICE_DAYS)
+    has_price = ids.isin(past.loc[priced, "customer_id"]).to_numpy()
+    is_best = candidates.customers[IS_BEST].to_numpy(dtype=bool)
     for place, (action, channel) in enumerate(candidates.columns):
         if action.service:
             continue
@@ -181,13 +233,18 @@ def refuse_by_history(
         _refuse(candidates, ids.isin(history.waiting["customer_id"]).to_numpy(), place, "waits for approval")
         _refuse(candidates, ids.isin(today).to_numpy(), place, "another goes out that day")
         _refuse(candidates, capped, place, "contact cap reached")
-        if action.rest_days:
+        # A forecast that moves day by day is one date all the same.
+        rest_days = max(action.rest_days, action.expires_after if action.on and action.on.date else 0)
+        if rest_days:
             # What was withheld rests as if it had been sent: else tomorrow would undo what chance kept apart.
             rests = pd.concat([past, history.withheld])[["customer_id", "action", "on"]]
-            again = (rests["on"] > day - timedelta(days=action.rest_days)) & (rests["action"] == action.name)
+            again = (rests["on"] > day - timedelta(days=rest_days)) & (rests["action"] == action.name)
             _refuse(
                 candidates, ids.isin(rests.loc[again, "customer_id"]).to_numpy(), place, "resting since the last time"
             )
+        if action.price is not None:
+            _refuse(candidates, has_price, place, "another price within 30 days")
+            _refuse(candidates, is_best & (action.price > 0), place, "no price rise for a best customer")
 
 
 def capped_customers(policy: Policy, marketing: pd.DataFrame, day: pd.Timestamp) -> set[str]:

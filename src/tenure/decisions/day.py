@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,14 @@ from tenure.core.atomic_files import replaced_file
 from tenure.core.errors import NotEnoughDataError, UsageError
 from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING, Policy
-from tenure.decisions.candidates import Asked, find_candidates, gate_table, refuse_by_history, refuse_unscored
+from tenure.decisions.candidates import (
+    IS_BEST,
+    Asked,
+    find_candidates,
+    gate_table,
+    refuse_by_history,
+    refuse_unscored,
+)
 from tenure.decisions.decide import decide
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.history import contaminated, first_names, history_of, taken_up
@@ -34,14 +42,15 @@ from tenure.decisions.ledger import (
     write_decisions,
 )
 from tenure.decisions.measured import on_labels, read_effects
+from tenure.decisions.people import careful_customers
 from tenure.decisions.rows import HELPS, Moment, sending
-from tenure.decisions.triggers import find_followed, find_triggered
+from tenure.decisions.triggers import Seeking, find_followed, find_triggered
 from tenure.decisions.values import values_of
 from tenure.identity.events import identity_before
 from tenure.scoring.ledger import MANUAL, SCHEDULED
 from tenure.snapshots.engines.facts_at import FactsAt, facts_at
 from tenure.sources.staged_source import StagedSource
-from tenure.targets.catalogue import missing_tables, targets_of
+from tenure.targets.catalogue import in_form, targets_of, why_not_asked
 from tenure.targets.definition import Target
 
 # How far back contacts are looked for that should not have been sent.
@@ -100,17 +109,24 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
             "what was sent since is not known at an earlier one."
         )
     _check_targets(deciding, asked.facts)
-    decided = _decided(deciding, as_of, pc.field("action") != NOTHING)
     measured = on_labels(read_effects(workspace, source, as_of))
     key = policy.fingerprint(models=dict(deciding.models), measured=measured.to_json(orient="records"))
     moment = Moment(source, as_of, deciding.now, key, _now(deciding) if since_last else SCHEDULE)
     sends_on = sending(policy, moment.instant)[0].date()
-    history = history_of(asked.facts, decided, policy.actions)
     with _arrived(deciding.staged, moment, asked.facts) as facts:
-        triggered = find_triggered(facts, policy, deciding.seen(files[-1]) if files else None)
+        seen = deciding.seen(files[-1]) if files else None
+        triggered = find_triggered(Seeking(deciding.staged, facts, asked, moment.instant.date(), seen), policy)
+    where = pc.field("action") != NOTHING
+    if since_last:
+        where &= _concerns(policy, triggered.opened)
+    decided = _decided(deciding, as_of, where)
+    history = history_of(asked.facts, decided, policy.actions)
     opened = {**find_followed(asked.facts, policy, history, sends_on), **triggered.opened}
+    if since_last:
+        asked = asked.only({*chain.from_iterable(opened.values())})
     candidates = find_candidates(asked, policy, opened, all_open=not since_last)
-    refuse_by_history(candidates, policy, history, find_exceptions(asked.facts), sends_on)
+    people = policy.rules.people
+    refuse_by_history(candidates, policy, history, find_exceptions(asked.facts, people.never), sends_on)
     refuse_unscored(candidates)
     values = values_of(candidates, deciding.targets, measured, taken_up(history, decided), deciding.personal)
     for action, own in deciding.personal.items():
@@ -119,7 +135,8 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
     hold_out = hold_out_of(deciding, as_of)
     held = hold_out.held(candidates.customers["customer_id"].tolist(), as_of, _first_names(deciding, as_of))
     is_wave = not since_last and len({path.parent for path in files}) < policy.rules.waves
-    made = decide(moment, policy, candidates, values, held, history, uniform=is_wave, seed=seed)
+    careful = careful_customers(asked.facts, people)
+    made = decide(moment, policy, candidates, values, held, history, careful=careful, uniform=is_wave, seed=seed)
     path = next_file(workspace, source, deciding.kind, as_of)
     # What is kept beside it counts only once the file is there.
     if deciding.kind != MANUAL:
@@ -128,16 +145,26 @@ def decide_moment(deciding: Deciding, asked: Asked, *, since_last: bool = False,
             triggered.seen.to_parquet(fresh)
     columns = zip(policy.columns, values.is_assumed, strict=True)
     facts_of_it = {
-        "value": made.value, "bound": made.bound, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
+        "value": made.value, "bound": made.bound, "tenth": made.tenth, "is_wave": is_wave, "policy": key, "matched_share": history.matched_share,
         "unknown_contacts": history.unknown, "expired": dict(triggered.expired),
+        "own_effects": {name: deciding.models.get(f"{name}-effect", "") for name in sorted(deciding.personal)},
         "measured": sorted({action.name for (action, _), is_assumed in columns if not is_assumed}),
         "contaminated": contaminated(history, _kept_back(deciding, as_of)), "held_share": hold_out.share(as_of),
-        "toml": asked.facts.source.policy,
-        "lacking": {a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table not in asked.facts.tables},
+        "toml": asked.facts.source.policy, "best": int(candidates.customers[IS_BEST].sum()),
+        "lacking": {
+            a.name: a.on.table for a in policy.actions.values() if a.on and a.on.table and a.on.table not in asked.facts.tables
+        },
         "gates": gate_table(candidates).to_dict("records"), "prices": made.prices.to_dict("records"),
     }  # fmt: skip
     write_decisions(path, made.rows, facts_of_it)
     return path
+
+
+def _concerns(policy: Policy, opened: Mapping[str, pd.Series]) -> pc.Expression:
+    """Take the decisions that matter to what has happened: of those customers, and those that another action follows."""
+    touched = pa.array({*chain.from_iterable(opened.values())}, pa.string())
+    followed = pa.array([action.name for action in policy.actions.values() if action.then], pa.string())
+    return pc.field("customer_id").isin(touched) | pc.field("action").isin(followed)
 
 
 def _check_targets(deciding: Deciding, facts: FactsAt) -> None:
@@ -145,15 +172,16 @@ def _check_targets(deciding: Deciding, facts: FactsAt) -> None:
 
     Raises
     ------
-    NotEnoughDataError : the table that the target needs.
+    NotEnoughDataError : the table that the target needs, or that the source does not ask it.
     """
     defined = targets_of(facts.source)
     for action in deciding.policy.actions.values():
         if action.moves and action.moves not in deciding.targets:
-            needs = ", ".join(missing_tables(defined[action.moves], facts.tables))
+            asked = in_form(defined[action.moves], facts.tables)
             raise NotEnoughDataError(
-                f"{facts.source.where} [actions.{action.name}] moves {action.moves!r}, which needs {needs}: the source does "
-                f"not have that as of {facts.as_of}. Expected a target it can answer; take the action out, or bring the table."
+                f"{facts.source.where} [actions.{action.name}] moves {action.moves!r}, which "
+                f"{why_not_asked(asked, facts.source, facts.tables, facts.as_of)}. Expected a target it asks and can answer; "
+                "mend that, or take the action out."
             )
 
 

@@ -16,7 +16,9 @@ from tenure.decisions.candidates import NO_CANDIDATE, Candidates
 from tenure.decisions.chances import assign
 from tenure.decisions.history import History
 from tenure.decisions.ledger import HOLD_OUT, SCHEDULE, WITHHELD
+from tenure.decisions.people import WAITS, why_a_person
 from tenure.decisions.rows import Moment, candidate_lists, ledger_table, marketing_rows, sending, service_rows
+from tenure.decisions.spend import another_tenth
 from tenure.decisions.values import Values
 
 # Of the tier "sample", how many a person looks at before they are sent.
@@ -28,12 +30,14 @@ class Decided:
     """``rows``: as the ledger keeps them. ``prices``: limit, amount, used, price (what one more unit would bring).
 
     ``value``: what the choice is expected to bring; within the limits no other could bring more than ``bound``.
+    ``tenth``: as ``another_tenth``; None of what has only arrived.
     """
 
     rows: pa.Table
     prices: pd.DataFrame
     value: float
     bound: float
+    tenth: dict[str, float] | None
 
 
 def decide(
@@ -44,12 +48,13 @@ def decide(
     held: np.ndarray,
     history: History,
     *,
+    careful: pd.Series | None = None,
     uniform: bool = False,
     seed: str = "",
 ) -> Decided:
     """Decide for each customer: what is worth most within budget and capacities if it is worth more than nothing.
 
-    ``held``: whether each is held out; ``uniform``: a wave, in which all open actions have equal chances; another
+    ``held``: whether each is held out; ``careful``: ids of those whose topic is for a person; ``uniform``: a wave, in which all open actions have equal chances; another
     ``seed`` draws anew. What a person has to approve is proposed, and drawn once it is approved.
     """
     sends = sending(policy, moment.instant)
@@ -66,12 +71,16 @@ def decide(
         candidates.refuse(at & is_marketing, why)
     is_candidate = candidates.open & is_marketing
     limits = _limits(policy, candidates, values, history, service, pd.Timestamp(sends[0].date()))
-    drawn = _Drawn.of(moment, candidates, np.where(is_candidate, values.value, -np.inf), limits)
+    waits = why_a_person(candidates, values, policy.rules.people, pd.Series(dtype=str) if careful is None else careful)
+    gains = np.where(is_candidate, values.value, -np.inf)
+    ties = candidates.customers["tie"].to_numpy().astype(np.uint64)
+    tenth = another_tenth(gains, values, limits, ties) if moment.moment == SCHEDULE and len(ties) else None
+    drawn = _Drawn.of(moment, candidates, gains, limits, waits > 0)
     made = assign(
         drawn.values,
         drawn.actions,
         drawn.limits,
-        candidates.customers["tie"].to_numpy().astype(np.uint64),
+        ties,
         explore=policy.rules.explore,
         explore_total=policy.rules.explore_total,
         uniform=uniform,
@@ -85,9 +94,11 @@ def decide(
     # Of what was withheld the row says what it was.
     table = pd.DataFrame({"column": np.where(arm == WITHHELD, best, chosen), "arm": arm, "chance": draw.chance})
     table.loc[table["arm"].isna(), "chance"] = np.nan
+    at_column = np.append(waits, np.zeros((len(waits), 1), dtype=int), axis=1)[np.arange(len(waits)), chosen]
+    table["because"] = np.where(table["arm"].isna(), np.array(WAITS, dtype=object)[at_column], "")
     charge = sum((made.best.prices[limit.name] * limit.use for limit in limits), np.zeros(len(candidates.columns)))
     table["price_paid"] = np.append(charge, 0.0)[np.where(np.isin(arm, [WITHHELD]), -1, chosen)]
-    table.loc[held, ["column", "arm", "chance", "price_paid"]] = [-1, HOLD_OUT, 1.0, 0.0]
+    table.loc[held, ["column", "arm", "chance", "price_paid", "because"]] = [-1, HOLD_OUT, 1.0, 0.0, ""]
     rows = marketing_rows(moment, policy, candidates, values, table, sends)
     listed = candidate_lists(candidates, values)
     if moment.moment != SCHEDULE:  # only those to whom something has happened
@@ -103,12 +114,13 @@ def decide(
         pd.DataFrame(prices, columns=["limit", "amount", "used", "price"]),
         made.best.value,
         made.best.bound,
+        tenth,
     )
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The columns as they are drawn: those of the tier "sample" twice, for the customers a person looks at once more."""
+    """The columns as they are drawn: twice where a person looks at some customers' once more, or first."""
 
     values: np.ndarray
     actions: list[str]
@@ -117,17 +129,25 @@ class _Drawn:
     place: np.ndarray
 
     @classmethod
-    def of(cls, moment: Moment, candidates: Candidates, values: np.ndarray, limits: Sequence[Limit]) -> _Drawn:
-        tiers = [action.tier for action, _ in candidates.columns]
+    def of(
+        cls,
+        moment: Moment,
+        candidates: Candidates,
+        values: np.ndarray,
+        limits: Sequence[Limit],
+        waits: np.ndarray,
+    ) -> _Drawn:
+        tiers = np.array([action.tier for action, _ in candidates.columns], dtype=object)
         names = [action.name for action, _ in candidates.columns]
-        sampled = [place for place, tier in enumerate(tiers) if tier == "sample"]
         salted = pd.util.hash_array(candidates.customers["tie"].to_numpy() ^ int(moment.ids([""])[0][:15], 16))
-        looked_at = salted < SAMPLE_SHARE * 2.0**64
-        twice = np.where(looked_at[:, None], values[:, sampled], -np.inf)
-        values[np.ix_(looked_at, sampled)] = -np.inf
-        place = np.array([*range(len(names)), *sampled], dtype=int)
+        is_sampled = salted < SAMPLE_SHARE * 2.0**64
+        looked_at = (waits | (is_sampled[:, None] & (tiers == "sample"))) & (tiers != "approve") & (values > -np.inf)
+        doubled = np.flatnonzero(looked_at.any(axis=0))
+        twice = np.where(looked_at, values, -np.inf)[:, doubled]
+        values[looked_at] = -np.inf
+        place = np.array([*range(len(names)), *doubled], dtype=int)
         waiting = {name for name, tier in zip(names, tiers, strict=True) if tier == "approve"}
-        again = [f"{names[column]} looked at" for column in sampled]
+        again = [f"{names[column]} looked at" for column in doubled]
         return cls(
             np.column_stack([values, twice]),
             [*names, *again],

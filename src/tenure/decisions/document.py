@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field
 from tenure.core.errors import DefinitionError, LeakageError, NotEnoughDataError, UnknownNameError
 from tenure.core.plugins import with_plugins
 from tenure.core.validation import COUNT, NUMBER, checked, expects, refusal, table, tables
-from tenure.decisions.action import DAYS_OF_WEEK, Action, Audience, Channel, Follow, Policy, Rules, Trigger
+from tenure.decisions.action import DAYS_OF_WEEK, Action, Audience, Channel, Follow, People, Policy, Rules, Trigger
+from tenure.decisions.candidates import IN_BRACES, text_of
 from tenure.features.expression import OBSERVED_COLUMNS, check_columns, columns_of, is_aggregate, parse_expression
 from tenure.sources.contract import CONSENT, STAGED_TABLES, staged_table
 from tenure.sources.source import Source
@@ -23,6 +24,7 @@ NAME = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), expects("a name: lower
 SHARE = Annotated[int | float, Field(ge=0, lt=1), expects("a share, from 0 to less than 1")]
 PART = Annotated[int | float, Field(ge=0, le=1), expects("a share, from 0 to 1")]
 DAYS = Annotated[int, Field(ge=1), expects("days, 1 or more")]
+CHANGE = Annotated[int | float, Field(gt=-1), expects("a share of the price, as -0.1 for a tenth less")]
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -41,12 +43,28 @@ def _at_most(given: dict[str, int]) -> dict[int, int]:
     return {int(days): count for days, count in given.items()}
 
 
-_TRIGGER: Any = table("on", {"table": str, "expression": str, "days": DAYS})
-TRIGGER: Any = Annotated[_TRIGGER, AfterValidator(lambda given: _made(Trigger, given, "table", "expression"))]
+_UNLESS: Any = table("unless", {"table": str, "expression": str})
+UNLESS: Any = Annotated[_UNLESS, AfterValidator(lambda given: _made(Trigger, given, "table", "expression"))]
+_TRIGGER: Any = table(
+    "on",
+    {
+        "table": str, "expression": str, "becomes": str, "date": str, "days": DAYS, "after_days": int, "yearly": bool,
+        "unless": UNLESS,
+    },
+)  # fmt: skip
+TRIGGER: Any = Annotated[_TRIGGER, AfterValidator(lambda given: _trigger(given))]
 FOLLOW: Any = Annotated[
-    table("then", {"action": str, "after_days": DAYS, "unless": TRIGGER}),
+    table("then", {"action": str, "after_days": DAYS, "unless": UNLESS}),
     AfterValidator(lambda given: _made(Follow, given, "action", "after_days")),
 ]
+TOPICS = Annotated[list[str], AfterValidator(tuple)]
+PEOPLE: Any = table(
+    "people",
+    {
+        "stake": NUMBER, "discount": NUMBER, "uncertain": bool, "topics": TOPICS, "best": str, "never": TOPICS,
+        "without": COUNT,
+    },
+)  # fmt: skip
 SECTIONS: dict[str, Any] = {
     "decisions": table(
         "decisions",
@@ -54,6 +72,7 @@ SECTIONS: dict[str, Any] = {
             "hold_out": SHARE, "explore": SHARE, "explore_total": SHARE, "waves": COUNT, "budget": NUMBER,
             "at_most": Annotated[tables(COUNT, "{ 7 = 2, 30 = 5 }"), AfterValidator(_at_most)],
             "quiet": Annotated[list[str], AfterValidator(_quiet)],
+            "people": Annotated[PEOPLE, AfterValidator(lambda given: People(**given))],
         },
     ),
     "channels": tables(
@@ -65,6 +84,7 @@ SECTIONS: dict[str, Any] = {
             {
                 "says": str, "moves": str, "when": str, "on": TRIGGER, "then": FOLLOW, "channels": list[str],
                 "cost": NUMBER, "if_taken": NUMBER, "take_up": PART, "effect": PART, "worth": NUMBER,
+                "price": CHANGE,
                 "tier": Literal["automatic", "sample", "approve"], "rest_days": COUNT, "per_day": COUNT,
                 "expires_after": DAYS, "valid_days": DAYS, "service": bool, "who": str, "content": str,
             },
@@ -80,6 +100,18 @@ def _made(kind: Any, given: Mapping[str, Any], *needed: str) -> Any:
     if missing := [name for name in needed if name not in given]:
         raise ValueError(f"no {' and no '.join(missing)}")
     return kind(**given)
+
+
+def _trigger(given: Mapping[str, Any]) -> Trigger:
+    kinds = [name for name in ("expression", "becomes", "date") if name in given]
+    if len(kinds) != 1:
+        said = " and ".join(kinds) or "none of them"
+        raise ValueError(f"expected one of expression (rows arrive), becomes, date; found {said}")
+    others = {"expression": {"unless"}, "becomes": set(), "date": {"after_days", "yearly"}}
+    fits = {*kinds, "table", "days", *others[kinds[0]]} - ({"table"} if kinds == ["date"] else set())
+    if strange := sorted({*given} - fits):
+        raise ValueError(f"{kinds[0]} goes with {', '.join(sorted(fits - {*kinds}))}, not with {', '.join(strange)}")
+    return Trigger(**given) if kinds != ["expression"] else _made(Trigger, given, "table", "expression")
 
 
 def read_policy(source: Source) -> Policy:
@@ -110,6 +142,7 @@ def read_policy(source: Source) -> Policy:
         problems += [text for each in group for text in _condition(f"[{section}.{each.name}] when", each.when)]
     problems += _consents(source, channels.values(), named)
     rules = Rules(**given["decisions"])
+    problems += _condition("[decisions.people] best", rules.people.best)
     cheapest = min(
         (a.cost + channels[c].cost for a in actions.values() for c in a.channels if c in channels), default=0
     )
@@ -160,9 +193,21 @@ def _problems(
         found.append(f"{place} moves: {UnknownNameError('Target', action.moves, targets)}")
     if action.then and action.then.action not in actions:
         found.append(f"{place} then: {UnknownNameError('Action', action.then.action, actions)}")
+    if action.price is not None and action.price < -source.margin_rate:
+        found.append(
+            f"{place} price is {action.price:g}: expected {-source.margin_rate:g} or more, for the margin is "
+            f"{source.margin_rate:g} of the price (margin_rate)"
+        )
+    if action.price is not None and action.valid_days is None:
+        found.append(f"{place}: a price without valid_days. Expected until when it holds")
+    try:
+        text_of(action.content)
+    except DefinitionError as error:
+        found.append(f"{place} content: {error}")
     if not (action.when or action.on or action.name in followed):
         found.append(f"{place}: nothing opens it. Expected when, on, or another action's then")
-    for key, trigger in (("on", action.on), ("then.unless", action.then.unless if action.then else None)):
+    unless = (action.on.unless if action.on else None, action.then.unless if action.then else None)
+    for key, trigger in (("on", action.on), ("on.unless", unless[0]), ("then.unless", unless[1])):
         try:
             if trigger:
                 _check_trigger(source, trigger, f"{place} {key}")
@@ -172,15 +217,20 @@ def _problems(
 
 
 def _check_trigger(source: Source, trigger: Trigger, place: str) -> None:
+    if trigger.of_columns:
+        if problems := _condition(place, trigger.of_columns):
+            raise DefinitionError(problems[0])
+        return
+    expression = trigger.expression or trigger.becomes
     dated = {name for name, table in STAGED_TABLES.items() if table.is_dated}
     if trigger.table not in dated:
         raise DefinitionError(f"{place}: {UnknownNameError('Table of dated facts', trigger.table, dated)}")
     mapped = source.tables.get(trigger.table)
     own = (*mapped.attributes, *mapped.extra) if mapped else ()
-    parsed = parse_expression(trigger.expression, place)
+    parsed = parse_expression(expression, place)
     check_columns(parsed, (*staged_table(trigger.table).column_names, *own, *OBSERVED_COLUMNS), place)
     if not is_aggregate(parsed):
-        raise DefinitionError(f"{place}: {trigger.expression!r} is no aggregate. Expected one, as in count(*) > 0.")
+        raise DefinitionError(f"{place}: {expression!r} is no aggregate. Expected one, as in count(*) > 0.")
 
 
 def _condition(place: str, when: str) -> list[str]:
@@ -194,18 +244,23 @@ def _condition(place: str, when: str) -> list[str]:
 
 
 def check_when(policy: Policy, columns: Collection[str], where: str) -> None:
-    """Check that every ``when`` names columns that ``scored_customers`` or the features have.
+    """Check that every condition on columns, and every date, names those of ``scored_customers`` or the features.
 
     Raises
     ------
     DefinitionError : a column that neither has, with the nearest names.
     """
+    asked = [(f"[audiences.{one.name}] when", one.when) for one in policy.audiences.values()]
+    for action in policy.actions.values():
+        asked.append((f"[actions.{action.name}] when", action.when))
+        asked.append((f"[actions.{action.name}] on", action.on.of_columns if action.on else ""))
+        asked += [(f"[actions.{action.name}] content", text) for text in IN_BRACES.findall(action.content)]
+    asked.append(("[decisions.people] best", policy.rules.people.best))
     wrong = [
-        f"[{section}.{each.name}] when: {UnknownNameError('Column', column, columns)}"
-        for section, group in (("actions", policy.actions), ("audiences", policy.audiences))
-        for each in group.values()
-        if each.when
-        for column in columns_of(parse_expression(each.when, each.name))
+        f"{place}: {UnknownNameError('Column', column, columns)}"
+        for place, text in asked
+        if text
+        for column in columns_of(parse_expression(text, place))
         if column not in columns
     ]
     if wrong:
@@ -220,7 +275,10 @@ def of_scored(policy: Policy, columns: Collection[str], targets: Collection[str]
         waits = any(column.startswith(tuple(f"{target}_" for target in targets)) for column in missing)
         return "false" if waits else when
 
-    actions = {name: replace(one, when=opened(one.when)) for name, one in policy.actions.items()}
+    def triggered(on: Trigger | None) -> Trigger | None:
+        return on and (replace(on, becomes=opened(on.becomes)) if on.becomes and not on.table else on)
+
+    actions = {name: replace(one, when=opened(one.when), on=triggered(one.on)) for name, one in policy.actions.items()}
     audiences = {name: replace(one, when=opened(one.when)) for name, one in policy.audiences.items()}
     return replace(policy, actions=actions, audiences=audiences)
 

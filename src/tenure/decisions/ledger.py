@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
         "expected_value": pa.float64(), "expected_low": pa.float64(), "cost": pa.float64(), "is_assumed": pa.bool_(),
         "price_paid": pa.float64(), "reason_1": pa.string(), "reason_2": pa.string(), "reason_3": pa.string(),
         "tier": pa.string(), "who": pa.string(), "is_service": pa.bool_(), "policy": pa.string(),
+        "because": pa.string(),  # why it waits for a person, where its tier does not say it
     }
 )  # fmt: skip
 EVENTS = pa.schema(
@@ -53,7 +54,7 @@ EVENTS = pa.schema(
 )  # fmt: skip
 HOLD_OUT, WITHHELD, EXPLORED, BEST = ARMS = ("hold_out", "withheld", "explored", "best")
 SENT_ARMS = (EXPLORED, BEST)
-APPROVED, REJECTED, DRAWN = "approved", "rejected", "drawn"
+PROPOSED, APPROVED, REJECTED, DRAWN = "proposed", "approved", "rejected", "drawn"
 SCHEDULE = "schedule"
 SHORT = [name for name in SCHEMA.names if name != "candidates"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tenure.decisions.action import NOTHING, Policy
-from tenure.decisions.candidates import NO_CANDIDATE, REFUSALS, Candidates
+from tenure.decisions.candidates import NO_CANDIDATE, REFUSALS, SAYS, Candidates
 from tenure.decisions.ledger import CANDIDATE, SCHEDULE, SCHEMA, WITHHELD
 from tenure.decisions.values import Values
 
@@ -68,7 +68,7 @@ def marketing_rows(
     chosen: pd.DataFrame,
     sends: tuple[datetime, datetime],
 ) -> pd.DataFrame:
-    """Make one row per customer. ``chosen``: column (-1: nothing), arm (null: a proposal), chance, price_paid."""
+    """Make one row per customer. ``chosen``: column (-1: nothing), arm (null: a proposal), chance, price_paid, because."""
     place, columns = chosen["column"].to_numpy(), candidates.columns
     at, acts = np.arange(len(place)), place >= 0
     rows = candidates.customers[["customer_id"]].copy()
@@ -76,9 +76,11 @@ def marketing_rows(
     for name, of_column in _of_columns(candidates, sends).items():
         rows[name] = pd.Series(of_column, dtype=object).reindex(place).to_numpy()
     rows["action"] = rows["action"].where(acts, NOTHING)
+    _put_own_words(candidates, rows)
     waits = chosen["arm"].isna().to_numpy()
     lapses = np.array([_lapses(policy, sends[1], action.expires_after) for action, _ in columns], dtype=object)
     rows.loc[waits, "send_until"] = lapses[place[waits]]
+    rows["because"] = pd.Series(chosen["because"].to_numpy(), dtype=object).replace("", None)
     rows["arm"], rows["chance"], rows["price_paid"] = (
         chosen[name].to_numpy() for name in ("arm", "chance", "price_paid")
     )
@@ -137,6 +139,14 @@ def _reasons(candidates: Candidates, moves: pd.Series, reason: str) -> pd.Series
     return found
 
 
+def _put_own_words(candidates: Candidates, rows: pd.DataFrame) -> None:
+    """Say what an action says to this customer, where its content asks their columns and they have them."""
+    for action in {action.name: action for action, _ in candidates.columns}.values():
+        if (own := candidates.customers.get(f"{action.name}{SAYS}")) is not None:
+            at = (rows["action"] == action.name).to_numpy()
+            rows.loc[at, "content"] = own[at].astype(object).where(own[at].notna(), action.says)
+
+
 def _put_first(candidates: Candidates, rows: pd.DataFrame) -> None:
     """Put why the action helps this customer before why the target's outcome is likely, where an effect model says it."""
     for action in {action.name for action, _ in candidates.columns}:
@@ -159,7 +169,7 @@ def service_rows(
         at = candidates.refused[:, place] == 0
         own = Candidates(candidates.customers[at].reset_index(drop=True), candidates.columns, candidates.refused[at])
         chosen = pd.DataFrame(
-            {"column": place, "arm": "best", "chance": 1.0, "price_paid": 0.0}, index=own.customers.index
+            {"column": place, "arm": "best", "chance": 1.0, "price_paid": 0.0, "because": ""}, index=own.customers.index
         )
         zero = np.zeros(own.refused.shape)
         rows = marketing_rows(

@@ -40,6 +40,8 @@ CAUSES = {
     "save_call": Cause("stay", 0.5, (("trouble", 0.4), ("satisfaction", -0.3), ("temper", 0.4)), harm=1.2),
     "check_card": Cause("pay", 0.3, (("card", 0.3),)),
     "more_cups": Cause("more", 0.5, (("need", 0.3), ("price", -0.3), ("temper", 0.3))),
+    "restock": Cause("order", 0.05, (("reads", 0.04), ("need", 0.02)), pulled=0.6),
+    "usage_fell": Cause("stay", 0.15, (("trouble", 0.2), ("temper", 0.2)), harm=0.6),
     "failed_payment": Cause("pay", 0.3, (("temper", 0.2),)),
     "failed_payment_call": Cause("pay", 0.5, (("temper", 0.2),)),
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tenure.intake.look import Raw
 from tenure.intake.names import plain, vocabulary
 from tenure.intake.table_draft import TableDraft, listed
-from tenure.targets.catalogue import all_targets, missing_tables
+from tenure.targets.catalogue import all_targets, in_form, missing_tables
 
 NICE_DAYS = (7, 14, 28, 56, 90, 120, 180, 270, 365)
 # A horizon of three usual gaps: who has not come back by then is late, not between two orders.
@@ -92,12 +92,14 @@ def targets(tables: dict[str, list[TableDraft]]) -> list[str]:
         set(tables),
     )
     for name, target in sorted(all_targets().items()):
-        if missing := missing_tables(target, names):
+        if missing := missing_tables(in_form(target, names), names):
             lines.append(f"# {name}: cannot be asked without {' and '.join(missing)}.")
         elif name == "lapse":
             lines += _lapse(tables["order_lines"][0])
         elif name == "churn":
             lines += ["# churn: can be asked.", "[targets.churn]", f"horizon_days = {target.horizon_days}"]
+        elif not target.by_default:
+            lines.append(f"# {name}: can be asked; write [targets.{name}] to ask it.")
         else:
             lines.append(f"# {name}: can be asked where enough customers did it; 'tenure check' counts them.")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -36,7 +36,8 @@ class Measured:
     ``campaigns``: one row per campaign: counts, checks, the reason where there is no effect.
     ``effects``: one row per ``level`` (campaign; arm: one action of a campaign of several; action: over its campaigns;
     all), outcome and ``window`` (horizon, twice): the difference adjusted by what was known before, ``plain_`` beside
-    it, ``sure_`` the interval that the verdict rests on. ``segments``, ``policies``: see ``effects_by_segment`` and ``promised_and_realised``.
+    it, ``sure_`` the interval that the verdict rests on. ``segments``, ``policies``, ``overrides``: see
+    ``effects_by_segment``, ``promised_and_realised`` and ``overrides``.
     """
 
     campaigns: pd.DataFrame
@@ -44,6 +45,7 @@ class Measured:
     segments: pd.DataFrame
     policies: pd.DataFrame
     outcomes: tuple[Outcome, ...]
+    overrides: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

@@ -142,21 +142,6 @@ def _standard_errors(power: float = 0.8) -> float:
     return float(special.ndtri(1 - ERROR / 2) + special.ndtri(power))
 
 
-def shrunk(effects: Array, errors: Array) -> Array:
-    """Draw effects of groups towards their mean by how much of their spread is noise: the best one is partly luck.
-
-    Source: Morris (1983), Parametric empirical Bayes inference; the spread by moments (DerSimonian and Laird, 1986).
-
-    >>> shrunk(np.array([0.0, 4.0]), np.array([2.0, 2.0])).round(2).tolist()
-    [1.0, 3.0]
-    """
-    weights = errors**-2
-    mean = np.average(effects, weights=weights)
-    excess = weights @ (effects - mean) ** 2 - (len(effects) - 1)
-    spread = max(0.0, excess / (weights.sum() - (weights**2).sum() / weights.sum()))
-    return np.asarray(mean + spread / (spread + errors**2) * (effects - mean))
-
-
 def _centred(rows: pd.DataFrame, covariates: Sequence[str]) -> Array:
     """Give the covariates that vary, standardised; who has none counts as the mean."""
     if not covariates:

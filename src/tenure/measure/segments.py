@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from scipy import stats
 
+from tenure.core.shrinkage import shrunk
 from tenure.core.sql import quoted
-from tenure.measure.difference import difference, shrunk
+from tenure.measure.difference import difference
 from tenure.measure.rows import YEAR, covariates_of
 from tenure.snapshots.engines.facts_at import FactsAt
 from tenure.sources.contract import CONSENT, DATE_COLUMNS
@@ -57,7 +58,7 @@ def effects_by_segment(rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
                 groups.append((*about, one.effect, one.low, one.high, one.error, float(2 * stats.norm.sf(z))))
         table = pd.DataFrame(groups, columns=COLUMNS[:9])
         if len(table) > 1 and table["error"].min() > 0:
-            found.append(table.assign(shrunk=shrunk(table["effect"].to_numpy(), table["error"].to_numpy())))
+            found.append(table.assign(shrunk=shrunk(table["effect"].to_numpy(), table["error"].to_numpy())[0]))
     every = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
     if found:
         every["p_adjusted"] = stats.false_discovery_control(every["p"])

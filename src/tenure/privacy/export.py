@@ -55,7 +55,9 @@ def export_scores(workspace: Workspace, source_name: str, *, as_of: str = "", re
         with replaced_folder(folder) as fresh:
             fresh.chmod(0o700)
             tables = [
-                path for pattern in ("*.csv", "actions/*.csv", "audiences/*.csv") for path in scored[day].glob(pattern)
+                path
+                for pattern in ("*.csv", "actions/*.csv", "states/*.csv", "audiences/*.csv")
+                for path in scored[day].glob(pattern)
             ]
             for path in sorted(tables):
                 table = pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from tenure.measure.campaigns import NOT_MEASURED, PROVEN, Measured
 from tenure.measure.difference import detectable
+from tenure.measure.incentives import PER
 from tenure.measure.words import amount, ends, results
 from tenure.reporting.pages import count, render_page, share
 from tenure.sources.staged_source import StagedSource
@@ -27,8 +30,10 @@ class Section(NamedTuple):
     names: int = 1
 
 
-def campaigns_page(measured: Measured, staged: StagedSource, as_of: date, *, is_quick: bool) -> str:
-    """Render the page of what was measured."""
+def campaigns_page(
+    measured: Measured, worth: pd.DataFrame, staged: StagedSource, as_of: date, *, is_quick: bool
+) -> str:
+    """Render the page of what was measured; ``worth``: the incentives, the best for their cost first."""
     said = results(measured, staged.source.currency)
     return render_page(
         "campaigns.html",
@@ -37,7 +42,10 @@ def campaigns_page(measured: Measured, staged: StagedSource, as_of: date, *, is_
         is_quick=is_quick,
         results=[one | {"tone": TONES.get(one["verdict"], " blocked")} for one in said[:SHOWN_RESULTS]],
         further=len(said) - SHOWN_RESULTS,
-        sections=[each for each in _sections(measured, staged.source.margin_rate) if each.rows],
+        sections=[
+            *(each for each in _sections(measured, staged.source.margin_rate) if each.rows),
+            _incentives(worth, measured, staged.source.currency),
+        ],
         horizons=sorted(set(measured.campaigns.get("horizon_days", ()))),
     )
 
@@ -104,6 +112,16 @@ def _sections(measured: Measured, margin_rate: float) -> Iterator[Section]:
         ],
     )  # fmt: skip
     yield Section(
+        "What people answered, and what came of it",
+        "Of what was proposed to a person. People choose, not chance: that those rejected did better or worse is no effect. Approved, "
+        "chance withholds a few: these two are comparable, and counted above.",
+        ["Action", "Answer", "Waited because", "Customers", "Outcome\ncertain", "Of them it\ncame about", "Most said"],
+        [
+            [row.action, row.answer, row.because or "its tier", count(row.customers), count(row.certain), share(row.came_about, 1) if row.certain else "–", row.most_said]
+            for row in measured.overrides.itertuples()
+        ], 3,
+    )  # fmt: skip
+    yield Section(
         "May it be believed?",
         "p of the arms' sizes (where the chance was logged) and of their likeness before the campaign: below .001 chance did not "
         "make them, and nothing is printed. In both arms: merged, or assigned twice; they are left out.",
@@ -121,6 +139,34 @@ def _sections(measured: Measured, margin_rate: float) -> Iterator[Section]:
         ["Share held out", *(f"{size:,}\ncustomers" for size in SIZES)],
         [[share(held), *(f"{100 * detectable(size, held, rate):.2f}" for size in SIZES)] for held in HELD],
     )  # fmt: skip
+
+
+def _incentives(worth: pd.DataFrame, measured: Measured, currency: str) -> Section:
+    words = {outcome.name: outcome.words for outcome in measured.outcomes}
+    title, says = (
+        "Which incentive brings most for its cost?",
+        f"None is measured with a randomised arm: what brings most for each {currency} nobody knows yet.",
+    )
+    if len(worth):
+        says = (
+            f"What is won for {PER} {currency}, shares as customers; the cost with what is given to who takes it, by what came "
+            "back or as assumed. Where two intervals overlap, nothing says that one is better."
+        )
+    rows = [
+        [(row.action or "no action named") + (f": {row.campaign}" if row.campaign else ", all campaigns"), words[row.outcome], count(row.treated), _interval(row),
+         count(row.cost, "{:,.2f}"), _range(row, "per_100", "{:,.1f}"), row.beside_best]
+        for row in worth.itertuples()
+    ]  # fmt: skip
+    columns = [
+        "Incentive",
+        "Outcome",
+        "Treated",
+        "Won per customer (95 %)",
+        "Cost each",
+        f"Won for {PER} (95 %)",
+        "Beside the best",
+    ]
+    return Section(title, says, columns, rows, 2)
 
 
 def _about(row: Any) -> str:

@@ -40,10 +40,18 @@ STANDING = ("customer_id", "phase", "rfm_segment", "rfm_segment_before", "rfm_am
 
 
 def read_tables(folder: Path, further: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
-    """Read the attributes' tables that scoring left in a folder, by name: those this page knows, and ``further``."""
+    """Read the attributes' tables that scoring left in a folder, by name: those this page knows, and ``further``.
+
+    Of a table by customer only the ids: the page counts its rows, and there may be millions.
+    """
     names = [name for name in dict.fromkeys((*TABLES, *further)) if name not in OF_VALUE]
     paths = {name: folder / f"{name}.csv" for name in names}
-    return {name: pd.read_csv(path, keep_default_na=True) for name, path in paths.items() if path.is_file()}
+    return {name: _read(path) for name, path in paths.items() if path.is_file()}
+
+
+def _read(path: Path) -> pd.DataFrame:
+    by_customer = "customer_id" in pd.read_csv(path, nrows=0)
+    return pd.read_csv(path, usecols=["customer_id"], dtype=str) if by_customer else pd.read_csv(path)
 
 
 def customers_page(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
 
 from tenure.core.problems import Problem
 from tenure.decisions.action import Action, Policy
+from tenure.decisions.exceptions import RepeatContacts
 from tenure.decisions.ledger import REJECTED, WITHHELD, sent
 from tenure.reporting.pages import render_page
 from tenure.sources.staged_source import StagedSource
@@ -27,10 +28,18 @@ class Day(Protocol):
     def exceptions(self) -> pd.DataFrame: ...
     @property
     def problems(self) -> list[Problem]: ...
+    @property
+    def repeats(self) -> RepeatContacts | None: ...
+    @property
+    def summary(self) -> dict[str, int]: ...
+    @property
+    def states(self) -> Sequence[str]: ...
 
 
-def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: bool) -> str:
-    """Render a decision day."""
+def decisions_page(
+    day: Day, staged: StagedSource, as_of: object, *, is_quick: bool, spend: pd.DataFrame | None = None
+) -> str:
+    """Render a decision day; ``spend``: what is spent on which group, as ``spend_by_group`` gives it."""
     own, out = day.decisions, sent(day.decisions)
     waiting = own[own["status"] == "proposed"]
     scheduled = own[~own["is_service"].astype(bool)]
@@ -48,7 +57,12 @@ def decisions_page(day: Day, staged: StagedSource, as_of: object, *, is_quick: b
         arms=scheduled["arm"].value_counts().to_dict(),
         actions=[_action(action, own, out, waiting, day.made) for action in day.policy.actions.values()],
         prices=day.made["prices"],
+        tenth=day.made.get("tenth"),
+        spend=[] if spend is None else spend.to_dict("records"),
         exceptions=len(day.exceptions),
+        repeats=day.repeats,
+        summary=day.summary,
+        states=day.states,
         audiences=list(day.policy.audiences.values()),
         files=sorted(out["channel"].dropna().unique()),
     )

@@ -56,6 +56,7 @@ def index_page(
     customers: int,
     *,
     decisions: Mapping[str, Decision] | None = None,
+    today: Mapping[str, int] = MappingProxyType({}),
     problems: Sequence[Problem] = (),
     others: Sequence[str] = (),
     is_quick: bool = False,
@@ -63,7 +64,7 @@ def index_page(
     """Render the page that ties the targets together and says what was read.
 
     ``customers``: how many were scored, 0 where nobody was; ``decisions``: what each scored target's list says to do,
-    by target; ``others``: further pages of the folder.
+    by target; ``today``: what a decision day came to, counted; ``others``: further pages of the folder.
     """
     return render_page(
         "index.html",
@@ -73,6 +74,7 @@ def index_page(
         records=records,
         customers=customers,
         decisions=decisions or {},
+        today=today,
         tables=staged.tables,
         said=list(dict.fromkeys(line for table in staged.tables.values() for line in table.said)),
         rejected=staged.rejections(),

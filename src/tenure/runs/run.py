@@ -18,6 +18,7 @@ from tenure.runs.steps_of_run import (
     effects_step,
     features_step,
     has_campaigns,
+    kpis_step,
     scoring_step,
     telling_steps,
     trained_steps,
@@ -30,7 +31,7 @@ from tenure.steps.opening import Session
 from tenure.steps.report import INDEX
 from tenure.steps.results import saved_records, settled_effects
 from tenure.steps.run_record import BUILDING, RUN_JSON, RunRecord, begun_from, former_steps, read_sealed
-from tenure.targets.catalogue import all_targets
+from tenure.targets.catalogue import all_targets, is_asked
 
 
 def run_flow(
@@ -85,8 +86,8 @@ def build(
     trained = trained_steps(work)
     work.perform(scoring_step(session, trained))
     work.perform(*telling_steps(session, trained))
-    if has_campaigns(session):
-        work.perform(effects_step(session))
+    learning = [effects_step(session)] if has_campaigns(session) else []
+    work.perform(*learning, kpis_step(session))
     if declares_actions(session) and (session.output / "scored_customers.parquet").is_file():
         work.perform(deciding_step(session))
     made = _made_since(work, final)
@@ -120,11 +121,11 @@ def _begin(final: Path) -> tuple[Path, str]:
 
 
 def _asked_targets(session: Session, targets: Sequence[str]) -> list[str]:
-    """Targets to train: those named, else every one.
+    """Targets to train: those named, else every one that the source asks.
 
     What others left in the folder stays; what the source cannot answer is recorded as refused.
     """
-    asked = list(targets) or list(all_targets(session.source))
+    asked = list(targets) or [n for n, t in all_targets(session.source).items() if is_asked(t, session.source)]
     for record in saved_records(session):
         if record.is_quick != session.quick and record.target not in asked:
             _forget_target(session.recorded, record.target)

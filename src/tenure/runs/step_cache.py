@@ -99,8 +99,12 @@ class Marks:
         return str(path.relative_to(self.record.folder))
 
     def _outputs(self, step: Step) -> Iterator[Path]:
+        """Find what a step's patterns name, but for what other steps wrote."""
+        marks = self.record.document["steps"].items()
+        others = {path for name, mark in marks if name != step.name for path in mark["outputs"]}
         for pattern in (str(step.executed), *step.outputs):
-            yield from sorted(path for path in self.record.folder.glob(pattern) if path.is_file())
+            found = sorted(path for path in self.record.folder.glob(pattern) if path.is_file())
+            yield from (path for path in found if self._relative(path) not in others)
 
     def _key(self, step: Step) -> str:
         earlier = {name: mark.outputs for name in step.after if (mark := self.read(name))}

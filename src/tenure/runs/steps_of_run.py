@@ -83,8 +83,14 @@ def effects_step(session: Session) -> Step:
     )  # fmt: skip
 
 
+def kpis_step(session: Session) -> Step:
+    return Step(
+        "12_kpis", "12_kpis", ("kpis.*",), after=("01_ingest", "10_measure"), state=lambda: ledger_state(session)
+    )  # fmt: skip
+
+
 # What people fill in, the queue, is none of them: it is never removed.
-DECISION_OUTPUTS = ("decisions.*", "actions/*.csv", "audiences/*.csv")
+DECISION_OUTPUTS = ("decisions.*", "actions/*.csv", "states/*.csv", "audiences/*.csv")
 
 
 def deciding_step(session: Session, *, since_last: bool = False) -> Step:

@@ -114,12 +114,15 @@ def with_attributes(snapshots: Snapshots, scores: Scores, effects: Mapping[str, 
         ranked[name] = pd.concat([ranked[name], money], axis=1)
         stakes = customers["customer_id"].map(money["stake"].set_axis(known["customer_id"]))
         customers.insert(customers.columns.get_loc(f"{name}_model_version") + 1, f"{name}_at_stake", stakes)
-    if taken := sorted({*view.tables} & {*ranked, "data_dictionary", "scored_customers"}):
+    tables = dict(view.tables)
+    if view.unavailable:
+        tables["not_available"] = pd.DataFrame(list(view.unavailable.items()), columns=["attribute", "why"])
+    if taken := sorted({*tables} & {*ranked, "data_dictionary", "scored_customers"}):
         raise DefinitionError(
             f"A customer attribute's table is named {taken[0]!r}, as another file beside the scores. Rename the table."
         )
-    details = {**view.tables, "data_dictionary": dictionary}
-    return replace(scores, customers=customers, ranked=ranked, details=details, tables=list(view.tables))
+    details = {**tables, "data_dictionary": dictionary}
+    return replace(scores, customers=customers, ranked=ranked, details=details, tables=list(tables))
 
 
 def _money(snapshots: Snapshots, target: Target, known: pd.DataFrame, effect: Effect | None) -> pd.DataFrame:

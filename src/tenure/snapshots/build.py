@@ -29,7 +29,7 @@ from tenure.snapshots.engines.known_facts import KnownFacts, known_facts
 from tenure.snapshots.engines.staged_facts import empty_columns, tables_with_rows
 from tenure.sources.contract import STAGED_TABLES
 from tenure.sources.staged_source import StagedSource
-from tenure.targets.catalogue import missing_tables, targets_of
+from tenure.targets.catalogue import in_form, targets_of, why_not_asked
 from tenure.targets.definition import Condition, Heuristic, Target
 
 MIN_HISTORY_DAYS = 60
@@ -65,16 +65,17 @@ class Snapshots:
         if self.of_everybody:
             dated = [_known_by(table) for table in self._tables if STAGED_TABLES[table].is_dated]
             return {target.name: target for target in dated}
-        return {n: t for n, t in targets_of(self.staged.source).items() if not missing_tables(t, self._tables)}
+        return {n: t for n, t in self._in_form.items() if n not in self.unavailable_targets}
+
+    @property
+    def unavailable_targets(self) -> dict[str, str]:
+        """The targets it cannot answer or does not ask, and why, in one line each."""
+        found = {n: why_not_asked(t, self.staged.source, self._tables, self.as_of) for n, t in self._in_form.items()}
+        return {name: why for name, why in found.items() if why}
 
     @cached_property
-    def unavailable_targets(self) -> dict[str, str]:
-        """The targets it cannot answer, and why, in one line each."""
-        return {
-            name: f"needs {', '.join(missing)}, which the source does not have as of {self.as_of}"
-            for name, target in targets_of(self.staged.source).items()
-            if (missing := missing_tables(target, self._tables))
-        }
+    def _in_form(self) -> dict[str, Target]:
+        return {n: in_form(target, self._tables) for n, target in targets_of(self.staged.source).items()}
 
     @cached_property
     def columns(self) -> list[FeatureColumn]:
@@ -273,16 +274,8 @@ class Snapshots:
 def _known_by(table: str) -> Target:
     """Ask of all who have a row in a table: a question without an answer, so that a snapshot holds them."""
     anything = Condition(table, "count(*) > 0")
-    return Target(
-        f"known_by_{table}",
-        "Is a customer known?",
-        "is known",
-        (anything,),
-        anything,
-        Heuristic("1", "none"),
-        "known",
-        1,
-    )
+    name, question, words = f"known_by_{table}", "Is a customer known?", "is known"
+    return Target(name, question, words, (anything,), anything, Heuristic("1", "none"), "known", 1)
 
 
 def digest(*parts: str, size: int = 8) -> str:

@@ -9,7 +9,7 @@ import duckdb
 
 from tenure.core.errors import DataContractError
 from tenure.core.sql import describe, literal, parquet, quoted
-from tenure.sources.contract import FACT_IDS, STAGED_TABLES
+from tenure.sources.contract import FACT_IDS, PERSON_IDS, STAGED_TABLES
 from tenure.sources.mapping import MappedTable
 
 # As many rows may look so by chance; of a larger share no analyst should read on.
@@ -78,7 +78,7 @@ def warn_of_carried(connection: duckdb.DuckDBPyConnection, mapped: MappedTable, 
     """
     enumerations = {column.name for column in STAGED_TABLES[mapped.name].columns if column.allowed}
     kinds = describe(connection, parquet(staged))
-    skipped = {"customer_id", *FACT_IDS, *enumerations}
+    skipped = {"customer_id", *FACT_IDS, *PERSON_IDS, *enumerations}
     forms, warned = forms_of(connection), []
     for name in (name for name, kind in kinds.items() if kind == "VARCHAR" and name not in skipped):
         filled, count = _carried(connection, staged, name, forms, with_own="customer_id" in kinds)

@@ -117,7 +117,13 @@ STAGED_TABLES: dict[str, StagedTable] = {
         StagedTable(
             "engagement",
             "one act of the customer",
-            (_text("channel", "where"), _text("kind", "open, click, visit, login, search, ...", required=True)),
+            (
+                _text("channel", "where"),
+                _text("kind", "open, click, visit, login, search, view, try_on, scan, ...", required=True),
+                _text("product_id", "the product it was about"),
+                _text("category", "the category it was about"),
+                _text("place", "the shop, page or screen"),
+            ),
         ),
         StagedTable(
             "order_lines",
@@ -144,6 +150,8 @@ STAGED_TABLES: dict[str, StagedTable] = {
                 _text("category", "of the product"),
                 _text("brand", "of the product"),
                 _decimal("price", "list price, in the source's currency", decimals=6),
+                Column("available_from", "date", "the first day it can be had; empty means it could always"),
+                Column("available_until", "date", "the last day it can be had; empty means none is known"),
             ),
             is_dated=False,
         ),
@@ -177,9 +185,12 @@ STAGED_TABLES: dict[str, StagedTable] = {
             "loyalty",
             "one event of the programme",
             (
-                _text("event", "what happened", "earned", "redeemed", "tier_up", "tier_down", required=True),
+                _text(
+                    "event", "what happened", "earned", "redeemed", "tier_up", "tier_down", "referred", required=True
+                ),
                 _decimal("points", "earned or redeemed, never negative"),
                 _text("tier", "from this event on"),
+                _text("referred_id", "which customer was referred, by the customer of the row"),
             ),
         ),
         StagedTable(
@@ -232,6 +243,8 @@ def staged_table(name: str) -> StagedTable:
 # Columns, extra ones too, that name one fact of a person; under pseudonyms they are hashed. Products and campaigns are
 # shared; a decision's id is made here, of the customer's name as it is here, and is what the ledger is matched by.
 FACT_IDS = ("subscription_id", "payment_id", "order_id", "ticket_id")
+# Columns that name another customer: they are called and merged as customer_id is.
+PERSON_IDS = ("referred_id",)
 # How the attributes of a customer that are consent begin; they are no features.
 CONSENT = "consent_"
 # Columns every dated table has; a feature's expression may name none of them.

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tenure.core.errors import UsageError
 from tenure.core.sql import literal, quoted
 from tenure.sources.carried_ids import own_id_in, own_id_replaced
-from tenure.sources.contract import FACT_IDS, RECORDS
+from tenure.sources.contract import FACT_IDS, PERSON_IDS, RECORDS
 from tenure.sources.identities import Identities
 from tenure.sources.mapping import MappedTable
 from tenure.sources.mentions import find_mentions, renamed_sql, text_columns, without_own_id_sql
@@ -55,9 +55,10 @@ class StagingNames:
         """Hash each id of a table that no earlier one had: once per customer, not once per row."""
         if not (self.identities.are_needed and mapped.is_dated):
             return
+        named = ", ".join(mapped.casts[name] for name in ("customer_id", *_person_ids(mapped)))
         new = self.connection.sql(
-            f"SELECT {mapped.casts['customer_id']} AS customer_id FROM {mapped.raw_view} WHERE customer_id IS NOT NULL "
-            "EXCEPT SELECT customer_id FROM identity"
+            f"SELECT customer_id FROM (SELECT unnest([{named}]) AS customer_id FROM {mapped.raw_view}) "
+            "WHERE customer_id IS NOT NULL EXCEPT SELECT customer_id FROM identity"
         ).to_arrow_table()
         for batch in new.to_batches(max_chunksize=BATCH):
             ids = batch.column(0).to_pylist()
@@ -122,7 +123,7 @@ class StagingNames:
         is_record = mapped.name == RECORDS
         every = f"SELECT unnest([{texts}]) AS text FROM ({kept})"
         mentions = find_mentions(self.connection, every, of_forgotten=is_record)
-        if not self.identities.is_pseudonymised and not mentions:
+        if not (self.identities.is_pseudonymised or mentions or _person_ids(mapped)):
             return kept
         raw = "CAST(coalesce(of_raw.renamed, CAST(fact.raw AS VARCHAR)) AS JSON)"
         rename = renamed_sql if is_record else without_own_id_sql
@@ -130,6 +131,11 @@ class StagingNames:
         replaced |= {"customer_id": "pseudonym", "raw": _without_ids(raw, mapped, hashed)} | hashed
         listed = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in replaced.items())
         joins = [f"LEFT JOIN renamed of_{n} ON fact.{quoted(name)} = of_{n}.text" for n, name in enumerate(columns)]
+        joins += [
+            f"LEFT JOIN (SELECT customer_id AS person, pseudonym AS called FROM identity) of_{name} "
+            f"ON fact.{name} = of_{name}.person"
+            for name in _person_ids(mapped)
+        ]
         joins.append("LEFT JOIN renamed of_raw ON fact.rule IS NOT NULL AND CAST(fact.raw AS VARCHAR) = of_raw.text")
         return (
             f"SELECT fact.* REPLACE ({listed}) "
@@ -140,10 +146,12 @@ class StagingNames:
         )
 
     def _fact_ids(self, mapped: MappedTable) -> dict[str, str]:
-        """Map the ids of a table's facts to the SQL that hashes them; no record, which lies apart, has any."""
+        """Map the ids of a table's facts to the SQL of their other names; no record, which lies apart, has any."""
+        persons = {name: f"of_{name}.called" for name in _person_ids(mapped)}
         if not self.identities.is_pseudonymised or mapped.name == RECORDS:
-            return {}
-        return {name: self.identities.pseudonyms.fact_id_sql(name) for name in mapped.casts if name in FACT_IDS}
+            return persons
+        hashed = self.identities.pseudonyms.fact_id_sql
+        return persons | {name: hashed(name) for name in mapped.casts if name in FACT_IDS}
 
     def close(self) -> None:
         """Keep the map, where there are pseudonyms and it grew."""
@@ -155,6 +163,10 @@ class StagingNames:
         kept = self.identities.pseudonyms
         if not kept.path.is_file() or len(known) != pq.read_metadata(kept.path).num_rows:
             kept.write(known)
+
+
+def _person_ids(mapped: MappedTable) -> list[str]:
+    return [name for name in PERSON_IDS if name in mapped.casts]
 
 
 def _without_ids(raw: str, mapped: MappedTable, hashed: dict[str, str]) -> str:

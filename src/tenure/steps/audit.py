@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tenure.core.stored import write_stored
 from tenure.models.estimators.settings import TrainingSettings
+from tenure.steps.decide import declares_any
 from tenure.steps.opening import Session, writes
 from tenure.steps.parameters import names_in
 
@@ -24,6 +25,8 @@ def audit_run(session: Session, targets: str = "") -> SourceAudit:
     UnknownNameError : no such target.
     """
     from tenure.audit.full import audit_source
+    from tenure.decisions.replay import replay_openings
+    from tenure.measure.kpi_replay import replay_kpis
     from tenure.reporting.pages import write_page
     from tenure.reporting.report import audit_page
 
@@ -31,7 +34,8 @@ def audit_run(session: Session, targets: str = "") -> SourceAudit:
     for name in names:
         session.target(name)
     settings = TrainingSettings().quick() if session.quick else TrainingSettings()
-    found = audit_source(session.snapshots, settings, names)
+    further = [replay_kpis, replay_openings] if declares_any(session) else [replay_kpis]
+    found = audit_source(session.snapshots, settings, names, further)
     session.output.mkdir(parents=True, exist_ok=True)
     write_page(session.output / "audit.html", audit_page(found, session.staged, session.as_of))
     errors = [str(problem) for problem in found.errors]

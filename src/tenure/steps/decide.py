@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from tenure.core.errors import UsageError
 from tenure.core.plugins import plugins
 from tenure.core.problems import Problem, save_problems
 from tenure.core.sql import parquet
+from tenure.core.stored import write_stored
 from tenure.decisions.action import Policy
-from tenure.decisions.candidates import Asked, lists_of
+from tenure.decisions.candidates import IS_BEST, Asked, lists_of
 from tenure.decisions.day import Deciding, decide_moment
-from tenure.decisions.delivery import deliver
+from tenure.decisions.delivery import deliver, states_in_force
 from tenure.decisions.document import check_when, of_scored, read_policy
-from tenure.decisions.exceptions import find_exceptions
-from tenure.decisions.ledger import decision_files, read_decisions, read_made
-from tenure.measure.difference import detectable
+from tenure.decisions.exceptions import RepeatContacts, find_exceptions, repeat_contacts
+from tenure.decisions.ledger import PROPOSED, decision_files, read_decisions, read_made, sent
+from tenure.decisions.people import A_BEST_CUSTOMER, without_candidate
+from tenure.decisions.spend import spend_by_group
 from tenure.scoring.ledger import BACKFILL, MANUAL, QUICK, SCHEDULED
 from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.facts_at import facts_at
+from tenure.steps.decision_problems import decision_problems
 from tenure.steps.opening import Session, writes
 from tenure.steps.personal import effect_versions, personal_effects
-from tenure.steps.results import DECISION_PROBLEMS, SCORED, is_quick
-
-MOST_CONTAMINATED = 0.01
-# For what a hold-out can tell before anything was measured: a rate as that of churn in a month.
-USUAL_RATE = 0.05
+from tenure.steps.results import DECISION_PROBLEMS, DECISIONS_FORMAT, DECISIONS_JSON, SCORED, is_quick
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class DecisionDay:
     """What one decision day came to.
 
     ``decisions``: of the day, as they stand, without their candidates. ``made``: how its first moment was decided:
-    value and bound (currency), is_wave, held_share, matched_share, expired (by action), gates, prices, policy.
+    value and bound (currency), is_wave, held_share, matched_share, expired (by action), gates, prices, policy, best
+    (customers). ``repeats``: who had to write twice; ``states``: the channels with offers, prices or accesses that hold.
     """
 
     policy: Policy
@@ -49,6 +51,8 @@ class DecisionDay:
     made: Mapping[str, Any]
     exceptions: pd.DataFrame
     problems: list[Problem]
+    repeats: RepeatContacts | None = None
+    states: Sequence[str] = ()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -59,6 +63,29 @@ class DecisionDay:
             customers=("decision_id", "size"), cost=("cost", "sum"), expected_value=("expected_value", "sum")
         )
         return counts.reset_index()
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Count what is to be done: customers sent, waiting, waiting_best, exceptions; of all: customers, best."""
+        waiting = self.decisions[self.decisions["status"] == PROPOSED]
+        return {
+            "customers": int((~self.decisions["is_service"].astype(bool)).sum()),
+            "best": int(self.made.get("best", 0)),
+            "sent": len(sent(self.decisions)),
+            "waiting": len(waiting),
+            "waiting_best": int((waiting["because"] == A_BEST_CUSTOMER).sum()),
+            "exceptions": len(self.exceptions),
+        }
+
+    @property
+    def effects(self) -> dict[str, str]:
+        """Say by which effect each action that moves a target was chosen."""
+        own, measured = self.made.get("own_effects", {}), self.made["measured"]
+        return {
+            name: f"each customer's own, by version {own[name]}" if name in own else "measured, one for all"
+            if name in measured else "assumed"
+            for name, action in self.policy.actions.items() if action.moves
+        }  # fmt: skip
 
     @property
     def gates(self) -> pd.DataFrame:
@@ -89,7 +116,8 @@ def decide_run(session: Session, *, since_last: bool = False) -> DecisionDay:
             f"{session.source.name}: nothing was scored as of {session.as_of}. Expected the scores of that day; run "
             f"'tenure score {session.source.name} --as-of {session.as_of}', or name a day that was scored with --as-of."
         )
-    session.snapshots.build_features([session.as_of])
+    if not (since_last and _features_of(session).is_file()):
+        session.snapshots.build_features([session.as_of])
     versions = effect_versions(session, policy)
     deciding = deciding_of(session, policy, versions)
     stands = [] if kind == MANUAL else decision_files(session.workspace, session.source.name, kind, session.as_of)
@@ -121,29 +149,67 @@ def write_day(session: Session, policy: Policy) -> DecisionDay:
     decisions = read_decisions(session.workspace, source, kind, as_of=session.as_of)
     made = read_made(decision_files(session.workspace, source, kind, session.as_of)[0])
     with _asked(session) as asked:
-        exceptions = find_exceptions(asked.facts)
         scored = of_scored(policy, asked.columns, session.snapshots.targets)
+        exceptions = _exceptions(session, scored, asked)
         audiences = lists_of(scored, asked)
-    day = DecisionDay(policy, decisions, made, exceptions, [*_problems(session, policy, made, decisions)])
+        repeats = repeat_contacts(asked.facts)
+        spend = spend_by_group(session.workspace, policy, asked.facts, decisions, session.output / SCORED, kind)
+    problems = [*decision_problems(session, policy, made, decisions, repeats)]
+    has_states = pc.field("valid_until") >= session.as_of
+    given = read_decisions(session.workspace, source, kind, before=session.as_of + timedelta(days=1), where=has_states)
+    states = states_in_force(given, session.as_of)
+    day = DecisionDay(policy, decisions, made, exceptions, problems, repeats, sorted(states["channel"].unique()))
     if kind == MANUAL:  # a draft: nothing leaves the house
         return day
-    deliver(session.output, decisions, exceptions, audiences)
+    deliver(session.output, decisions, exceptions, audiences, states)
     save_problems(day.problems, session.output / DECISION_PROBLEMS)
-    page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session))
+    write_stored(session.output / DECISIONS_JSON, day.summary | {"effects": day.effects}, DECISIONS_FORMAT)
+    page = decisions_page(day, session.staged, session.as_of, is_quick=is_quick(session), spend=spend)
     write_page(session.output / "decisions.html", page)
     return day
 
 
+def _exceptions(session: Session, policy: Policy, asked: Asked) -> pd.DataFrame:
+    """Find whom a person looks at. => customer_id, content, because (of the best customers); ordered by customer"""
+    people = policy.rules.people
+    deciles = [name for name in asked.scored_columns if name.endswith("_decile")]
+    first = " OR ".join(f"{name} = 1" for name in deciles) or "false"
+    found = asked.where({IS_BEST: people.best or "false", "in_danger": first})
+    files = decision_files(session.workspace, session.source.name, kind_of(session))
+    files = [path for path in files if path.parent.name <= f"as_of={session.as_of}"]
+    parts = [
+        find_exceptions(asked.facts, people.never),
+        without_candidate(asked.facts, files, found.loc[found["in_danger"], "customer_id"].tolist(), people.without),
+    ]
+    every = pd.concat(parts).groupby("customer_id")["content"].agg("; ".join).reset_index()
+    best = every["customer_id"].isin(found.loc[found[IS_BEST], "customer_id"])
+    return every.assign(because=best.map({True: A_BEST_CUSTOMER, False: None}))
+
+
+def _features_of(session: Session) -> Path:
+    """Name the file of the features as of the day; where facts of before it have arrived since, those of the last decision.
+
+    Scores and features stay those of the last midnight.
+    """
+    now = session.snapshots.features_path(session.as_of)
+    return now if now.is_file() else next(now.parent.glob(f"{session.as_of}-*.parquet"), now)
+
+
 @contextmanager
 def _asked(session: Session) -> Iterator[Asked]:
-    features = parquet(session.snapshots.features_path(session.as_of))
+    features = parquet(_features_of(session))
     with facts_at(session.staged, session.as_of) as facts:
         yield Asked(facts, f"SELECT * FROM {parquet(session.output / SCORED)}", f"SELECT * FROM {features}")
 
 
+def declares_any(session: Session) -> bool:
+    """Say whether a source has actions: of its TOML, its folder or a package."""
+    return bool(session.source.actions or plugins("actions", session.source.folder))
+
+
 def declares_actions(session: Session) -> bool:
     """Say whether a run decides, too: on what nobody decided on later, and not on a day that is run anew as it was."""
-    if session.run_kind == BACKFILL or not (session.source.actions or plugins("actions", session.source.folder)):
+    if session.run_kind == BACKFILL or not declares_any(session):
         return False
     files = decision_files(session.workspace, session.source.name, kind_of(session))
     return not files or files[-1].parent.name <= f"as_of={session.as_of}"
@@ -188,67 +254,3 @@ def kind_of(session: Session) -> str:
 def kind_lived(session: Session) -> str:
     """Name the kind of run whose decisions were acted on: a notebook opened by hand looks at the scheduled ones."""
     return QUICK if session.quick else SCHEDULED
-
-
-def _problems(session: Session, policy: Policy, made: Mapping[str, Any], decisions: pd.DataFrame) -> Iterator[Problem]:
-    if made.get("toml", session.source.policy) != session.source.policy:
-        yield Problem(
-            "warning", "decisions",
-            f"of {session.as_of} stand as they were made, with other actions than {session.source.where} names now: a day is "
-            "decided once. The change counts from the next day on.",
-            "decided_before",
-        )  # fmt: skip
-    broken, kept = made["contaminated"]
-    if kept and broken / kept > MOST_CONTAMINATED:
-        yield Problem(
-            "warning", "hold_out",
-            f"{broken:,} of {kept:,} decisions to send nothing were not kept: the company's contacts show something sent. "
-            "Effects come out too small; find out who sends beside Tenure.",
-            "contaminated",
-        )  # fmt: skip
-    if abs(made["held_share"] - policy.rules.hold_out) > 1e-9:
-        yield Problem(
-            "warning", "hold_out",
-            f"is {policy.rules.hold_out:.1%} in the source's TOML, and {made['held_share']:.1%} of the customers are held out: "
-            "a changed share holds for those who join; nobody leaves before their twelve months are over.",
-            "hold_out_changed",
-        )  # fmt: skip
-    if made["unknown_contacts"]:
-        yield Problem(
-            "warning", "contacts",
-            f"{made['unknown_contacts']:,} name a decision that nobody took for that customer. They are kept, and "
-            "count as contacts; expected the decision_id of a file in actions/.",
-            "unknown_decisions",
-        )  # fmt: skip
-    scored = pq.read_schema(session.output / SCORED).names
-    for name, own in policy.actions.items():
-        if own.moves in session.snapshots.targets and f"{own.moves}_propensity" not in scored:
-            yield Problem(
-                "warning", name,
-                f"moves {own.moves}, which was not scored as of this day: it is open to nobody. Train and score it.",
-                "not_scored",
-            )  # fmt: skip
-    for action, table in made["lacking"].items():
-        yield Problem(
-            "warning", action,
-            f"waits for facts of {table}, which the source does not have as of this day: it is open to nobody.",
-            "no_table",
-        )  # fmt: skip
-    for action, count in made["expired"].items():
-        if count:
-            yield Problem(
-                "warning", action,
-                f"the facts of {count:,} customers arrived after more than {policy.actions[action].expires_after} days: "
-                "they were counted, not acted on.",
-                "arrived_late",
-            )  # fmt: skip
-    customers = int((~decisions["is_service"].astype(bool)).sum())
-    share = policy.rules.hold_out
-    if customers and share and (least := detectable(customers, share, USUAL_RATE)) > USUAL_RATE:
-        yield Problem(
-            "warning", "hold_out",
-            f"whether all of it helps cannot be told: of {customers:,} customers with {share:.0%} held out, only a difference "
-            f"of {100 * least:.1f} points of a rate of {USUAL_RATE:.0%} would show, 80 times in 100. Hold out more, or wait: "
-            "decisions of several months are pooled.",
-            "few_customers",
-        )  # fmt: skip

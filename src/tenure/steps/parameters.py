@@ -135,6 +135,7 @@ NOTEBOOKS: dict[str, tuple[Parameter, ...]] = {
     "08_customer": (*COMMON, Parameter("customer_id", "text", "", "whose page; empty: the first of scored_customers")),
     "10_measure": COMMON,
     "11_effects": COMMON,
+    "12_kpis": COMMON,
 }  # fmt: skip
 
 

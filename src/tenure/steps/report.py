@@ -9,7 +9,7 @@ import pandas as pd
 from tenure.scoring.score import read_scores_metadata
 from tenure.snapshots.engines.known_customers import known_customers
 from tenure.steps.opening import Session, writes
-from tenure.steps.results import is_quick, records, review_problems, saved_records, scoring_outcomes
+from tenure.steps.results import decided_today, is_quick, records, review_problems, saved_records, scoring_outcomes
 
 INDEX = "index.html"
 OTHER_PAGES = (
@@ -18,6 +18,7 @@ OTHER_PAGES = (
     "value.html",
     "campaigns.html",
     "effects.html",
+    "kpis.html",
     "review.html",
     "audit.html",
 )
@@ -87,6 +88,7 @@ def write_index(session: Session) -> Path:
         customers,
         decisions=decisions,
         problems=review_problems(session.output),
+        today=decided_today(session.output),
         others=[name for name in OTHER_PAGES if (session.output / name).is_file()],
         is_quick=is_quick(session),
     )

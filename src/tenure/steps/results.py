@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tenure.core.errors import DamagedError, UnknownNameError
 from tenure.core.problems import Problem, load_problems
 from tenure.core.stored import read_stored
@@ -18,6 +20,13 @@ REVIEW_PROBLEMS = "review.problems.json"
 DECISION_PROBLEMS = "decisions.problems.json"
 FORMER_REVIEW_PROBLEMS = "review.alerts.json"
 SCORING_JSON, SCORING_FORMAT = "scoring.json", 1
+DECISIONS_JSON, DECISIONS_FORMAT = "decisions.json", 1
+# Tables of the attributes that choose by what came of it: the columns of what is chosen for and of what was chosen.
+LEARNT = {
+    "recommendation_quality": (("kind", "mix"), "recommendations of kind"),
+    "best_channel_quality": (("", "is_used"), "channel"),
+}
+IN_WORDS = {"True": "each customer's own", "False": "the most used one, for all"}
 CAMPAIGNS_JSON, CAMPAIGNS_FORMAT = "campaigns.json", 1
 EFFECTS_JSON, EFFECTS_FORMAT = "effects.json", 1
 
@@ -66,6 +75,24 @@ def scoring_outcomes(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / SCORING_JSON
     return dict(read_stored(path, SCORING_FORMAT)["targets"]) if path.is_file() else {}
+
+
+def decided_today(folder: Path) -> dict[str, Any]:
+    """Read what a decision day came to, as an output folder has it; empty where nobody decided."""
+    path = folder / DECISIONS_JSON
+    return read_stored(path, DECISIONS_FORMAT) if path.is_file() else {}
+
+
+def learnt_in(folder: Path) -> dict[str, str]:
+    """Say what decisions, channels and recommendations went by, as an output folder has it: what outcomes may change."""
+    found = {f"effect of {name}": words for name, words in decided_today(folder).get("effects", {}).items()}
+    for name, (columns, subject) in LEARNT.items():
+        path = folder / f"{name}.csv"
+        if path.is_file():
+            for row in pd.read_csv(path).to_dict("records"):
+                about, words = (str(row.get(column, "")) for column in columns)
+                found[f"{subject} {about}".strip()] = IN_WORDS.get(words, words)
+    return found
 
 
 def campaign_results(folder: Path) -> list[dict[str, str]]:

@@ -35,6 +35,7 @@ from tenure.steps.results import (
     FORMER_REVIEW_PROBLEMS,
     REVIEW_PROBLEMS,
     is_quick,
+    learnt_in,
     saved_records,
     scoring_outcomes,
 )
@@ -155,7 +156,15 @@ def _runs(session: Session, former: Mapping[date, dict[str, Any]], problems: Seq
     """Sum up what the runs of the last month did, and this one."""
     versions = partial(scored_versions, session.workspace, session.source.name)
     runs = [
-        RunOfDay(day, run["kind"], tuple(problems_of(run)), versions(day), _former_trainings(run), run["finished_at"])
+        RunOfDay(
+            day,
+            run["kind"],
+            tuple(problems_of(run)),
+            versions(day),
+            _former_trainings(run),
+            run["finished_at"],
+            learnt_in(session.workspace.reports(session.source.name, day)),
+        )
         for day, run in former.items()
     ]
     trained = {
@@ -163,7 +172,9 @@ def _runs(session: Session, former: Mapping[date, dict[str, Any]], problems: Seq
         for record in saved_records(session)
         if record.model.version
     }
-    today = RunOfDay(session.as_of, "run" if trained else "score", tuple(problems), versions(session.as_of), trained)
+    kind = "run" if trained else "score"
+    learnt = learnt_in(session.output)
+    today = RunOfDay(session.as_of, kind, tuple(problems), versions(session.as_of), trained, learnt=learnt)
     return [*runs, today]
 
 

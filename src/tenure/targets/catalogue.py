@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import date
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -76,6 +77,24 @@ def targets_of(source: Source) -> dict[str, Target]:
                 place = f"{source.where} [targets.{target.name}] monotone"
                 raise DefinitionError(f"{place}: {UnknownNameError('Feature', feature, known)}")
     return own
+
+
+def is_asked(target: Target, source: Source) -> bool:
+    """Say whether a source asks a target: by default, or since its TOML names it."""
+    return target.by_default or target.name in source.targets
+
+
+def in_form(target: Target, tables: Collection[str]) -> Target:
+    """Return the first form of a target that the staged tables suffice for; its first where they do for none."""
+    return next((form for form in target.forms if not missing_tables(form, tables)), target)
+
+
+def why_not_asked(target: Target, source: Source, tables: Collection[str], as_of: date) -> str:
+    """Say why a source that has these tables as of a day answers no target: what it lacks, or that it asks not."""
+    if missing := missing_tables(target, tables):
+        return f"needs {', '.join(missing)}, which the source does not have as of {as_of}"
+    asks = f"is asked only where [targets.{target.name}], which may be empty, stands in the source.toml"
+    return "" if is_asked(target, source) else asks
 
 
 def missing_tables(target: Target, tables: Collection[str]) -> tuple[str, ...]:

@@ -93,6 +93,10 @@ class Target:
     revenue: str = ""
     # Name of the estimator that a source asks for; empty: trees, or the logistic regression where they are no better.
     estimator: str = field(default="", repr=False)
+    # False: it is asked only where the source's TOML has [targets.<name>], were it empty.
+    by_default: bool = True
+    # How the same is asked of a source that lacks a table for this.
+    otherwise: Target | None = None
 
     def __post_init__(self) -> None:
         for condition, supplied in ((c, OBSERVED_COLUMNS) for c in self.eligible):
@@ -126,6 +130,11 @@ class Target:
     def tables(self) -> tuple[str, ...]:
         """Staged tables the target cannot be asked without."""
         return tuple(dict.fromkeys(staged_name(condition.table) for condition in (*self.eligible, self.outcome)))
+
+    @property
+    def forms(self) -> tuple[Target, ...]:
+        """The ways it can be asked, the first first."""
+        return (self, *(self.otherwise.forms if self.otherwise else ()))
 
     @property
     def numbers(self) -> dict[str, int | str]:
@@ -201,7 +210,8 @@ class Target:
                 )
             given["save_rate"] = given.pop("take_rate")
         options = {key: given.pop(key, value) for key, value in self.options.items()}
-        own = replace(self, **given, options=options)
+        otherwise = self.otherwise.override(settings, where) if self.otherwise else None
+        own = replace(self, **given, options=options, otherwise=otherwise)
         # An end may come by the grace after the window, and a return by the grace after it.
         return replace(own, label_lag_days=max(own.label_lag_days, 2 * int(options.get("grace_days", 0))))
 

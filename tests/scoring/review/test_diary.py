@@ -3,9 +3,11 @@
 from datetime import date, timedelta
 
 from tenure.core.problems import Problem
+from tenure.core.stored import write_stored
 from tenure.core.workspace import Workspace
 from tenure.scoring.review.diary import Reason, RunOfDay, began, write_diary
 from tenure.scoring.review.failures import Failure, note_failure, read_failures
+from tenure.steps.results import learnt_in
 
 JUNE = [date(2025, 6, day) for day in range(1, 31)]
 LATE = Problem("error", "orders", "nothing since 2025-06-02, 4 days.", "late")
@@ -27,6 +29,31 @@ def score(day, *problems, **versions):
 
 def test_quiet_days_in_a_row_are_one_line():
     assert told(*(score(day, churn="1") for day in range(1, 8))) == ["1-7 score: "]
+
+
+def test_what_outcomes_have_taught_is_told_on_the_day_it_changed_what_is_chosen():
+    def learnt(day, **subjects):
+        return RunOfDay(JUNE[day - 1], "score", learnt=subjects or None)
+
+    assert told(
+        learnt(1, call="assumed"), learnt(2, call="assumed"), learnt(3, call="measured", mail="assumed"), learnt(4)
+    ) == [
+        "1-2 score: ",
+        "3 score: call: measured, before assumed",
+        "4 score: ",
+    ]
+
+
+def test_what_was_learnt_is_read_from_what_a_run_left(tmp_path):
+    assert learnt_in(tmp_path) == {}
+    write_stored(tmp_path / "decisions.json", {"sent": 3, "effects": {"call": "measured, one for all"}}, 1)
+    (tmp_path / "recommendation_quality.csv").write_text("kind,mix,ndcg\nrepeat,decayed count,.3\n", encoding="utf-8")
+    (tmp_path / "best_channel_quality.csv").write_text("most_used,is_used\nemail,False\n", encoding="utf-8")
+    assert learnt_in(tmp_path) == {
+        "effect of call": "measured, one for all",
+        "recommendations of kind repeat": "decayed count",
+        "channel": "the most used one, for all",
+    }
 
 
 def test_a_problem_is_told_when_it_begins_and_when_it_is_over_not_in_between():

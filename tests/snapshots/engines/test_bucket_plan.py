@@ -76,7 +76,7 @@ def random_orders(seed, rows=3000):
         )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *soaked(2)])
 def test_ties_unknowns_and_late_facts_come_to_the_same_bits(tmp_path, monkeypatch, seed):
     toml = "[targets.lapse]\nhorizon_days = 30\neligible_days = 180\n"
     facts = staged(tmp_path, toml, order_lines=(HEADER, *random_orders(seed)))
@@ -209,7 +209,7 @@ def test_every_feature_of_the_demo_comes_to_the_same_bits(tmp_path, monkeypatch)
     assert_same_bits(snapshots, tmp_path / "built", [date(2025, 1, 1), date(2025, 2, 1), snapshots.as_of], monkeypatch)
 
 
-@pytest.mark.parametrize("source", ["online_retail", *soaked("complete_journey", "365_learning", "cdnow")])
+@pytest.mark.parametrize("source", soaked("online_retail", "complete_journey", "365_learning", "cdnow"))
 def test_every_feature_of_real_data_comes_to_the_same_bits(tmp_path, test_data, monkeypatch, source):
     workspace = Workspace(tmp_path)
     fetch_source(workspace, source, test_data / source)

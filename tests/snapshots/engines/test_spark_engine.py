@@ -158,15 +158,20 @@ def test_a_person_of_two_customers_is_one_on_both_engines_from_the_day_it_was_kn
         "bo 2024-02-01 - o4 p1 1 5 web",
     )
     toml = "[targets.lapse]\nhorizon_days = 30\neligible_days = 180\n"
-    facts = replace(staged(tmp_path, toml, order_lines=(HEADER, *rows)), identity_events=tmp_path / "identity")
+    told = ("customer_id occurred_at event referred_id", "bo 2024-02-01 referred web1", "bo 2024-02-02 referred shop1")
+    events = tmp_path / "identity"
+    facts = replace(staged(tmp_path, toml, order_lines=(HEADER, *rows), loyalty=told), identity_events=events)
     facts.identity_events.mkdir()
     Ledger(facts.identity_events).append([Event(datetime(2024, 2, 20), "shop1", "web1", "joined", "same phone")])
-    snapshots = with_columns(Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1)), few_columns)
+    meaning = {"when_no_rows": 0, "unit": "count", "meaning": "Customers referred."}
+    referred = FeatureView("loyalty", "loyalty", (Feature("has_referred", "count(distinct referred_id)", **meaning),))
+    snapshots = Snapshots(Workspace(tmp_path), facts, date(2024, 5, 1))
+    snapshots = with_columns(snapshots, lambda every: [*few_columns(every), *columns_of_view(referred)])
     before, after = date(2024, 2, 20), date(2024, 2, 21)
     table = assert_engines_agree(snapshots, tmp_path / "before", [before])[before].set_index("customer_id")
-    assert dict(table["count_orders_90d"]) == {"bo": 1, "shop1": 2, "web1": 1}
+    assert dict(table["count_orders_90d"]) == {"bo": 1, "shop1": 2, "web1": 1} and table["has_referred"]["bo"] == 2
     table = assert_engines_agree(snapshots, tmp_path / "after", [after])[after].set_index("customer_id")
-    assert dict(table["count_orders_90d"]) == {"bo": 1, "web1": 3}
+    assert dict(table["count_orders_90d"]) == {"bo": 1, "web1": 3} and table["has_referred"]["bo"] == 1
 
 
 def test_nobody_to_ask_leaves_snapshots_without_rows(tmp_path):

@@ -229,7 +229,7 @@ CELL = st.one_of(
 )
 
 
-@drawn(50)
+@drawn(25)
 @given(
     cells=st.lists(st.tuples(CELL, CELL), min_size=3, max_size=12),
     delimiter=st.sampled_from(",;\t|"),
@@ -254,7 +254,7 @@ def test_what_any_writer_of_csv_writes_is_read_as_it_was_or_refused(tmp_path_fac
     assert got == [tuple(cell and cell.replace("\r\n", "\n") for cell in row) for row in expected] and not unreadable
 
 
-@drawn(35)
+@drawn(18)
 @given(
     bad=st.sampled_from(['c0,2024-03-01,7,5,"open', 'c0,2024-03-01,7,5,"a "b" c"', "c0,2024-03-01,7,5,a,b,c", '"c0,2024-03-01,7,5,x', "oops", '",",","']),
     places=st.lists(st.integers(0, 40), min_size=1, max_size=3, unique=True),

@@ -1,4 +1,4 @@
-"""Ready schedules: daily scores and monthly runs, filled in for one workspace and source."""
+"""Ready schedules: daily scores and decisions, monthly runs, answers every few minutes; for one workspace and source."""
 
 from __future__ import annotations
 
@@ -21,10 +21,22 @@ SCHEDULERS = {
     "airflow": ("airflow_dag.py",),
     "github": ("github_workflow.yml",),
 }
+# For a source that declares actions.
+DECIDING = {
+    "cron": ("cron_decide.txt",),
+    "systemd": (
+        "tenure-decide@.service",
+        "tenure-decide@.timer",
+        "tenure-answer@.service",
+        "tenure-answer@.timer",
+    ),
+    "airflow": ("airflow_decide_dag.py",),
+    "github": ("github_decide.yml",),
+}
 
 
-def schedule_files(scheduler: str, source: str, workspace: Workspace) -> dict[str, str]:
-    """Fill in a scheduler's files. => file name: text
+def schedule_files(scheduler: str, source: str, workspace: Workspace, *, decides: bool = False) -> dict[str, str]:
+    """Fill in a scheduler's files; ``decides``: those of decisions as well. => file name: text
 
     Raises
     ------
@@ -44,7 +56,7 @@ def schedule_files(scheduler: str, source: str, workspace: Workspace) -> dict[st
         "<workspace>": str(workspace.root),
         "<notebooks>": str(next(folder for folder in notebook_folders() if folder.is_dir())),
     }
-    return {name: _filled(name, values) for name in SCHEDULERS[scheduler]}
+    return {name: _filled(name, values) for name in SCHEDULERS[scheduler] + (DECIDING[scheduler] if decides else ())}
 
 
 def _filled(name: str, values: dict[str, str]) -> str:

@@ -20,7 +20,8 @@ Tone = Literal["good", "plain", "warning", "error"]
 class RunOfDay:
     """What one as-of's folder and the ledger say.
 
-    ``versions`` scored it, by target; ``trained`` says what became of each training.
+    ``versions`` scored it, by target; ``trained`` says what became of each training; ``learnt`` by what was decided, by
+    subject: effects, channels, recommendations.
     ``finished_at`` is UTC, ISO; empty for the run that is under way.
     """
 
@@ -30,6 +31,7 @@ class RunOfDay:
     versions: Mapping[str, str] | None = None
     trained: Mapping[str, str] | None = None
     finished_at: str = ""
+    learnt: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ def write_diary(runs: Sequence[RunOfDay], failures: Sequence[Failure], why: Sequ
     still: dict[date, tuple[str, ...]] = {}
     for before, run in zip([None, *ordered], ordered, strict=False):
         trainings = [Event("plain", f"{target} {became}") for target, became in (run.trained or {}).items()]
-        by_day[run.as_of] = (run.kind, [*trainings, *_champions(before, run, why), *_problems(before, run)])
+        by_day[run.as_of] = (
+            run.kind,
+            [*trainings, *_champions(before, run, why), *_learnt(before, run), *_problems(before, run)],
+        )
         still[run.as_of] = _still(before, run)
     for failure in failures:
         day = date.fromisoformat(failure.as_of)
@@ -118,6 +123,16 @@ def _champions(before: RunOfDay | None, run: RunOfDay, why: Sequence[Reason]) ->
         reason = _reason((target, *changed), run, why)
         events.append(Event(tone, f"{text}: {reason}" if reason else text))
     return events
+
+
+def _learnt(before: RunOfDay | None, run: RunOfDay) -> list[Event]:
+    """List what is chosen otherwise since the run before: outcomes have taught it."""
+    former = (before.learnt if before else None) or {}
+    return [
+        Event("good", f"{subject}: {words}, before {former[subject]}")
+        for subject, words in (run.learnt or {}).items()
+        if former.get(subject, words) != words
+    ]
 
 
 def _reason(changed: tuple[str, str, str], run: RunOfDay, why: Sequence[Reason]) -> str:

@@ -16,7 +16,7 @@ from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS, column
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.duckdb_session import type_of
 from tenure.snapshots.engines.state_tables import StateTables
-from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.contract import PERSON_IDS, STAGED_TABLES
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
 from tenure.targets.state_rules import state_rules
@@ -39,6 +39,11 @@ class StagedFacts:
     def rows(self, table: str) -> int:
         """Say how many rows were staged."""
         return self._staged.tables[table].staged
+
+    def columns(self, table: str) -> tuple[str, ...]:
+        """Name the columns of a staged table; none where the source lacks it or it is empty."""
+        found = self._staged.tables.get(table)
+        return found.columns if found and found.staged else ()
 
     def known(self, table: str, as_of: date) -> str:
         """Give the SQL of a table's rows that had occurred and were known before a day: its columns, and age_days."""
@@ -78,6 +83,10 @@ class StagedFacts:
     def customer_states(self, as_of: date) -> str:
         """Make the customer states as known before a day, of the persons known by now; return their table's name."""
         return self._states.states(self._rules, as_of)
+
+    def lives(self, as_of: date) -> str:
+        """Give the SQL of each subscription's segments as known before a day; see ``StateTables.lives``."""
+        return self._states.lives(self._rules, as_of)
 
     def _ask_at(self, cutoffs: Sequence[date]) -> None:
         days = ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs)
@@ -150,8 +159,10 @@ class StagedFacts:
         """Give a table's rows; order lines bring what is known of their product."""
         facts = parquet(self._staged.path(table))
         if self._persons and table != "products":
-            unified = "* EXCLUDE (unified_id) REPLACE (coalesce(unified_id, customer_id) AS customer_id)"
-            facts = f"(SELECT {unified} FROM {facts} LEFT JOIN persons USING (customer_id))"
+            for name in ("customer_id", *(n for n in PERSON_IDS if n in self._staged.tables[table].columns)):
+                unified = f"* EXCLUDE (unified_id) REPLACE (coalesce(unified_id, {name}) AS {name})"
+                persons = f"(SELECT customer_id AS {name}, unified_id FROM persons)"
+                facts = f"(SELECT {unified} FROM {facts} LEFT JOIN {persons} USING ({name}))"
         if table != "order_lines":
             return facts
         category, brand = PRODUCT_COLUMNS

@@ -18,7 +18,7 @@ from tenure.features.expression import OBSERVED_COLUMNS, OUTCOME_COLUMNS
 from tenure.features.subscription_states import StateRules
 from tenure.identity.events import identity_before
 from tenure.snapshots.engines.state_tables import StateTables
-from tenure.sources.contract import STAGED_TABLES
+from tenure.sources.contract import PERSON_IDS, STAGED_TABLES
 from tenure.sources.readers.spark_session import first_line, spark_path
 from tenure.sources.staged_source import StagedSource
 from tenure.targets.definition import Target
@@ -171,9 +171,12 @@ class SparkFacts:
         if STAGED_TABLES[table].is_dated:
             _check_times(table, rows)
             if self._persons is not None:
-                person = sql.coalesce("unified_id", "customer_id")
-                rows = rows.join(self._persons, "customer_id", "left").withColumn("customer_id", person)
-                rows = rows.drop("unified_id")
+                for name in ("customer_id", *(n for n in PERSON_IDS if n in rows.columns)):
+                    persons, person = (
+                        self._persons.withColumnRenamed("customer_id", name),
+                        sql.coalesce("unified_id", name),
+                    )
+                    rows = rows.join(persons, name, "left").withColumn(name, person).drop("unified_id")
         return self.view(f"staged_{table}", rows)
 
 
