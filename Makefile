@@ -61,6 +61,8 @@ bench: setup  ## the benchmarks, printed; hours of kills and a month of mornings
 	$(BIN)/python benchmarks/restock.py
 	$(BIN)/python benchmarks/recommendations.py
 	$(BIN)/python benchmarks/decisions.py
+	$(BIN)/python benchmarks/since_last.py
+	$(BIN)/python benchmarks/kpi_links.py
 	$(BIN)/python benchmarks/identity.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/features.py --growth

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from results import machine, table, write_section
@@ -105,15 +105,24 @@ def deliver(workspace: Workspace, customers: int, new: int) -> None:
 
 
 def timed(workspace: Workspace, *more: str) -> tuple[float, float, float]:
-    """Run the command. => seconds on the wall, of the processors, and the largest resident set (GiB)"""
+    """Run the command. => seconds on the wall, of the processors, and the most memory of all its processes (GiB)"""
     command = [sys.executable, "-m", "tenure", "decide", "company", "--as-of", str(DAY.date()), *more]
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run([*command, "--workspace", str(workspace.root)], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - began, used, after.ru_maxrss / 2**20
+    began, used, most = time.monotonic(), {}, 0
+    with tempfile.TemporaryFile("w+") as said:
+        run = psutil.Popen([*command, "--workspace", str(workspace.root)], stdout=said, stderr=said)
+        while run.poll() is None:
+            resident = 0
+            with suppress(psutil.Error):
+                for process in (run, *run.children(recursive=True)):
+                    spent = process.cpu_times()
+                    used[process.pid] = spent.user + spent.system
+                    resident += process.memory_info().rss
+            most = max(most, resident)
+            time.sleep(0.2)
+        if run.returncode:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(command)}\n{said.read()}")
+    return time.monotonic() - began, sum(used.values()), most / 2**30
 
 
 def main() -> None:
