@@ -87,7 +87,8 @@ def recommend(purchases: Purchases, chosen: Chosen, is_open: np.ndarray, setting
             kind=pd.Categorical.from_codes([code] * len(kept), [*COLUMNS]),
             reason=worded(why, texts[kind]),
         )
-    reasons = union_categoricals([table["reason"] for table in tables.values()])
+    # Joined as numbers: concatenated with other categories, they would become ten million texts.
+    reasons = union_categoricals([table.pop("reason") for table in tables.values()])
     return pd.concat(tables.values(), ignore_index=True).assign(reason=reasons)
 
 
