@@ -21,7 +21,7 @@ from tenure.decisions.candidates import capped_customers
 from tenure.decisions.day import Deciding, held_out
 from tenure.decisions.exceptions import find_exceptions
 from tenure.decisions.history import history_of
-from tenure.decisions.ledger import APPROVED, BEST, DRAWN, EVENTS, REJECTED, WITHHELD, read_decisions, sent
+from tenure.decisions.ledger import APPROVED, BEST, DRAWN, EVENTS, PROPOSED, REJECTED, WITHHELD, read_decisions, sent
 from tenure.decisions.rows import sending
 from tenure.snapshots.engines.facts_at import facts_at
 
@@ -33,7 +33,7 @@ def answer_proposals(deciding: Deciding, answers: pd.DataFrame, *, today: date, 
     """
     acting = pc.field("action") != NOTHING
     decided = read_decisions(deciding.workspace, deciding.source, deciding.lived, where=acting)
-    waiting = decided[decided["status"] == "proposed"].set_index("decision_id")
+    waiting = decided[decided["status"] == PROPOSED].set_index("decision_id")
     with facts_at(deciding.staged, today) as facts:
         history = history_of(facts, decided, deciding.policy.actions)
         exceptions = find_exceptions(facts, deciding.policy.rules.people.never)
@@ -81,14 +81,14 @@ def events_of_answers(
     ------
     UnknownNameError : an answer names a decision that never waited for one.
     """
-    asked = decisions[decisions["status"].isin(["proposed", REJECTED, DRAWN])].set_index("decision_id")
+    asked = decisions[decisions["status"].isin([PROPOSED, REJECTED, DRAWN])].set_index("decision_id")
     for unknown in sorted({*answers["decision_id"]} - {*asked.index}):
-        raise UnknownNameError("Proposal", unknown, [*asked.index[asked["status"] == "proposed"]][:5])
+        raise UnknownNameError("Proposal", unknown, [*asked.index[asked["status"] == PROPOSED]][:5])
     own = answers.drop_duplicates("decision_id").set_index("decision_id")
-    own = own.join(asked[asked["status"] == "proposed"], how="inner").sort_index()
+    own = own.join(asked[asked["status"] == PROPOSED], how="inner").sort_index()
     why, rejected = own["why"].astype(object), own["decision"] == "reject"
     # What waits on, or is rejected now, keeps its place on its day.
-    others = asked[(asked["status"] == "proposed") & ~asked.index.isin(own.index[own["decision"] == "approve"])]
+    others = asked[(asked["status"] == PROPOSED) & ~asked.index.isin(own.index[own["decision"] == "approve"])]
     slots = _slots(policy, own, pd.concat([sent(decisions), others]), at)
     for reason, gone in (
         ("expired", own["send_until"] < pd.Timestamp(today)),

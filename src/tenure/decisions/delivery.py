@@ -10,7 +10,7 @@ import pandas as pd
 
 from tenure.core.atomic_files import replaced_file
 from tenure.core.safe_csv import write_safe_csv
-from tenure.decisions.ledger import sent
+from tenure.decisions.ledger import PROPOSED, sent
 from tenure.decisions.people import A_BEST_CUSTOMER
 
 FOLDER, STATES, QUEUE = "actions", "states", "queue.csv"
@@ -59,7 +59,7 @@ def deliver(
 
 def queue(decisions: pd.DataFrame, exceptions: pd.DataFrame) -> pd.DataFrame:
     """List what people have to do, role by role, the most valuable first. => the columns ``QUEUED``"""
-    waiting = decisions[decisions["status"] == "proposed"].assign(task=APPROVAL)
+    waiting = decisions[decisions["status"] == PROPOSED].assign(task=APPROVAL)
     own = sent(decisions)
     to_do = own[own["who"] != own["channel"]].assign(task=SEND)
     looked_at = exceptions.assign(task=EXCEPTION, who="customer_service")

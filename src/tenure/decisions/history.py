@@ -9,7 +9,7 @@ from datetime import date
 import pandas as pd
 
 from tenure.core.sql import literal
-from tenure.decisions.ledger import WITHHELD, sent
+from tenure.decisions.ledger import PROPOSED, WITHHELD, sent
 from tenure.snapshots.engines.facts_at import FactsAt
 
 # Fewer contacts do not tell how many take an offer.
@@ -54,7 +54,7 @@ def history_of(facts: FactsAt, decided: pd.DataFrame, actions: Collection[str]) 
     is_new = came_back["is_sent"] & came_back["status"].fillna("sent").eq("sent")
     # Somebody may have sent what was rejected or withheld.
     others = came_back[is_new & ~came_back["decision_id"].isin(own["decision_id"])].assign(is_service=False, cost=0.0)
-    waiting = decided[(decided["status"] == "proposed") & (decided["send_until"] >= pd.Timestamp(facts.as_of))]
+    waiting = decided[(decided["status"] == PROPOSED) & (decided["send_until"] >= pd.Timestamp(facts.as_of))]
     withheld = decided[decided["arm"] == WITHHELD]
     return History(
         pd.concat([own[CONTACTS], others[CONTACTS]] if len(others) else [own[CONTACTS]], ignore_index=True),

@@ -117,9 +117,9 @@ def read_decisions(
 
 
 def _as_they_stand(found: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    found["status"] = found["arm"].isna().map({True: "proposed", False: "decided"})
+    found["status"] = found["arm"].isna().map({True: PROPOSED, False: "decided"})
     last = events[events["event"].isin([REJECTED, DRAWN])].drop_duplicates("decision_id", keep="last")
-    at = found["decision_id"].isin(last["decision_id"]) & (found["status"] == "proposed")
+    at = found["decision_id"].isin(last["decision_id"]) & (found["status"] == PROPOSED)
     own = last.set_index("decision_id").loc[found.loc[at, "decision_id"]]
     found.loc[at, "status"] = own["event"].to_numpy()
     for name in ("arm", "chance", "send_from", "send_until"):

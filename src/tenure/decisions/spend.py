@@ -16,7 +16,7 @@ from tenure.core.workspace import Workspace
 from tenure.decisions.action import NOTHING, Policy
 from tenure.decisions.allocation import SAMPLE, Limit, allocate
 from tenure.decisions.history import history_of
-from tenure.decisions.ledger import read_decisions, sent
+from tenure.decisions.ledger import PROPOSED, read_decisions, sent
 from tenure.decisions.values import Values
 from tenure.snapshots.engines.facts_at import FactsAt
 
@@ -44,7 +44,7 @@ def spend_by_group(
     answered = back.loc[back["status"].isin(ANSWERED), "decision_id"]
     names = [name for name in GROUPS if name in pq.read_schema(scored).names]
     customers = pd.read_parquet(scored, columns=["customer_id", *names]).set_index("customer_id")
-    waiting = decisions[(decisions["status"] == "proposed") & (decisions["action"] != NOTHING)]
+    waiting = decisions[(decisions["status"] == PROPOSED) & (decisions["action"] != NOTHING)]
     planned, out = pd.concat([sent(decisions), waiting]), sent(earlier)
     rows = {"planned": planned, "sent": out, "answered": out[out["decision_id"].isin(answered)]}
     return pd.concat(

@@ -10,7 +10,7 @@ import pandas as pd
 from tenure.core.problems import Problem
 from tenure.decisions.action import Action, Policy
 from tenure.decisions.exceptions import RepeatContacts
-from tenure.decisions.ledger import REJECTED, WITHHELD, sent
+from tenure.decisions.ledger import PROPOSED, REJECTED, WITHHELD, sent
 from tenure.reporting.pages import render_page
 from tenure.sources.staged_source import StagedSource
 
@@ -41,7 +41,7 @@ def decisions_page(
 ) -> str:
     """Render a decision day; ``spend``: what is spent on which group, as ``spend_by_group`` gives it."""
     own, out = day.decisions, sent(day.decisions)
-    waiting = own[own["status"] == "proposed"]
+    waiting = own[own["status"] == PROPOSED]
     scheduled = own[~own["is_service"].astype(bool)]
     return render_page(
         "decisions.html",

@@ -15,7 +15,7 @@ from tenure.core.errors import UsageError
 from tenure.decisions.action import NOTHING
 from tenure.decisions.approval import answer_proposals
 from tenure.decisions.document import read_policy
-from tenure.decisions.ledger import BEST, REJECTED, WITHHELD, append_events, decision_files, read_decisions
+from tenure.decisions.ledger import BEST, PROPOSED, REJECTED, WITHHELD, append_events, decision_files, read_decisions
 from tenure.scoring.ledger import QUICK, SCHEDULED
 from tenure.sources.staged_source import check_as_of
 from tenure.steps.decide import deciding_of, write_day
@@ -57,7 +57,7 @@ def listed(source: str, *, as_of: str = "", workspace: str = "", every: bool = F
     session = open_decided(source, as_of=as_of, workspace=workspace)
     found = _decisions(session)
     found = found[found["as_of"] == session.as_of]
-    kept = found if every else found[found["status"] == "proposed"]
+    kept = found if every else found[found["status"] == PROPOSED]
     return kept.sort_values(["expected_value", "customer_id"], ascending=[False, True], ignore_index=True)
 
 
@@ -86,7 +86,7 @@ def answer(
     policy, decisions = read_policy(session.source), _decisions(session)
     answers = _read_answers(csv) if csv else pd.DataFrame({"decision_id": list(ids), "decision": word, "why": why})
     if every:
-        is_waiting = (decisions["status"] == "proposed") & (decisions["as_of"] == session.as_of)
+        is_waiting = (decisions["status"] == PROPOSED) & (decisions["as_of"] == session.as_of)
         waiting = decisions.loc[is_waiting, "decision_id"]
         answers = pd.DataFrame({"decision_id": waiting, "decision": word, "why": why})
     elif answers.empty and not csv:
